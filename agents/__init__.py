@@ -1,0 +1,1 @@
+"""Learned agents: trainers and the policies that they export; run from a checkout."""

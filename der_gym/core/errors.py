@@ -1,0 +1,34 @@
+"""The project's errors: one clear line that names the key, the value, what is allowed and the nearest name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class DerGymError(Exception):
+    """Base of every error that the project raises on purpose; the command line prints it and exits with 2."""
+
+
+class InputError(DerGymError, ValueError):
+    """What a person gave (a key, a column, a file, an action) cannot be used."""
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str | None:
+    """Return the allowed name most like ``name``, or None where none is close."""
+    close = difflib.get_close_matches(str(name), list(allowed), n=1, cutoff=0.4)
+    return close[0] if close else None
+
+
+def unknown(what: str, name: str, allowed: Iterable[str]) -> InputError:
+    """Return the error for a name that is not in a list.
+
+    Examples
+    --------
+    >>> str(unknown("scenario", "tertiary1", ["tertiary-1", "tertiary-1-tiny"]))
+    "scenario: unknown name 'tertiary1'; did you mean 'tertiary-1'? allowed: tertiary-1, tertiary-1-tiny"
+    """
+    names = sorted(allowed)
+    close = nearest(name, names)
+    hint = f"did you mean {close!r}? " if close else ""
+    return InputError(f"{what}: unknown name {name!r}; {hint}allowed: {', '.join(names)}")

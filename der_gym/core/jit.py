@@ -1,0 +1,97 @@
+"""The one place where numba is set up: two decorators, and a kernel cache that cannot go stale.
+
+``scalar`` marks a pure, branch-free function of numbers that is inlined into the loops; ``kernel`` marks a loop over
+arrays. Both compile without fast-math, so a kernel gives the bits of the same loop in plain Python.
+
+The cache lies in a folder named by a hash of all sources of the package, numba's and llvmlite's versions and the
+CPU: numba alone would not see an edit in another file. Where no folder can be written a temporary one serves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False}
+
+
+def source_hash() -> str:
+    """Return 16 hex digits over every source of the package, the compiler's versions and the processor."""
+    import llvmlite
+    import numba
+    from llvmlite import binding
+
+    digest = hashlib.sha256()
+    root = Path(__file__).resolve().parents[1]
+    for path in sorted(root.rglob("*.py")):
+        digest.update(str(path.relative_to(root)).encode())
+        digest.update(path.read_bytes())
+    cpu = f"{platform.machine()} {binding.get_host_cpu_name()} {binding.get_host_cpu_features().flatten()}"
+    digest.update(f"{numba.__version__} {llvmlite.__version__} {platform.python_version()} {cpu}".encode())
+    return digest.hexdigest()[:16]
+
+
+def cache_home() -> Path:
+    """Return the folder for everything that can be made again: ``DER_GYM_CACHE``, else the user's cache folder."""
+    named = os.environ.get("DER_GYM_CACHE")
+    if named:
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    return (Path(base) if base else Path.home() / ".cache") / "der_gym"
+
+
+def writable(folder: Path) -> bool:
+    """Return whether files can be made in ``folder``, making the folder if need be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except (OSError, RuntimeError):
+        return False
+
+
+def _set_up() -> bool:
+    """Point numba's cache at our folder; return whether kernels can be cached."""
+    import numba
+
+    try:
+        folder = cache_home() / "kernels" / source_hash()
+    except RuntimeError:  # no home folder
+        folder = Path(tempfile.gettempdir()) / "der_gym-kernels"
+    if not writable(folder):
+        folder = Path(tempfile.gettempdir()) / f"der_gym-kernels-{source_hash()}"
+        if not writable(folder):
+            warnings.warn("no folder for compiled kernels can be written; every start compiles anew", stacklevel=2)
+            return False
+    numba.config.CACHE_DIR = str(folder)
+    return True
+
+
+_cached: bool | None = None
+
+
+def kernel(function: F) -> F:
+    """Compile a loop over arrays: no GIL, IEEE arithmetic, cached on disk."""
+    global _cached
+    import numba
+
+    if _cached is None:
+        _cached = _set_up()
+    compiled: F = numba.njit(cache=_cached, **_OPTIONS)(function)
+    return compiled
+
+
+def scalar(function: F) -> F:
+    """Compile a pure function of numbers that is inlined where it is called."""
+    import numba
+
+    compiled: F = numba.njit(forceinline=True, **_OPTIONS)(function)
+    return compiled

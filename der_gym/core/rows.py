@@ -1,0 +1,60 @@
+"""Rows of the arrays that all layers share; each leads with the shard or the world and keeps a row contiguous."""
+
+# fleet: float32 (n_shard_all, N_FLEET, n_device). What all classes share.
+RATED_KW = 0  # unit of the command: the device's rated swing
+METER_GAIN = 1  # PRESENT * (1 + the gain error of its meter)
+TAKES = 2  # 1 while the device takes commands: in the list, owner has not opted out; else 0
+DEAD_S = 3  # from a command's arrival to first movement
+LINK_DOWN_S = 4  # the day's outage of the device's link, seconds of the episode
+LINK_UP_S = 5
+A0 = 6  # fraction in force when the tick starts, -1..1, 0 = own schedule
+A1 = 7  # fraction in force when the tick ends
+PART = 8  # share of the tick under A1, 0..1
+VALID_S = 9  # when the message in force ends
+POWER_KW = 10  # mean over the tick, from the grid
+SHOWN_KW = 11  # what the device would report: power, or its own estimate
+PENDING_KW = 12  # report on its way
+PENDING_S = 13  # when it was sampled
+SEEN_KW = 14  # last report that arrived
+SEEN_S = 15  # when that was sampled
+PRESENT = 16  # 1 while the device is in the list: it joined, has not left, is no padding
+N_FLEET = 17
+
+# given: float32 (n_shard, N_GIVEN, n_device). What the resource table says; NaN = draw it.
+GIVEN_RATED_KW = 0
+GIVEN_FEED_BACK = 1  # 1 the site may feed the grid from the device, 0 not
+GIVEN_SWITCHED = 2  # 1 where the path can only start and stop the device, 0 where it can set a power
+N_GIVEN = 3
+
+# site: float32 (n_shard_all, N_SITE, n_site). The home behind one meter.
+LOAD_SCALE = 0  # of the common hourly shape
+PV_RATED_KW = 1  # 0 where there is none
+NOISE = 2  # factor on the load, redrawn every REFRESH_S
+LOAD_KW = 3
+PV_KW = 4  # generation, >= 0
+NET_KW = 5  # load - generation + the devices of the stages so far
+IMPORT_MAX_KW = 6
+EXPORT_MAX_KW = 7
+N_SITE = 8
+
+# context: float32 (n_world, N_CTX), refreshed each tick
+T_S = 0  # seconds of the episode at the tick's start
+DT_S = 1
+SOD_S = 2  # second of the day at the tick's start
+WEEKEND = 3  # 1 on Saturday, Sunday and holidays
+TEMP_C = 4  # outdoor temperature
+MAINS_C = 5  # temperature of the water mains
+SUN_KW_M2 = 6  # global horizontal irradiance
+HOUSE_SHAPE = 7  # kW of a household with LOAD_SCALE = 1 at this time, NOISE = 1
+STANDBY = 8  # 1 inside awarded blocks: a battery planned at standby stands by
+STORM = 9  # 1 under a storm warning: batteries hold full
+SEASON = 10  # 0 mid-season, 1 summer, 2 winter
+FREQ_HZ = 11  # local frequency minus nominal
+N_CTX = 12
+
+# gauge: float32 (n_shard_all, N_GAUGE, n_device), refreshed every REFRESH_S
+UP_KW = 0  # upward response the device could hold for 30 minutes from now, >= 0
+DOWN_KW = 1  # downward, >= 0
+STORED_KWH = 2  # electric kWh that upward response can draw on (battery above its reserve; heat and EV energy held)
+DEBT_KWH = 3  # electric kWh that will be missing at the next need (departure, next boil) if nothing is added
+N_GAUGE = 4

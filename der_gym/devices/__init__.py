@@ -1,0 +1,12 @@
+"""Layer 1: device classes and homes. A class is one file and one line here."""
+
+from der_gym.core.registry import Registry
+from der_gym.devices.base import DeviceClass
+from der_gym.devices.battery import BATTERY
+from der_gym.devices.ecocute import ECOCUTE
+from der_gym.devices.ev import EV
+
+DEVICES: Registry[DeviceClass] = Registry("device")
+DEVICES.register("ecocute", ECOCUTE)
+DEVICES.register("ev", EV)
+DEVICES.register("battery", BATTERY)

@@ -1,0 +1,252 @@
+"""Home battery (ECHONET 0x027D): a store behind the meter that serves its home, and follows a command while one holds.
+
+Stored energy E in kWh: ``dE = charged * eta - discharged / eta - standby loss``, one efficiency ``eta`` each way, the
+root of the round trip. Power follows its set-point through a linear ramp, always inside what E, the taper near full,
+the inverter, the home's wiring and the right to feed back allow. A site holds one battery: two would both cover the
+same house.
+
+Own schedule: nothing in standby; else cover the house and take up the sun's surplus. In the cheap hours (23-07 h)
+homes without panels, and some with, charge up to their owner's target instead. Under a storm warning every battery
+charges and holds full, whatever the command. While a command other than 0 is in force the battery follows it alone:
+power = -a * rated. Sources of the numbers: `battery_config`; the equation: OCHRE 0.9.2, CityLearn 3.0.2 [V].
+
+Left out: waking from sleep (30-120 s [M]), set-points in steps of 10-100 W [A], fade within an episode, paths that can
+only start and stop a battery. The throughput that wears it is DISCHARGED_KWH.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from der_gym.core import rows
+from der_gym.core.jit import kernel
+from der_gym.devices import battery_config as c
+from der_gym.devices.base import DeviceClass
+from der_gym.devices.battery_config import BatteryConfig, constants
+from der_gym.devices.battery_draws import draw_owner, draw_pace, draw_store
+from der_gym.devices.battery_physics import limits, move, own_kw, reach, since_23, store, taper_line, wanted_kw
+
+PARAMS = (
+    *("capacity_kwh", "reserve_kwh", "efficiency", "standby_kw", "rate_kw_s", "release_kw_s", "gain", "offset_kw"),
+    *("feed_back", "night_start_s", "night_target_kwh", "night_draw"),
+)
+(CAPACITY_KWH, RESERVE_KWH, EFFICIENCY, STANDBY_KW, RATE_KW_S, RELEASE_KW_S, GAIN, OFFSET_KW) = range(8)
+(FEED_BACK, NIGHT_START_S, NIGHT_TARGET_KWH, NIGHT_DRAW) = range(8, 12)
+POWER_END_KW = 0  # state: power at the tick's end, from which the next ramp starts
+ENERGY_KWH, CHARGED_KWH, DISCHARGED_KWH, LOSS_KWH = range(4)  # stored above empty; AC in; AC out; lost standing by
+HOUSE, PV, EXPORT_MAX, IMPORT_MAX, LOW, HIGH, OWN, N_SEEN = range(8)  # rows of a tick's scratch, kW
+SOC = 0  # pool: 0 at the owner's reserve, 1 full
+
+_0, _HALF, _1 = np.float32(0.0), np.float32(0.5), np.float32(1.0)
+_HOUR_S, _ZERO8, _HOUR8 = np.float32(3600.0), np.float64(0.0), np.float64(3600.0)
+
+
+@kernel
+def draw(s0, s1, n_shard, active, keys, uid, cfg, given, params, fleet, lo):  # type: ignore[no-untyped-def]
+    """Draw what each battery is, from the fleet's key; what ``given`` holds stays."""
+    for s in range(s0, s1):
+        w, p = s // n_shard, s % n_shard
+        if not active[w]:
+            continue
+        k0, k1, row = keys[w, 0], keys[w, 1], params[s]
+        for i in range(row.shape[1]):
+            u = uid[p, i]
+            capacity, reserve, rated, eta, standby = draw_store(k0, k1, u, given[p, rows.GIVEN_RATED_KW, i], cfg)
+            dead, ramp_s, release_s, gain, offset = draw_pace(k0, k1, u, cfg)
+            feed_back, start, target, queue = draw_owner(
+                k0, k1, u, given[p, rows.GIVEN_FEED_BACK, i], capacity, reserve, cfg
+            )
+            fleet[s, rows.RATED_KW, lo + i] = rated
+            fleet[s, rows.DEAD_S, lo + i] = dead
+            row[CAPACITY_KWH, i], row[RESERVE_KWH, i], row[EFFICIENCY, i] = capacity, reserve, eta
+            row[STANDBY_KW, i], row[GAIN, i], row[OFFSET_KW, i] = standby, gain, offset
+            row[RATE_KW_S, i], row[RELEASE_KW_S, i] = rated / ramp_s, rated / release_s
+            row[FEED_BACK, i], row[NIGHT_START_S, i] = feed_back, start
+            row[NIGHT_TARGET_KWH, i], row[NIGHT_DRAW, i] = target, queue
+
+
+@kernel
+def begin(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, pool, params, state, acc):  # type: ignore[no-untyped-def]
+    """Set the stored energy from the pool (none: half way), power and registers to 0."""
+    for s in range(s0, s1):
+        if not active[s // n_shard]:
+            continue
+        reserve, capacity, soc = params[s, RESERVE_KWH], params[s, CAPACITY_KWH], pool[s, SOC]
+        energy = acc[s, ENERGY_KWH]
+        for i in range(soc.shape[0]):
+            share = np.float64(soc[i] if soc[i] == soc[i] else _HALF)
+            energy[i] = np.float64(reserve[i]) + share * (np.float64(capacity[i]) - np.float64(reserve[i]))
+        state[s] = _0
+        acc[s, CHARGED_KWH:] = _ZERO8
+
+
+@kernel
+def redraw(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, params, state, acc):  # type: ignore[no-untyped-def]
+    """Do nothing: a battery has no luck of its own within the day."""
+
+
+@kernel
+def sense(index, site, seen):  # type: ignore[no-untyped-def]
+    """Write the site's net power, panels and limits of each battery: gathered first, so that the next loops pack."""
+    net, panels = site[rows.NET_KW], site[rows.PV_RATED_KW]
+    most_out, most_in = site[rows.EXPORT_MAX_KW], site[rows.IMPORT_MAX_KW]
+    house, pv, export_max, import_max = seen[HOUSE], seen[PV], seen[EXPORT_MAX], seen[IMPORT_MAX]
+    for i in range(index.shape[0]):
+        j = np.uint32(index[i])
+        house[i], pv[i], export_max[i], import_max[i] = net[j], panels[j], most_out[j], most_in[j]
+
+
+@kernel
+def plan(slope, zero, hours, night, share, standby, storm, param, acc, rated, seen):  # type: ignore[no-untyped-def]
+    """Write each battery's limits and own schedule."""
+    energy, capacity, reserve, eta = acc[ENERGY_KWH], param[CAPACITY_KWH], param[RESERVE_KWH], param[EFFICIENCY]
+    feed_back, start, target, queue = param[FEED_BACK], param[NIGHT_START_S], param[NIGHT_TARGET_KWH], param[NIGHT_DRAW]
+    house, pv, most_out, most_in = seen[HOUSE], seen[PV], seen[EXPORT_MAX], seen[IMPORT_MAX]
+    low, high, own = seen[LOW], seen[HIGH], seen[OWN]
+    for i in range(rated.shape[0]):
+        above = np.float32(energy[i] - np.float64(reserve[i]))
+        room = np.float32(np.float64(capacity[i]) - energy[i])
+        least, most = limits(
+            above, room, capacity[i], rated[i], eta[i], feed_back[i], house[i], most_out[i], most_in[i], slope, zero,
+            storm, hours,
+        )  # fmt: skip
+        aim = own_kw(
+            above, rated[i], eta[i], house[i], pv[i], night, start[i], target[i], queue[i], share, standby, storm, hours
+        )
+        low[i] = least
+        high[i] = most
+        own[i] = aim
+
+
+@kernel
+def follow(dt, storm, param, end, fleet, lo, seen):  # type: ignore[no-untyped-def]
+    """Move each battery's power: write the tick's mean, what the device shows, and the power at the end."""
+    n = end.shape[0]
+    rate, release, gain, offset = param[RATE_KW_S], param[RELEASE_KW_S], param[GAIN], param[OFFSET_KW]
+    rated, takes = fleet[rows.RATED_KW, lo : lo + n], fleet[rows.TAKES, lo : lo + n]
+    a0, a1, part = fleet[rows.A0, lo : lo + n], fleet[rows.A1, lo : lo + n], fleet[rows.PART, lo : lo + n]
+    power, shown = fleet[rows.POWER_KW, lo : lo + n], fleet[rows.SHOWN_KW, lo : lo + n]
+    low, high, own = seen[LOW], seen[HIGH], seen[OWN]
+    for i in range(n):
+        heard = takes[i] * (_1 - storm)
+        first = wanted_kw(a0[i] * heard, own[i], rated[i], gain[i], offset[i])
+        second = wanted_kw(a1[i] * heard, own[i], rated[i], gain[i], offset[i])
+        last, mean = move(end[i], first, second, low[i], high[i], rate[i], release[i], part[i], dt)
+        end[i] = last
+        power[i] = mean
+        shown[i] = mean
+
+
+@kernel
+def keep(hours, param, acc, power):  # type: ignore[no-untyped-def]
+    """Book the tick's energy."""
+    reserve, eta, standby = param[RESERVE_KWH], param[EFFICIENCY], param[STANDBY_KW]
+    energy, charged, discharged, lost = acc[ENERGY_KWH], acc[CHARGED_KWH], acc[DISCHARGED_KWH], acc[LOSS_KWH]
+    for i in range(power.shape[0]):
+        held, into, out, loss = store(energy[i], power[i], reserve[i], eta[i], standby[i], hours)
+        energy[i] = held
+        charged[i] += into
+        discharged[i] += out
+        lost[i] += loss
+
+
+@kernel
+def advance(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, fleet, lo):  # type: ignore[no-untyped-def]
+    """Work one tick; NET_KW must hold the site's net power before the battery."""
+    n = site_index.shape[1]
+    seen = np.empty((N_SEEN, n), np.float32)
+    slope, zero = taper_line(cfg)
+    for s in range(s0, s1):
+        w = s // n_shard
+        if not active[w]:
+            continue
+        dt, standby, storm = ctx[w, rows.DT_S], ctx[w, rows.STANDBY], ctx[w, rows.STORM]
+        night, share = since_23(ctx[w, rows.SOD_S]), cfg[c.NIGHT + np.int64(ctx[w, rows.SEASON])]
+        rated, power = fleet[s, rows.RATED_KW, lo : lo + n], fleet[s, rows.POWER_KW, lo : lo + n]
+        sense(site_index[s % n_shard], site[s], seen)
+        plan(slope, zero, dt / _HOUR_S, night, share, standby, storm, params[s], acc[s], rated, seen)
+        follow(dt, storm, params[s], state[s, POWER_END_KW], fleet[s], lo, seen)
+        keep(np.float64(dt) / _HOUR8, params[s], acc[s], power)
+
+
+@kernel
+def sense_home(index, site, seen):  # type: ignore[no-untyped-def]
+    """Write load - generation of each battery's home in the place of the site's net power."""
+    load, pv, house = site[rows.LOAD_KW], site[rows.PV_KW], seen[HOUSE]
+    for i in range(index.shape[0]):
+        j = np.uint32(index[i])
+        house[i] = load[j] - pv[j]
+
+
+@kernel
+def weigh(slope, zero, storm, param, acc, rated, takes, seen, lo, out):  # type: ignore[no-untyped-def]
+    """Write the gauge of one shard's batteries over the coming half-hour."""
+    n = rated.shape[0]
+    energy, capacity, reserve, eta = acc[ENERGY_KWH], param[CAPACITY_KWH], param[RESERVE_KWH], param[EFFICIENCY]
+    feed_back, house, most_out, most_in = param[FEED_BACK], seen[HOUSE], seen[EXPORT_MAX], seen[IMPORT_MAX]
+    up, down = out[rows.UP_KW, lo : lo + n], out[rows.DOWN_KW, lo : lo + n]
+    stored, debt = out[rows.STORED_KWH, lo : lo + n], out[rows.DEBT_KWH, lo : lo + n]
+    for i in range(n):
+        above = np.float32(energy[i] - np.float64(reserve[i]))
+        room = np.float32(np.float64(capacity[i]) - energy[i])
+        low, high = reach(
+            above, room, capacity[i], rated[i], eta[i], feed_back[i], house[i], most_out[i], most_in[i], slope, zero,
+            storm,
+        )  # fmt: skip
+        heard = takes[i] * (_1 - storm)
+        up[i] = max(-low, _0) * heard
+        down[i] = high * heard
+        stored[i] = max(above, _0) * eta[i]
+        debt[i] = _0
+
+
+@kernel
+def gauge(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, fleet, lo, out):  # type: ignore[no-untyped-def]
+    """Write what each battery could give against a plan of standby, ramps and dead time aside.
+
+    The house is taken as load - generation, without its flexible devices: what a water heater gives up cannot be
+    covered by the battery as well. STORED_KWH counts homes without the right to feed back too, whose energy can only
+    leave as fast as the house draws.
+    """
+    n = site_index.shape[1]
+    seen = np.empty((N_SEEN, n), np.float32)
+    slope, zero = taper_line(cfg)
+    for s in range(s0, s1):
+        w = s // n_shard
+        if active[w]:
+            sense(site_index[s % n_shard], site[s], seen)
+            sense_home(site_index[s % n_shard], site[s], seen)
+            storm, heard = ctx[w, rows.STORM], fleet[s, rows.TAKES, lo : lo + n]
+            weigh(slope, zero, storm, params[s], acc[s], fleet[s, rows.RATED_KW, lo : lo + n], heard, seen, lo, out[s])
+
+
+@kernel
+def save(s0, s1, n_shard, active, params, state, acc, out):  # type: ignore[no-untyped-def]
+    """Write the state of charge between reserve and full."""
+    for s in range(s0, s1):
+        if not active[s // n_shard]:
+            continue
+        reserve, capacity, energy = params[s, RESERVE_KWH], params[s, CAPACITY_KWH], acc[s, ENERGY_KWH]
+        soc = out[s, SOC]
+        for i in range(energy.shape[0]):
+            above = energy[i] - np.float64(reserve[i])
+            soc[i] = np.float32(above / (np.float64(capacity[i]) - np.float64(reserve[i])))
+
+
+BATTERY = DeviceClass(
+    name="battery",
+    japanese="家庭用蓄電池",
+    stage=2,
+    config=BatteryConfig,
+    constants=constants,
+    params=PARAMS,
+    state=("power_end_kw",),
+    acc=("energy_kwh", "charged_kwh", "discharged_kwh", "loss_kwh"),
+    pool=("soc",),
+    draw=draw,
+    begin=begin,
+    redraw=redraw,
+    advance=advance,
+    gauge=gauge,
+    save=save,
+)

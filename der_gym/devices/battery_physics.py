@@ -1,0 +1,105 @@
+"""How a home battery works, one device at a time: limits, its own schedule, ramps, stored energy."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from der_gym.core.jit import scalar
+from der_gym.devices import battery_config as c
+from der_gym.devices.ramp import ramp
+
+_0, _HALF, _1, _2 = np.float32(0.0), np.float32(0.5), np.float32(1.0), np.float32(2.0)
+_BLOCK_H, _QUARTER_H = np.float32(0.5), np.float32(0.25)
+_DAY_S, _NIGHT_S, _TO_MIDNIGHT_S = np.float32(86400.0), np.float32(28800.0), np.float32(3600.0)  # cheap: 8 h from 23 h
+_ZERO8 = np.float64(0.0)
+
+
+@scalar
+def limits(above, room, capacity, rated, eta, feed_back, house, most_out, most_in, slope, zero, storm, hours):  # type: ignore[no-untyped-def]
+    """Return (least, greatest) mean power over ``hours`` that no command and no schedule crosses, kW.
+
+    Discharge: inverter, energy ``above`` the reserve, and the house's draw; with the right to feed back also the
+    site's export limit. Charge: inverter, ``room`` to full, import limit, and the taper, ``rated * slope * (zero -
+    soc)`` at the middle of the time (implicit, so a minute agrees with sixty seconds to 1e-4).
+    """
+    per_h = _1 / hours  # a division less for each battery
+    site = house + (most_out if feed_back > _HALF else _0)
+    out = min(min(rated, max(site, _0)), max(above, _0) * eta * per_h)
+    taper = rated * slope * (room + (zero - _1) * capacity) / (capacity + _HALF * slope * rated * eta * hours)
+    into = min(min(rated, taper), min(most_in - house, room * (per_h / eta)))
+    return _0 if storm > _HALF else -out, max(into, _0)
+
+
+@scalar
+def reach(above, room, capacity, rated, eta, feed_back, house, most_out, most_in, slope, zero, storm):  # type: ignore[no-untyped-def]
+    """Return (least, greatest) mean power that can be held for half an hour; the charge as two quarters, 2 % high."""
+    low, _ = limits(
+        above, room, capacity, rated, eta, feed_back, house, most_out, most_in, slope, zero, storm, _BLOCK_H
+    )  # fmt: skip
+    _, first = limits(
+        above, room, capacity, rated, eta, feed_back, house, most_out, most_in, slope, zero, storm, _QUARTER_H
+    )  # fmt: skip
+    left = room - first * eta * _QUARTER_H
+    _, second = limits(
+        above, left, capacity, rated, eta, feed_back, house, most_out, most_in, slope, zero, storm, _QUARTER_H
+    )  # fmt: skip
+    return low, (first + second) * _HALF
+
+
+@scalar
+def own_kw(above, rated, eta, house, pv, night, start, target, queue, share, standby, storm, hours):  # type: ignore[no-untyped-def]
+    """Return the power of the own schedule before limits, kW; ``night`` is the time since 23 h in s."""
+    per_h = _1 / hours
+    fill = min(max(target - above, _0) * (per_h / eta), rated)
+    at_night = fill if night >= start else _0
+    charges = queue < (share if pv > _0 else _2)
+    own = (at_night if charges else -house) if night < _NIGHT_S else -house
+    own = _0 if standby > _HALF else own
+    return rated if storm > _HALF else own
+
+
+@scalar
+def wanted_kw(a, own, rated, gain, offset):  # type: ignore[no-untyped-def]
+    """Return the power aimed at: the own schedule, or while a command is in force that alone."""
+    return own if a == _0 else offset - a * rated * gain
+
+
+@scalar
+def move(power, first, second, low, high, rate, release, part, dt):  # type: ignore[no-untyped-def]
+    """Return (power at the tick's end, mean power): towards ``first`` for ``1 - part`` of the tick, then ``second``.
+
+    Limits act at once (a relay), the rest ramps; only the end of a discharge takes ``release``, a charge does not
+    wait for it. Every power on the way lies within the limits, and so does the mean.
+    """
+    first, second = min(max(first, low), high), min(max(second, low), high)
+    power = min(max(power, low), high)
+    power, sum_first = ramp(power, first, rate if first > _0 else release, rate, dt * (_1 - part))
+    power, sum_second = ramp(power, second, rate if second > _0 else release, rate, dt * part)
+    return power, min(max((sum_first + sum_second) * (_1 / dt), low), high)
+
+
+@scalar
+def store(energy, power, reserve, eta, standby, hours):  # type: ignore[no-untyped-def]
+    """Return float64 (energy, charged, discharged, lost) in kWh after ``hours`` at ``power``.
+
+    The standby loss comes out of the store down to the reserve; from there on the grid feeds the electronics, a draw
+    of 10-40 W that is left out.
+    """
+    charged = np.float64(max(power, _0)) * hours
+    discharged = np.float64(max(-power, _0)) * hours
+    after = energy + charged * np.float64(eta) - discharged / np.float64(eta)
+    lost = min(max(after - np.float64(reserve), _ZERO8), np.float64(standby) * hours)
+    return after - lost, charged, discharged, lost
+
+
+@scalar
+def since_23(sod):  # type: ignore[no-untyped-def]
+    """Return the seconds since 23 h at second ``sod`` of the day."""
+    return sod + _TO_MIDNIGHT_S - (_DAY_S if sod + _TO_MIDNIGHT_S >= _DAY_S else _0)
+
+
+@scalar
+def taper_line(cfg):  # type: ignore[no-untyped-def]
+    """Return (slope, zero) of the charge's taper: power over rated = slope * (zero - soc)."""
+    slope = (_1 - cfg[c.TAPER_TO]) / (_1 - cfg[c.TAPER_FROM])
+    return slope, cfg[c.TAPER_FROM] + _1 / slope

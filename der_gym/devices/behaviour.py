@@ -1,0 +1,106 @@
+"""What stands between a message and a set-point: membership of the list, opting out, rules that devices run alone.
+
+A message has a kind: ``dispatch`` (the fraction itself), ``rule`` (the device works out its fraction from what it
+measures) or ``incentive`` (the owner answers a price). Kinds beyond dispatch are plug-ins: a kernel that turns what is
+latched at the device into A0, A1 and PART.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import Field
+
+from der_gym.core import approx, rng
+from der_gym.core.jit import kernel
+from der_gym.core.registry import Registry
+from der_gym.core.rows import METER_GAIN, PRESENT, TAKES
+from der_gym.devices.base import DeviceConfig
+
+KINDS = {"dispatch": 0, "rule": 1, "incentive": 2}
+OPT_OUT_SLOT_S = 10_800  # an owner decides for three hours at a time
+
+_JOIN = rng.stream("behaviour.join")
+_OPT_OUT = rng.stream("behaviour.opt_out")
+_GAIN = rng.stream("meter.gain")
+_ZERO, _ONE, _THIRD = np.float32(0.0), np.float32(1.0), np.float32(1.0 / 3.0)
+
+# settings: float32 (N_BEHAVIOUR,)
+LATE_SHARE, LEAVE_SHARE, HORIZON_S, TOLERANCE = 0, 1, 2, 3
+
+
+class BehaviourConfig(DeviceConfig):
+    """Who is in the list and who answers."""
+
+    late_share: float = Field(0.01, ge=0, le=1, description="units that join only during the episode [A]")
+    leave_share: float = Field(0.005, ge=0, le=1, description="units that drop out during the episode [A]")
+    opt_out_share: dict[str, float] = Field(
+        default_factory=lambda: {"battery": 0.02, "ecocute": 0.02, "ev": 0.02},
+        description="chance per three hours that an owner takes no commands, 2-5 % for batteries [A]",
+    )
+    meter_tolerance: float = Field(0.02, ge=0, le=0.2, description="tolerance class of the meters, .009 to .10 [S]")
+    kinds: tuple[str, ...] = Field(("dispatch",), description="message kinds that devices understand")
+
+    def constants(self, horizon_s: float) -> np.ndarray:
+        """Return the settings that ``refresh`` reads, float32 (4,)."""
+        return np.array([self.late_share, self.leave_share, horizon_s, self.meter_tolerance], dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """A plug-in message kind.
+
+    Attributes
+    ----------
+    kind : str
+        ``"rule"`` or ``"incentive"``.
+    decide : kernel
+        ``decide(s0, s1, n_shard, active, ctx, latched, fleet)``: where ``latched[s, 0]`` is its kind, write the
+        fraction for this tick to fleet A0, A1 and PART from ``latched[s, 1]`` (a), ``latched[s, 2]`` (b) and ``ctx``.
+    """
+
+    kind: str
+    decide: Callable[..., None]
+
+
+BEHAVIOURS: Registry[Behaviour] = Registry("behaviour")
+
+
+@kernel
+def refresh(s0, s1, n_shard, active, keys, uid, present, abs_s, t_s, cfg, opt_out, lo, hi, fleet):  # type: ignore[no-untyped-def]
+    """Set PRESENT, METER_GAIN and TAKES of one class; called at every multiple of REFRESH_S.
+
+    Parameters
+    ----------
+    present : uint8 (n_shard, N)
+        0 for padding.
+    t_s : float64 (n_world,)
+        Seconds of the episode.
+    cfg : float32 (4,)
+        See ``BehaviourConfig.constants``.
+    opt_out : float32
+        Chance per three-hour slot that the owner takes no commands.
+    """
+    for s in range(s0, s1):
+        w, p = s // n_shard, s % n_shard
+        if not active[w]:
+            continue
+        f0, f1, k0, k1 = keys[w, 0], keys[w, 1], keys[w, 2], keys[w, 3]
+        now, slot = np.float32(t_s[w]), np.uint32(abs_s[w] // OPT_OUT_SLOT_S)
+        ids, real = uid[p, lo:hi], present[p, lo:hi]
+        here, gain, takes = fleet[s, PRESENT, lo:hi], fleet[s, METER_GAIN, lo:hi], fleet[s, TAKES, lo:hi]
+        late, leave, horizon, tolerance = cfg[LATE_SHARE], cfg[LEAVE_SHARE], cfg[HORIZON_S], cfg[TOLERANCE]
+        for i in range(hi - lo):
+            u, v, x, y = rng.uniform4(k0, k1, ids[i], _JOIN, np.uint32(0), np.uint32(0))
+            joins = v * horizon if u < late else -_ONE
+            leaves = y * horizon if x < leave else horizon * np.float32(100.0)
+            inside = (joins <= now) & (now < leaves) & (real[i] == np.uint8(1))
+            error = approx.clip(
+                rng.normal(f0, f1, ids[i], _GAIN, np.uint32(0), np.uint32(0)) * tolerance * _THIRD, -tolerance, tolerance
+            )
+            stays = rng.uniform(k0, k1, ids[i], _OPT_OUT, slot, np.uint32(0)) >= opt_out
+            here[i] = _ONE if inside else _ZERO
+            gain[i] = _ONE + error if inside else _ZERO
+            takes[i] = _ONE if inside & stays else _ZERO

@@ -1,0 +1,338 @@
+"""EcoCute, the CO2 heat-pump water heater (ECHONET 0x026B): a tank that boils once a day for a home's hot water.
+
+Own schedule: by its end (07:00, or 16:00 for homes that boil by day) the tank shall hold what the home uses in a day,
+learned, with a margin; it starts as late as that allows. Below 50 L it reheats at once, at any hour.
+
+Command: on or off, no power between. Each home compares the fraction with its threshold of the day: above, it stops or
+stays off; below minus the threshold, it boils early while there is room. Shortest runs and pauses, starts a day, the
+floor and the size of the tank come first. What it reports is an estimate, for it has no current sensor [1]_.
+
+Known error: one hot fraction instead of layers (lukewarm water counts as hot); the learned need does not follow the
+last week; starts before t = 0 do not count among the starts of the first day. See ``ecocute_heat`` for the machine.
+
+References
+----------
+.. [1] ITmedia SmartJapan, 2024-09-27, on the DR-ready specification [V].
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from der_gym.core import rows
+from der_gym.core.approx import clip
+from der_gym.core.jit import kernel, scalar
+from der_gym.devices import ecocute_config as c
+from der_gym.devices.base import DeviceClass
+from der_gym.devices.ecocute_draws import daily_kwh, draw, draw_day, draw_slot, redraw, set_conditions, used_by
+from der_gym.devices.ecocute_heat import DAY_S, HOUR_S, ONE, ZERO, asked, is_due, phase, water_kwh
+
+_MINUTE, _DAY, _SLOT = 60, 86_400, 900
+_LEAST_SHARE = np.float32(0.1)
+_GAUGE_S = np.float32(300.0)
+_BLOCK_H, _SLOT_H = np.float32(0.5), np.float32(0.25)
+_HOUR8, _MINUTE8, _ONE8, _ZERO8 = np.float64(3600.0), np.float64(60.0), np.float64(1.0), np.float64(0.0)
+_DRY_SHARE = np.float32(1e-4)  # of the hot water asked for in a tick: a smaller lack is rounding
+_WATT = np.float32(1000.0)
+
+
+@scalar
+def window(sod_s, opens_h, ends_h):  # type: ignore[no-untyped-def]
+    """Return (seconds to the next end of a boil, length of its window in s); they are equal when it opens."""
+    left = ends_h * HOUR_S - sod_s
+    length = (ends_h - opens_h) * HOUR_S
+    return left + (DAY_S if left <= ZERO else ZERO), length + (DAY_S if length <= ZERO else ZERO)
+
+
+@scalar
+def expected(used, use, wanted, heat_kw, left_s, window_s, lead_s):  # type: ignore[no-untyped-def]
+    """Return (heat, run) of a home that kept its schedule; ``used``: share of the day's water since the last end."""
+    heat = max(wanted - use * used, wanted * _LEAST_SHARE)
+    need_s = (wanted - heat) / heat_kw * HOUR_S
+    ran_s = clip(need_s - (left_s - lead_s), ZERO, need_s) if left_s <= window_s else ZERO
+    runs = (ran_s > ZERO) & (ran_s < need_s)
+    return heat + heat_kw * ran_s / HOUR_S, ran_s if runs else -DAY_S
+
+
+@kernel
+def clear(state, acc):  # type: ignore[no-untyped-def]
+    """Set state and registers of a shard to 0."""
+    for i in range(state.shape[1]):
+        for row in range(state.shape[0]):
+            state[row, i] = ZERO
+        for row in range(acc.shape[0]):
+            acc[row, i] = _ZERO8
+
+
+@kernel
+def begin(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, pool, params, state, acc):  # type: ignore[no-untyped-def]
+    """Fill the tanks from the pool; where it has none, or its home boils at another time, as the schedule would."""
+    for s in range(s0, s1):
+        w, p = s // n_shard, s % n_shard
+        if not active[w]:
+            continue
+        k0, k1, now, mains, sod = keys[w, 2], keys[w, 3], abs_s[w], ctx[w, rows.MAINS_C], ctx[w, rows.SOD_S]
+        own, st, saved, heat = params[s], state[s], pool[s], acc[s, c.HEAT_KWH]
+        clear(st, acc[s])
+        set_conditions(ctx[w, rows.TEMP_C], mains, ctx[w, rows.SEASON], cfg, own, st)
+        draw_day(k0, k1, uid[p], now // _DAY, ctx[w, rows.WEEKEND], cfg, own, st)
+        draw_slot(k0, k1, uid[p], now // _SLOT, mains, cfg, st)
+        for i in range(own.shape[1]):
+            at = c.C_DAY_H if own[c.DAY_BOIL, i] > ZERO else c.C_NIGHT_H
+            left, length = window(sod, cfg[at], cfg[at + 1])
+            end_s = cfg[at + 1] * HOUR_S
+            used = used_by(cfg, sod) - used_by(cfg, end_s) + (ONE if sod < end_s else ZERO)
+            use = daily_kwh(own[c.WEEKDAY_L, i], own[c.WEEKEND_L, i], cfg[c.C_USE_C], mains)
+            wanted, capacity = st[c.WANTED_KWH, i], st[c.CAPACITY_KWH, i]
+            kwh, run = expected(used, use, wanted, st[c.HEAT_KW, i], left, length, own[c.LEAD_S, i])
+            known = saved[c.POOL_DAY, i] == own[c.DAY_BOIL, i]  # NaN equals nothing
+            on = run > ZERO
+            heat[i] = clip(saved[c.POOL_HEAT, i] * wanted if known else kwh, ZERO, capacity)
+            st[c.RUN_S, i] = saved[c.POOL_RUN, i] if known else run
+            st[c.BOILING, i] = saved[c.POOL_BOILING, i] if known else (ONE if on else ZERO)
+            st[c.LEVEL, i] = saved[c.POOL_LEVEL, i] if known else (ONE if on else ZERO)
+
+
+@kernel
+def advance(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, fleet, lo):  # type: ignore[no-untyped-def]
+    """Advance one tick in small loops, each short enough in rows to be worked eight homes at a time."""
+    n = params.shape[2]
+    for s in range(s0, s1):
+        w = s // n_shard
+        if not active[w]:
+            continue
+        takes, a0 = fleet[s, rows.TAKES, lo : lo + n], fleet[s, rows.A0, lo : lo + n]
+        a1, part = fleet[s, rows.A1, lo : lo + n], fleet[s, rows.PART, lo : lo + n]
+        power, shown = fleet[s, rows.POWER_KW, lo : lo + n], fleet[s, rows.SHOWN_KW, lo : lo + n]
+        ask(ctx[w], cfg, params[s], state[s], acc[s], takes, a0, a1)
+        work(ctx[w], cfg, params[s], state[s], acc[s], part, state[s, c.ASK_0], ONE, -ONE, ZERO)
+        if changes(part) > 0:
+            work(ctx[w], cfg, params[s], state[s], acc[s], part, state[s, c.ASK_1], ZERO, ONE, ONE)
+        book_heat(state[s], acc[s])
+        book_power(ctx[w], cfg, state[s], acc[s], power, shown)
+        book_runouts(ctx[w], cfg, state[s], acc[s])
+
+
+@kernel
+def ask(ctx, cfg, own, state, acc, takes, a0, a1):  # type: ignore[no-untyped-def]
+    """Set what the command asks of each home of a shard, and whether its own schedule is due; clear the TICK rows."""
+    night_left, night_window = window(ctx[rows.SOD_S], cfg[c.C_NIGHT_H], cfg[c.C_NIGHT_H + 1])
+    day_left, day_window = window(ctx[rows.SOD_S], cfg[c.C_DAY_H], cfg[c.C_DAY_H + 1])
+    day_boil, lead, ramp, heat = own[c.DAY_BOIL], own[c.LEAD_S], own[c.RAMP_PER_S], acc[c.HEAT_KWH]
+    threshold, heat_kw, wanted = state[c.THRESHOLD], state[c.HEAT_KW], state[c.WANTED_KWH]
+    ask_0, ask_1, due = state[c.ASK_0], state[c.ASK_1], state[c.DUE]
+    put, drawn, loss, on_s = state[c.TICK_IN], state[c.TICK_DRAWN], state[c.TICK_LOSS], state[c.TICK_ON_S]
+    for i in range(heat.shape[0]):
+        by_day = day_boil[i] > ZERO
+        ask_0[i], ask_1[i] = asked(a0[i] * takes[i], threshold[i]), asked(a1[i] * takes[i], threshold[i])
+        due[i] = is_due(
+            day_left if by_day else night_left, day_window if by_day else night_window, lead[i],
+            wanted[i] - np.float32(heat[i]), heat_kw[i], ramp[i],
+        )  # fmt: skip
+        put[i], drawn[i], loss[i], on_s[i] = ZERO, ZERO, ZERO, ZERO
+
+
+@kernel
+def changes(part):  # type: ignore[no-untyped-def]
+    """Return how many homes get another command within the tick."""
+    n = 0
+    for i in range(part.shape[0]):
+        n += 1 if part[i] > ZERO else 0
+    return n
+
+
+@kernel
+def work(ctx, cfg, own, state, acc, part, ask, base, slope, begins):  # type: ignore[no-untyped-def]
+    """Work the first or second phase of a tick of a shard's machines and tanks; what moved is added to the TICK rows.
+
+    The phase lasts ``base + slope * part`` of the tick: the first ``1 - part``, the second ``part``. Own starts happen
+    at whole minutes, at the start of the tick; a phase of at least ``begins`` of the tick stands there.
+    """
+    dt, mains = ctx[rows.DT_S], ctx[rows.MAINS_C]
+    minute = np.int64(ctx[rows.SOD_S]) % _MINUTE == 0
+    loss_k = ONE / (cfg[c.C_LOSS_K_W] * _WATT)
+    loss_0 = (mains - ctx[rows.TEMP_C]) * loss_k
+    floor = water_kwh(cfg[c.C_FLOOR_L], cfg[c.C_FLOOR_C], mains)
+    reheat = water_kwh(cfg[c.C_REHEAT_L], cfg[c.C_FLOOR_C], mains)
+    min_on, min_off, most = cfg[c.C_MIN_ON_S], cfg[c.C_MIN_OFF_S], cfg[c.C_STARTS]
+    free = most - cfg[c.C_STARTS_KEPT]
+    held, tank, ramp, due, taps = acc[c.HEAT_KWH], own[c.TANK_KWH_K], own[c.RAMP_PER_S], state[c.DUE], state[c.DRAW_KW]
+    heat_kw, capacity, wanted = state[c.HEAT_KW], state[c.CAPACITY_KWH], state[c.WANTED_KWH]
+    run, level, boiling, starts = state[c.RUN_S], state[c.LEVEL], state[c.BOILING], state[c.STARTS_TODAY]
+    put, drawn, loss, on_s = state[c.TICK_IN], state[c.TICK_DRAWN], state[c.TICK_LOSS], state[c.TICK_ON_S]
+    for i in range(held.shape[0]):
+        share = base + slope * part[i]
+        now = minute & (share >= begins)
+        heat = np.float32(held[i]) + put[i] - drawn[i] - loss[i]
+        run[i], level[i], boiling[i], starts[i], put_i, drawn_i, loss_i, on_i = phase(
+            dt * share, ask[i], now, now & (due[i] > ZERO), heat, run[i], level[i], boiling[i], starts[i], taps[i],
+            loss_0, loss_k / tank[i], heat_kw[i], capacity[i], wanted[i], ramp[i], floor, reheat, min_on, min_off, most,
+            free,
+        )  # fmt: skip
+        put[i] += put_i
+        drawn[i] += drawn_i
+        loss[i] += loss_i
+        on_s[i] += on_i
+
+
+@kernel
+def book_heat(state, acc):  # type: ignore[no-untyped-def]
+    """Book what moved into the tank and its registers, so that they balance to float64."""
+    put, drawn, loss = state[c.TICK_IN], state[c.TICK_DRAWN], state[c.TICK_LOSS]
+    heat, heat_in, out, lost = acc[c.HEAT_KWH], acc[c.HEAT_IN_KWH], acc[c.DRAWN_KWH], acc[c.LOSS_KWH]
+    for i in range(heat.shape[0]):
+        put_i, drawn_i, loss_i = np.float64(put[i]), np.float64(drawn[i]), np.float64(loss[i])
+        heat[i] += put_i - drawn_i - loss_i
+        heat_in[i] += put_i
+        out[i] += drawn_i
+        lost[i] += loss_i
+
+
+@kernel
+def book_power(ctx, cfg, state, acc, power, shown):  # type: ignore[no-untyped-def]
+    """Write the power and what the home reports of it, and book electricity and starts."""
+    dt = ctx[rows.DT_S]
+    hours8 = np.float64(dt) / _HOUR8
+    left, length = window(ctx[rows.SOD_S], cfg[c.C_NIGHT_H], cfg[c.C_NIGHT_H + 1])
+    by_day = _ZERO8 if left <= length else _ONE8
+    aux_off = cfg[c.C_AUX_OFF_W] / _WATT
+    aux_on = cfg[c.C_AUX_ON_W] / _WATT - aux_off
+    put, cop, on_s, run = state[c.TICK_IN], state[c.COP], state[c.TICK_ON_S], state[c.RUN_S]
+    nominal, today, before = state[c.NOMINAL_KW], state[c.STARTS_TODAY], state[c.STARTS_BEFORE]
+    electric, day, starts = acc[c.ELECTRIC_KWH], acc[c.DAY_KWH], acc[c.STARTS]
+    for i in range(put.shape[0]):
+        boiled = put[i] / cop[i]
+        mean = boiled * HOUR_S / dt + aux_off + aux_on * on_s[i] / dt
+        power[i] = mean
+        shown[i] = nominal[i] if run[i] > ZERO else ZERO
+        electric[i] += np.float64(mean) * hours8
+        day[i] += np.float64(boiled) * by_day
+        starts[i] = np.float64(before[i]) + np.float64(today[i])
+
+
+@kernel
+def book_runouts(ctx, cfg, state, acc):  # type: ignore[no-untyped-def]
+    """Book the hot water that was asked for and not there; a run-out lasts until the floor is reached again."""
+    hours, minutes8 = ctx[rows.DT_S] / HOUR_S, np.float64(ctx[rows.DT_S]) / _MINUTE8
+    floor = water_kwh(cfg[c.C_FLOOR_L], cfg[c.C_FLOOR_C], ctx[rows.MAINS_C])
+    drawn, taps, dry, heat = state[c.TICK_DRAWN], state[c.DRAW_KW], state[c.DRY], acc[c.HEAT_KWH]
+    unserved, minutes, events = acc[c.UNSERVED_KWH], acc[c.RUNOUT_MIN], acc[c.RUNOUTS]
+    for i in range(heat.shape[0]):
+        wanted = taps[i] * hours
+        short = wanted - drawn[i]
+        out = short > _DRY_SHARE * wanted
+        unserved[i] += np.float64(short if out else ZERO)
+        minutes[i] += np.float64(short / wanted if out else ZERO) * minutes8
+        events[i] += _ONE8 if out & (dry[i] <= ZERO) else _ZERO8
+        still = ZERO if np.float32(heat[i]) >= floor else dry[i]
+        dry[i] = ONE if out else still
+
+
+@scalar
+def swing(run, boiling, starts, heat, coming, heat_kw, cop, capacity, wanted, floor, reheat, min_on, min_off, free):  # type: ignore[no-untyped-def]
+    """Return (up, down) kW of one home: what it can give for 30 minutes against its own schedule.
+
+    Up: it boils by its schedule, or a command holds it back from that, and it can stay off (``coming``: heat drawn in
+    30 min). Down: it does not want to boil, or boils by command, and has room. A lock that ends before the next gauge
+    counts as ended.
+    """
+    on, own, power = run > ZERO, boiling > ZERO, heat_kw / cop
+    block = heat_kw * _BLOCK_H
+    stops = (not on) | ((run + _GAUGE_S >= min_on) & (starts < free) & (heat >= reheat))
+    up = power * min((wanted - heat) / block, ONE) if own & stops & (heat - coming >= floor) else ZERO
+    begins = on | ((_GAUGE_S - run >= min_off) & (starts < free))
+    down = power if (not own) & begins & (heat >= floor) & (capacity - heat >= block) else ZERO
+    return max(up, ZERO), down
+
+
+@scalar
+def debt(use, share, heat, heat_kw, cop, left_s, window_s):  # type: ignore[no-untyped-def]
+    """Return the electric kWh missing until the next boil: what will be drawn, less the heat held and still to come."""
+    to_come = heat_kw * left_s / HOUR_S if left_s <= window_s else ZERO
+    return max(use * share - heat - to_come, ZERO) / cop
+
+
+@scalar
+def until_next(sod_s, opens_h, cfg):  # type: ignore[no-untyped-def]
+    """Return the share of a day's hot water that is drawn until the next window opens."""
+    opens_s = opens_h * HOUR_S
+    return used_by(cfg, opens_s) - used_by(cfg, sod_s) + (ONE if sod_s >= opens_s else ZERO)
+
+
+@kernel
+def gauge(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, fleet, lo, out):  # type: ignore[no-untyped-def]
+    """Write what the homes could give for 30 minutes, the heat held above the floor, and what will be missing."""
+    n = params.shape[2]
+    for s in range(s0, s1):
+        if active[s // n_shard]:
+            measure(
+                ctx[s // n_shard], cfg, params[s], state[s], acc[s, c.HEAT_KWH], fleet[s, rows.TAKES, lo : lo + n],
+                out[s, rows.UP_KW, lo : lo + n], out[s, rows.DOWN_KW, lo : lo + n],
+                out[s, rows.STORED_KWH, lo : lo + n], out[s, rows.DEBT_KWH, lo : lo + n],
+            )  # fmt: skip
+
+
+@kernel
+def measure(ctx, cfg, own, state, held, takes, up, down, stored, missing):  # type: ignore[no-untyped-def]
+    """Gauge the homes of one shard."""
+    sod, mains = ctx[rows.SOD_S], ctx[rows.MAINS_C]
+    night_left, night_window = window(sod, cfg[c.C_NIGHT_H], cfg[c.C_NIGHT_H + 1])
+    day_left, day_window = window(sod, cfg[c.C_DAY_H], cfg[c.C_DAY_H + 1])
+    night_share, day_share = until_next(sod, cfg[c.C_NIGHT_H], cfg), until_next(sod, cfg[c.C_DAY_H], cfg)
+    soon = used_by(cfg, min(sod + _BLOCK_H * HOUR_S, DAY_S)) - used_by(cfg, sod)
+    floor = water_kwh(cfg[c.C_FLOOR_L], cfg[c.C_FLOOR_C], mains)
+    reheat = water_kwh(cfg[c.C_REHEAT_L], cfg[c.C_FLOOR_C], mains)
+    min_on, min_off, free = cfg[c.C_MIN_ON_S], cfg[c.C_MIN_OFF_S], cfg[c.C_STARTS] - cfg[c.C_STARTS_KEPT]
+    weekday_l, weekend_l, day_boil, use_c = own[c.WEEKDAY_L], own[c.WEEKEND_L], own[c.DAY_BOIL], cfg[c.C_USE_C]
+    run, boiling = state[c.RUN_S], state[c.BOILING]
+    starts, taps, heat_kw, cop = state[c.STARTS_TODAY], state[c.DRAW_KW], state[c.HEAT_KW], state[c.COP]
+    capacity, wanted = state[c.CAPACITY_KWH], state[c.WANTED_KWH]
+    for i in range(held.shape[0]):
+        by_day, heat = day_boil[i] > ZERO, np.float32(held[i])
+        use = daily_kwh(weekday_l[i], weekend_l[i], use_c, mains)
+        up_kw, down_kw = swing(
+            run[i], boiling[i], starts[i], heat, use * soon + taps[i] * _SLOT_H, heat_kw[i], cop[i], capacity[i],
+            wanted[i], floor, reheat, min_on, min_off, free,
+        )  # fmt: skip
+        up[i] = up_kw * takes[i]
+        down[i] = down_kw * takes[i]
+        stored[i] = max(heat - floor, ZERO) / cop[i]
+        missing[i] = debt(
+            use, day_share if by_day else night_share, heat, heat_kw[i], cop[i], day_left if by_day else night_left,
+            day_window if by_day else night_window,
+        )  # fmt: skip
+
+
+@kernel
+def save(s0, s1, n_shard, active, params, state, acc, out):  # type: ignore[no-untyped-def]
+    """Save the heat as a share of the heat wanted, what the machine is doing, and when the home boils."""
+    for s in range(s0, s1):
+        if not active[s // n_shard]:
+            continue
+        held, st = acc[s, c.HEAT_KWH], state[s]
+        for i in range(held.shape[0]):
+            out[s, c.POOL_HEAT, i] = np.float32(held[i]) / st[c.WANTED_KWH, i]
+            out[s, c.POOL_BOILING, i] = st[c.BOILING, i]
+            out[s, c.POOL_RUN, i] = st[c.RUN_S, i]
+            out[s, c.POOL_LEVEL, i] = st[c.LEVEL, i]
+            out[s, c.POOL_DAY, i] = params[s, c.DAY_BOIL, i]
+
+
+ECOCUTE = DeviceClass(
+    name="ecocute",
+    japanese="エコキュート",
+    stage=1,
+    config=c.EcoCuteConfig,
+    constants=c.constants,
+    params=c.PARAMS,
+    state=c.STATE,
+    acc=c.ACC,
+    pool=c.POOL,
+    draw=draw,
+    begin=begin,
+    redraw=redraw,
+    advance=advance,
+    gauge=gauge,
+    save=save,
+)
+EcoCuteConfig = c.EcoCuteConfig

@@ -1,0 +1,224 @@
+"""EV home charger with one-way charging (V1G): a car is charged earlier, later or slower, never discharged.
+
+When a car is there and what it needs stands in `ev_sessions`, how it charges in `ev_physics`, the settings with their
+sources in `ev_config`; here are the rows, the kernels and the plug-in.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from der_gym.core import approx, rng
+from der_gym.core.jit import kernel, scalar
+from der_gym.devices import base
+from der_gym.devices import ev_config as c
+from der_gym.devices.ev_config import EVConfig, constants
+from der_gym.devices.ev_physics import gauges, phase, tick
+from der_gym.devices.ev_sessions import session
+
+# params
+CHARGER_KW, BATTERY_KWH, SWITCHED, RATE_KW_S = 0, 1, 2, 3
+WEEKDAY_KM, WEEKEND_KM, TIMER_S, PHASE_D = 4, 5, 6, 7
+# state: the session (redrawn at noon), then what moves
+ARRIVE_S, OWN_S, DEPART_S, NEED_KWH, OBEY_KWH, DELAY_S, FAIL_AT, THRESHOLD = 0, 1, 2, 3, 4, 5, 6, 7
+POWER_KW, WAIT_S, STOPS = 8, 9, 10
+# acc
+GOT_KWH, CHARGED_KWH, LOSS_KWH, STOPS_TOTAL, SESSIONS, MISSING_KWH, SHORT_CARS = 0, 1, 2, 3, 4, 5, 6
+
+_WHO = rng.stream("ev.who")
+_ZERO, _ONE = np.float32(0.0), np.float32(1.0)
+_HOUR_S, _BY_DEPARTURE_S = np.float32(3600.0), np.float32(1e6)
+_NOON_S, _DAY_S = np.int64(43_200), np.int64(86_400)
+_ONE8, _ZERO8, _PER_HOUR8 = np.float64(1.0), np.float64(0.0), np.float64(1.0 / 3600.0)
+_SHORT_KWH = np.float64(1.0)  # a car that leaves with less counts as short
+
+
+@scalar
+def choice4(u, cumulative, values):  # type: ignore[no-untyped-def]
+    """Return the one of four ``values`` at ``u``, given the cumulative shares of the first three."""
+    late = values[2] if u < cumulative[2] else values[3]
+    return values[0] if u < cumulative[0] else (values[1] if u < cumulative[1] else late)
+
+
+@kernel
+def draw(s0, s1, n_shard, active, keys, uid, cfg, given, params, fleet, lo):  # type: ignore[no-untyped-def]
+    """Draw who owns which charger, car and habit, from the fleet's key."""
+    n = params.shape[2]
+    for s in range(s0, s1):
+        w, p = s // n_shard, s % n_shard
+        if not active[w]:
+            continue
+        k0, k1 = keys[w, 0], keys[w, 1]
+        for i in range(n):
+            u0, u1, u2, u3 = rng.uniform4(k0, k1, uid[p, i], _WHO, np.uint32(0), np.uint32(0))
+            v0, v1, v2, v3 = rng.uniform4(k0, k1, uid[p, i], _WHO, np.uint32(0), np.uint32(1))
+            rated = given[p, base.GIVEN_RATED_KW, i]
+            drawn = cfg[c.CHARGER_KW] if u0 < cfg[c.CHARGER_KW + 2] else cfg[c.CHARGER_KW + 1]
+            rated = rated if rated == rated else drawn
+            switched = given[p, base.GIVEN_SWITCHED, i]
+            drawn = _ONE if v0 < cfg[c.SWITCHED_SHARE] else _ZERO
+            params[s, CHARGER_KW, i] = rated
+            params[s, BATTERY_KWH, i] = choice4(u1, cfg[c.BATTERY_KWH + 4 :], cfg[c.BATTERY_KWH :])
+            params[s, SWITCHED, i] = switched if switched == switched else drawn
+            params[s, RATE_KW_S, i] = rated / (cfg[c.RAMP_S] + v1 * (cfg[c.RAMP_S + 1] - cfg[c.RAMP_S]))
+            params[s, WEEKDAY_KM, i] = choice4(u2, cfg[c.ARCHETYPE :], cfg[c.WEEKDAY_KM :])
+            params[s, WEEKEND_KM, i] = choice4(u2, cfg[c.ARCHETYPE :], cfg[c.WEEKEND_KM :])
+            timers = (_ZERO, cfg[c.TIMER_S], cfg[c.TIMER_S + 1], _BY_DEPARTURE_S)
+            params[s, TIMER_S, i] = choice4(u3, cfg[c.HABIT :], timers)
+            params[s, PHASE_D, i] = np.floor(v2 * cfg[c.PLUG_CYCLE_D])
+            fleet[s, base.RATED_KW, lo + i] = rated
+            fleet[s, base.DEAD_S, lo + i] = approx.exp(cfg[c.DEAD] + cfg[c.DEAD + 1] * approx.normal_quantile(v3))
+
+
+@kernel
+def open_sessions(s, w, p, keys, uid, abs_s, ctx, cfg, params, state, acc):  # type: ignore[no-untyped-def]
+    """Write the sessions of the current noon day of shard ``s`` as they stand at its noon."""
+    since_s = (abs_s[w] - _NOON_S) % _DAY_S
+    d = (abs_s[w] - _NOON_S) // _DAY_S
+    noon_s = ctx[w, base.T_S] - np.float32(since_s)
+    q = params[s]
+    for i in range(params.shape[2]):
+        drawn = session(
+            keys[w, 2], keys[w, 3], uid[p, i], d, noon_s, ctx[w, base.TEMP_C], cfg, q[CHARGER_KW, i],
+            q[BATTERY_KWH, i], q[WEEKDAY_KM, i], q[WEEKEND_KM, i], q[TIMER_S, i], q[PHASE_D, i],
+        )  # fmt: skip
+        state[s, ARRIVE_S, i], state[s, OWN_S, i], state[s, DEPART_S, i] = drawn[0], drawn[1], drawn[2]
+        state[s, NEED_KWH, i], state[s, OBEY_KWH, i], state[s, DELAY_S, i] = drawn[3], drawn[4], drawn[5]
+        state[s, FAIL_AT, i], state[s, THRESHOLD, i], state[s, STOPS, i] = drawn[6], drawn[7], drawn[8]
+        state[s, POWER_KW, i], state[s, WAIT_S, i] = _ZERO, drawn[5]
+        acc[s, GOT_KWH, i] = _ZERO8
+    return noon_s
+
+
+@kernel
+def begin(  # type: ignore[no-untyped-def]
+    s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, pool, params, state, acc
+):
+    """Set the state at t = 0: one uncommanded phase from the last noon, in closed form; registers to 0."""
+    eta = cfg[c.ETA]
+    ac_kws, eta_h = _HOUR_S / eta, eta / _HOUR_S
+    for s in range(s0, s1):
+        w = s // n_shard
+        if not active[w]:
+            continue
+        noon_s = open_sessions(s, w, s % n_shard, keys, uid, abs_s, ctx, cfg, params, state, acc)
+        acc[s] = _ZERO8
+        x, q = state[s], params[s]
+        for i in range(params.shape[2]):
+            _, power, wait, stops, drawn, _ = phase(
+                noon_s, ctx[w, base.T_S] - noon_s, _ZERO, x[NEED_KWH, i], x[POWER_KW, i], x[WAIT_S, i], x[STOPS, i],
+                q[CHARGER_KW, i], q[SWITCHED, i], q[RATE_KW_S, i], x[ARRIVE_S, i], x[OWN_S, i], x[DEPART_S, i],
+                x[DELAY_S, i], x[FAIL_AT, i], x[THRESHOLD, i], ac_kws, eta_h,
+            )  # fmt: skip
+            x[POWER_KW, i], x[WAIT_S, i], x[STOPS, i] = power, wait, stops
+            acc[s, GOT_KWH, i] = np.float64(drawn) * _PER_HOUR8 * np.float64(eta)
+
+
+@kernel
+def redraw(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, params, state, acc):  # type: ignore[no-untyped-def]
+    """At noon draw the sessions of the noon day that begins."""
+    for s in range(s0, s1):
+        w = s // n_shard
+        if active[w] and abs_s[w] % _DAY_S == _NOON_S:
+            open_sessions(s, w, s % n_shard, keys, uid, abs_s, ctx, cfg, params, state, acc)
+
+
+@kernel
+def advance(  # type: ignore[no-untyped-def]
+    s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, fleet, lo
+):
+    """Advance every car by one tick: two phases, then the registers of cars that leave."""
+    n = params.shape[2]
+    eta, margin, max_stops = cfg[c.ETA], cfg[c.MARGIN_S], cfg[c.MAX_STOPS]
+    ac_kws, eta_h, eta8 = _HOUR_S / eta, eta / _HOUR_S, np.float64(eta)
+    for s in range(s0, s1):
+        w = s // n_shard
+        if not active[w]:
+            continue
+        t, dt = ctx[w, base.T_S], ctx[w, base.DT_S]
+        per_dt = _ONE / dt
+        rated, switched, rate = params[s, CHARGER_KW], params[s, SWITCHED], params[s, RATE_KW_S]
+        arrive, own_s, depart, need = state[s, ARRIVE_S], state[s, OWN_S], state[s, DEPART_S], state[s, NEED_KWH]
+        obey, delay, fail_at, threshold = state[s, OBEY_KWH], state[s, DELAY_S], state[s, FAIL_AT], state[s, THRESHOLD]
+        power, wait, stops = state[s, POWER_KW], state[s, WAIT_S], state[s, STOPS]
+        got, charged, stops_total = acc[s, GOT_KWH], acc[s, CHARGED_KWH], acc[s, STOPS_TOTAL]
+        a0, a1 = fleet[s, base.A0, lo : lo + n], fleet[s, base.A1, lo : lo + n]
+        part, takes = fleet[s, base.PART, lo : lo + n], fleet[s, base.TAKES, lo : lo + n]
+        mean_kw, shown_kw = fleet[s, base.POWER_KW, lo : lo + n], fleet[s, base.SHOWN_KW, lo : lo + n]
+        for i in range(n):
+            left = np.float32(np.float64(need[i]) - got[i])
+            power[i], wait[i], stops[i], drawn, stopped = tick(
+                t, dt, a0[i], a1[i], part[i], takes[i], left, power[i], wait[i], stops[i], rated[i], switched[i],
+                rate[i], arrive[i], own_s[i], depart[i], obey[i], delay[i], fail_at[i], threshold[i], ac_kws, eta_h,
+                margin, max_stops,
+            )  # fmt: skip
+            mean_kw[i] = drawn * per_dt
+            kwh = np.float64(drawn) * _PER_HOUR8
+            charged[i] += kwh
+            got[i] += kwh * eta8
+            stops_total[i] += np.float64(stopped)
+        loss, sessions = acc[s, LOSS_KWH], acc[s, SESSIONS]
+        missing, short = acc[s, MISSING_KWH], acc[s, SHORT_CARS]
+        for i in range(n):
+            leaves = _ONE8 if t < depart[i] and depart[i] <= t + dt else _ZERO8
+            lacks = max(np.float64(need[i]) - got[i], _ZERO8) * leaves
+            sessions[i] += leaves
+            missing[i] += lacks
+            short[i] += _ONE8 if lacks > _SHORT_KWH else _ZERO8
+            loss[i] = charged[i] * (_ONE8 - eta8)
+            shown_kw[i] = mean_kw[i]
+
+
+@kernel
+def gauge(  # type: ignore[no-untyped-def]
+    s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, fleet, lo, out
+):
+    """Write what every car could give, take and put off from now on."""
+    n = params.shape[2]
+    eta, margin, max_stops = cfg[c.ETA], cfg[c.MARGIN_S], cfg[c.MAX_STOPS]
+    for s in range(s0, s1):
+        w = s // n_shard
+        if not active[w]:
+            continue
+        t = ctx[w, base.T_S]
+        rated, need, got = params[s, CHARGER_KW], state[s, NEED_KWH], acc[s, GOT_KWH]
+        arrive, own_s, depart = state[s, ARRIVE_S], state[s, OWN_S], state[s, DEPART_S]
+        obey, wait, stops = state[s, OBEY_KWH], state[s, WAIT_S], state[s, STOPS]
+        takes = fleet[s, base.TAKES, lo : lo + n]
+        up, down = out[s, base.UP_KW, lo : lo + n], out[s, base.DOWN_KW, lo : lo + n]
+        stored, debt = out[s, base.STORED_KWH, lo : lo + n], out[s, base.DEBT_KWH, lo : lo + n]
+        for i in range(n):
+            left = np.float32(max(np.float64(need[i]) - got[i], _ZERO8))
+            up[i], down[i], stored[i], debt[i] = gauges(
+                t, takes[i], left, wait[i], stops[i], rated[i], arrive[i], own_s[i], depart[i], obey[i], eta, margin,
+                max_stops,
+            )  # fmt: skip
+
+
+@kernel
+def save(s0, s1, n_shard, active, params, state, acc, out):  # type: ignore[no-untyped-def]
+    """Write nothing: a car's state follows from its address."""
+
+
+EV = base.DeviceClass(
+    name="ev",
+    japanese="EV充電器",
+    stage=1,
+    config=EVConfig,
+    constants=constants,
+    params=(
+        "charger_kw", "battery_kwh", "switched", "rate_kw_s", "weekday_km", "weekend_km", "timer_s", "phase_d",
+    ),
+    state=(
+        "arrive_s", "own_s", "depart_s", "need_kwh", "obey_kwh", "delay_s", "fail_at", "threshold", "power_kw",
+        "wait_s", "stops",
+    ),
+    acc=("got_kwh", "charged_kwh", "loss_kwh", "stops", "sessions", "missing_kwh", "short_cars"),
+    pool=(),
+    draw=draw,
+    begin=begin,
+    redraw=redraw,
+    advance=advance,
+    gauge=gauge,
+    save=save,
+)  # fmt: skip

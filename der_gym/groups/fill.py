@@ -1,0 +1,65 @@
+"""Per-device and per-site values spread over the places of the shards; what is left over is padding."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from der_gym.groups.labels import Ints
+from der_gym.groups.packing import free_addresses
+from der_gym.groups.resources import ResourceTable
+
+# Rows of ``given``; the same numbers as in devices/base.py.
+GIVEN_RATED_KW = 0
+GIVEN_FEED_BACK = 1
+GIVEN_SWITCHED = 2
+N_GIVEN = 3
+
+Shape = tuple[int, int]
+
+
+def spread(at: Ints, values: Any, fill: Any, shape: Shape, dtype: Any) -> NDArray[Any]:
+    """Return an array of ``shape`` with ``values`` at the flat places ``at`` and ``fill`` elsewhere."""
+    out = np.full(shape[0] * shape[1], fill, dtype)
+    out[at] = values
+    return out.reshape(shape)
+
+
+def spread_addresses(at: Ints, uid: NDArray[np.uint32], shape: Shape) -> NDArray[np.uint32]:
+    """Return distinct addresses for all places: ``uid`` at ``at``, free ones at padding."""
+    out = spread(at, uid, 0, shape, np.uint32).reshape(-1)
+    empty = spread(at, False, True, shape, np.bool_).reshape(-1)
+    out[empty] = free_addresses(uid, len(out) - len(uid))
+    return out.reshape(shape)
+
+
+def given_rows(
+    table: ResourceTable, at: Ints, shape: Shape, switched_paths: Mapping[str, Collection[str]]
+) -> NDArray[np.float32]:
+    """Return float32 (n_shard, N_GIVEN, n_place): what the table says, NaN = draw it."""
+    rows = np.full((shape[0], N_GIVEN, shape[1]), np.nan, np.float32)
+    rows[:, GIVEN_RATED_KW] = spread(at, table.rated_kw, np.nan, shape, np.float32)
+    rows[:, GIVEN_FEED_BACK] = spread(at, table.feed_back(), np.nan, shape, np.float32)
+    rows[:, GIVEN_SWITCHED] = spread(at, _switched(table, switched_paths), np.nan, shape, np.float32)
+    return rows
+
+
+def _switched(table: ResourceTable, switched_paths: Mapping[str, Collection[str]]) -> NDArray[np.float32]:
+    """Return (n_device,) 1 where the path can only start and stop the device, 0 where not, NaN where not said."""
+    say = np.full((len(table.device.names), len(table.path.names)), np.nan, np.float32)
+    for code, device in enumerate(table.device.list_names()):
+        if device in switched_paths:
+            say[code] = [path in switched_paths[device] for path in table.path.list_names()]
+    return say[table.device.codes, table.path.codes]
+
+
+def site_limits(table: ResourceTable, site_at: Ints, shape: Shape) -> NDArray[np.float32]:
+    """Return float32 (n_shard, 2, n_site): import and export limit of each site, kW, NaN = default."""
+    limits = np.full((shape[0], 2, shape[1]), np.nan, np.float32)
+    for line, value in enumerate((table.site_import_max_kw, table.site_export_max_kw)):
+        rows = np.flatnonzero(~np.isnan(value))
+        limits[:, line] = spread(site_at[table.site.codes[rows]], value[rows], np.nan, shape, np.float32)
+    return limits

@@ -1,0 +1,161 @@
+"""What each device holds: the newest message that has arrived, until it ends."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from der_gym.core.jit import kernel, scalar
+from der_gym.core.rows import A0, A1, PART, VALID_S
+from der_gym.network.rows import (
+    A,
+    B,
+    DIRTY,
+    EXPIRES_S,
+    FLYING,
+    KIND,
+    N_SENT,
+    NEVER_S,
+    OLDEST,
+    SENT_UNTIL,
+    T_LAST,
+    VALID_UNTIL,
+)
+
+_ZERO = np.float32(0.0)
+_ONE = np.float32(1.0)
+
+
+@scalar
+def share_left(t, start, end):  # type: ignore[no-untyped-def]
+    """Return the share of the tick [start, end] that lies after ``t``, float32 in 0..1."""
+    return min(max((end - t) / (end - start), _ZERO), _ONE)
+
+
+@scalar
+def expire(a0, a1, part, valid, start, end):  # type: ignore[no-untyped-def]
+    """Return (a0, a1, part) when the message in force ends at ``valid``: from then on the own schedule."""
+    before = a1 if part >= _ONE else a0
+    over = valid < end
+    dead = valid <= start
+    return (
+        _ZERO if dead else (before if over else a0),
+        _ZERO if over else a1,
+        share_left(valid, start, end) if over else part,
+    )
+
+
+@kernel
+def deliver(s0, s1, n_shard, active, t_s, dt_s, cell_lo, cell_hi, cell_leaf, mail, leaf, ring, fleet, latched):  # type: ignore[no-untyped-def]
+    """Set A0, A1, PART and VALID_S of every device for the tick [t, t + dt].
+
+    Parameters
+    ----------
+    t_s : float64 (n_world,)
+    dt_s : float
+    mail : float64 (n_world, n_leaf, n_slot, N_MAIL)
+    leaf : float64 (n_world, n_leaf, N_LEAF)
+        Read only; ``retire`` updates it once all shards are done.
+    ring : float32 (S, n_slot, N)
+    fleet : float32 (S, N_FLEET, N)
+    latched : float32 (S, 3, N or 0)
+        Kind, a, b in force, kept only where a scenario uses more than dispatch.
+
+    Notes
+    -----
+    Known error: of two messages that reach a device within one tick the older one's moment is skipped.
+    """
+    n_slot = ring.shape[1]
+    kinds = latched.shape[2] > 0
+    for s in range(s0, s1):
+        w = s // n_shard
+        if not active[w]:
+            continue
+        start, end = np.float32(t_s[w]), np.float32(t_s[w] + dt_s)
+        for c in range(cell_lo.shape[0]):
+            book = leaf[w, cell_leaf[c]]
+            if not book[DIRTY] and book[EXPIRES_S] >= t_s[w] + dt_s:
+                continue
+            lo, hi = cell_lo[c], cell_hi[c]
+            a0, a1 = fleet[s, A0, lo:hi], fleet[s, A1, lo:hi]
+            part, valid = fleet[s, PART, lo:hi], fleet[s, VALID_S, lo:hi]
+            for i in range(hi - lo):
+                a0[i] = a1[i]
+                part[i] = _ONE
+            for k in range(int(book[FLYING])):
+                slot = (int(book[OLDEST]) + k) % n_slot
+                m = mail[w, cell_leaf[c], slot]
+                a, until = np.float32(m[A]), np.float32(m[VALID_UNTIL])
+                arrive = ring[s, slot, lo:hi]
+                for i in range(hi - lo):
+                    here = arrive[i] <= end
+                    early = arrive[i] <= start
+                    a0[i] = a if early else a0[i]
+                    a1[i] = a if here else a1[i]
+                    part[i] = share_left(arrive[i], start, end) if here else part[i]
+                    valid[i] = until if here else valid[i]
+                if kinds:
+                    _latch(latched[s, :, lo:hi], arrive, end, np.float32(m[KIND]), a, np.float32(m[B]))
+            if book[EXPIRES_S] < t_s[w] + dt_s:
+                for i in range(hi - lo):
+                    a0[i], a1[i], part[i] = expire(a0[i], a1[i], part[i], valid[i], start, end)
+                if kinds:
+                    _release(latched[s, :, lo:hi], valid, end)
+
+
+@kernel
+def _latch(latched, arrive, end, kind, a, b):  # type: ignore[no-untyped-def]
+    for i in range(arrive.shape[0]):
+        here = arrive[i] <= end
+        latched[0, i] = kind if here else latched[0, i]
+        latched[1, i] = a if here else latched[1, i]
+        latched[2, i] = b if here else latched[2, i]
+
+
+@kernel
+def _release(latched, valid, end):  # type: ignore[no-untyped-def]
+    for i in range(valid.shape[0]):
+        over = valid[i] < end
+        for row in range(3):
+            latched[row, i] = _ZERO if over else latched[row, i]
+
+
+@kernel
+def retire(active, t_end, leaf, mail):  # type: ignore[no-untyped-def]
+    """Free the ring slots whose message has reached all it will reach, oldest first; note the next end of a message.
+
+    Parameters
+    ----------
+    t_end : float64 (n_world,)
+        End of the tick just worked.
+    """
+    n_slot = mail.shape[2]
+    for w in range(mail.shape[0]):
+        if not active[w]:
+            continue
+        for j in range(mail.shape[1]):
+            book = leaf[w, j]
+            book[DIRTY] = 1.0 if book[FLYING] > 0 else 0.0  # one more tick rolls A1 into A0
+            while book[FLYING] > 0 and mail[w, j, int(book[OLDEST]), T_LAST] <= t_end[w]:
+                book[OLDEST] = (int(book[OLDEST]) + 1) % n_slot
+                book[FLYING] -= 1
+            if book[EXPIRES_S] < t_end[w]:
+                book[DIRTY] = 1.0
+                book[EXPIRES_S] = _next_end(mail[w, j], book, t_end[w])
+
+
+@kernel
+def _next_end(mail, book, now):  # type: ignore[no-untyped-def]
+    """Return the earliest moment from ``now`` on at which a message that a device may hold ends.
+
+    Where the ring has turned over, a device that lost the later ones may still hold a message no longer in it: then
+    every tick looks, until the last message sent has ended.
+    """
+    if book[SENT_UNTIL] < now:
+        return np.float64(NEVER_S)
+    if book[N_SENT] > mail.shape[0]:
+        return now
+    end = np.float64(NEVER_S)
+    for k in range(mail.shape[0]):
+        if mail[k, VALID_UNTIL] >= now:
+            end = min(end, mail[k, VALID_UNTIL])
+    return end

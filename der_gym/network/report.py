@@ -1,0 +1,89 @@
+"""Telemetry: each device's last report in the aggregator's table, late, lossy and aged."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from der_gym.core import rng
+from der_gym.core.jit import kernel, scalar
+from der_gym.core.rows import LINK_DOWN_S, LINK_UP_S, PENDING_KW, PENDING_S, SEEN_KW, SEEN_S, SHOWN_KW
+from der_gym.network.rows import N_OUTAGE, NEVER_S, OUT, TELEMETRY_DELAY_S, TELEMETRY_LOSS, TELEMETRY_S
+
+_ZERO = np.float32(0.0)
+_NONE = np.float32(-1e9)
+_MUL_A, _MUL_B = np.uint64(0x7FEB352D), np.uint64(0x846CA68B)
+_LOW = np.uint64(0xFFFFFFFF)
+_S16, _S15 = np.uint64(16), np.uint64(15)
+
+
+@scalar
+def hash_unit(x, y):  # type: ignore[no-untyped-def]
+    """Return a float32 in (0, 1) from two uint32: a 32-bit avalanche hash, for draws that bind nobody's fate."""
+    h = np.uint64((np.uint64(x) ^ (np.uint64(y) * _MUL_A)) & _LOW)
+    h = ((h ^ (h >> _S16)) * _MUL_A) & _LOW
+    h = ((h ^ (h >> _S15)) * _MUL_B) & _LOW
+    h = h ^ (h >> _S16)
+    return rng.unit(np.uint32(h))
+
+
+@scalar
+def report_one(shown, pending_kw, pending_s, seen_kw, seen_s, x, key, down, up, start, end, period, delay, loss):  # type: ignore[no-untyped-def]
+    """Return (pending_kw, pending_s, seen_kw, seen_s) after the tick [start, end].
+
+    A device samples at its own phase; a report on its way keeps the next sample from being taken, so a period
+    shorter than the delay acts like the delay. ``x`` is the device's uid as uint32, ``key`` the world's.
+    Known error: a sample reads the tick's mean power.
+    """
+    came = pending_s + delay <= end
+    seen_kw = pending_kw if came & (pending_s > _NONE) else seen_kw
+    seen_s = pending_s if came & (pending_s > _NONE) else seen_s
+    pending_s = _NONE if came else pending_s
+    phase = hash_unit(x, np.uint32(7)) * period
+    at = end - (delay if period <= end - start else _ZERO)
+    n = np.floor((at - phase) / period)
+    t = n * period + phase
+    kept = hash_unit(x ^ key, np.uint32(np.int32(n + np.float32(1e6)))) >= loss
+    take = (t > start) & (pending_s <= _NONE) & kept & ((t < down) | (t >= up))
+    now = take & (t + delay <= end)
+    seen_kw = shown if now else seen_kw
+    seen_s = t if now else seen_s
+    wait = take & (not now)
+    pending_kw = shown if wait else pending_kw
+    pending_s = t if wait else pending_s
+    return pending_kw, pending_s, seen_kw, seen_s
+
+
+@kernel
+def report(s0, s1, n_shard, active, keys, uid, t_s, dt_s, cell_lo, cell_hi, cell_cloud, path, cloud, fleet):  # type: ignore[no-untyped-def]
+    """Advance the aggregator's table by one tick; a cell whose cloud is out reports nothing.
+
+    Parameters are those of ``deliver`` and ``post``.
+    """
+    for s in range(s0, s1):
+        w, p = s // n_shard, s % n_shard
+        if not active[w]:
+            continue
+        start, end = np.float32(t_s[w]), np.float32(t_s[w] + dt_s)
+        key = keys[w, 2]
+        for c in range(cell_lo.shape[0]):
+            if _is_out(cloud[w, cell_cloud[c]], t_s[w] + dt_s):
+                continue
+            lo, hi = cell_lo[c], cell_hi[c]
+            ids = uid[p, lo:hi]
+            shown, down, up = fleet[s, SHOWN_KW, lo:hi], fleet[s, LINK_DOWN_S, lo:hi], fleet[s, LINK_UP_S, lo:hi]
+            p_kw, p_s = fleet[s, PENDING_KW, lo:hi], fleet[s, PENDING_S, lo:hi]
+            s_kw, s_s = fleet[s, SEEN_KW, lo:hi], fleet[s, SEEN_S, lo:hi]
+            period, delay, loss = path[c, TELEMETRY_S], path[c, TELEMETRY_DELAY_S], path[c, TELEMETRY_LOSS]
+            for i in range(hi - lo):
+                p_kw[i], p_s[i], s_kw[i], s_s[i] = report_one(
+                    shown[i], p_kw[i], p_s[i], s_kw[i], s_s[i], ids[i], key, down[i], up[i], start, end, period, delay, loss
+                )
+
+
+@kernel
+def _is_out(cloud, t):  # type: ignore[no-untyped-def]
+    """Return whether a cloud's row says that it is out at ``t``."""
+    for k in range(N_OUTAGE):
+        if cloud[OUT + 2 * k] <= t < cloud[OUT + 2 * k + 1]:
+            return True
+    return False

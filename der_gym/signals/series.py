@@ -1,0 +1,61 @@
+"""Random series whose luck belongs to the date, and the two filters that shape them.
+
+Each stream draws its normals day by day from a Philox generator whose key is (seed, stream) and whose counter is the
+day, so a date has the same luck whatever range of dates is asked for. Autoregressive memory is forgotten during
+``BURN_DAYS`` before the first day.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate
+
+import numpy as np
+import numpy.typing as npt
+
+from der_gym.core.rng import stream
+
+F8 = npt.NDArray[np.float64]
+
+BURN_DAYS = 60  # the slowest memory, 0.88 per day (prices), is below 5e-4 after them
+
+
+def normals(seed: int, name: str, days: npt.NDArray[np.int64], n: int) -> F8:
+    """Return standard normals (n_day, n): row ``d`` depends on the seed, the stream's name and the day number only."""
+    key = np.array([seed, int(stream(name))], np.uint64)
+    rows = (np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, int(day)])) for day in days)
+    return np.stack([row.standard_normal(n) for row in rows])
+
+
+def uniforms(seed: int, name: str, days: npt.NDArray[np.int64], n: int) -> F8:
+    """Return uniforms in [0, 1) (n_day, n), addressed like ``normals``."""
+    key = np.array([seed, int(stream(name))], np.uint64)
+    rows = (np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, int(day)])) for day in days)
+    return np.stack([row.random(n) for row in rows])
+
+
+def ar1(noise: F8, phi: float) -> F8:
+    """Return the autoregressive series of unit variance ``x[t] = phi x[t-1] + sqrt(1 - phi^2) noise[t]``, x[-1] = 0."""
+    innovations = (np.sqrt(1.0 - phi * phi) * noise.ravel()).tolist()
+    return np.array(list(accumulate(innovations, lambda x, e: phi * x + e)))
+
+
+def decay(step_s: float, tau_s: float) -> float:
+    """Return the coefficient of an AR(1) series whose correlation falls as exp(-t / tau)."""
+    return float(np.exp(-step_s / tau_s))
+
+
+def moving_mean(series: F8, n: int) -> F8:
+    """Return the centred mean over ``n`` steps (odd); at the ends over those steps that exist."""
+    half = n // 2
+    total = np.concatenate([[0.0], np.cumsum(series)])
+    at = np.arange(series.size)
+    low, high = np.maximum(at - half, 0), np.minimum(at + half + 1, series.size)
+    return np.asarray((total[high] - total[low]) / (high - low), np.float64)
+
+
+def trailing_mean(series: F8, n: int) -> F8:
+    """Return the mean over the last ``n`` steps; at the start over those steps that exist."""
+    total = np.concatenate([[0.0], np.cumsum(series)])
+    high = np.arange(1, series.size + 1)
+    low = np.maximum(high - n, 0)
+    return np.asarray((total[high] - total[low]) / (high - low), np.float64)

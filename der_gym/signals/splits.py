@@ -1,0 +1,95 @@
+"""Which dates and seeds train, validate and test: fixed once, by ISO week, so that no result can choose its days.
+
+Weeks of one split are never neighbours of the same split's weeks, but weather and price levels last longer than a
+week: a test week's level is partly known from the training week before it (lag-7 correlation of the daily mean price
+0.72 ** 7 = 0.1).
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from der_gym.core.errors import InputError, unknown
+from der_gym.signals.calendar import iso_week
+
+
+class Split(BaseModel):
+    """One split: the remainders of ISO week / ``modulo`` that belong to it, and its range of seeds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    week_remainder: tuple[int, ...] = Field(min_length=1)
+    first_seed: int = Field(ge=0)
+    n_seed: int = Field(gt=0)
+
+
+class Splits(BaseModel):
+    """All splits. Every remainder belongs to exactly one of them; ranges of seeds do not overlap."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    modulo: int = Field(ge=1, le=52)
+    splits: dict[str, Split] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _apart(self) -> Splits:
+        remainders = sorted(r for split in self.splits.values() for r in split.week_remainder)
+        if remainders != list(range(self.modulo)):
+            raise ValueError(f"week_remainder {remainders}: each of 0..{self.modulo - 1} must stand in one split")
+        ranges = sorted((split.first_seed, split.first_seed + split.n_seed) for split in self.splits.values())
+        if any(end > start for (_, end), (start, _) in pairwise(ranges)):
+            raise ValueError(f"ranges of seeds overlap: {ranges}")
+        return self
+
+    def __getitem__(self, name: str) -> Split:
+        if name not in self.splits:
+            raise unknown("split", name, self.splits)
+        return self.splits[name]
+
+
+def load_splits(path: str | Path) -> Splits:
+    """Return the splits of a YAML file; InputError where it cannot be read or its values do not fit."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        return Splits.model_validate(yaml.safe_load(text))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+    except ValidationError as error:
+        raise InputError(f"{path}: {'; '.join(_told(dict(each)) for each in error.errors())}") from None
+
+
+def _told(error: dict[str, Any]) -> str:
+    return f"{'.'.join(str(part) for part in error['loc']) or 'file'}: {error['msg']}"
+
+
+def split_days(split: str, first_day: int, last_day: int, splits: Splits) -> npt.NDArray[np.int64]:
+    """Return the day numbers of ``split`` in ``first_day`` .. ``last_day`` (both included), in order.
+
+    Raises
+    ------
+    InputError
+        Where the split is unknown or none of its days lies in the range.
+    """
+    chosen = splits[split].week_remainder
+    days = np.arange(first_day, last_day + 1, dtype=np.int64)
+    days = days[np.isin(iso_week(days) % splits.modulo, chosen)]
+    if not days.size:
+        raise InputError(f"split {split!r}: no day in {first_day}..{last_day}; allowed: a range of four weeks or more")
+    return days
+
+
+def split_seed(split: str, i: int, splits: Splits) -> int:
+    """Return seed number ``i`` (0 .. n_seed - 1) of ``split``; InputError where it is outside."""
+    chosen = splits[split]
+    if not 0 <= i < chosen.n_seed:
+        raise InputError(f"split {split!r}: seed number {i}; allowed: 0..{chosen.n_seed - 1}")
+    return chosen.first_seed + int(i)

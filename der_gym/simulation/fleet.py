@@ -1,0 +1,216 @@
+"""The fleet: devices and homes of all worlds, from parameters drawn at reset to the power of the next tick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from der_gym.core import rows
+from der_gym.core.units import DAY_S, REFRESH_S
+from der_gym.devices import DEVICES, behaviour, house
+from der_gym.devices.base import DeviceClass
+from der_gym.groups.structure import Structure
+
+Array = np.ndarray
+
+
+@dataclass
+class Store:
+    """One class's arrays, and its places [lo, hi) in the fleet's rows."""
+
+    device: DeviceClass
+    lo: int
+    hi: int
+    cfg: Array  # float32 (k,)
+    uid: Array  # uint32 (n_shard, n)
+    given: Array  # float32 (n_shard, N_GIVEN, n)
+    site_index: Array  # int32 (n_shard, n)
+    params: Array  # float32 (S, n_param, n)
+    state: Array  # float32 (S, n_state, n)
+    acc: Array  # float64 (S, n_acc, n)
+    opt_out: np.float32
+
+    def register(self, name: str) -> Array:
+        """Return the register ``name`` of every device, float64 (S, n); zeros where the class has none."""
+        if name not in self.device.acc:
+            return np.zeros((self.acc.shape[0], 1))
+        rows_: Array = self.acc[:, self.device.acc.index(name)]
+        return rows_
+
+
+def make_store(name: str, structure: Structure, config: Any, n_all: int, opt_out: float) -> Store:
+    """Return the empty arrays of class ``name`` for ``n_all`` shards."""
+    device = DEVICES[name]
+    lo, hi = structure.class_slice[name]
+    n = hi - lo
+    return Store(
+        device=device,
+        lo=lo,
+        hi=hi,
+        cfg=device.constants(config),
+        uid=np.ascontiguousarray(structure.uid[:, lo:hi]),
+        given=np.ascontiguousarray(structure.given[:, :, lo:hi]),
+        site_index=np.ascontiguousarray(structure.site_index[:, lo:hi]),
+        params=np.zeros((n_all, max(len(device.params), 1), n), dtype=np.float32),
+        state=np.zeros((n_all, max(len(device.state), 1), n), dtype=np.float32),
+        acc=np.zeros((n_all, max(len(device.acc), 1), n)),
+        opt_out=np.float32(opt_out),
+    )
+
+
+class Fleet:
+    """Devices and homes of ``n_world`` worlds.
+
+    Parameters
+    ----------
+    structure : Structure
+        Who stands where; the same for all worlds.
+    devices : object
+        Settings per class, by class name (attribute), ``house`` and ``behaviour``.
+    n_world : int
+    horizon_s : float
+        Length of an episode, s: late joiners join within it.
+    """
+
+    def __init__(self, structure: Structure, devices: Any, n_world: int, horizon_s: float) -> None:
+        self.structure, self.n_world, self.n_shard = structure, n_world, structure.n_shard
+        n_all = n_world * self.n_shard
+        self.n_all = n_all
+        opt_out = devices.behaviour.opt_out_share
+        self.stores = {
+            name: make_store(name, structure, getattr(devices, name), n_all, opt_out.get(name, 0.0))
+            for name in structure.class_slice
+        }
+        self.house_cfg = house.constants(devices.house)
+        self.behaviour_cfg = devices.behaviour.constants(horizon_s)
+        self.fleet = np.zeros((n_all, rows.N_FLEET, structure.n_place), dtype=np.float32)
+        self.site = np.zeros((n_all, rows.N_SITE, structure.n_site), dtype=np.float32)
+        self.gauge = np.zeros((n_all, rows.N_GAUGE, structure.n_place), dtype=np.float32)
+        self.ctx = np.zeros((n_world, rows.N_CTX), dtype=np.float32)
+        self.keys = np.zeros((n_world, 4), dtype=np.uint32)
+        self.abs_s = np.zeros(n_world, dtype=np.int64)
+        self.t_s = np.zeros(n_world)
+        self.site_uid = np.ascontiguousarray(structure.site_uid)
+
+    def arrays(self) -> dict[str, Array]:
+        """Return every array that a world's future depends on; the leading axis is worlds times shards, or worlds."""
+        own = {"fleet": self.fleet, "site": self.site, "gauge": self.gauge}
+        own |= {"ctx": self.ctx, "keys": self.keys, "abs_s": self.abs_s, "t_s": self.t_s}
+        for name, store in self.stores.items():
+            own |= {f"{name}.params": store.params, f"{name}.state": store.state, f"{name}.acc": store.acc}
+        return own
+
+    def draw(self, active: Array) -> None:
+        """Draw the Params of the worlds in ``active`` from their keys."""
+        span = (0, self.n_all, self.n_shard, active, self.keys)
+        for s in np.flatnonzero(np.repeat(active, self.n_shard)):
+            self.fleet[s] = 0.0
+            self.site[s, rows.IMPORT_MAX_KW] = self.structure.site_limits[s % self.n_shard, 0]
+            self.site[s, rows.EXPORT_MAX_KW] = self.structure.site_limits[s % self.n_shard, 1]
+            self.site[s, rows.NOISE] = 1.0
+        house.draw_sites(*span, self.site_uid, self.house_cfg, self.site)
+        for st in self.stores.values():
+            st.device.draw(*span, st.uid, st.cfg, st.given, st.params, self.fleet, st.lo)
+        for s in np.flatnonzero(np.repeat(active, self.n_shard)):  # padding weighs nothing
+            self.fleet[s, rows.RATED_KW] *= self.structure.present[s % self.n_shard]
+            self.site[s, rows.LOAD_SCALE : rows.PV_RATED_KW + 1] *= self.structure.site_present[s % self.n_shard]
+
+    def begin(self, active: Array, pool: dict[str, Array]) -> None:
+        """Set State at the start of an episode from normalised rows of the pool (NaN: none)."""
+        for name, st in self.stores.items():
+            st.device.begin(
+                0,
+                self.n_all,
+                self.n_shard,
+                active,
+                self.keys,
+                st.uid,
+                self.abs_s,
+                self.ctx,
+                st.cfg,
+                pool[name],
+                st.params,
+                st.state,
+                st.acc,
+            )
+
+    def refresh(self, s0: int, s1: int, due: Array) -> None:
+        """Redraw what belongs to the slots that begin now; ``due`` worlds stand at a multiple of REFRESH_S."""
+        span = (s0, s1, self.n_shard, due, self.keys)
+        house.redraw_noise(*span, self.site_uid, self.abs_s, self.house_cfg, self.site)
+        for st in self.stores.values():
+            behaviour.refresh(
+                *span,
+                self.structure.uid,
+                self.structure.present,
+                self.abs_s,
+                self.t_s,
+                self.behaviour_cfg,
+                st.opt_out,
+                st.lo,
+                st.hi,
+                self.fleet,
+            )
+            st.device.redraw(*span, st.uid, self.abs_s, self.ctx, st.cfg, st.params, st.state, st.acc)
+
+    def advance(self, s0: int, s1: int, active: Array) -> None:
+        """Advance homes and devices by one tick, stage by stage."""
+        span = (s0, s1, self.n_shard, active)
+        house.advance_sites(*span, self.ctx, self.house_cfg, self.site)
+        for st in self.stores.values():
+            st.device.advance(
+                *span,
+                self.ctx,
+                st.cfg,
+                st.site_index,
+                self.site,
+                st.params,
+                st.state,
+                st.acc,
+                self.fleet,
+                st.lo,
+            )
+            house.add_power(*span, st.site_index, self.fleet, st.lo, self.site)
+
+    def measure(self, s0: int, s1: int, active: Array) -> None:
+        """Refresh the gauge: what each device could give now, what it holds, what it will lack."""
+        for st in self.stores.values():
+            st.device.gauge(
+                s0,
+                s1,
+                self.n_shard,
+                active,
+                self.ctx,
+                st.cfg,
+                st.site_index,
+                self.site,
+                st.params,
+                st.state,
+                st.acc,
+                self.fleet,
+                st.lo,
+                self.gauge,
+            )
+
+    def due(self, active: Array) -> Array:
+        """Return the worlds of ``active`` whose clock stands at a multiple of REFRESH_S."""
+        return active & (self.abs_s % REFRESH_S == 0)
+
+    def step_clock(self, active: Array, dt_s: int) -> None:
+        """Move the clocks of ``active`` worlds on by one tick."""
+        self.abs_s[active] += dt_s
+        self.t_s[active] += dt_s
+
+    def day(self) -> Array:
+        """Return each world's day number, int64 (n_world,)."""
+        number: Array = self.abs_s // DAY_S
+        return number
+
+    def total(self, register: str) -> Array:
+        """Return a register's sum over all devices, float64 (n_world,)."""
+        parts = [st.register(register).sum(axis=1) for st in self.stores.values()]
+        summed: Array = np.add.reduce(parts).reshape(self.n_world, self.n_shard).sum(axis=1)
+        return summed
+

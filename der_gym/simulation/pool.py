@@ -1,0 +1,212 @@
+"""The pool of days: the fleet left alone over the scenario's whole calendar.
+
+Run once per scenario at 300-s ticks and kept on disk by the scenario's hash. From it come each world's History (the
+last ten days' half-hour means per cell), its state at t = 0 (tank, state of charge), and the capability table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from der_gym.core import rows
+from der_gym.core.files import whole_file
+from der_gym.core.jit import cache_home, source_hash, writable
+from der_gym.core.units import BLOCK_S, DAY_S, REFRESH_S, SLOT_PER_DAY
+from der_gym.devices.house import HOUSE_SHAPE
+from der_gym.groups.structure import Structure
+from der_gym.signals import calendar
+from der_gym.signals.table import SignalTable
+from der_gym.simulation import tally
+from der_gym.simulation.context import context
+from der_gym.simulation.fleet import Fleet
+
+Array = np.ndarray
+WARM_UP_DAYS = 11  # before a day can be an episode's first: ten of History, one to settle
+AFTER_DAYS = 2  # signals needed after the first day: the episode and the 24 h run on
+SAMPLE = 4096  # a larger fleet's pool is run on a sample; its states are handed to places of the same class in turn
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What the uncommanded fleets did.
+
+    Attributes
+    ----------
+    first_day : int
+        Day number of the first day in the arrays.
+    keys : uint32 (n_fleet, 2)
+        The fleets' keys: an episode that takes fleet j draws its Params from key j.
+    power_kw : float32 (n_fleet, n_day, 48, n_cell + 2)
+        Half-hour means per cell; the last two columns are the homes' load and PV.
+    stock : float32 (n_fleet, n_day, 48, n_cell, N_STOCK)
+        Gauge at each half hour's start, all present devices.
+    starts_s : tuple of int
+        Seconds of the day at which states were saved.
+    states : dict
+        Class name -> float32 (n_fleet, n_day, n_start, n_pool, n).
+    """
+
+    first_day: int
+    keys: Array
+    power_kw: Array
+    stock: Array
+    starts_s: tuple[int, ...]
+    states: dict[str, Array]
+
+    @property
+    def n_day(self) -> int:
+        """Return the number of days."""
+        return int(self.power_kw.shape[1])
+
+
+def day_kinds(first_day: int, n_day: int, storm_share: float) -> Array:
+    """Return (weekend, season, storm) of each day, int64 (n_day, 3)."""
+    days = np.arange(first_day, first_day + n_day)
+    storm = np.random.default_rng(7).random(60_000)[days % 60_000] < storm_share
+    return np.stack([calendar.is_holiday(days), calendar.season(days), storm], axis=1).astype(np.int64)
+
+
+def run_pool(
+    structure: Structure, devices: Any, signals: SignalTable, keys: Array, starts_s: tuple[int, ...], storm_share: float
+) -> Pool:
+    """Run the fleets over every day of ``signals`` and return what they did."""
+    n_fleet = len(keys)
+    fleet = Fleet(structure, devices, n_fleet, 1e9)
+    fleet.keys[:, :2] = keys
+    fleet.keys[:, 2:] = keys ^ np.uint32(0x5DEECE66)
+    n_day = signals.last_day - signals.first_day + 1
+    recorder = _Recorder(fleet, n_day, starts_s)
+    _begin(fleet, signals)
+    active = np.ones(n_fleet, dtype=bool)
+    kinds = np.broadcast_to(day_kinds(signals.first_day, n_day, storm_share), (n_fleet, n_day, 3)).copy()
+    day0 = fleet.day().copy()
+    window = np.broadcast_to(signals.values, (n_fleet, *signals.values.shape))
+    window = np.ascontiguousarray(window)
+    awarded = np.zeros((n_fleet, 1), dtype=np.uint8)
+    for _ in range(n_day * DAY_S // REFRESH_S):
+        context(active, fleet.t_s, fleet.abs_s, REFRESH_S, day0, kinds, window, awarded, HOUSE_SHAPE, fleet.ctx)
+        fleet.refresh(0, fleet.n_all, active)
+        recorder.before()
+        fleet.advance(0, fleet.n_all, active)
+        recorder.after()
+        fleet.step_clock(active, REFRESH_S)
+    return Pool(signals.first_day, keys, recorder.power_kw, recorder.stock, starts_s, recorder.states)
+
+
+def _begin(fleet: Fleet, signals: SignalTable) -> None:
+    active = np.ones(fleet.n_world, dtype=bool)
+    fleet.abs_s[:] = signals.start_abs_s
+    fleet.t_s[:] = 0.0
+    fleet.draw(active)
+    nothing = {
+        name: np.full((fleet.n_all, len(st.device.pool), st.hi - st.lo), np.nan, dtype=np.float32)
+        for name, st in fleet.stores.items()
+    }
+    fleet.begin(active, nothing)
+
+
+class _Recorder:
+    """Half-hour means, gauges and saved states of a running fleet."""
+
+    def __init__(self, fleet: Fleet, n_day: int, starts_s: tuple[int, ...]) -> None:
+        n, st = fleet.n_world, fleet.structure
+        self.fleet, self.starts_s = fleet, starts_s
+        self.active = np.ones(n, dtype=bool)
+        self.power_kw = np.zeros((n, n_day, SLOT_PER_DAY, st.n_cell + 2), dtype=np.float32)
+        self.stock = np.zeros((n, n_day, SLOT_PER_DAY, st.n_cell, tally.N_STOCK), dtype=np.float32)
+        self.states = {
+            name: np.zeros((n, n_day, len(starts_s), len(s.device.pool), s.hi - s.lo), dtype=np.float32)
+            for name, s in fleet.stores.items()
+        }
+        self.power = np.zeros((fleet.n_all, st.n_cell, tally.N_POWER))
+        self.gauge = np.zeros((fleet.n_all, st.n_cell, tally.N_STOCK))
+        self.sum_kw = np.zeros((n, st.n_cell + 2))
+
+    def _where(self) -> tuple[int, int]:
+        t = int(self.fleet.t_s[0])
+        return t // DAY_S, t % DAY_S
+
+    def before(self) -> None:
+        """Take gauges and states where a half hour begins."""
+        day, sod = self._where()
+        if sod % BLOCK_S:
+            return
+        fleet, st = self.fleet, self.fleet.structure
+        span = (0, fleet.n_all, 1, self.active)
+        if fleet.t_s[0] > 0:
+            fleet.measure(0, fleet.n_all, self.active)
+            tally.tally_stock(*span, fleet.t_s, st.cell_lo, st.cell_hi, fleet.fleet, fleet.gauge, False, self.gauge)
+        self.stock[:, day, sod // BLOCK_S] = self.gauge
+        if sod in self.starts_s:
+            k = self.starts_s.index(sod)
+            for name, s in fleet.stores.items():
+                out = np.zeros_like(self.states[name][:, 0, 0])
+                s.device.save(*span, s.params, s.state, s.acc, out)
+                self.states[name][:, day, k] = out
+
+    def after(self) -> None:
+        """Add the tick's power to the half hour's mean."""
+        day, sod = self._where()
+        fleet, st = self.fleet, self.fleet.structure
+        n_tick = BLOCK_S // REFRESH_S
+        tally.tally_power(0, fleet.n_all, 1, self.active, st.cell_lo, st.cell_hi, fleet.fleet, self.power)
+        self.sum_kw[:, : st.n_cell] += self.power[:, :, tally.TRUE]
+        for w in range(fleet.n_world):
+            self.sum_kw[w, -2] += _total(fleet.site[w, rows.LOAD_KW])
+            self.sum_kw[w, -1] += _total(fleet.site[w, rows.PV_KW])
+        if (sod + REFRESH_S) % BLOCK_S == 0:
+            self.power_kw[:, day, sod // BLOCK_S] = self.sum_kw / n_tick
+            self.sum_kw[:] = 0.0
+
+
+def _total(row: Array) -> float:
+    return float(row.sum(dtype=np.float64))
+
+
+def pool_hash(settings: dict[str, Any], structure: Structure) -> str:
+    """Return 16 hex digits over what the pool depends on: settings, fleet and the package's sources."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
+    for array in (structure.uid, structure.given, structure.site_index, structure.cell_lo, structure.site_limits):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    digest.update(source_hash().encode())
+    return digest.hexdigest()[:16]
+
+
+def load_pool(name: str) -> Pool | None:
+    """Return the pool kept under ``name``, or None where there is none that can be read."""
+    path = _path(name)
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            states = {key[6:]: kept[key] for key in kept.files if key.startswith("state.")}
+            starts = tuple(int(s) for s in kept["starts_s"])
+            return Pool(int(kept["first_day"]), kept["keys"], kept["power_kw"], kept["stock"], starts, states)
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def keep_pool(name: str, pool: Pool) -> None:
+    """Keep ``pool`` on disk under ``name``; where nothing can be written it is made again next time."""
+    path = _path(name)
+    if not writable(path.parent):
+        return
+    arrays = {f"state.{key}": value for key, value in pool.states.items()}
+    with whole_file(path) as temporary, open(temporary, "wb") as file:
+        np.savez(
+            file,
+            first_day=pool.first_day,
+            keys=pool.keys,
+            power_kw=pool.power_kw,
+            stock=pool.stock,
+            starts_s=np.array(pool.starts_s),
+            **arrays,
+        )
+
+
+def _path(name: str) -> Path:
+    return cache_home() / "pools" / f"{name}.npz"

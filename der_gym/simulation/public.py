@@ -1,0 +1,185 @@
+"""The public table: all that an aggregator knows at a decision, and nothing else. Observations are cut from it alone."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from der_gym.core.jit import kernel
+from der_gym.core.units import BLOCK_S, DAY_S, REFRESH_S
+from der_gym.network import rows as net
+from der_gym.signals import table as columns
+from der_gym.simulation import tally
+
+BIN_S = 300
+N_AHEAD = 3  # blocks shown: this one and the next two, whose plan is frozen
+N_REQUEST = 6  # past requests shown, one per five minutes
+
+WORLD = (
+    "award_kw",
+    "plan_kw",
+    "request_kw",
+    *(f"request_{5 * (k + 1)}_min_ago_kw" for k in range(N_REQUEST)),
+    "target_kw",
+    "target_bin_end_kw",
+    "seen_kw",
+    "response_kw",
+    "error_bin_kw",
+    "bin_left",
+    "block_left",
+    "episode_left",
+    "hour_sin",
+    "hour_cos",
+    "weekend",
+    "summer",
+    "winter",
+    "temp_c",
+    "sun_kw_m2",
+    "spot_yen",
+    "spot_next_yen",
+    "failed_before",
+    "unit_kw",
+)
+LEAF = (
+    "seen_kw",
+    "plan_kw",
+    "age_mean_s",
+    "age_max_s",
+    "sent_a",
+    "arrived_a",
+    "up_kw",
+    "down_kw",
+    "stored_kwh",
+    "quota_left",
+    "wait_s",
+)
+BLOCK = ("award_kw", "plan_kw")
+
+W_, L_, B_ = ({name: i for i, name in enumerate(names)} for names in (WORLD, LEAF, BLOCK))
+(AWARD, PLAN, REQUEST, PAST, TARGET, TARGET_END, SEEN, RESPONSE, ERROR_BIN, BIN_LEFT) = (
+    W_[n]
+    for n in (
+        "award_kw",
+        "plan_kw",
+        "request_kw",
+        "request_5_min_ago_kw",
+        "target_kw",
+        "target_bin_end_kw",
+        "seen_kw",
+        "response_kw",
+        "error_bin_kw",
+        "bin_left",
+    )
+)
+BLOCK_LEFT, EPISODE_LEFT, SIN, COS = W_["block_left"], W_["episode_left"], W_["hour_sin"], W_["hour_cos"]
+WEEKEND, SUMMER, WINTER = W_["weekend"], W_["summer"], W_["winter"]
+TEMP, SUN, SPOT, SPOT_NEXT, FAILED, UNIT = (
+    W_[n] for n in ("temp_c", "sun_kw_m2", "spot_yen", "spot_next_yen", "failed_before", "unit_kw")
+)
+L_SEEN, L_PLAN, L_AGE, L_AGE_MAX, L_SENT, L_ARRIVED, L_UP, L_DOWN, L_STORED, L_QUOTA, L_WAIT = range(len(LEAF))
+
+_CLOCK = np.arange(DAY_S // 60) * (2 * np.pi / (DAY_S // 60))
+_SIN, _COS = np.sin(_CLOCK), np.cos(_CLOCK)
+
+OLDEST_SHOWN_S = 3600.0
+
+
+@kernel
+def publish(active, t_s, abs_s, horizon_s, kinds_now, failed, unit_kw, window, award, plan, plan_leaf, house_kw, request, target, seen, rated_kw, stock, leaf_of, gate, book, mail, bin_error, clock, world, leaf, block):  # type: ignore[no-untyped-def]
+    """Write the public table at the moment ``t_s``.
+
+    Parameters
+    ----------
+    kinds_now : int64 (n_world, 3)
+        Weekend, season, storm of today.
+    window : float32 (n_world, n_column, n_step)
+    award : float64 (n_world, n_block); request (n_world, n_bin); target (n_world, n_minute)
+    plan : float64 (n_world, n_block); plan_leaf (n_world, n_block, n_leaf)
+    house_kw : float64 (n_world, n_block)
+        The plan's part for the homes' own load and PV; 0 when metered at the devices.
+    seen : float64 (n_world, n_cell, N_SEEN); stock (n_world, n_cell, N_STOCK)
+        The aggregator's sums; stock is what devices reported last, at the latest refresh.
+    rated_kw : float64 (n_world, n_cell)
+    bin_error : float64 (n_world, 2)
+        Sum and count of the seen error over the minutes of this 5-minute bin.
+    clock : float64 (2, 1440)
+        Sine and cosine of the minute of the day.
+    """
+    n_block, n_bin, n_min = award.shape[1], request.shape[1], target.shape[1]
+    for w in range(world.shape[0]):
+        if not active[w]:
+            continue
+        t = t_s[w]
+        row = world[w]
+        k, b = min(int(t) // BLOCK_S, n_block - 1), min(int(t) // BIN_S, n_bin - 1)
+        m = min(int(t) // 60, n_min - 1)
+        sod = abs_s[w] % DAY_S
+        step = min(int(t) // REFRESH_S, window.shape[2] - 1)
+        later = min(step + BLOCK_S // REFRESH_S, window.shape[2] - 1)
+        row[AWARD], row[PLAN], row[REQUEST] = award[w, k], plan[w, k], request[w, b]
+        for i in range(N_REQUEST):
+            row[PAST + i] = request[w, b - 1 - i] if b - 1 - i >= 0 else 0.0
+        row[TARGET], row[TARGET_END] = target[w, m], target[w, min(5 * b + 4, n_min - 1)]
+        row[BIN_LEFT] = 1.0 - (t - b * BIN_S) / BIN_S
+        row[BLOCK_LEFT] = 1.0 - (t - k * BLOCK_S) / BLOCK_S
+        row[EPISODE_LEFT] = 1.0 - t / horizon_s
+        row[SIN], row[COS] = clock[0, sod // 60], clock[1, sod // 60]
+        row[WEEKEND] = kinds_now[w, 0]
+        row[SUMMER] = 1.0 if kinds_now[w, 1] == 1 else 0.0
+        row[WINTER] = 1.0 if kinds_now[w, 1] == 2 else 0.0
+        row[TEMP], row[SUN] = window[w, columns.TEMP_C, step], window[w, columns.SUN_KW_M2, step]
+        row[SPOT], row[SPOT_NEXT] = window[w, columns.SPOT_YEN, step], window[w, columns.SPOT_YEN, later]
+        row[FAILED], row[UNIT] = failed[w], unit_kw[w]
+        for i in range(block.shape[1]):
+            block[w, i, 0] = award[w, k + i] if k + i < n_block else 0.0
+            block[w, i, 1] = plan[w, k + i] if k + i < n_block else 0.0
+        total = house_kw[w, k]
+        for j in range(leaf.shape[1]):
+            out = leaf[w, j]
+            sums = np.zeros(7)
+            sums[3] = 1e9
+            for c in range(leaf_of.shape[0]):
+                if leaf_of[c] == j:
+                    sums[0] += seen[w, c, tally.SEEN]
+                    sums[1] += seen[w, c, tally.OLD]
+                    sums[2] += rated_kw[w, c]
+                    sums[3] = min(sums[3], seen[w, c, tally.OLDEST_S])
+                    sums[4] += stock[w, c, tally.UP]
+                    sums[5] += stock[w, c, tally.DOWN]
+                    sums[6] += stock[w, c, tally.STORED]
+            out[L_SEEN], out[L_PLAN] = sums[0], plan_leaf[w, k, j]
+            out[L_AGE] = min(t - sums[1] / max(sums[2], 1e-9), OLDEST_SHOWN_S)
+            out[L_AGE_MAX] = min(t - sums[3], OLDEST_SHOWN_S)
+            out[L_UP], out[L_DOWN], out[L_STORED] = sums[4], sums[5], sums[6]
+            sent = book[w, j]
+            out[L_SENT] = sent[net.SENT_A] if sent[net.SENT_UNTIL] > t else 0.0
+            out[L_ARRIVED] = _arrived(mail[w, j], t, gate[j, net.ON_WAY_S])
+            out[L_QUOTA] = sent[net.QUOTA] / gate[j, net.QUOTA_PER_DAY]
+            out[L_WAIT] = max(sent[net.SENT_S] + gate[j, net.INTERVAL_S] - t, 0.0)
+            total += sums[0]
+        row[SEEN], row[RESPONSE] = total, row[PLAN] - total
+        row[ERROR_BIN] = bin_error[w, 0] / max(bin_error[w, 1], 1.0)
+
+
+@kernel
+def _arrived(mail, t, way_s):  # type: ignore[no-untyped-def]
+    """Return the fraction of the newest message that should have arrived by now (p95 of the way), 0 where none."""
+    newest, a = -1.0, 0.0
+    for k in range(mail.shape[0]):
+        m = mail[k]
+        if m[net.VALID_UNTIL] > t and m[net.T_SENT] + way_s <= t and m[net.T_SENT] > newest:
+            newest, a = m[net.T_SENT], m[net.A]
+    return a
+
+
+class Public:
+    """The public table of ``n_world`` worlds, float64 arrays with columns WORLD, LEAF and BLOCK."""
+
+    def __init__(self, n_world: int, n_leaf: int) -> None:
+        self.world = np.zeros((n_world, len(WORLD)))
+        self.leaf = np.zeros((n_world, n_leaf, len(LEAF)))
+        self.block = np.zeros((n_world, N_AHEAD, len(BLOCK)))
+        self.clock = np.stack([_SIN, _COS])
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the table's arrays by name."""
+        return {"public.world": self.world, "public.leaf": self.leaf, "public.block": self.block}

@@ -1,0 +1,230 @@
+"""The wires: every leaf's messages on their way out and every device's reports on their way back."""
+
+from __future__ import annotations
+
+import math
+import zlib
+
+import numpy as np
+
+from der_gym.core.errors import InputError
+from der_gym.core.units import DAY_S
+from der_gym.groups.structure import Structure
+from der_gym.network import outages, rows
+from der_gym.network.config import NetworkConfig
+from der_gym.network.deliver import deliver, retire
+from der_gym.network.gate import send
+from der_gym.network.paths import PathConfig
+from der_gym.network.post import book_last, post
+from der_gym.network.report import report
+from der_gym.simulation.sample import units
+
+Array = np.ndarray
+LONGEST_RING = 64
+
+
+def path_row(path: PathConfig) -> list[float]:
+    """Return a path's constants in the order of ``network.rows``."""
+    polls = (*path.poll_s, 0.0, 0.0)[:2]
+    share = path.poll_share[0] / sum(path.poll_share) if path.poll_share else 1.0
+    second = polls[1] if len(path.poll_s) > 1 else polls[0]
+    telemetry = (path.telemetry_s, path.telemetry_delay_s, path.telemetry_loss_share)
+    return [path.loss_share, path.missed_poll_share, polls[0], second, share, path.longest_s(), *telemetry]
+
+
+def gate_rows(structure: Structure, paths: list[PathConfig], config: NetworkConfig) -> Array:
+    """Return each leaf's sending rules, float64 (n_leaf, N_GATE): the strictest of its cells' paths."""
+    gate = np.zeros((structure.n_leaf, rows.N_GATE))
+    n_unit = units(structure)
+    p95 = {path: path.p95_s() for path in set(paths)}
+    for j in range(structure.n_leaf):
+        own = [paths[c] for c in np.flatnonzero(structure.cell_leaf == j)]
+        interval, hold = max(p.least_interval_s for p in own), min(p.hold_s for p in own)
+        way = max(p95[p] for p in own)
+        gate[j, rows.INTERVAL_S], gate[j, rows.HOLD_S] = interval, hold
+        gate[j, rows.REFRESH_BEFORE_S] = min(0.5 * hold, 2 * interval + way)
+        gate[j, rows.QUOTA_PER_DAY] = min(p.quota_per_day for p in own)
+        gate[j, rows.N_UNIT] = n_unit[structure.cell_leaf == j].sum()
+        gate[j, rows.CHANGE], gate[j, rows.ON_WAY_S] = config.change_share, way
+    return gate
+
+
+def ring_depth(paths: list[PathConfig], decision_s: float) -> int:
+    """Return how many messages of a leaf can be under way at once."""
+    depth = max(math.ceil(p.longest_s() / max(p.least_interval_s, decision_s)) + 1 for p in paths)
+    if depth > LONGEST_RING:
+        raise InputError(
+            f"network.paths: {depth} messages of one leaf could be under way at once; allowed: {LONGEST_RING}; "
+            "raise least_interval_s or shorten the latency"
+        )
+    return depth
+
+
+class Wires:
+    """Messages and reports of ``n_world`` worlds.
+
+    Parameters
+    ----------
+    structure : Structure
+    config : NetworkConfig
+    n_world : int
+    decision_s : float
+        Time between two decisions, s.
+    n_day : int
+        Days that an episode can touch: outages are drawn for them at its start.
+    kinds : bool
+        Whether messages other than dispatch are understood.
+    """
+
+    def __init__(
+        self, structure: Structure, config: NetworkConfig, n_world: int, decision_s: float, n_day: int, kinds: bool
+    ) -> None:
+        self.structure, self.n_world, self.n_shard, self.n_day = structure, n_world, structure.n_shard, n_day
+        n_all, n_cell, n_leaf = n_world * self.n_shard, structure.n_cell, structure.n_leaf
+        paths = [config.path(structure.path_names[k]) for k in structure.cell_path]
+        self.paths = paths
+        tables = {path: (path_row(path), path.table()) for path in set(paths)}
+        self.path = np.array([tables[p][0] for p in paths], dtype=np.float32)
+        self.table = np.array([tables[p][1] for p in paths], dtype=np.float32)
+        self.service_s = np.array([math.ceil(n / p.batch) / p.request_per_s for n, p in zip(units(structure), paths, strict=True)])
+        self.gate = gate_rows(structure, paths, config)
+        self.link_cfg, self.rates = outages.link_constants(config), outages.cloud_rates(config)
+        names = [zlib.crc32(name.encode()) for name in structure.cloud_names]
+        self.cloud_name = np.array(names, dtype=np.uint32)
+        n_slot = ring_depth(paths, decision_s)
+        self.ring = np.full((n_all, n_slot, structure.n_place), rows.NEVER_S, dtype=np.float32)
+        self.latched = np.zeros((n_all, 3, structure.n_place if kinds else 0), dtype=np.float32)
+        self.mail = np.zeros((n_world, n_leaf, n_slot, rows.N_MAIL))
+        self.leaf = np.zeros((n_world, n_leaf, rows.N_LEAF))
+        self.cloud = np.zeros((n_world, len(names), rows.N_CLOUD))
+        self.cell_t = np.zeros((n_world, n_cell))
+        self.cell_slot = np.full((n_world, n_cell), -1, dtype=np.int64)
+        self.last = np.zeros((n_all, n_cell))
+
+    def arrays(self) -> dict[str, Array]:
+        """Return every array that a world's future depends on."""
+        names = ("ring", "latched", "mail", "leaf", "cloud")
+        return {f"wires.{name}": getattr(self, name) for name in names}
+
+    def begin(self, active: Array, keys: Array, abs_s: Array) -> None:
+        """Empty the rings and draw the outages of the clouds for the worlds in ``active``."""
+        every = np.repeat(active, self.n_shard)
+        self.ring[every] = rows.NEVER_S
+        self.latched[every] = 0.0
+        self.mail[active] = 0.0
+        self.mail[active, :, :, rows.VALID_UNTIL] = -1.0
+        self.leaf[active] = 0.0
+        self.leaf[active, :, rows.SENT_S] = -DAY_S
+        self.leaf[active, :, rows.SENT_UNTIL] = -1.0
+        self.leaf[active, :, rows.EXPIRES_S] = rows.NEVER_S
+        self.leaf[active, :, rows.QUOTA] = self.gate[:, rows.QUOTA_PER_DAY]
+        day0 = abs_s // DAY_S
+        outages.draw_clouds(
+            active,
+            keys,
+            day0,
+            (day0 * DAY_S - abs_s).astype(np.float64),
+            self.n_day,
+            self.cloud_name,
+            self.rates,
+            self.cloud,
+        )
+
+    def new_day(self, s0: int, s1: int, due: Array, keys: Array, abs_s: Array, t_s: Array, fleet: Array) -> None:
+        """Draw the links' outages of the day that ``due`` worlds are in."""
+        day = abs_s // DAY_S
+        start = t_s - (abs_s - day * DAY_S)
+        outages.draw_links(s0, s1, self.n_shard, due, keys, self.structure.uid, day, start, self.link_cfg, fleet)
+
+    def refill(self, due: Array) -> None:
+        """Give ``due`` worlds, which stand at midnight, their daily quota."""
+        self.leaf[due, :, rows.QUOTA] = self.gate[:, rows.QUOTA_PER_DAY]
+
+    def send(self, active: Array, t_s: Array, message: Array) -> None:
+        """Send the leaves' messages that are due; ``message`` float32 (n_world, n_leaf, 3): kind, a, b."""
+        st = self.structure
+        send(
+            active,
+            t_s,
+            message,
+            self.gate,
+            st.cell_leaf,
+            st.cell_cloud,
+            self.service_s,
+            self.cloud,
+            self.leaf,
+            self.mail,
+            self.cell_t,
+            self.cell_slot,
+        )
+
+    def post(self, s0: int, s1: int, keys: Array, fleet: Array) -> None:
+        """Work out when the messages just sent reach each device."""
+        st = self.structure
+        post(
+            s0,
+            s1,
+            self.n_shard,
+            keys,
+            st.uid,
+            st.cell_lo,
+            st.cell_hi,
+            st.cell_leaf,
+            self.path,
+            self.table,
+            self.cell_t,
+            self.service_s,
+            self.cell_slot,
+            fleet,
+            self.ring,
+            self.last,
+        )
+
+    def book(self, active: Array) -> None:
+        """Note the last arrivals once every shard is posted; no message is posted twice."""
+        book_last(active, self.n_shard, self.structure.cell_leaf, self.cell_slot, self.last, self.mail)
+        self.cell_slot[:] = -1
+
+    def deliver(self, s0: int, s1: int, active: Array, t_s: Array, dt_s: int, fleet: Array) -> None:
+        """Set what each device holds during the tick."""
+        st = self.structure
+        deliver(
+            s0,
+            s1,
+            self.n_shard,
+            active,
+            t_s,
+            dt_s,
+            st.cell_lo,
+            st.cell_hi,
+            st.cell_leaf,
+            self.mail,
+            self.leaf,
+            self.ring,
+            fleet,
+            self.latched,
+        )
+
+    def report(self, s0: int, s1: int, active: Array, keys: Array, t_s: Array, dt_s: int, fleet: Array) -> None:
+        """Advance the aggregator's table."""
+        st = self.structure
+        report(
+            s0,
+            s1,
+            self.n_shard,
+            active,
+            keys,
+            st.uid,
+            t_s,
+            dt_s,
+            st.cell_lo,
+            st.cell_hi,
+            st.cell_cloud,
+            self.path,
+            self.cloud,
+            fleet,
+        )
+
+    def retire(self, active: Array, t_end: Array) -> None:
+        """Free the ring slots that are done."""
+        retire(active, t_end, self.leaf, self.mail)

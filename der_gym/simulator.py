@@ -1,0 +1,413 @@
+"""The simulator: many worlds of one scenario, stepped at once."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from der_gym.core import parallel, rows
+from der_gym.core.errors import InputError
+from der_gym.core.units import BLOCK_S, DAY_S
+from der_gym.devices.behaviour import BEHAVIOURS
+from der_gym.devices.house import HOUSE_SHAPE
+from der_gym.scenario import Scenario
+from der_gym.simulation import tally
+from der_gym.simulation.context import context
+from der_gym.simulation.desk import RUN_ON_S, Desk
+from der_gym.simulation.fleet import Fleet
+from der_gym.simulation.public import BIN_S, Public, publish
+from der_gym.simulation.wires import Wires
+from der_gym.simulation.world import ground
+
+Array = np.ndarray
+MINUTE_S = 60
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Chosen worlds, whole: arrays by name (leading axis: the worlds, times their shards) and their generators."""
+
+    scenario_hash: str
+    arrays: dict[str, Array]
+    generators: tuple[dict[str, Any], ...]
+
+
+class Simulator:
+    """Step ``n_world`` worlds of a scenario.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    n_world : int
+        Worlds, >= 1; each has its own key, date, clock and weather.
+    workers : int, optional
+        Threads; the result does not depend on it. Default: as many as pay.
+
+    Attributes
+    ----------
+    public : Public
+        All that an aggregator knows now.
+    desk : Desk
+        Awards, requests, plans and the product with its outcome and book.
+    fleet, wires : Fleet, Wires
+        The truth; no observation may read it.
+    """
+
+    def __init__(self, scenario: Scenario, n_world: int = 1, workers: int | None = None) -> None:
+        if n_world < 1:
+            raise InputError(f"n_world: {n_world}; allowed: 1 or more")
+        self.scenario, self.n_world = scenario, n_world
+        self.ground = ground(scenario)
+        st = self.structure = self.ground.structure
+        self.fleet = Fleet(st, scenario.devices, n_world, scenario.horizon_s)
+        kinds = scenario.devices.behaviour.kinds  # type: ignore[attr-defined]
+        self.behaviours = [BEHAVIOURS[name] for name in kinds if name != "dispatch"]
+        n_day = (scenario.horizon_s + RUN_ON_S) // DAY_S + 2
+        self.wires = Wires(st, scenario.network, n_world, scenario.decision_s, n_day, bool(self.behaviours))
+        self.desk = Desk(scenario, st, self.ground.signals, self.ground.pool, n_world, self.ground.sample)
+        self.public = Public(n_world, st.n_leaf)
+        self.generators = [np.random.default_rng() for _ in range(n_world)]
+        n_all = self.fleet.n_all
+        self._power = np.zeros((n_all, st.n_cell, tally.N_POWER))
+        self._net = np.zeros((n_all, tally.N_POWER))
+        self._seen = np.zeros((n_all, st.n_cell, tally.N_SEEN))
+        self._stock = np.zeros((n_all, st.n_cell, tally.N_STOCK))
+        self.minute_kw = np.zeros((n_world, tally.N_POWER))
+        self.bin_error = np.zeros((n_world, 2))
+        self._rated = np.zeros((n_world, st.n_cell))
+        self._site_weight = self._site_weights()
+        self.never = np.ones(n_world, dtype=bool)  # worlds never reset
+        self.nominal_kw = self._nominal()
+        per_worker = max(1, parallel.WORTH_A_THREAD * 2 // 3)
+        most = max(1, n_all * st.n_place // per_worker)
+        self._ranges = parallel.split(n_all, min(workers or parallel.default_workers(), most))
+
+    def _nominal(self) -> Array:
+        """Return each leaf's rated swing, kW, from the pool's first fleet: the unit of its action and telemetry."""
+        small = self.ground.sample
+        one = Fleet(small.structure, self.scenario.devices, 1, 1.0)
+        one.keys[:, :2] = self.ground.pool.keys[0]
+        one.draw(np.ones(1, dtype=bool))
+        rated, st = one.fleet[0, rows.RATED_KW], small.structure
+        cells = np.array([rated[lo:hi].sum(dtype=np.float64) for lo, hi in zip(st.cell_lo, st.cell_hi, strict=True)])
+        return np.bincount(st.cell_leaf, cells * small.scale[: st.n_cell], minlength=st.n_leaf)
+
+    def _site_weights(self) -> tuple[Array, Array]:
+        here = self.structure.site_present.astype(np.float32)
+        tolerance = self.scenario.devices.behaviour.meter_tolerance  # type: ignore[attr-defined]
+        error = np.random.default_rng(self.structure.site_uid[0, 0]).normal(0, tolerance / 3, here.shape)
+        gain = here * (1 + np.clip(error, -tolerance, tolerance))
+        return here, gain.astype(np.float32)
+
+    def arrays(self) -> dict[str, Array]:
+        """Return every array that a world's future depends on, by name."""
+        own = {"stock": self._stock, "seen": self._seen, "minute_kw": self.minute_kw, "bin_error": self.bin_error}
+        own |= {"rated": self._rated}
+        return {
+            **self.fleet.arrays(),
+            **self.wires.arrays(),
+            **self.desk.arrays(),
+            **self.public.arrays(),
+            **own,
+        }
+
+    # -- reset ---------------------------------------------------------------------------------------------------
+
+    def reset(
+        self, mask: Array, generators: Mapping[int, np.random.Generator], options: Mapping[str, Any] | None = None
+    ) -> None:
+        """Start a new episode in the worlds of ``mask``.
+
+        Parameters
+        ----------
+        mask : bool (n_world,)
+        generators : mapping
+            World -> its generator, for every world of ``mask``.
+        options : mapping, optional
+            ``date`` ("YYYY-MM-DD") and ``start_h`` (an hour of ``market.starts_h``) instead of drawn ones.
+        """
+        fleet, desk = self.fleet, self.desk
+        which = np.flatnonzero(mask)
+        for w in which:
+            self.generators[w] = generators[int(w)]
+            fleet.keys[w, 2:] = self.generators[w].integers(2**32, size=2, dtype=np.uint32)
+            desk.choose(int(w), self.generators[w], options or {})
+            fleet.keys[w, :2] = self.ground.pool.keys[desk.fleet_no[w]]
+        fleet.t_s[mask] = 0.0
+        fleet.abs_s[mask] = desk.start_abs_s()[mask]
+        desk.begin(mask, [self.generators[w] for w in which])
+        self._context(mask, self.scenario.tick_s)
+        fleet.draw(mask)
+        fleet.begin(mask, self._pool_states(which))
+        self.wires.begin(mask, fleet.keys, fleet.abs_s)
+        every = np.repeat(mask, fleet.n_shard)
+        for array in (self._power, self._net, self._seen, self._stock):
+            array[every] = 0.0
+        self.minute_kw[mask], self.bin_error[mask] = 0.0, 0.0
+        self.wires.new_day(0, fleet.n_all, mask, fleet.keys, fleet.abs_s, fleet.t_s, fleet.fleet)
+        fleet.refresh(0, fleet.n_all, mask)
+        self._first_reports(mask)
+        self.never[mask] = False
+        if desk.perfect:
+            self._fill_perfect(mask)
+        self._publish(mask)
+
+    def _pool_states(self, which: Array) -> dict[str, Array]:
+        """Return the pool's normalised states for every world; rows of other worlds stay NaN and are not read."""
+        desk, pool, n_shard = self.desk, self.ground.pool, self.fleet.n_shard
+        out = {}
+        for name, st in self.fleet.stores.items():
+            rows_ = np.full((self.fleet.n_all, len(st.device.pool), st.hi - st.lo), np.nan, dtype=np.float32)
+            place = self.ground.sample.place[name]
+            for w in which if len(st.device.pool) else []:
+                k = pool.starts_s.index(int(self.fleet.abs_s[w] % DAY_S))
+                kept = pool.states[name][desk.fleet_no[w], desk.day0[w] - pool.first_day, k]
+                for p in range(n_shard):
+                    rows_[w * n_shard + p] = kept[:, place[p]]
+            out[name] = rows_
+        return out
+
+    def _first_reports(self, mask: Array) -> None:
+        """Fill the table with what devices reported before the episode: their own schedule; silent homes, long ago."""
+        fleet, every = self.fleet, np.repeat(mask, self.fleet.n_shard)
+        keep = {name: (st.state.copy(), st.acc.copy()) for name, st in fleet.stores.items()}
+        fleet.advance(0, fleet.n_all, mask)
+        for name, (state, acc) in keep.items():
+            fleet.stores[name].state[:], fleet.stores[name].acc[:] = state, acc
+        f = fleet.fleet
+        silent = (f[every, rows.LINK_DOWN_S] <= 0) & (f[every, rows.LINK_UP_S] > 0)
+        f[every, rows.SEEN_KW] = np.where(silent, 0.0, f[every, rows.SHOWN_KW])
+        f[every, rows.SEEN_S] = np.where(silent, np.float32(-DAY_S), np.float32(0.0))
+        f[every, rows.PENDING_S] = np.float32(-1e9)
+        self._measure(0, fleet.n_all, mask)
+        self._tally_seen(0, fleet.n_all, mask)
+        self._count_rated(mask)
+
+    def _count_rated(self, mask: Array) -> None:
+        st = self.structure
+        rated = tally.fold(self.fleet.fleet[:, rows.RATED_KW], self.fleet.n_shard)
+        for c in range(st.n_cell):
+            self._rated[mask, c] = rated[mask, st.cell_lo[c] : st.cell_hi[c]].sum(axis=1, dtype=np.float64)
+
+    def _fill_perfect(self, mask: Array) -> None:
+        """Run the twin: the same worlds without commands, to their end; its power is the perfect plan."""
+        before = {name: array.copy() for name, array in self.arrays().items()}
+        n_minute = self.desk.perfect_kw.shape[1]
+        kw = np.zeros((self.n_world, n_minute))
+        for minute in range(n_minute):
+            for _ in range(MINUTE_S // self.scenario.tick_s):
+                self._tick(mask, self.scenario.tick_s)
+            kw[:, minute] = self.minute_kw[:, tally.TRUE] / (MINUTE_S // self.scenario.tick_s)
+            self.minute_kw[mask] = 0.0
+        for name, array in self.arrays().items():
+            array[:] = before[name]
+        self.desk.perfect_kw[mask] = kw[mask]
+        self._publish_plan_perfect(mask)
+
+    def _publish_plan_perfect(self, mask: Array) -> None:
+        means = self.desk.perfect_kw.reshape(self.n_world, self.desk.n_block, -1).mean(axis=2)
+        self.desk.plan_kw[mask] = means[mask]
+
+    # -- step ----------------------------------------------------------------------------------------------------
+
+    def step(self, message: Array, active: Array) -> None:
+        """Send the leaves' messages and advance the ``active`` worlds to the next decision.
+
+        Parameters
+        ----------
+        message : float32 (n_world, n_leaf, 3)
+            kind, a, b per leaf; see ``core.units`` for the sign of a.
+        active : bool (n_world,)
+            Other worlds change no bit.
+        """
+        dt = self.scenario.tick_s
+        self.wires.send(active, self.fleet.t_s, message)
+        n_tick = self.scenario.decision_s // dt
+        for k in range(n_tick):
+            self._tick(active, dt, posts=k == 0, last=k == n_tick - 1)
+            self._end_of_minute(active)
+        self._publish(active)
+
+    def _tick(self, active: Array, dt: int, posts: bool = False, last: bool = False) -> None:
+        """Advance one tick: context, then every range of shards, then the wires' books."""
+        fleet, wires = self.fleet, self.wires
+        due = fleet.due(active) & (fleet.t_s > 0)
+        refreshes = bool(due.any())
+        midnight = due & (fleet.abs_s % DAY_S == 0) if refreshes else due
+        if refreshes and midnight.any():
+            wires.refill(midnight)
+        self._context(active, dt)
+
+        def work(s0: int, s1: int) -> None:
+            if refreshes:
+                if midnight.any():
+                    wires.new_day(s0, s1, midnight, fleet.keys, fleet.abs_s, fleet.t_s, fleet.fleet)
+                fleet.refresh(s0, s1, due)
+            if posts:
+                wires.post(s0, s1, fleet.keys, fleet.fleet)
+            wires.deliver(s0, s1, active, fleet.t_s, dt, fleet.fleet)
+            for rule in self.behaviours:
+                rule.decide(s0, s1, fleet.n_shard, active, fleet.ctx, wires.latched, fleet.fleet)
+            fleet.advance(s0, s1, active)
+            wires.report(s0, s1, active, fleet.keys, fleet.t_s, dt, fleet.fleet)
+            self._tally_power(s0, s1, active)
+            if refreshes:
+                self._measure(s0, s1, due)
+            if last:
+                self._tally_seen(s0, s1, active)
+
+        parallel.for_ranges(work, self._ranges)
+        if posts:
+            wires.book(active)
+        fleet.step_clock(active, dt)
+        wires.retire(active, fleet.t_s)
+        self._add_power(active)
+
+    def _context(self, active: Array, dt: int) -> None:
+        f, d = self.fleet, self.desk
+        context(active, f.t_s, f.abs_s, dt, d.day0, d.kinds, d.window, d.awarded, HOUSE_SHAPE, f.ctx)
+
+    def _tally_power(self, s0: int, s1: int, active: Array) -> None:
+        st, n_shard = self.structure, self.fleet.n_shard
+        tally.tally_power(s0, s1, n_shard, active, st.cell_lo, st.cell_hi, self.fleet.fleet, self._power)
+        if self.desk.receiving:
+            here, gain = self._site_weight
+            tally.tally_sites(s0, s1, n_shard, active, here, gain, self.fleet.site, self._net)
+
+    def _tally_seen(self, s0: int, s1: int, active: Array) -> None:
+        st, fleet = self.structure, self.fleet
+        tally.tally_seen(s0, s1, fleet.n_shard, active, st.cell_lo, st.cell_hi, fleet.fleet, self._seen)
+
+    def _measure(self, s0: int, s1: int, due: Array) -> None:
+        st, fleet = self.structure, self.fleet
+        fleet.measure(s0, s1, due)
+        tally.tally_stock(
+            s0, s1, fleet.n_shard, due, fleet.t_s, st.cell_lo, st.cell_hi, fleet.fleet, fleet.gauge, True, self._stock
+        )
+
+    def _add_power(self, active: Array) -> None:
+        n_shard = self.fleet.n_shard
+        now = tally.fold(self._net, n_shard) if self.desk.receiving else tally.fold(self._power, n_shard).sum(axis=1)
+        self.minute_kw[active] += now[active]
+
+    def _end_of_minute(self, active: Array) -> None:
+        """Settle the minute where one has ended, and freeze the plan where a block begins."""
+        t = self.fleet.t_s
+        ends = active & (t % MINUTE_S == 0)
+        if not ends.any():
+            return
+        desk = self.desk
+        minute = (t // MINUTE_S).astype(np.int64) - 1
+        mean = self.minute_kw / (MINUTE_S // self.scenario.tick_s)
+        block = ends & (t % BLOCK_S == 0)
+        if block.any():
+            self._registers(block)
+        desk.settle(ends, minute, mean[:, tally.TRUE].copy(), mean[:, tally.METERED].copy())
+        self.minute_kw[ends] = 0.0
+        if block.any():
+            desk.freeze(block, (t // BLOCK_S).astype(np.int64), t)
+
+    def _registers(self, due: Array) -> None:
+        """Read the cumulative registers that settlement books; called at block ends."""
+        fleet, desk = self.fleet, self.desk
+        messages = (self.wires.leaf[:, :, 9] * self.wires.gate[:, 4]).sum(axis=1)
+        values = (fleet.total("discharged_kwh"), fleet.total("starts"), messages)
+        desk.registers[due] = np.stack(values, axis=1)[due]
+
+    def _publish(self, active: Array) -> None:
+        fleet, desk, p = self.fleet, self.desk, self.public
+        st, n_shard, product = self.structure, fleet.n_shard, desk.product
+        seen, stock = tally.fold(self._seen, n_shard), tally.fold(self._stock, n_shard)
+        today = desk.kinds[np.arange(self.n_world), np.minimum(fleet.day() - desk.day0, desk.kinds.shape[1] - 1)]
+        publish(
+            active,
+            fleet.t_s,
+            fleet.abs_s,
+            float(self.scenario.horizon_s),
+            today,
+            desk.failed_before,
+            desk.unit_kw,
+            desk.window,
+            desk.award_kw,
+            desk.plan_kw,
+            desk.plan_leaf_kw,
+            desk.house_kw,
+            product.request_kw,
+            product.target_kw,
+            seen,
+            self._rated,
+            stock,
+            st.cell_leaf,
+            self.wires.gate,
+            self.wires.leaf,
+            self.wires.mail,
+            self.bin_error,
+            p.clock,
+            p.world,
+            p.leaf,
+            p.block,
+        )
+        self._note(active)
+
+    def _note(self, active: Array) -> None:
+        """Keep the seen error of this 5-minute bin and the seen half-hour means."""
+        t, p = self.fleet.t_s, self.public
+        new = active & (t % BIN_S == 0)
+        self.bin_error[new] = 0.0
+        error = p.world[:, 12] - p.world[:, 9]
+        self.bin_error[active, 0] += error[active]
+        self.bin_error[active, 1] += 1.0
+        self.desk.note_seen(active, p.leaf[:, :, 0], self.wires.leaf, t)
+
+    # -- after the end, copies -----------------------------------------------------------------------------------
+
+    def run_on(self, active: Array, seconds: int = RUN_ON_S) -> None:
+        """Run the ``active`` worlds on without messages and market, as an evaluation does after the end."""
+        for _ in range(seconds // MINUTE_S):
+            self._tick(active, MINUTE_S)
+        self.minute_kw[active] = 0.0
+
+    def debt_kwh(self) -> Array:
+        """Return what stores lack at this moment for their next need, electric kWh, float64 (n_world,)."""
+        fleet = self.fleet
+        active = np.ones(self.n_world, dtype=bool)
+        fleet.measure(0, fleet.n_all, active)
+        weighted = (fleet.gauge[:, rows.DEBT_KWH] * fleet.fleet[:, rows.PRESENT]).sum(axis=1, dtype=np.float64)
+        return weighted.reshape(self.n_world, fleet.n_shard).sum(axis=1)
+
+    def snapshot(self, worlds: Sequence[int] | None = None) -> Snapshot:
+        """Return the chosen worlds whole; ``restore`` puts them back, or elsewhere, to the bit."""
+        which = list(range(self.n_world)) if worlds is None else list(worlds)
+        arrays = {name: array[self._rows(name, array, which)].copy() for name, array in self.arrays().items()}
+        states = tuple(copy.deepcopy(self.generators[w].bit_generator.state) for w in which)
+        return Snapshot(self.scenario.hash(), arrays, states)
+
+    def restore(self, snapshot: Snapshot, worlds: Sequence[int] | None = None) -> None:
+        """Put a snapshot's worlds into the given places of this simulator, one for one."""
+        which = list(range(self.n_world)) if worlds is None else list(worlds)
+        if snapshot.scenario_hash != self.scenario.hash():
+            raise InputError("snapshot: was taken in another scenario; allowed: one with the same settings")
+        if len(which) != len(snapshot.generators):
+            raise InputError(f"snapshot: holds {len(snapshot.generators)} worlds; {len(which)} places were named")
+        for name, array in self.arrays().items():
+            array[self._rows(name, array, which)] = snapshot.arrays[name]
+        for w, state in zip(which, snapshot.generators, strict=True):
+            generator = np.random.Generator(getattr(np.random, state["bit_generator"])())
+            generator.bit_generator.state = copy.deepcopy(state)
+            self.generators[w] = generator
+        self.never[which] = False
+
+    def fork(self, worlds: Sequence[int] | None = None) -> Simulator:
+        """Return a simulator that holds copies of the chosen worlds, with the same keys."""
+        which = list(range(self.n_world)) if worlds is None else list(worlds)
+        twin = Simulator(self.scenario, len(which))
+        twin.restore(self.snapshot(which))
+        return twin
+
+    def _rows(self, name: str, array: Array, which: list[int]) -> Array:
+        n_shard = array.shape[0] // self.n_world
+        return (np.array(which)[:, None] * n_shard + np.arange(n_shard)).ravel()
