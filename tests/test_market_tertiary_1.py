@@ -15,6 +15,7 @@ PLAIN: dict[str, Any] = {
     "bid_price_yen_kw": 2.0,
     "energy_price_yen_kwh": 20.0,
     "fee_yen_kw": 0.1,
+    "retailer_compensation_yen_kwh": 10.0,
     "retail_day_yen_kwh": 30.0,
     "maker_fee_yen_month": 730.0,  # 1 yen per unit and hour
 }

@@ -7,6 +7,7 @@ References
 ----------
 .. [1] Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011,
    doi:10.1145/2063384.2063405; test vectors in the authors' kat_vectors file.
+.. [2] C. Wellons, "Prospecting for hash functions", 2018: constants 0x7feb352d, 0x846ca68b.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ _W1 = np.uint32(0xBB67AE85)
 _LOW = np.uint64(0xFFFFFFFF)
 _32 = np.uint64(32)
 _9 = np.uint32(9)
+_S16, _S15 = np.uint32(16), np.uint32(15)
+_H0, _H1 = np.uint64(0x7FEB352D), np.uint64(0x846CA68B)
 _UNIT = np.float32(2.0**-23)
 _HALF = np.float32(2.0**-24)
 _0 = np.uint32(0)
@@ -67,6 +70,33 @@ def uniform(k0, k1, uid, stream_, slot, draw):  # type: ignore[no-untyped-def]
 def normal(k0, k1, uid, stream_, slot, draw):  # type: ignore[no-untyped-def]
     """Return the standard normal float32 at an address (|z| <= 5.4; error of the quantile below 2e-4)."""
     return approx.normal_quantile(uniform(k0, k1, uid, stream_, slot, draw))
+
+
+@scalar
+def mix(x):  # type: ignore[no-untyped-def]
+    """Return 32 well-mixed bits of a uint32 (Wellons' lowbias32 [2]_): a bijection, bias below 0.2 %."""
+    x = np.uint32(x ^ np.uint32(x >> _S16))
+    x = np.uint32((np.uint64(x) * _H0) & _LOW)
+    x = np.uint32(x ^ np.uint32(x >> _S15))
+    x = np.uint32((np.uint64(x) * _H1) & _LOW)
+    return np.uint32(x ^ np.uint32(x >> _S16))
+
+
+@scalar
+def quick(k0, k1, uid, stream_, slot):  # type: ignore[no-untyped-def]
+    """Return 32 bits at an address, four times as fast as Philox: for what is redrawn every few minutes.
+
+    Independence between neighbouring addresses is tested (correlation, serial and chi-square tests), not proven.
+    """
+    x = mix(np.uint32(np.uint32(uid) ^ np.uint32(k0)))
+    x = mix(np.uint32(x ^ np.uint32(stream_) ^ np.uint32(k1)))
+    return mix(np.uint32((np.uint64(x) + np.uint64(slot) * np.uint64(_W0)) & _LOW))
+
+
+@scalar
+def quick_uniform(k0, k1, uid, stream_, slot):  # type: ignore[no-untyped-def]
+    """Return the float32 in (0, 1) at an address of `quick`."""
+    return unit(quick(k0, k1, uid, stream_, slot))
 
 
 @scalar

@@ -23,9 +23,11 @@ KINDS = {"dispatch": 0, "rule": 1, "incentive": 2}
 OPT_OUT_SLOT_S = 10_800  # an owner decides for three hours at a time
 
 _JOIN = rng.stream("behaviour.join")
+_LEAVE = rng.stream("behaviour.leave")
 _OPT_OUT = rng.stream("behaviour.opt_out")
 _GAIN = rng.stream("meter.gain")
 _ZERO, _ONE, _THIRD = np.float32(0.0), np.float32(1.0), np.float32(1.0 / 3.0)
+_FAR = np.float32(100.0)
 
 # settings: float32 (N_BEHAVIOUR,)
 LATE_SHARE, LEAVE_SHARE, HORIZON_S, TOLERANCE = 0, 1, 2, 3
@@ -70,7 +72,7 @@ BEHAVIOURS: Registry[Behaviour] = Registry("behaviour")
 
 @kernel
 def refresh(s0, s1, n_shard, active, keys, uid, present, abs_s, t_s, cfg, opt_out, lo, hi, fleet):  # type: ignore[no-untyped-def]
-    """Set PRESENT, METER_GAIN and TAKES of one class; called at every multiple of REFRESH_S.
+    """Set PRESENT, METER_GAIN and TAKES of one class; called at every full half hour, when units join and leave.
 
     Parameters
     ----------
@@ -93,14 +95,16 @@ def refresh(s0, s1, n_shard, active, keys, uid, present, abs_s, t_s, cfg, opt_ou
         here, gain, takes = fleet[s, PRESENT, lo:hi], fleet[s, METER_GAIN, lo:hi], fleet[s, TAKES, lo:hi]
         late, leave, horizon, tolerance = cfg[LATE_SHARE], cfg[LEAVE_SHARE], cfg[HORIZON_S], cfg[TOLERANCE]
         for i in range(hi - lo):
-            u, v, x, y = rng.uniform4(k0, k1, ids[i], _JOIN, np.uint32(0), np.uint32(0))
+            u = rng.quick_uniform(k0, k1, ids[i], _JOIN, np.uint32(0))
+            v = rng.quick_uniform(k0, k1, ids[i], _JOIN, np.uint32(1))
+            x = rng.quick_uniform(k0, k1, ids[i], _LEAVE, np.uint32(0))
+            y = rng.quick_uniform(k0, k1, ids[i], _LEAVE, np.uint32(1))
+            z = approx.normal_quantile(rng.quick_uniform(f0, f1, ids[i], _GAIN, np.uint32(0)))
+            stays = rng.quick_uniform(k0, k1, ids[i], _OPT_OUT, slot) >= opt_out
             joins = v * horizon if u < late else -_ONE
-            leaves = y * horizon if x < leave else horizon * np.float32(100.0)
+            leaves = y * horizon if x < leave else _FAR * horizon
             inside = (joins <= now) & (now < leaves) & (real[i] == np.uint8(1))
-            error = approx.clip(
-                rng.normal(f0, f1, ids[i], _GAIN, np.uint32(0), np.uint32(0)) * tolerance * _THIRD, -tolerance, tolerance
-            )
-            stays = rng.uniform(k0, k1, ids[i], _OPT_OUT, slot, np.uint32(0)) >= opt_out
+            factor = _ONE + approx.clip(z * tolerance * _THIRD, -tolerance, tolerance)
             here[i] = _ONE if inside else _ZERO
-            gain[i] = _ONE + error if inside else _ZERO
+            gain[i] = factor if inside else _ZERO
             takes[i] = _ONE if inside & stays else _ZERO

@@ -25,10 +25,10 @@ from der_gym.core.jit import kernel, scalar
 from der_gym.devices import ecocute_config as c
 from der_gym.devices.base import DeviceClass
 from der_gym.devices.ecocute_draws import daily_kwh, draw, draw_day, draw_slot, redraw, set_conditions, used_by
-from der_gym.devices.ecocute_heat import DAY_S, HOUR_S, ONE, ZERO, asked, is_due, phase, water_kwh
+from der_gym.devices.ecocute_heat import DAY_S, HOUR_S, ONE, PER_S, ZERO, asked, is_due, phase, water_kwh
 
 _MINUTE, _DAY, _SLOT = 60, 86_400, 900
-_LEAST_SHARE = np.float32(0.1)
+_LEAST_SHARE, _MEAN_FILL = np.float32(0.1), np.float32(0.7)  # of the heat wanted, where no pool says more
 _GAUGE_S = np.float32(300.0)
 _BLOCK_H, _SLOT_H = np.float32(0.5), np.float32(0.25)
 _HOUR8, _MINUTE8, _ONE8, _ZERO8 = np.float64(3600.0), np.float64(60.0), np.float64(1.0), np.float64(0.0)
@@ -45,9 +45,9 @@ def window(sod_s, opens_h, ends_h):  # type: ignore[no-untyped-def]
 
 
 @scalar
-def expected(used, use, wanted, heat_kw, left_s, window_s, lead_s):  # type: ignore[no-untyped-def]
-    """Return (heat, run) of a home that kept its schedule; ``used``: share of the day's water since the last end."""
-    heat = max(wanted - use * used, wanted * _LEAST_SHARE)
+def expected(gone, wanted, heat_kw, left_s, window_s, lead_s):  # type: ignore[no-untyped-def]
+    """Return (heat, run) of a home that kept its schedule; ``gone``: heat used and lost since the last boil's end."""
+    heat = max(wanted - gone, wanted * _LEAST_SHARE)
     need_s = (wanted - heat) / heat_kw * HOUR_S
     ran_s = clip(need_s - (left_s - lead_s), ZERO, need_s) if left_s <= window_s else ZERO
     runs = (ran_s > ZERO) & (ran_s < need_s)
@@ -72,9 +72,9 @@ def begin(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, pool, params, sta
         if not active[w]:
             continue
         k0, k1, now, mains, sod = keys[w, 2], keys[w, 3], abs_s[w], ctx[w, rows.MAINS_C], ctx[w, rows.SOD_S]
-        own, st, saved, heat = params[s], state[s], pool[s], acc[s, c.HEAT_KWH]
+        own, st, saved, heat, outdoor = params[s], state[s], pool[s], acc[s, c.HEAT_KWH], ctx[w, rows.TEMP_C]
         clear(st, acc[s])
-        set_conditions(ctx[w, rows.TEMP_C], mains, ctx[w, rows.SEASON], cfg, own, st)
+        set_conditions(outdoor, mains, ctx[w, rows.SEASON], cfg, own, st)
         draw_day(k0, k1, uid[p], now // _DAY, ctx[w, rows.WEEKEND], cfg, own, st)
         draw_slot(k0, k1, uid[p], now // _SLOT, mains, cfg, st)
         for i in range(own.shape[1]):
@@ -84,7 +84,11 @@ def begin(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, pool, params, sta
             used = used_by(cfg, sod) - used_by(cfg, end_s) + (ONE if sod < end_s else ZERO)
             use = daily_kwh(own[c.WEEKDAY_L, i], own[c.WEEKEND_L, i], cfg[c.C_USE_C], mains)
             wanted, capacity = st[c.WANTED_KWH, i], st[c.CAPACITY_KWH, i]
-            kwh, run = expected(used, use, wanted, st[c.HEAT_KW, i], left, length, own[c.LEAD_S, i])
+            loss_kw = max(mains + _MEAN_FILL * wanted / own[c.TANK_KWH_K, i] - outdoor, ZERO) / (
+                cfg[c.C_LOSS_K_W] * _WATT
+            )
+            gone = use * used + loss_kw * (DAY_S - left) / HOUR_S
+            kwh, run = expected(gone, wanted, st[c.HEAT_KW, i], left, length, own[c.LEAD_S, i])
             known = saved[c.POOL_DAY, i] == own[c.DAY_BOIL, i]  # NaN equals nothing
             on = run > ZERO
             heat[i] = clip(saved[c.POOL_HEAT, i] * wanted if known else kwh, ZERO, capacity)
@@ -105,8 +109,10 @@ def advance(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, 
         a1, part = fleet[s, rows.A1, lo : lo + n], fleet[s, rows.PART, lo : lo + n]
         power, shown = fleet[s, rows.POWER_KW, lo : lo + n], fleet[s, rows.SHOWN_KW, lo : lo + n]
         ask(ctx[w], cfg, params[s], state[s], acc[s], takes, a0, a1)
-        work(ctx[w], cfg, params[s], state[s], acc[s], part, state[s, c.ASK_0], ONE, -ONE, ZERO)
-        if changes(part) > 0:
+        first, second = phases(part)
+        if first > 0:
+            work(ctx[w], cfg, params[s], state[s], acc[s], part, state[s, c.ASK_0], ONE, -ONE, ZERO)
+        if second > 0:
             work(ctx[w], cfg, params[s], state[s], acc[s], part, state[s, c.ASK_1], ZERO, ONE, ONE)
         book_heat(state[s], acc[s])
         book_power(ctx[w], cfg, state[s], acc[s], power, shown)
@@ -133,12 +139,13 @@ def ask(ctx, cfg, own, state, acc, takes, a0, a1):  # type: ignore[no-untyped-de
 
 
 @kernel
-def changes(part):  # type: ignore[no-untyped-def]
-    """Return how many homes get another command within the tick."""
-    n = 0
+def phases(part):  # type: ignore[no-untyped-def]
+    """Return how many homes of a shard have a first and a second phase in this tick; mostly one of them is 0."""
+    first, second = 0, 0
     for i in range(part.shape[0]):
-        n += 1 if part[i] > ZERO else 0
-    return n
+        first += 1 if part[i] < ONE else 0
+        second += 1 if part[i] > ZERO else 0
+    return first, second
 
 
 @kernel
@@ -240,9 +247,10 @@ def swing(run, boiling, starts, heat, coming, heat_kw, cop, capacity, wanted, fl
     block = heat_kw * _BLOCK_H
     stops = (not on) | ((run + _GAUGE_S >= min_on) & (starts < free) & (heat >= reheat))
     up = power * min((wanted - heat) / block, ONE) if own & stops & (heat - coming >= floor) else ZERO
-    begins = on | ((_GAUGE_S - run >= min_off) & (starts < free))
-    down = power if (not own) & begins & (heat >= floor) & (capacity - heat >= block) else ZERO
-    return max(up, ZERO), down
+    room, least = capacity - heat, heat_kw * min_on * PER_S
+    begins = on | ((_GAUGE_S - run >= min_off) & (starts < free) & (room > least))
+    down = power * min(room / block, ONE) if (not own) & begins & (heat >= floor) else ZERO
+    return max(up, ZERO), max(down, ZERO)
 
 
 @scalar

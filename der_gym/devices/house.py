@@ -121,9 +121,9 @@ def site_draw(k0, k1, uid, cfg):  # type: ignore[no-untyped-def]
 @scalar
 def noise(k0, k1, uid, abs_s, fast, middle, slow):  # type: ignore[no-untyped-def]
     """Return the load's factor in the 300-s slot at ``abs_s``: mean 1; the arguments are the sigmas of three slots."""
-    z_fast = rng.normal(k0, k1, uid, _FAST, abs_s // _300, 0)
-    z_middle = rng.normal(k0, k1, uid, _MIDDLE, abs_s // _1800, 0)
-    z_slow = rng.normal(k0, k1, uid, _SLOW, abs_s // _7200, 0)
+    z_fast = approx.normal_quantile(rng.quick_uniform(k0, k1, uid, _FAST, abs_s // _300))
+    z_middle = approx.normal_quantile(rng.quick_uniform(k0, k1, uid, _MIDDLE, abs_s // _1800))
+    z_slow = approx.normal_quantile(rng.quick_uniform(k0, k1, uid, _SLOW, abs_s // _7200))
     spread = fast * fast + middle * middle + slow * slow
     return approx.exp(fast * z_fast + middle * z_middle + slow * z_slow - _HALF * spread)
 

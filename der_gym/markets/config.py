@@ -63,8 +63,10 @@ class Tertiary1Config(MarketConfig):
     2.4-2.7, other areas 0.9-5.0 [S]."""
     price_cap_yen_kw: float = Field(default=7.21, gt=0.0)
     """Cap on the bid per kW and block, from 2026-09-01 [S]."""
-    energy_price_yen_kwh: float = Field(default=20.0, ge=0.0)
-    """Registered price of delivered energy [A]: 21,600 yen for 600 kW, 12 blocks, mean request 0.3 of the award."""
+    energy_price_yen_kwh: float = Field(36.0, ge=0.0)
+    """Registered price of delivered energy [A]. The aggregator names it, so it covers what a kWh costs him at day: 31
+    to the owner, 4 of wear, 1 of margin; energy then neither rules the books nor punishes delivery. At 20 with a
+    refill at night prices the two lines are 21,600 and 24,500 yen for 600 kW, 12 blocks, mean request 0.3."""
     fee_yen_kw: float = Field(default=0.03, ge=0.0)
     """Trading fee per awarded kW and block [S]."""
 
@@ -85,8 +87,9 @@ class Tertiary1Config(MarketConfig):
     """Retail price from 07 to 23 h [A], at which owners are repaid what their batteries gave."""
     retail_night_yen_kwh: float = Field(default=21.0, ge=0.0)
     """Retail price from 23 to 07 h [A]."""
-    retailer_compensation_yen_kwh: float = Field(default=10.0, ge=0.0)
-    """Paid to the owners' retailer per paid kWh [A]; 0 within the same balancing group; the duty itself is [P]."""
+    retailer_compensation_yen_kwh: float = Field(0.0, ge=0.0)
+    """Paid to the owners' retailer per paid kWh: 10 [A] where he is another company, 0 within the same balancing
+    group (the default); the duty itself is [P]."""
     maker_fee_yen_month: float = Field(default=50.0, ge=0.0)
     """Fee for the maker's interface per unit and month [A], range 0-300; booked pro rata over all blocks."""
     wear_yen_kwh: float = Field(default=4.0, ge=0.0)

@@ -35,13 +35,10 @@ def share_left(t, start, end):  # type: ignore[no-untyped-def]
 def expire(a0, a1, part, valid, start, end):  # type: ignore[no-untyped-def]
     """Return (a0, a1, part) when the message in force ends at ``valid``: from then on the own schedule."""
     before = a1 if part >= _ONE else a0
+    left = share_left(valid, start, end)
     over = valid < end
-    dead = valid <= start
-    return (
-        _ZERO if dead else (before if over else a0),
-        _ZERO if over else a1,
-        share_left(valid, start, end) if over else part,
-    )
+    first = before if over else a0
+    return _ZERO if valid <= start else first, _ZERO if over else a1, left if over else part
 
 
 @kernel
@@ -78,28 +75,45 @@ def deliver(s0, s1, n_shard, active, t_s, dt_s, cell_lo, cell_hi, cell_leaf, mai
             lo, hi = cell_lo[c], cell_hi[c]
             a0, a1 = fleet[s, A0, lo:hi], fleet[s, A1, lo:hi]
             part, valid = fleet[s, PART, lo:hi], fleet[s, VALID_S, lo:hi]
-            for i in range(hi - lo):
-                a0[i] = a1[i]
-                part[i] = _ONE
+            _roll(a0, a1, part)
             for k in range(int(book[FLYING])):
                 slot = (int(book[OLDEST]) + k) % n_slot
                 m = mail[w, cell_leaf[c], slot]
                 a, until = np.float32(m[A]), np.float32(m[VALID_UNTIL])
                 arrive = ring[s, slot, lo:hi]
-                for i in range(hi - lo):
-                    here = arrive[i] <= end
-                    early = arrive[i] <= start
-                    a0[i] = a if early else a0[i]
-                    a1[i] = a if here else a1[i]
-                    part[i] = share_left(arrive[i], start, end) if here else part[i]
-                    valid[i] = until if here else valid[i]
+                _take(a, until, start, end, arrive, a0, a1, part, valid)
                 if kinds:
                     _latch(latched[s, :, lo:hi], arrive, end, np.float32(m[KIND]), a, np.float32(m[B]))
             if book[EXPIRES_S] < t_s[w] + dt_s:
-                for i in range(hi - lo):
-                    a0[i], a1[i], part[i] = expire(a0[i], a1[i], part[i], valid[i], start, end)
+                _expire_all(start, end, a0, a1, part, valid)
                 if kinds:
                     _release(latched[s, :, lo:hi], valid, end)
+
+
+@kernel
+def _roll(a0, a1, part):  # type: ignore[no-untyped-def]
+    for i in range(a0.shape[0]):
+        a0[i] = a1[i]
+        part[i] = _ONE
+
+
+@kernel
+def _take(a, until, start, end, arrive, a0, a1, part, valid):  # type: ignore[no-untyped-def]
+    """Let a newer message replace what is held where it has arrived; both values are loaded before one is chosen."""
+    for i in range(arrive.shape[0]):
+        t, old0, old1, old_part, old_valid = arrive[i], a0[i], a1[i], part[i], valid[i]
+        here = t <= end
+        new_part = share_left(t, start, end)
+        a0[i] = a if t <= start else old0
+        a1[i] = a if here else old1
+        part[i] = new_part if here else old_part
+        valid[i] = until if here else old_valid
+
+
+@kernel
+def _expire_all(start, end, a0, a1, part, valid):  # type: ignore[no-untyped-def]
+    for i in range(a0.shape[0]):
+        a0[i], a1[i], part[i] = expire(a0[i], a1[i], part[i], valid[i], start, end)
 
 
 @kernel

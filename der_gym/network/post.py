@@ -18,11 +18,13 @@ from der_gym.network.rows import (
     T_LAST,
 )
 
-_ARRIVAL = rng.stream("network.arrival")
+_LATENCY = rng.stream("network.latency")
+_LOST = rng.stream("network.lost")
+_MISSED = rng.stream("network.missed")
+_PLACE = rng.stream("network.place")
 _POLLER = rng.stream("network.poller")
 _ZERO = np.float32(0.0)
 _ONE = np.float32(1.0)
-_NO_POLL = np.float32(1e-6)
 
 
 @scalar
@@ -32,24 +34,29 @@ def next_poll(t, period, phase):  # type: ignore[no-untyped-def]
 
 
 @scalar
-def arrival(t_cloud, latency, lost, missed, period, phase, down, up, dead, longest):  # type: ignore[no-untyped-def]
-    """Return when a message acts at the device, s; ``NEVER_S`` where it is lost or later than ``longest``.
+def fetched(t_cloud, latency, missed, period, phase, down, up):  # type: ignore[no-untyped-def]
+    """Return a polled message's latency, the wait for the poll that fetches it included, s.
 
     Parameters
     ----------
-    t_cloud, latency, period, phase, down, up, dead, longest : float32
-        Seconds; ``period`` 0 where messages are pushed; the link is out in [down, up).
-    lost, missed : bool
-        The message is lost; the poll that would have fetched it fails.
+    t_cloud, latency, period, phase, down, up : float32
+        Seconds; the link is out in [down, up): a poll within waits for the first one after.
+    missed : bool
+        The first poll fails.
     """
-    polled = period > _ZERO
-    step = max(period, _NO_POLL)
-    first = next_poll(t_cloud, step, phase) + (period if missed else _ZERO)
+    first = next_poll(t_cloud, period, phase) + (period if missed else _ZERO)
+    after = next_poll(up, period, phase)
     cut = (first >= down) & (first < up)
-    first = next_poll(up, step, phase) if cut else first
-    t = (first if polled else t_cloud) + latency
-    out = lost | ((t >= down) & (t < up)) | (t - t_cloud > longest)
-    return NEVER_S if out else np.float32(t + dead)
+    return np.float32((after if cut else first) - t_cloud + latency)
+
+
+@scalar
+def arrival(t_cloud, latency, down, up, dead, longest):  # type: ignore[no-untyped-def]
+    """Return when a message acts at the device, s; ``NEVER_S`` where it is lost or takes longer than ``longest``."""
+    t = t_cloud + latency
+    out = ((t >= down) & (t < up)) | (latency > longest)
+    acts = t + dead
+    return NEVER_S if out else np.float32(acts)
 
 
 @kernel
@@ -88,18 +95,42 @@ def post(s0, s1, n_shard, keys, uid, cell_lo, cell_hi, cell_leaf, path, table, c
             f0, f1, k0, k1 = keys[w, 0], keys[w, 1], keys[w, 2], keys[w, 3]
             loss, miss, longest = row[LOSS], row[MISSED_POLL], row[LONGEST_S]
             poll_a, poll_b, share_a = row[POLL_A_S], row[POLL_B_S], row[POLL_A_SHARE]
-            newest = np.float64(0.0)
+            longest_poll = max(poll_a, poll_b)
+            polled = longest_poll > _ZERO
             for i in range(hi - lo):
-                u, v, x, y = rng.uniform4(k0, k1, ids[i], _ARRIVAL, second, np.uint32(0))
-                q, z, _, _ = rng.uniform4(f0, f1, ids[i], _POLLER, np.uint32(0), np.uint32(0))
-                period = poll_a if q < share_a else poll_b
-                latency = approx.lookup(latencies, u)
-                t = arrival(
-                    t_cloud + y * spread, latency, v < loss, x < miss, period, z * period, down[i], up[i], dead[i], longest
-                )
-                out[i] = t
-                newest = max(newest, np.float64(t) if t < NEVER_S else np.float64(0.0))
-            last[s, c] = newest
+                out[i] = rng.quick_uniform(k0, k1, ids[i], _LATENCY, second)
+            for i in range(hi - lo):  # a loop of its own: looking up a table keeps a loop from being vectorised
+                out[i] = approx.lookup(latencies, out[i])
+            for i in range(hi - lo):
+                v = rng.quick_uniform(k0, k1, ids[i], _LOST, second)
+                y = rng.quick_uniform(f0, f1, ids[i], _PLACE, np.uint32(0))
+                slow = out[i] + y * spread
+                out[i] = NEVER_S if v < loss else slow
+            if polled:
+                for i in range(hi - lo):
+                    x = rng.quick_uniform(k0, k1, ids[i], _MISSED, second)
+                    q = rng.quick_uniform(f0, f1, ids[i], _POLLER, np.uint32(0))
+                    z = rng.quick_uniform(f0, f1, ids[i], _POLLER, np.uint32(1))
+                    period = poll_a if q < share_a else poll_b
+                    out[i] = fetched(t_cloud, out[i], x < miss, period, z * period, down[i], up[i])
+            for i in range(hi - lo):
+                out[i] = arrival(t_cloud, out[i], down[i], up[i], dead[i], longest)
+            last[s, c] = latest(out)
+
+
+@kernel
+def latest(arrive):  # type: ignore[no-untyped-def]
+    """Return the last arrival of a row that comes at all, float64 s; eight lanes."""
+    n = arrive.shape[0]
+    lanes = np.zeros(8, dtype=np.float32)
+    for j in range(n // 8):
+        for k in range(8):
+            t = arrive[8 * j + k]
+            lanes[k] = max(lanes[k], t if t < NEVER_S else _ZERO)
+    for i in range(8 * (n // 8), n):
+        t = arrive[i]
+        lanes[0] = max(lanes[0], t if t < NEVER_S else _ZERO)
+    return np.float64(lanes.max())
 
 
 @kernel

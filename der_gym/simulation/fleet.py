@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from der_gym.core import rows
-from der_gym.core.units import DAY_S, REFRESH_S
+from der_gym.core.units import BLOCK_S, DAY_S, REFRESH_S
 from der_gym.devices import DEVICES, behaviour, house
 from der_gym.devices.base import DeviceClass
 from der_gym.groups.structure import Structure
@@ -139,7 +139,15 @@ class Fleet:
     def refresh(self, s0: int, s1: int, due: Array) -> None:
         """Redraw what belongs to the slots that begin now; ``due`` worlds stand at a multiple of REFRESH_S."""
         span = (s0, s1, self.n_shard, due, self.keys)
+        turn = due & (self.abs_s % BLOCK_S == 0)
+        if turn.any():
+            self._members(s0, s1, turn)
         house.redraw_noise(*span, self.site_uid, self.abs_s, self.house_cfg, self.site)
+        for st in self.stores.values():
+            st.device.redraw(*span, st.uid, self.abs_s, self.ctx, st.cfg, st.params, st.state, st.acc)
+
+    def _members(self, s0: int, s1: int, due: Array) -> None:
+        span = (s0, s1, self.n_shard, due, self.keys)
         for st in self.stores.values():
             behaviour.refresh(
                 *span,
@@ -153,7 +161,6 @@ class Fleet:
                 st.hi,
                 self.fleet,
             )
-            st.device.redraw(*span, st.uid, self.abs_s, self.ctx, st.cfg, st.params, st.state, st.acc)
 
     def advance(self, s0: int, s1: int, active: Array) -> None:
         """Advance homes and devices by one tick, stage by stage."""

@@ -135,27 +135,26 @@ def publish(active, t_s, abs_s, horizon_s, kinds_now, failed, unit_kw, window, a
         total = house_kw[w, k]
         for j in range(leaf.shape[1]):
             out = leaf[w, j]
-            sums = np.zeros(7)
-            sums[3] = 1e9
+            s_seen, s_old, s_rated, s_oldest, s_up, s_down, s_stored = 0.0, 0.0, 0.0, 1e9, 0.0, 0.0, 0.0
             for c in range(leaf_of.shape[0]):
                 if leaf_of[c] == j:
-                    sums[0] += seen[w, c, tally.SEEN]
-                    sums[1] += seen[w, c, tally.OLD]
-                    sums[2] += rated_kw[w, c]
-                    sums[3] = min(sums[3], seen[w, c, tally.OLDEST_S])
-                    sums[4] += stock[w, c, tally.UP]
-                    sums[5] += stock[w, c, tally.DOWN]
-                    sums[6] += stock[w, c, tally.STORED]
-            out[L_SEEN], out[L_PLAN] = sums[0], plan_leaf[w, k, j]
-            out[L_AGE] = min(t - sums[1] / max(sums[2], 1e-9), OLDEST_SHOWN_S)
-            out[L_AGE_MAX] = min(t - sums[3], OLDEST_SHOWN_S)
-            out[L_UP], out[L_DOWN], out[L_STORED] = sums[4], sums[5], sums[6]
+                    s_seen += seen[w, c, tally.SEEN]
+                    s_old += seen[w, c, tally.OLD]
+                    s_rated += rated_kw[w, c]
+                    s_oldest = min(s_oldest, seen[w, c, tally.OLDEST_S])
+                    s_up += stock[w, c, tally.UP]
+                    s_down += stock[w, c, tally.DOWN]
+                    s_stored += stock[w, c, tally.STORED]
+            out[L_SEEN], out[L_PLAN] = s_seen, plan_leaf[w, k, j]
+            out[L_AGE] = min(t - s_old / max(s_rated, 1e-9), OLDEST_SHOWN_S)
+            out[L_AGE_MAX] = min(t - s_oldest, OLDEST_SHOWN_S)
+            out[L_UP], out[L_DOWN], out[L_STORED] = s_up, s_down, s_stored
             sent = book[w, j]
             out[L_SENT] = sent[net.SENT_A] if sent[net.SENT_UNTIL] > t else 0.0
             out[L_ARRIVED] = _arrived(mail[w, j], t, gate[j, net.ON_WAY_S])
             out[L_QUOTA] = sent[net.QUOTA] / gate[j, net.QUOTA_PER_DAY]
             out[L_WAIT] = max(sent[net.SENT_S] + gate[j, net.INTERVAL_S] - t, 0.0)
-            total += sums[0]
+            total += s_seen
         row[SEEN], row[RESPONSE] = total, row[PLAN] - total
         row[ERROR_BIN] = bin_error[w, 0] / max(bin_error[w, 1], 1.0)
 

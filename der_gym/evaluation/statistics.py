@@ -1,0 +1,139 @@
+"""Small pure functions on scores of shape (runs, tasks): interquartile mean, bootstrap intervals, comparisons.
+
+After Agarwal et al. [1]_. Runs are seeds, tasks are scenarios; a bootstrap draws runs anew within every task
+(stratified). Scores that are compared come from the same seeds, so the same runs are drawn for both.
+
+References
+----------
+.. [1] Agarwal et al., "Deep reinforcement learning at the edge of the statistical precipice", NeurIPS 2021,
+   arXiv:2108.13264.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from der_gym.core.errors import InputError
+
+F8 = NDArray[np.float64]
+N_RESAMPLE = 2000
+LEVEL = 0.95
+
+
+class Interval(NamedTuple):
+    """A statistic and its bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def iqm(scores: F8) -> F8:
+    """Return the interquartile mean over the last two axes: the mean without the lowest and the highest quarter.
+
+    Examples
+    --------
+    >>> float(iqm(np.array([[0.0], [1.0], [2.0], [90.0]])))
+    1.5
+    """
+    flat = np.sort(scores.reshape(*scores.shape[:-2], -1), axis=-1)
+    cut = flat.shape[-1] // 4
+    middle: F8 = flat[..., cut : flat.shape[-1] - cut].mean(axis=-1)
+    return middle
+
+
+def mean(scores: F8) -> F8:
+    """Return the mean over the last two axes."""
+    average: F8 = scores.mean(axis=(-2, -1))
+    return average
+
+
+def resample(n_run: int, n_task: int, n_resample: int = N_RESAMPLE, seed: int = 0) -> NDArray[np.int64]:
+    """Return the runs that each resample takes, int64 (n_resample, n_run, n_task), drawn within each task."""
+    return np.random.default_rng(seed).integers(n_run, size=(n_resample, n_run, n_task))
+
+
+def interval(
+    scores: F8, statistic: Callable[[F8], F8] = iqm, level: float = LEVEL, n_resample: int = N_RESAMPLE, seed: int = 0
+) -> Interval:
+    """Return a statistic of ``scores`` (runs, tasks) with its stratified percentile bootstrap interval.
+
+    Parameters
+    ----------
+    scores : float64 (n_run, n_task)
+    statistic : callable
+        ``(..., n_run, n_task) -> (...)``.
+    level : float
+        Coverage, 0..1.
+    n_resample, seed : int
+        The same seed gives the same interval.
+
+    Raises
+    ------
+    InputError
+        For scores of another shape, empty, or not finite.
+    """
+    _check(scores)
+    which = resample(*scores.shape, n_resample, seed)
+    drawn = np.take_along_axis(scores[None], which, axis=1)
+    return _interval(statistic(scores), statistic(drawn), level)
+
+
+def paired_difference(
+    a: F8,
+    b: F8,
+    statistic: Callable[[F8], F8] = mean,
+    level: float = LEVEL,
+    n_resample: int = N_RESAMPLE,
+    seed: int = 0,
+) -> Interval:
+    """Return the statistic of ``a - b`` run by run (the same seeds), with its interval; positive: ``a`` is better."""
+    _check_pair(a, b)
+    return interval(a - b, statistic, level, n_resample, seed)
+
+
+def improves(a: F8, b: F8) -> F8:
+    """Return P(a > b) over the last two axes: mean over tasks of all pairs of runs, a tie counting half.
+
+    Examples
+    --------
+    >>> float(improves(np.array([[1.0], [3.0]]), np.array([[1.0], [2.0]])))
+    0.625
+    """
+    left, right = a[..., :, None, :], b[..., None, :, :]
+    wins: F8 = ((left > right) + 0.5 * (left == right)).mean(axis=(-3, -2, -1))
+    return wins
+
+
+def probability_of_improvement(
+    a: F8, b: F8, level: float = LEVEL, n_resample: int = N_RESAMPLE, seed: int = 0
+) -> Interval:
+    """Return P(a > b) of two controllers with its interval; the same runs are drawn for both."""
+    _check_pair(a, b)
+    which = resample(*a.shape, n_resample, seed)
+    drawn = [improves(np.take_along_axis(a, w, axis=0), np.take_along_axis(b, w, axis=0)) for w in which]
+    return _interval(improves(a, b), np.array(drawn), level)
+
+
+def _interval(value: F8, drawn: F8, level: float) -> Interval:
+    tail = 50.0 * (1.0 - level)
+    low, high = np.percentile(drawn, [tail, 100.0 - tail])
+    return Interval(float(value), float(low), float(high))
+
+
+def _check(scores: F8) -> None:
+    if scores.ndim != 2 or not scores.size:
+        raise InputError(f"scores: shape {scores.shape}; allowed: (runs, tasks), at least one of each")
+    if not np.isfinite(scores).all():
+        raise InputError("scores: not finite; allowed: finite numbers")
+
+
+def _check_pair(a: F8, b: F8) -> None:
+    _check(a)
+    _check(b)
+    if a.shape != b.shape:
+        raise InputError(f"scores: shapes {a.shape} and {b.shape} differ; allowed: the same seeds and tasks")
