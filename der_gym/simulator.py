@@ -14,12 +14,13 @@ from der_gym.core.errors import InputError
 from der_gym.core.units import BLOCK_S, DAY_S
 from der_gym.devices.behaviour import BEHAVIOURS
 from der_gym.devices.house import HOUSE_SHAPE
+from der_gym.network import rows as net
 from der_gym.scenario import Scenario
-from der_gym.simulation import tally
+from der_gym.simulation import books, tally
 from der_gym.simulation.context import context
 from der_gym.simulation.desk import RUN_ON_S, Desk
 from der_gym.simulation.fleet import Fleet
-from der_gym.simulation.public import BIN_S, Public, publish
+from der_gym.simulation.public import Public, publish
 from der_gym.simulation.wires import Wires
 from der_gym.simulation.world import ground
 
@@ -81,6 +82,9 @@ class Simulator:
         self._rated = np.zeros((n_world, st.n_cell))
         self._site_weight = self._site_weights()
         self.never = np.ones(n_world, dtype=bool)  # worlds never reset
+        self._ends, self._block = np.zeros(n_world, dtype=bool), np.zeros(n_world, dtype=bool)
+        self._minute = np.zeros(n_world, dtype=np.int64)
+        self._true_kw, self._metered_kw, self._plan_kw = np.zeros(n_world), np.zeros(n_world), np.zeros(n_world)
         self.nominal_kw = self._nominal()
         per_worker = max(1, parallel.WORTH_A_THREAD * 2 // 3)
         most = max(1, n_all * st.n_place // per_worker)
@@ -265,7 +269,7 @@ class Simulator:
             wires.book(active)
         fleet.step_clock(active, dt)
         wires.retire(active, fleet.t_s)
-        self._add_power(active)
+        books.add_power(active, fleet.n_shard, self._power, self._net, self.desk.receiving, self.minute_kw)
 
     def _context(self, active: Array, dt: int) -> None:
         f, d = self.fleet, self.desk
@@ -289,32 +293,38 @@ class Simulator:
             s0, s1, fleet.n_shard, due, fleet.t_s, st.cell_lo, st.cell_hi, fleet.fleet, fleet.gauge, True, self._stock
         )
 
-    def _add_power(self, active: Array) -> None:
-        n_shard = self.fleet.n_shard
-        now = tally.fold(self._net, n_shard) if self.desk.receiving else tally.fold(self._power, n_shard).sum(axis=1)
-        self.minute_kw[active] += now[active]
-
     def _end_of_minute(self, active: Array) -> None:
         """Settle the minute where one has ended, and freeze the plan where a block begins."""
-        t = self.fleet.t_s
-        ends = active & (t % MINUTE_S == 0)
-        if not ends.any():
+        desk, fleet = self.desk, self.fleet
+        n_ends, n_blocks = books.close_minute(
+            active,
+            fleet.t_s,
+            self.minute_kw,
+            float(MINUTE_S // self.scenario.tick_s),
+            desk.plan_kw,
+            desk.perfect_kw,
+            desk.perfect,
+            self._ends,
+            self._block,
+            self._minute,
+            self._true_kw,
+            self._metered_kw,
+            self._plan_kw,
+        )
+        if not n_ends:
             return
-        desk = self.desk
-        minute = (t // MINUTE_S).astype(np.int64) - 1
-        mean = self.minute_kw / (MINUTE_S // self.scenario.tick_s)
-        block = ends & (t % BLOCK_S == 0)
-        if block.any():
-            self._registers(block)
-        desk.settle(ends, minute, mean[:, tally.TRUE].copy(), mean[:, tally.METERED].copy())
-        self.minute_kw[ends] = 0.0
-        if block.any():
-            desk.freeze(block, (t // BLOCK_S).astype(np.int64), t)
+        if n_blocks:
+            self._registers(self._block)
+        desk.product.minute(
+            self._ends, self._minute, self._true_kw, self._metered_kw, self._plan_kw, desk.registers
+        )
+        if n_blocks:
+            desk.freeze(self._block, (fleet.t_s // BLOCK_S).astype(np.int64), fleet.t_s)
 
     def _registers(self, due: Array) -> None:
         """Read the cumulative registers that settlement books; called at block ends."""
         fleet, desk = self.fleet, self.desk
-        messages = (self.wires.leaf[:, :, 9] * self.wires.gate[:, 4]).sum(axis=1)
+        messages = (self.wires.leaf[:, :, net.N_SENT] * self.wires.gate[:, net.N_UNIT]).sum(axis=1)
         values = (fleet.total("discharged_kwh"), fleet.total("starts"), messages)
         desk.registers[due] = np.stack(values, axis=1)[due]
 
@@ -322,13 +332,13 @@ class Simulator:
         fleet, desk, p = self.fleet, self.desk, self.public
         st, n_shard, product = self.structure, fleet.n_shard, desk.product
         seen, stock = tally.fold(self._seen, n_shard), tally.fold(self._stock, n_shard)
-        today = desk.kinds[np.arange(self.n_world), np.minimum(fleet.day() - desk.day0, desk.kinds.shape[1] - 1)]
         publish(
             active,
             fleet.t_s,
             fleet.abs_s,
             float(self.scenario.horizon_s),
-            today,
+            desk.day0,
+            desk.kinds,
             desk.failed_before,
             desk.unit_kw,
             desk.window,
@@ -354,14 +364,19 @@ class Simulator:
         self._note(active)
 
     def _note(self, active: Array) -> None:
-        """Keep the seen error of this 5-minute bin and the seen half-hour means."""
-        t, p = self.fleet.t_s, self.public
-        new = active & (t % BIN_S == 0)
-        self.bin_error[new] = 0.0
-        error = p.world[:, 12] - p.world[:, 9]
-        self.bin_error[active, 0] += error[active]
-        self.bin_error[active, 1] += 1.0
-        self.desk.note_seen(active, p.leaf[:, :, 0], self.wires.leaf, t)
+        """Keep the seen error of this 5-minute bin, the seen half-hour means and which leaves are under command."""
+        p, desk = self.public, self.desk
+        books.note(
+            active,
+            self.fleet.t_s,
+            p.world,
+            p.leaf,
+            self.wires.leaf,
+            self.bin_error,
+            desk.seen_sum,
+            desk.seen_n,
+            desk.quiet_since_s,
+        )
 
     # -- after the end, copies -----------------------------------------------------------------------------------
 

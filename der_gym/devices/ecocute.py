@@ -25,23 +25,14 @@ from der_gym.core.jit import kernel, scalar
 from der_gym.devices import ecocute_config as c
 from der_gym.devices.base import DeviceClass
 from der_gym.devices.ecocute_draws import daily_kwh, draw, draw_day, draw_slot, redraw, set_conditions, used_by
-from der_gym.devices.ecocute_heat import DAY_S, HOUR_S, ONE, PER_S, ZERO, asked, is_due, phase, water_kwh
+from der_gym.devices.ecocute_gauge import gauge
+from der_gym.devices.ecocute_heat import DAY_S, HOUR_S, ONE, ZERO, asked, is_due, phase, water_kwh, window
 
 _MINUTE, _DAY, _SLOT = 60, 86_400, 900
 _LEAST_SHARE, _MEAN_FILL = np.float32(0.1), np.float32(0.7)  # of the heat wanted, where no pool says more
-_GAUGE_S = np.float32(300.0)
-_BLOCK_H, _SLOT_H = np.float32(0.5), np.float32(0.25)
 _HOUR8, _MINUTE8, _ONE8, _ZERO8 = np.float64(3600.0), np.float64(60.0), np.float64(1.0), np.float64(0.0)
 _DRY_SHARE = np.float32(1e-4)  # of the hot water asked for in a tick: a smaller lack is rounding
 _WATT = np.float32(1000.0)
-
-
-@scalar
-def window(sod_s, opens_h, ends_h):  # type: ignore[no-untyped-def]
-    """Return (seconds to the next end of a boil, length of its window in s); they are equal when it opens."""
-    left = ends_h * HOUR_S - sod_s
-    length = (ends_h - opens_h) * HOUR_S
-    return left + (DAY_S if left <= ZERO else ZERO), length + (DAY_S if length <= ZERO else ZERO)
 
 
 @scalar
@@ -233,82 +224,6 @@ def book_runouts(ctx, cfg, state, acc):  # type: ignore[no-untyped-def]
         events[i] += _ONE8 if out & (dry[i] <= ZERO) else _ZERO8
         still = ZERO if np.float32(heat[i]) >= floor else dry[i]
         dry[i] = ONE if out else still
-
-
-@scalar
-def swing(run, boiling, starts, heat, coming, heat_kw, cop, capacity, wanted, floor, reheat, min_on, min_off, free):  # type: ignore[no-untyped-def]
-    """Return (up, down) kW of one home: what it can give for 30 minutes against its own schedule.
-
-    Up: it boils by its schedule, or a command holds it back from that, and it can stay off (``coming``: heat drawn in
-    30 min). Down: it does not want to boil, or boils by command, and has room. A lock that ends before the next gauge
-    counts as ended.
-    """
-    on, own, power = run > ZERO, boiling > ZERO, heat_kw / cop
-    block = heat_kw * _BLOCK_H
-    stops = (not on) | ((run + _GAUGE_S >= min_on) & (starts < free) & (heat >= reheat))
-    up = power * min((wanted - heat) / block, ONE) if own & stops & (heat - coming >= floor) else ZERO
-    room, least = capacity - heat, heat_kw * min_on * PER_S
-    begins = on | ((_GAUGE_S - run >= min_off) & (starts < free) & (room > least))
-    down = power * min(room / block, ONE) if (not own) & begins & (heat >= floor) else ZERO
-    return max(up, ZERO), max(down, ZERO)
-
-
-@scalar
-def debt(use, share, heat, heat_kw, cop, left_s, window_s):  # type: ignore[no-untyped-def]
-    """Return the electric kWh missing until the next boil: what will be drawn, less the heat held and still to come."""
-    to_come = heat_kw * left_s / HOUR_S if left_s <= window_s else ZERO
-    return max(use * share - heat - to_come, ZERO) / cop
-
-
-@scalar
-def until_next(sod_s, opens_h, cfg):  # type: ignore[no-untyped-def]
-    """Return the share of a day's hot water that is drawn until the next window opens."""
-    opens_s = opens_h * HOUR_S
-    return used_by(cfg, opens_s) - used_by(cfg, sod_s) + (ONE if sod_s >= opens_s else ZERO)
-
-
-@kernel
-def gauge(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, fleet, lo, out):  # type: ignore[no-untyped-def]
-    """Write what the homes could give for 30 minutes, the heat held above the floor, and what will be missing."""
-    n = params.shape[2]
-    for s in range(s0, s1):
-        if active[s // n_shard]:
-            measure(
-                ctx[s // n_shard], cfg, params[s], state[s], acc[s, c.HEAT_KWH], fleet[s, rows.TAKES, lo : lo + n],
-                out[s, rows.UP_KW, lo : lo + n], out[s, rows.DOWN_KW, lo : lo + n],
-                out[s, rows.STORED_KWH, lo : lo + n], out[s, rows.DEBT_KWH, lo : lo + n],
-            )  # fmt: skip
-
-
-@kernel
-def measure(ctx, cfg, own, state, held, takes, up, down, stored, missing):  # type: ignore[no-untyped-def]
-    """Gauge the homes of one shard."""
-    sod, mains = ctx[rows.SOD_S], ctx[rows.MAINS_C]
-    night_left, night_window = window(sod, cfg[c.C_NIGHT_H], cfg[c.C_NIGHT_H + 1])
-    day_left, day_window = window(sod, cfg[c.C_DAY_H], cfg[c.C_DAY_H + 1])
-    night_share, day_share = until_next(sod, cfg[c.C_NIGHT_H], cfg), until_next(sod, cfg[c.C_DAY_H], cfg)
-    soon = used_by(cfg, min(sod + _BLOCK_H * HOUR_S, DAY_S)) - used_by(cfg, sod)
-    floor = water_kwh(cfg[c.C_FLOOR_L], cfg[c.C_FLOOR_C], mains)
-    reheat = water_kwh(cfg[c.C_REHEAT_L], cfg[c.C_FLOOR_C], mains)
-    min_on, min_off, free = cfg[c.C_MIN_ON_S], cfg[c.C_MIN_OFF_S], cfg[c.C_STARTS] - cfg[c.C_STARTS_KEPT]
-    weekday_l, weekend_l, day_boil, use_c = own[c.WEEKDAY_L], own[c.WEEKEND_L], own[c.DAY_BOIL], cfg[c.C_USE_C]
-    run, boiling = state[c.RUN_S], state[c.BOILING]
-    starts, taps, heat_kw, cop = state[c.STARTS_TODAY], state[c.DRAW_KW], state[c.HEAT_KW], state[c.COP]
-    capacity, wanted = state[c.CAPACITY_KWH], state[c.WANTED_KWH]
-    for i in range(held.shape[0]):
-        by_day, heat = day_boil[i] > ZERO, np.float32(held[i])
-        use = daily_kwh(weekday_l[i], weekend_l[i], use_c, mains)
-        up_kw, down_kw = swing(
-            run[i], boiling[i], starts[i], heat, use * soon + taps[i] * _SLOT_H, heat_kw[i], cop[i], capacity[i],
-            wanted[i], floor, reheat, min_on, min_off, free,
-        )  # fmt: skip
-        up[i] = up_kw * takes[i]
-        down[i] = down_kw * takes[i]
-        stored[i] = max(heat - floor, ZERO) / cop[i]
-        missing[i] = debt(
-            use, day_share if by_day else night_share, heat, heat_kw[i], cop[i], day_left if by_day else night_left,
-            day_window if by_day else night_window,
-        )  # fmt: skip
 
 
 @kernel

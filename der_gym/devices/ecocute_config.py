@@ -153,7 +153,7 @@ class EcoCuteConfig(DeviceConfig):
     min_off_s: float = Field(600.0, ge=60.0, le=3600.0, description="5-10 min [A]")
     starts_per_day: int = Field(5, ge=3, le=20, description="hard limit of starts a day, any cause [A]")
     starts_kept: int = Field(
-        2, ge=1, le=5, description="of them no command may cause: kept for schedule and reheat [A]"
+        2, ge=2, le=5, description="of them no command may cause; the very last is for reheating alone [A]"
     )
     ramp_s: tuple[float, float] = Field((180.0, 480.0), description="uniform: start to full power, s [M] stylised")
     dead_s: tuple[float, float] = Field((30.0, 120.0), description="uniform: command to compressor, s [M] stylised")

@@ -155,7 +155,7 @@ def phase(  # type: ignore[no-untyped-def]
     least = heat_kw * min_on * PER_S
     boiling = latch(boiling, on, due, wanted - heat, least) if seconds > ZERO else boiling
     free = starts < starts_free
-    own = boiling > ZERO
+    own = (boiling > ZERO) & (on | (starts + ONE < starts_max))  # the last start of a day is for reheating
     rested = minute & (held >= min_off) & (starts < starts_max)
     run_now = wants(on, own, heat, capacity - heat, least, floor, reheat, ask, free, rested)
     switches, after, on_s, level, integral = timing(
@@ -181,6 +181,14 @@ def phase(  # type: ignore[no-untyped-def]
 def asked(a, threshold):  # type: ignore[no-untyped-def]
     """Return what the fraction ``a`` asks of a device that can only stop or start: 1 off, -1 on, 0 nothing."""
     return ONE if a > threshold else (-ONE if a < -threshold else ZERO)
+
+
+@scalar
+def window(sod_s, opens_h, ends_h):  # type: ignore[no-untyped-def]
+    """Return (seconds to the next end of a boil, length of its window in s); they are equal when it opens."""
+    left = ends_h * HOUR_S - sod_s
+    length = (ends_h - opens_h) * HOUR_S
+    return left + (DAY_S if left <= ZERO else ZERO), length + (DAY_S if length <= ZERO else ZERO)
 
 
 @scalar

@@ -10,13 +10,15 @@ import gymnasium as gym
 import numpy as np
 
 from der_gym.core.errors import InputError
+from der_gym.core.jit import kernel
 from der_gym.envs.heads import HEADS
 from der_gym.envs.layout import Layout, observe
 from der_gym.envs.reward import TERMS, Reward
-from der_gym.markets.settlement import ABANDONED, LINES, MEAN_ABS, PASSED
+from der_gym.markets.settlement import ABANDONED, GAP, LINES, MEAN_ABS, PASSED
+from der_gym.network.rows import N_SENT
 from der_gym.devices.behaviour import KINDS
 from der_gym.scenario import Scenario, load
-from der_gym.simulation import public
+from der_gym.simulation import books, public
 from der_gym.simulator import Simulator, Snapshot
 
 Array = np.ndarray
@@ -31,6 +33,32 @@ INFO = (
     "actions_clipped",
     "messages_sent",
 )
+
+
+@kernel
+def fill_infos(terms, book, outcome, clipped, leaf, table):  # type: ignore[no-untyped-def]
+    """Fill ``table`` (len(INFO), n_world) in the order of ``INFO``."""
+    for w in range(table.shape[1]):
+        k = 0
+        for i in range(terms.shape[1]):
+            table[k, w] = terms[w, i]
+            k += 1
+        for i in range(book.shape[1]):
+            table[k, w] = book[w, i]
+            k += 1
+        passed, judged, abandoned, error, gap, sent = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        for b in range(outcome.shape[1]):
+            verdict = outcome[w, b, PASSED]
+            judged += 0.0 if np.isnan(verdict) else 1.0
+            passed += 0.0 if np.isnan(verdict) else verdict
+            error += 0.0 if np.isnan(verdict) else outcome[w, b, MEAN_ABS]
+            abandoned += outcome[w, b, ABANDONED]
+            gap += outcome[w, b, GAP]
+        for j in range(leaf.shape[1]):
+            sent += leaf[w, j, N_SENT]
+        table[k, w], table[k + 1, w], table[k + 2, w] = passed, judged, abandoned
+        table[k + 3, w], table[k + 4, w] = error / max(judged, 1.0), gap
+        table[k + 5, w], table[k + 6, w] = clipped[w], sent
 
 
 class Worlds:
@@ -49,6 +77,7 @@ class Worlds:
         self.reward = Reward(self.simulator)
         self.n_world = n_world
         self._where, self._how = self.layout.plan()
+        self._computes, self._no_extra = self.layout.computes, np.zeros((n_world, 0))
         self._message = np.zeros((n_world, self.layout.n_leaf, 3), dtype=np.float32)
         self._message[:, :, 0] = KINDS[HEADS["dispatch"].kind]
         self.clipped = np.zeros(n_world)
@@ -85,38 +114,28 @@ class Worlds:
                 f"action: shape {given.shape}; allowed: {(self.n_world, self.layout.n_leaf)}, one fraction per leaf "
                 f"({', '.join(self.layout.leaf_names)})"
             )
-        wrong = ~np.isfinite(given) & active[:, None]
-        if wrong.any():
-            w, j = (int(i[0]) for i in np.nonzero(wrong))
+        at = books.check_action(given, active, self._message, self.clipped)
+        if at >= 0:
+            w, j = divmod(at, self.layout.n_leaf)
             raise InputError(
                 f"action: {given[w, j]} in world {w}, entry {j} ({self.layout.leaf_names[j]}); allowed: finite, -1 to 1"
             )
-        cut = np.minimum(np.maximum(given, np.float32(-1.0)), np.float32(1.0))
-        self.clipped[active] += (cut != given).sum(axis=1)[active]
-        self._message[:, :, 1] = cut
 
     def observe(self, out: Array, active: Array) -> Array:
         """Write the active worlds' observations into ``out``, float32 (n_world, size), and return it."""
         p = self.simulator.public
-        extra = self.layout.extras(p)
+        extra = self.layout.extras(p) if self._computes else self._no_extra
         observe(active, self._where, self._how, p.world, p.block, p.leaf, extra, public.UNIT, out)
         return out
 
     def infos(self) -> dict[str, Array]:
-        """Return each info by name, float64 (n_world,); names in ``INFO`` and one per plug-in reward term."""
-        product = self.simulator.desk.product
-        out = {f"reward_{name}": self.reward.terms[:, k] for k, name in enumerate(TERMS)}
-        out |= {f"reward_{name}": value for name, value in self.reward.extra.items()}
-        out |= {f"yen_{name}": product.book[:, k] for k, name in enumerate(LINES)}
-        verdict = product.outcome[:, :, PASSED]
-        judged = ~np.isnan(verdict)
-        out["blocks_passed"] = np.where(judged, verdict, 0.0).sum(axis=1)
-        out["blocks_judged"] = judged.sum(axis=1).astype(np.float64)
-        out["blocks_abandoned"] = product.outcome[:, :, ABANDONED].sum(axis=1)
-        out["error_kw"] = product.outcome[:, :, MEAN_ABS].sum(axis=1) / np.maximum(out["blocks_judged"], 1.0)
-        out["true_minus_metered_kwh"] = product.outcome[:, :, -1].sum(axis=1)
-        out["actions_clipped"] = self.clipped
-        out["messages_sent"] = self.simulator.wires.leaf[:, :, 9].sum(axis=1)
+        """Return each info by name, float64 (n_world,), fresh: names in ``INFO`` and one per plug-in reward term."""
+        table = np.empty((len(INFO), self.n_world))
+        product, reward = self.simulator.desk.product, self.reward
+        fill_infos(reward.terms, product.book, product.outcome, self.clipped, self.simulator.wires.leaf, table)
+        out = dict(zip(INFO, table, strict=True))
+        for name, value in reward.extra.items():
+            out[f"reward_{name}"] = value.copy()
         return out
 
     def snapshot(self, worlds: list[int]) -> tuple[Snapshot, dict[str, Array]]:

@@ -92,7 +92,7 @@ class DERGroupEnv(gym.Env[Array, Array]):
         return self.worlds.observe(np.empty((1, self.layout.size), dtype=np.float32), self._one)[0]
 
     def _info(self) -> dict[str, Any]:
-        return {name: float(value[0]) for name, value in self.worlds.infos().items()}
+        return {name: value.item() for name, value in self.worlds.infos().items()}
 
     def snapshot(self) -> Any:
         """Return the world whole."""

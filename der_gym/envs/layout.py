@@ -109,12 +109,15 @@ class Layout:
 
     def extras(self, table: public.Public) -> Array:
         """Return the values of the fields that compute themselves, float64 (n_world, n)."""
-        columns = [
-            np.asarray(field.compute(table), dtype=np.float64).reshape(table.world.shape[0], n)
-            for field, _, n in self.fields.values()
-            if field.compute is not None
-        ]
-        return np.concatenate(columns, axis=1) if columns else np.zeros((table.world.shape[0], 0))
+        n_world = table.world.shape[0]
+        own = [(field.compute, n) for field, _, n in self.fields.values() if field.compute is not None]
+        columns = [np.asarray(compute(table), dtype=np.float64).reshape(n_world, n) for compute, n in own]
+        return np.concatenate(columns, axis=1) if columns else np.zeros((n_world, 0))
+
+    @property
+    def computes(self) -> bool:
+        """Return whether a field computes itself."""
+        return any(field.compute is not None for field, _, _ in self.fields.values())
 
     def describe(self) -> str:
         """Return the observation as a table in Markdown."""

@@ -118,7 +118,7 @@ class DERGroupVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
     def _infos(self, mask: Array) -> dict[str, Any]:
         infos: dict[str, Any] = {}
         for name, value in self.worlds.infos().items():
-            infos[name] = value.copy()
+            infos[name] = value
             infos[f"_{name}"] = mask.copy()
         return infos
 

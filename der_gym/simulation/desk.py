@@ -13,7 +13,6 @@ from der_gym.groups.structure import Structure
 from der_gym.markets import PRODUCTS
 from der_gym.markets.plan import PlanForecaster
 from der_gym.markets.settlement import REGISTERS
-from der_gym.network import rows as net
 from der_gym.scenario import Scenario
 from der_gym.signals import calendar, request, splits
 from der_gym.signals.table import SUN_FORECAST_KW_M2, SUN_KW_M2, TEMP_C, TEMP_FORECAST_C, SignalTable
@@ -238,26 +237,6 @@ class Desk:
             self.plan_leaf_kw[which, k + 2] = plan
             self.plan_kw[which, k + 2] = plan.sum(axis=1) + self.house_kw[which, k + 2]
         self.seen_sum[due], self.seen_n[due] = 0.0, 0.0
-
-    def note_seen(self, active: Array, seen_leaf_kw: Array, leaf: Array, t_s: Array) -> None:
-        """Add what is seen to the half hour's mean; note which leaves are under command."""
-        self.seen_sum[active] += seen_leaf_kw[active]
-        self.seen_n[active] += 1.0
-        held = (leaf[:, :, net.SENT_A] != 0.0) & (leaf[:, :, net.SENT_UNTIL] > t_s[:, None]) & active[:, None]
-        self.quiet_since_s[held] = np.broadcast_to(t_s[:, None], held.shape)[held]
-
-    def plan_now(self, minute: Array) -> Array:
-        """Return the plan of each world's minute, kW."""
-        w = np.arange(len(minute))
-        if self.perfect:
-            yardstick: Array = self.perfect_kw[w, np.minimum(minute, self.perfect_kw.shape[1] - 1)]
-            return yardstick
-        plan: Array = self.plan_kw[w, np.minimum(minute // (BLOCK_S // 60), self.n_block - 1)]
-        return plan
-
-    def settle(self, active: Array, minute: Array, true_kw: Array, metered_kw: Array) -> None:
-        """Hand the minute that has just ended to the product."""
-        self.product.minute(active, minute, true_kw, metered_kw, self.plan_now(minute), self.registers)
 
 
 def day_kinds_of(days: Array) -> Array:

@@ -84,13 +84,13 @@ OLDEST_SHOWN_S = 3600.0
 
 
 @kernel
-def publish(active, t_s, abs_s, horizon_s, kinds_now, failed, unit_kw, window, award, plan, plan_leaf, house_kw, request, target, seen, rated_kw, stock, leaf_of, gate, book, mail, bin_error, clock, world, leaf, block):  # type: ignore[no-untyped-def]
+def publish(active, t_s, abs_s, horizon_s, day0, kinds, failed, unit_kw, window, award, plan, plan_leaf, house_kw, request, target, seen, rated_kw, stock, leaf_of, gate, book, mail, bin_error, clock, world, leaf, block):  # type: ignore[no-untyped-def]
     """Write the public table at the moment ``t_s``.
 
     Parameters
     ----------
-    kinds_now : int64 (n_world, 3)
-        Weekend, season, storm of today.
+    day0 : int64 (n_world,); kinds : int64 (n_world, n_day, 3)
+        The first day's number; weekend, season, storm of each day of the episode.
     window : float32 (n_world, n_column, n_step)
     award : float64 (n_world, n_block); request (n_world, n_bin); target (n_world, n_minute)
     plan : float64 (n_world, n_block); plan_leaf (n_world, n_block, n_leaf)
@@ -123,9 +123,10 @@ def publish(active, t_s, abs_s, horizon_s, kinds_now, failed, unit_kw, window, a
         row[BLOCK_LEFT] = 1.0 - (t - k * BLOCK_S) / BLOCK_S
         row[EPISODE_LEFT] = 1.0 - t / horizon_s
         row[SIN], row[COS] = clock[0, sod // 60], clock[1, sod // 60]
-        row[WEEKEND] = kinds_now[w, 0]
-        row[SUMMER] = 1.0 if kinds_now[w, 1] == 1 else 0.0
-        row[WINTER] = 1.0 if kinds_now[w, 1] == 2 else 0.0
+        today = kinds[w, min(abs_s[w] // DAY_S - day0[w], kinds.shape[1] - 1)]
+        row[WEEKEND] = today[0]
+        row[SUMMER] = 1.0 if today[1] == 1 else 0.0
+        row[WINTER] = 1.0 if today[1] == 2 else 0.0
         row[TEMP], row[SUN] = window[w, columns.TEMP_C, step], window[w, columns.SUN_KW_M2, step]
         row[SPOT], row[SPOT_NEXT] = window[w, columns.SPOT_YEN, step], window[w, columns.SPOT_YEN, later]
         row[FAILED], row[UNIT] = failed[w], unit_kw[w]

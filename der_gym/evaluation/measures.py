@@ -1,0 +1,135 @@
+"""What is counted for every seed of a played controller, and how it is summed up in a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from der_gym.evaluation.play import Played
+from der_gym.markets.config import BIN_MIN, BIN_PER_BLOCK
+from der_gym.markets.settlement import (
+    ABANDONED,
+    DELIVERED,
+    GAP,
+    L_PENALTY,
+    L_TOTAL,
+    MEAN_ERROR,
+    REQUESTED,
+)
+
+F8 = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the measures need beside a play: the twin and the size of the list.
+
+    Attributes
+    ----------
+    idle : Played
+        The twin: the same seeds without commands.
+    nominal_kw : float
+        Rated swing of the list: the registered kW.
+    n_device : int
+    """
+
+    idle: Played
+    nominal_kw: float
+    n_device: int
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One column: its name carries the unit; ``of(played, facts) -> (n_seed,)``."""
+
+    name: str
+    title: str
+    of: Callable[[Played, Facts], F8]
+
+
+def _awarded(played: Played) -> NDArray[np.bool_]:
+    on: NDArray[np.bool_] = played.award_kw > 0
+    return on
+
+
+def _sum(played: Played, column: int) -> F8:
+    total: F8 = played.outcome[:, :, column].sum(axis=1, where=_awarded(played))
+    return total
+
+
+def _ratio(over: F8, under: F8) -> F8:
+    share: F8 = np.divide(over, under, out=np.zeros_like(over), where=under > 0)
+    return share
+
+
+def pass_rate(played: Played) -> F8:
+    """Return the share of awarded blocks that passed, (n,)."""
+    judged = ~np.isnan(played.passed)
+    return _ratio(np.where(judged, played.passed, 0.0).sum(axis=1), judged.sum(axis=1).astype(np.float64))
+
+
+def plan_error_share(played: Played, twin: Played) -> F8:
+    """Return the sd of 5-minute means of plan - twin's power in awarded blocks over the mean award, (n,)."""
+    error = (played.trace.plan_kw - twin.trace.true_kw).astype(np.float64)
+    means = error.reshape(len(error), -1, BIN_MIN).mean(axis=2)
+    on = np.repeat(_awarded(played), BIN_PER_BLOCK, axis=1)
+    award = _ratio(played.award_kw.sum(axis=1), _awarded(played).sum(axis=1).astype(np.float64))
+    return _ratio(np.std(means, axis=1, where=on), award)
+
+
+def abandoned_share(played: Played) -> F8:
+    """Return abandoned blocks over failed ones, (n,); 0 where none failed."""
+    failed = (played.passed == 0.0).sum(axis=1).astype(np.float64)
+    return _ratio(_sum(played, ABANDONED), failed)
+
+
+def home_quantile(per_home: NDArray[np.float32], q: float) -> F8:
+    """Return each seed's quantile over homes, (n,); 0 where there is no such home."""
+    if not per_home.shape[1]:
+        return np.zeros(len(per_home))
+    found: F8 = np.quantile(per_home.astype(np.float64), q, axis=1)
+    return found
+
+
+MEASURES: tuple[Measure, ...] = (
+    Measure("reward", "sum over the episode; a perfect episode is about 1", lambda p, f: p.reward),
+    Measure("profit_yen", "total of the aggregator's ledger", lambda p, f: p.book[:, L_TOTAL]),
+    Measure("yen_per_registered_kw", "that over the list's rated swing", lambda p, f: p.book[:, L_TOTAL] / f.nominal_kw),
+    Measure("penalty_yen", "penalties booked (lock-out apart)", lambda p, f: -p.book[:, L_PENALTY]),
+    Measure("pass_rate", "awarded blocks that passed", lambda p, f: pass_rate(p)),
+    Measure("accuracy", "1 - sum|error| / sum|error of an idle group|, all samples", lambda p, f: p.accuracy),
+    Measure("mae_share", "mean |response - target| over award", lambda p, f: p.mae_share),
+    Measure("signed_error_share", "mean (response - target) over award; + is too much",
+          lambda p, f: _ratio(_sum(p, MEAN_ERROR), p.award_kw.sum(axis=1))),
+    Measure("plan_error_share", "sd of plan - twin's power, 5-minute means, over award",
+          lambda p, f: plan_error_share(p, f.idle)),
+    Measure("yield_share", "delivered over requested kWh in awarded blocks",
+          lambda p, f: _ratio(_sum(p, DELIVERED), _sum(p, REQUESTED))),
+    Measure("abandoned_share", "failed blocks in which the group gave up", lambda p, f: abandoned_share(p)),
+    Measure("judged_share", "judged windows over all of awarded blocks", lambda p, f: p.judged_share),
+    Measure("true_minus_metered_kwh", "drawn in truth less drawn by the meter, awarded blocks",
+          lambda p, f: _sum(p, GAP)),
+    Measure("messages_per_unit", "messages to a unit in the episode", lambda p, f: p.messages / f.n_device),
+    Measure("unserved_kwh_th", "hot water missing, to 24 h after the end", lambda p, f: p.unserved_kwh_th.sum(axis=1)),
+    Measure("unserved_p50_kwh_th", "the median home's", lambda p, f: home_quantile(p.unserved_kwh_th, 0.5)),
+    Measure("unserved_p95_kwh_th", "the 95th of 100 homes'", lambda p, f: home_quantile(p.unserved_kwh_th, 0.95)),
+    Measure("unserved_worst_kwh_th", "the worst home's", lambda p, f: home_quantile(p.unserved_kwh_th, 1.0)),
+    Measure("runouts", "times the hot water ran out, to 24 h after the end", lambda p, f: p.runouts),
+    Measure("ev_missing_kwh", "missing at departure, to 24 h after the end", lambda p, f: p.ev_missing_kwh.sum(axis=1)),
+    Measure("ev_missing_p50_kwh", "the median car's", lambda p, f: home_quantile(p.ev_missing_kwh, 0.5)),
+    Measure("ev_missing_p95_kwh", "the 95th of 100 cars'", lambda p, f: home_quantile(p.ev_missing_kwh, 0.95)),
+    Measure("ev_missing_worst_kwh", "the worst car's", lambda p, f: home_quantile(p.ev_missing_kwh, 1.0)),
+    Measure("ev_short_cars", "departures more than 1 kWh short, to 24 h after the end", lambda p, f: p.short_cars),
+    Measure("debt_kwh", "what stores lack for their next need at the end", lambda p, f: p.debt_kwh),
+    Measure("discharged_kwh", "energy through batteries in the episode", lambda p, f: p.discharged_kwh),
+    Measure("starts", "compressor starts in the episode", lambda p, f: p.starts),
+)  # fmt: skip
+
+
+def measure(played: Played, facts: Facts) -> dict[str, F8]:
+    """Return every measure of a play by name, float64 (n_seed,) each."""
+    return {m.name: np.asarray(m.of(played, facts), dtype=np.float64) for m in MEASURES}
+

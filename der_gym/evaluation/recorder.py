@@ -1,0 +1,141 @@
+"""What every minute of a played batch was: plan, target, power, what was seen, what was commanded, what was there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from der_gym.core.units import REFRESH_S
+from der_gym.envs.core import Worlds
+from der_gym.simulation import public, tally
+
+Array = np.ndarray
+MINUTE_S = 60
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One row per seed, one column per minute of the episode; kW, float32.
+
+    Attributes
+    ----------
+    plan_kw, target_kw, true_kw, metered_kw, seen_kw : (n, n_minute)
+        Plan; judged trajectory; power as it was, as the meter had it, and by the telemetry at hand when the minute
+        began.
+    action : (n, n_minute, n_leaf)
+        Fractions that the controller asked for, -1..1.
+    leaf_kw : (n, n_minute, n_leaf)
+        True power of each leaf's devices (with several ticks or minutes a decision: of its last tick).
+    up_kw, lost_kw : (n, n_minute, n_leaf)
+        What the leaf's devices could give for 30 minutes against a battery's standby, gauged every 5 minutes; the
+        part of it behind links that were down.
+    """
+
+    plan_kw: Array
+    target_kw: Array
+    true_kw: Array
+    metered_kw: Array
+    seen_kw: Array
+    action: Array
+    leaf_kw: Array
+    up_kw: Array
+    lost_kw: Array
+
+    @staticmethod
+    def empty(n: int, n_minute: int, n_leaf: int) -> Trace:
+        """Return a trace of zeros."""
+        flat = [np.zeros((n, n_minute), dtype=np.float32) for _ in range(5)]
+        leaves = [np.zeros((n, n_minute, n_leaf), dtype=np.float32) for _ in range(4)]
+        return Trace(*flat, *leaves)
+
+    @staticmethod
+    def join(parts: list[Trace]) -> Trace:
+        """Return the traces of several batches as one."""
+        return Trace(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Trace)))
+
+    def arrays(self) -> dict[str, Array]:
+        """Return the arrays by name."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+
+class _Listening:
+    """A product that also writes what it is told each minute into a trace."""
+
+    def __init__(self, product: Any, trace: Trace) -> None:
+        self._product, self._trace = product, trace
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._product, name)
+
+    def minute(
+        self, active: Array, minute: Array, true_kw: Array, metered_kw: Array, plan_kw: Array, registers: Array
+    ) -> None:
+        trace = self._trace
+        which = np.flatnonzero(active & (minute >= 0) & (minute < trace.plan_kw.shape[1]))
+        at = minute[which]
+        for name, values in (("true_kw", true_kw), ("metered_kw", metered_kw), ("plan_kw", plan_kw)):
+            getattr(trace, name)[which, at] = values[which]
+        self._product.minute(active, minute, true_kw, metered_kw, plan_kw, registers)
+
+
+class Recorder:
+    """Fills a trace while its ``with`` block runs; the worlds must have been reset."""
+
+    def __init__(self, worlds: Worlds) -> None:
+        sim = worlds.simulator
+        self.worlds, self.sim = worlds, sim
+        self.trace = Trace.empty(worlds.n_world, worlds.scenario.horizon_s // MINUTE_S, worlds.layout.n_leaf)
+        self.trace.target_kw[:] = sim.desk.product.target_kw
+        self.every = np.ones(worlds.n_world, dtype=bool)
+        n_all, n_cell = sim.fleet.n_all, sim.structure.n_cell
+        self._power = np.zeros((n_all, n_cell, tally.N_POWER))
+        self._stock = np.zeros((n_all, n_cell, tally.N_STOCK))
+        self._minutes = slice(0, 0)
+        self._product: Any = sim.desk.product
+
+    def __enter__(self) -> Recorder:
+        self.sim.desk.product = _Listening(self._product, self.trace)  # type: ignore[assignment]
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.sim.desk.product = self._product
+
+    def before(self, action: Array) -> None:
+        """Note what is seen and asked for when a decision is taken."""
+        t, decision_s = int(self.sim.fleet.t_s[0]), self.worlds.scenario.decision_s
+        self._minutes = slice(t // MINUTE_S, max(-(-(t + decision_s) // MINUTE_S), t // MINUTE_S + 1))
+        self.trace.seen_kw[:, self._minutes] = self.sim.public.world[:, public.SEEN, None]
+        self.trace.action[:, self._minutes] = np.clip(np.asarray(action, dtype=np.float32), -1.0, 1.0)[:, None]
+        if t % REFRESH_S == 0 or self.worlds.scenario.decision_s > REFRESH_S:
+            self._gauge(self._minutes)
+        elif self._minutes.start:
+            for held in (self.trace.up_kw, self.trace.lost_kw):
+                held[:, self._minutes] = held[:, self._minutes.start - 1, None]
+
+    def after(self) -> None:
+        """Note what each leaf drew in the tick that has just ended."""
+        fleet, st = self.sim.fleet, self.sim.structure
+        span = (0, fleet.n_all, fleet.n_shard, self.every)
+        tally.tally_power(*span, st.cell_lo, st.cell_hi, fleet.fleet, self._power)
+        self.trace.leaf_kw[:, self._minutes] = self._leaves(self._power[:, :, tally.TRUE])[:, None]
+
+    def _gauge(self, minutes: slice) -> None:
+        fleet = self.sim.fleet
+        fleet.measure(0, fleet.n_all, self.every)
+        every, reached = self._up(False), self._up(True)
+        self.trace.up_kw[:, minutes] = every[:, None]
+        self.trace.lost_kw[:, minutes] = (every - reached)[:, None]
+
+    def _up(self, reached: bool) -> Array:
+        fleet, st = self.sim.fleet, self.sim.structure
+        span = (0, fleet.n_all, fleet.n_shard, self.every, fleet.t_s)
+        tally.tally_stock(*span, st.cell_lo, st.cell_hi, fleet.fleet, fleet.gauge, reached, self._stock)
+        return self._leaves(self._stock[:, :, tally.UP])
+
+    def _leaves(self, parts: Array) -> Array:
+        cells = tally.fold(parts, self.sim.fleet.n_shard)
+        leaves: Array = cells @ self.sim.desk.fold
+        return leaves

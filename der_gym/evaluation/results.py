@@ -1,0 +1,128 @@
+"""Results on disk: each file whole or not at all, with a record of how they were made."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import io
+import json
+import platform
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import der_gym
+from der_gym.core.errors import InputError
+from der_gym.core.files import new_folder, whole_file, write_text
+from der_gym.core.jit import writable
+from der_gym.evaluation.scoreboard import Scoreboard
+from der_gym.scenario import Scenario
+
+PACKAGES = ("numpy", "numba", "gymnasium", "scipy", "pydantic")
+OURS = ("scoreboard.csv", "seeds.csv", "seeds.parquet", "failures.csv", "run.json", "firm.csv", "capability.csv")
+TRACES = "traces-*.npz"
+
+
+def open_folder(path: str | Path, overwrite: bool) -> Path:
+    """Return a folder that results can be written to; ``overwrite`` removes the files of an earlier run, no others."""
+    folder = Path(path)
+    if not overwrite:
+        return new_folder(folder)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"output folder {str(folder)!r} is a file; name a folder")
+    if not writable(folder):
+        raise InputError(f"output folder {str(folder)!r} cannot be written")
+    for old in [*(folder / name for name in OURS), *folder.glob(TRACES)]:
+        old.unlink(missing_ok=True)
+    return folder
+
+
+def table_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows as CSV; floats with 9 significant digits, NaN empty."""
+    out = io.StringIO()
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(out, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+    return out.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, float):
+        return "" if np.isnan(value) else f"{value:.9g}"
+    return value
+
+
+def record(scenario: Scenario, command: Sequence[str] | None = None, **more: Any) -> str:
+    """Return the run's record as JSON: scenario with its hash, versions, machine, time, command, and ``more``."""
+    content = {
+        "scenario": scenario.name,
+        "scenario_hash": scenario.hash(),
+        **more,
+        "command": list(sys.argv if command is None else command),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": versions(),
+        "machine": {"system": platform.platform(), "processor": platform.machine()},
+        "settings": scenario.model_dump(mode="json"),
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n"
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a result depends on."""
+    found = {name: metadata.version(name) for name in PACKAGES}
+    return {"der_gym": der_gym.__version__, "python": platform.python_version(), **found}
+
+
+def seed_rows(board: Scoreboard) -> Iterable[dict[str, Any]]:
+    """Yield one row per controller and seed."""
+    for name, score in board.scores.items():
+        for i, seed in enumerate(board.seeds):
+            yield {"controller": name, "seed": seed, **{key: float(v[i]) for key, v in score.columns.items()}}
+
+
+def failure_rows(board: Scoreboard) -> Iterable[dict[str, Any]]:
+    """Yield one row per failed block."""
+    for name, score in board.scores.items():
+        for f in score.failures:
+            row = {"controller": name, "seed": f.seed, "block": f.block, "starts": f.starts, "cause": f.cause}
+            yield row | {"worst_error_kw": f.worst_kw, "award_kw": f.award_kw, "text": f.text}
+
+
+def save(board: Scoreboard, folder: Path, traces: bool = True, command: Sequence[str] | None = None) -> list[Path]:
+    """Write a scoreboard into ``folder`` and return the files: tables, failed blocks, traces, and the record last."""
+    rows = list(seed_rows(board))
+    texts = {
+        "scoreboard.csv": table_text(board.summary()),
+        "seeds.csv": table_text(rows),
+        "failures.csv": table_text(list(failure_rows(board))),
+    }
+    written = [_write(folder / name, text) for name, text in texts.items()]
+    if importlib.util.find_spec("pyarrow"):
+        written.append(_parquet(folder / "seeds.parquet", rows))
+    for name, score in board.scores.items() if traces else ():
+        with whole_file(folder / f"traces-{name}.npz") as temporary, open(temporary, "wb") as file:
+            np.savez_compressed(file, seeds=score.played.seeds, **score.played.trace.arrays())
+        written.append(folder / f"traces-{name}.npz")
+    more = {"split": board.split, "seeds": board.seeds, "controllers": list(board.scores)}
+    more |= {"base": board.base, "interrupted": board.interrupted}
+    return [*written, _write(folder / "run.json", record(board.scenario, command, **more))]
+
+
+def _write(path: Path, text: str) -> Path:
+    write_text(path, text)
+    return path
+
+
+def _parquet(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with whole_file(path) as temporary:
+        pq.write_table(pa.Table.from_pylist([dict(row) for row in rows]), temporary)
+    return path

@@ -1,0 +1,198 @@
+"""The scoreboard: every controller on the same worlds, idle always among them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from der_gym.controllers.base import Controller
+from der_gym.core.errors import InputError
+from der_gym.evaluation import statistics as st
+from der_gym.evaluation.causes import Failure, failures
+from der_gym.evaluation.measures import Facts, measure
+from der_gym.evaluation.play import CHUNK, Played, Stage
+from der_gym.evaluation.roster import make, resolve
+from der_gym.scenario import Scenario, load
+from der_gym.signals.splits import load_splits, split_seed
+from der_gym.simulation.paths import configs
+
+F8 = NDArray[np.float64]
+IDLE, BASE = "idle", "closed_loop"
+Told = Callable[[str, float], None]  # controller, share of it that is done
+
+
+@dataclass(frozen=True)
+class Score:
+    """One controller's play, counted."""
+
+    name: str
+    played: Played
+    columns: dict[str, F8]  # measure -> (n_seed,)
+    failures: list[Failure]
+    seconds: float
+
+
+@dataclass
+class Scoreboard:
+    """Scores by controller on the same seeds.
+
+    Attributes
+    ----------
+    scenario : Scenario
+    split : str
+    seeds : list of int
+    base : str
+        Controller that the others are compared with.
+    scores : dict
+        In the order in which they were played.
+    interrupted : bool
+        Whether the comparison was ended early; what is here is whole.
+    """
+
+    scenario: Scenario
+    split: str
+    seeds: list[int]
+    base: str = BASE
+    scores: dict[str, Score] = field(default_factory=dict)
+    interrupted: bool = False
+
+    def ranking(self) -> list[str]:
+        """Return the controllers, the best interquartile mean of the reward first."""
+        return sorted(self.scores, key=lambda name: -float(st.iqm(self._of(name, "reward"))))
+
+    def _of(self, name: str, column: str) -> F8:
+        """Return a column as (runs, tasks): seeds, one scenario."""
+        return self.scores[name].columns[column][:, None]
+
+    def summary(self) -> list[dict[str, Any]]:
+        """Return one flat row per controller, best first.
+
+        ``reward`` is the interquartile mean, every other measure the mean over seeds (``*_worst_*``: the greatest);
+        ``*_low`` and ``*_high`` bound 95 %. ``against_base`` is the paired difference of the reward to the base;
+        ``beats_next`` the probability of improvement over the row below. NaN where there is nothing to compare.
+        """
+        order = self.ranking()
+        below = {name: after for name, after in zip(order, order[1:], strict=False)}
+        return [self._row(name, below.get(name)) for name in order]
+
+    def _row(self, name: str, after: str | None) -> dict[str, Any]:
+        score = self.scores[name]
+        row: dict[str, Any] = {"controller": name, "n_seed": len(self.seeds)}
+        row |= _spread("reward", st.interval(self._of(name, "reward")))
+        row |= {key: float(v.max() if "worst" in key else v.mean()) for key, v in score.columns.items() if key != "reward"}
+        row |= _spread("pass_rate", st.interval(self._of(name, "pass_rate"), st.mean))
+        row |= _spread("against_base", self._against(name))
+        row |= _spread("beats_next", self._beats(name, after))
+        causes = [failure.cause for failure in score.failures]
+        row["failed_blocks"] = len(causes)
+        row["main_cause"] = max(sorted(set(causes)), key=causes.count) if causes else ""
+        row["seconds"] = round(score.seconds, 3)
+        return row
+
+    def _against(self, name: str) -> st.Interval:
+        if self.base not in self.scores or name == self.base:
+            return _NOTHING
+        return st.paired_difference(self._of(name, "reward"), self._of(self.base, "reward"))
+
+    def _beats(self, name: str, after: str | None) -> st.Interval:
+        if after is None:
+            return _NOTHING
+        return st.probability_of_improvement(self._of(name, "reward"), self._of(after, "reward"))
+
+
+_NOTHING = st.Interval(float("nan"), float("nan"), float("nan"))
+
+
+def _spread(name: str, found: st.Interval) -> dict[str, float]:
+    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+
+
+def seeds_of(split: str, n_seed: int) -> list[int]:
+    """Return the first ``n_seed`` seeds of a split."""
+    if n_seed < 1:
+        raise InputError(f"seeds: {n_seed}; allowed: 1 or more")
+    rules = load_splits(configs() / "splits.yaml")
+    return [split_seed(split, i, rules) for i in range(n_seed)]
+
+
+def evaluate(
+    scenario: str | Path | Mapping[str, Any] | Scenario,
+    controllers: Sequence[str | tuple[str, Controller]],
+    n_seed: int,
+    split: str = "test",
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    base: str = BASE,
+    chunk: int = CHUNK,
+    workers: int | None = None,
+    progress: Told | None = None,
+) -> Scoreboard:
+    """Play controllers on the seeds and dates of a split and count what they did.
+
+    Parameters
+    ----------
+    scenario : name, YAML path, mapping or Scenario
+    controllers : sequence of str or (name, Controller)
+        Registered names, or a name with an object of one's own. Idle is played first and always.
+    n_seed : int
+        The split's first seeds, >= 1; all are worlds of one batch.
+    split : str
+        ``test``, ``validation`` or ``train``: dates and seeds.
+    overrides : mapping, optional
+        Dotted settings of the scenario.
+    base : str
+        Controller that the others are compared with, where it is among them.
+    chunk : int
+        Worlds at once; the result does not depend on it.
+    workers : int, optional
+        Threads; likewise.
+    progress : callable, optional
+        Told controller and share done.
+
+    Returns
+    -------
+    Scoreboard
+        After Ctrl-C, ``interrupted``, with the controllers that were finished.
+
+    Raises
+    ------
+    InputError
+        For an unknown controller, split or setting.
+    """
+    players = _players(controllers)
+    seeds = seeds_of(split, n_seed)
+    board = Scoreboard(load(scenario, {**(overrides or {}), "split": split}), split, seeds, base)
+    try:
+        stage = Stage(board.scenario, workers)
+        for name, controller in players.items():
+            _add(board, stage, name, controller, chunk, progress)
+    except KeyboardInterrupt:
+        board.interrupted = True
+    return board
+
+
+def _players(controllers: Sequence[str | tuple[str, Controller]]) -> dict[str, Controller]:
+    chosen = dict(pair for pair in controllers if not isinstance(pair, str))
+    names = resolve([name for name in controllers if isinstance(name, str)])
+    return {IDLE: make(IDLE)} | {name: make(name) for name in names if name != IDLE} | chosen
+
+
+def _add(
+    board: Scoreboard, stage: Stage, name: str, controller: Controller, chunk: int, progress: Told | None
+) -> None:
+    began = time.perf_counter()
+    tell = (lambda share: progress(name, share)) if progress is not None else None
+    played = stage.play(controller, board.seeds, chunk=chunk, progress=tell)
+    twin = board.scores[IDLE].played if board.scores else played
+    rules = board.scenario.market.rules
+    worlds = stage.worlds(min(chunk, len(board.seeds)))
+    facts = Facts(twin, float(worlds.layout.nominal_kw.sum()), worlds.simulator.structure.n_device)
+    found = failures(played, twin, rules.band_share)
+    seconds = time.perf_counter() - began
+    board.scores[name] = Score(name, played, measure(played, facts), found, seconds)

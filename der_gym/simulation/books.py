@@ -1,0 +1,127 @@
+"""Small books of every world, kept after each tick and each decision: kernels, since a step has microseconds for them."""
+
+from __future__ import annotations
+
+from der_gym.core.jit import kernel
+from der_gym.core.units import BLOCK_S
+from der_gym.network import rows as net
+from der_gym.simulation import public, tally
+
+_MINUTE_S = 60
+_BLOCK_MIN = BLOCK_S // _MINUTE_S
+
+
+@kernel
+def add_power(active, n_shard, power, site_net, receiving, minute_kw):  # type: ignore[no-untyped-def]
+    """Add the list's metered and true kW of the tick to the minute's sums.
+
+    Parameters
+    ----------
+    power : float64 (S, n_cell, N_POWER); site_net : float64 (S, N_POWER)
+    receiving : bool
+        Metered where the homes' meters are, not at the devices.
+    minute_kw : float64 (n_world, N_POWER)
+    """
+    for w in range(active.shape[0]):
+        if active[w]:
+            for r in range(tally.N_POWER):
+                total = 0.0
+                for s in range(w * n_shard, (w + 1) * n_shard):
+                    if receiving:
+                        total += site_net[s, r]
+                    else:
+                        for c in range(power.shape[1]):
+                            total += power[s, c, r]
+                minute_kw[w, r] += total
+
+
+@kernel
+def close_minute(active, t_s, minute_kw, n_tick, plan, perfect_kw, perfect, ends, block, minute, true_kw, metered_kw, plan_kw):  # type: ignore[no-untyped-def]
+    """Mark the worlds whose minute (and block) has just ended and hand out its means; return how many there are.
+
+    Parameters
+    ----------
+    plan : float64 (n_world, n_block); perfect_kw : float64 (n_world, n_minute)
+        The plan, or the minute-wise one of the ablation, which counts where ``perfect``.
+    ends, block : bool (n_world,); minute : int64; true_kw, metered_kw, plan_kw : float64 (n_world,)
+        Out.
+
+    Returns
+    -------
+    (int, int)
+        Worlds at a minute's end; at a block's end.
+    """
+    n_ends, n_blocks = 0, 0
+    for w in range(active.shape[0]):
+        t = int(t_s[w])
+        ends[w] = active[w] and t % _MINUTE_S == 0
+        block[w] = active[w] and t % BLOCK_S == 0
+        if not ends[w]:
+            continue
+        n_ends += 1
+        n_blocks += 1 if block[w] else 0
+        m = t // _MINUTE_S - 1
+        minute[w] = m
+        true_kw[w], metered_kw[w] = minute_kw[w, tally.TRUE] / n_tick, minute_kw[w, tally.METERED] / n_tick
+        minute_kw[w, tally.TRUE], minute_kw[w, tally.METERED] = 0.0, 0.0
+        if perfect:
+            plan_kw[w] = perfect_kw[w, min(m, perfect_kw.shape[1] - 1)]
+        else:
+            plan_kw[w] = plan[w, min(m // _BLOCK_MIN, plan.shape[1] - 1)]
+    return n_ends, n_blocks
+
+
+@kernel
+def note(active, t_s, world, leaf, sent, bin_error, seen_sum, seen_n, quiet_since_s):  # type: ignore[no-untyped-def]
+    """Keep what the aggregator reckons from the public table it has just got.
+
+    Parameters
+    ----------
+    world, leaf : the public table
+    sent : float64 (n_world, n_leaf, net.N_LEAF)
+        The sender's book.
+    bin_error : float64 (n_world, 2)
+        Sum and count of the seen error over the minutes of this 5-minute bin.
+    seen_sum : float64 (n_world, n_leaf); seen_n : float64 (n_world,)
+        Sum and count of the seen power over this half hour.
+    quiet_since_s : float64 (n_world, n_leaf)
+        Last moment at which the leaf was under command.
+    """
+    for w in range(active.shape[0]):
+        if not active[w]:
+            continue
+        if t_s[w] % public.BIN_S == 0.0:
+            bin_error[w, 0], bin_error[w, 1] = 0.0, 0.0
+        bin_error[w, 0] += world[w, public.RESPONSE] - world[w, public.TARGET]
+        bin_error[w, 1] += 1.0
+        seen_n[w] += 1.0
+        for j in range(leaf.shape[1]):
+            seen_sum[w, j] += leaf[w, j, public.L_SEEN]
+            if sent[w, j, net.SENT_A] != 0.0 and sent[w, j, net.SENT_UNTIL] > t_s[w]:
+                quiet_since_s[w, j] = t_s[w]
+
+
+@kernel
+def check_action(action, active, cut, clipped):  # type: ignore[no-untyped-def]
+    """Cut actions to [-1, 1] into ``cut``, count what was cut; return the flat index of a value that is not finite, or -1.
+
+    Parameters
+    ----------
+    action : float32 (n_world, n_leaf)
+    cut : float32 (n_world, n_leaf, 3)
+        Column 1 is written.
+    clipped : float64 (n_world,)
+    """
+    n_leaf = action.shape[1]
+    for w in range(action.shape[0]):
+        if active[w]:
+            for j in range(n_leaf):
+                if not abs(action[w, j]) < 3e38:
+                    return w * n_leaf + j
+    for w in range(action.shape[0]):
+        if active[w]:
+            for j in range(n_leaf):
+                a = action[w, j]
+                cut[w, j, 1] = min(max(a, -1.0), 1.0)
+                clipped[w] += 1.0 if abs(a) > 1.0 else 0.0
+    return -1

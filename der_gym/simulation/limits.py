@@ -1,0 +1,164 @@
+"""What the group could give, by season and time of day, and whether an award is above it.
+
+Read from the pool of days: the fleet left alone, its gauge at each half hour. *p10* is what is there on nine of ten
+days and fleets. Power: the devices' upward response for 30 minutes, summed. Energy: what upward response can draw on
+when the window opens, against mean request x award x hours.
+
+Known error: within a window the energy already given lowers the power of the later blocks (a tenth per hour or so in
+the evening), and links that are down are counted as there; both are what ``award_share`` below 1 is for.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from der_gym.core.errors import InputError
+from der_gym.core.units import BLOCK_S, HOUR_S, SLOT_PER_DAY
+from der_gym.signals import calendar
+from der_gym.simulation import tally
+from der_gym.simulation.settings import SEASONS, Season
+
+if TYPE_CHECKING:
+    from der_gym.simulation.world import Ground
+
+F8 = NDArray[np.float64]
+SURE = 0.10  # nine of ten days offer at least this quantile
+SETTLED_DAYS = 1  # the pool's first day starts from the middle
+_BLOCK_H = BLOCK_S / HOUR_S
+
+
+@dataclass(frozen=True)
+class Shortfall:
+    """An award above what is there: ``what`` is ``power`` (kW) or ``energy`` (kWh)."""
+
+    season: Season
+    start_h: int
+    what: str
+    at_h: float  # hour of the day with the least
+    needed: float
+    available: float
+    award_kw: float
+
+    @property
+    def share(self) -> float:
+        """Return the part of the award that would be there."""
+        return self.available / self.needed
+
+    @property
+    def line(self) -> str:
+        """Return the shortfall in one line."""
+        unit = "kW" if self.what == "power" else "kWh"
+        return (
+            f"award {self.award_kw:.0f} kW in {self.season} from {self.start_h} h: {self.what} needed "
+            f"{self.needed:.0f} {unit}, at {self.at_h:g} h nine of ten days offer {self.available:.0f}"
+        )
+
+
+def samples(ground: Ground, season: Season, row: int = tally.UP, cells: NDArray[np.bool_] | None = None) -> F8:
+    """Return a gauge of the uncommanded group on every day of a season, all devices present.
+
+    Parameters
+    ----------
+    ground : Ground
+    season : str
+    row : int
+        ``tally.UP``, ``DOWN``, ``STORED`` or ``DEBT``.
+    cells : bool (n_cell,), optional
+        Cells to sum; default all.
+
+    Returns
+    -------
+    float64 (n_fleet * n_day, 48)
+        kW or kWh at each half hour's start; no row where the pool has no day of the season.
+    """
+    pool, st = ground.pool, ground.structure
+    days = np.arange(pool.first_day, pool.first_day + pool.n_day)
+    chosen = np.flatnonzero(np.array(SEASONS)[calendar.season(days)] == season)
+    chosen = chosen[chosen >= SETTLED_DAYS]
+    weight = ground.sample.scale[: st.n_cell] * (1.0 if cells is None else cells)
+    sums: F8 = pool.stock[:, chosen, :, :, row].astype(np.float64) @ weight
+    return sums.reshape(-1, SLOT_PER_DAY)
+
+
+def sure(ground: Ground, season: Season, row: int = tally.UP) -> F8 | None:
+    """Return what nine of ten days offer at each half hour, (48,), or None where the pool has no such day."""
+    found = samples(ground, season, row)
+    return np.quantile(found, SURE, axis=0) if len(found) else None
+
+
+def award_kw(ground: Ground, season: Season, start_h: int) -> float:
+    """Return the award of a window, kW."""
+    m = ground.scenario.market
+    if m.award_kw is not None:
+        return m.award_kw
+    return m.award_table_kw[season][start_h] * ground.structure.n_device / 1000.0 * m.award_share
+
+
+def shortfalls(ground: Ground) -> list[Shortfall]:
+    """Return the windows of the scenario whose award is above what nine of ten days offer, by season and start."""
+    found: list[Shortfall] = []
+    for season in ground.scenario.market.seasons:
+        power, energy = sure(ground, season, tally.UP), sure(ground, season, tally.STORED)
+        if power is not None and energy is not None:
+            for start_h in ground.scenario.market.starts_h:
+                found += _short_of(ground, season, start_h, power, energy)
+    return found
+
+
+def _short_of(ground: Ground, season: Season, start_h: int, power_kw: F8, energy_kwh: F8) -> list[Shortfall]:
+    m, award = ground.scenario.market, award_kw(ground, season, start_h)
+    slots = (int(start_h / _BLOCK_H) + np.arange(m.n_block)) % SLOT_PER_DAY
+    least = int(slots[power_kw[slots].argmin()])
+    needed_kwh = m.request.mean_share * award * m.n_block * _BLOCK_H
+    both = (
+        Shortfall(season, start_h, "power", least * _BLOCK_H, award, float(power_kw[least]), award),
+        Shortfall(season, start_h, "energy", float(start_h), needed_kwh, float(energy_kwh[slots[0]]), award),
+    )
+    return [each for each in both if each.needed > each.available]
+
+
+def availability_table(ground: Ground) -> str:
+    """Return, as text, what nine of ten days offer at each hour: kW upward for 30 minutes, and kWh held."""
+    seasons = [season for season in SEASONS if len(samples(ground, season))]
+    lines = ["hour" + "".join(f"  {season:>8} kW {'kWh':>7}" for season in seasons)]
+    figures = {season: (sure(ground, season, tally.UP), sure(ground, season, tally.STORED)) for season in seasons}
+    for hour in range(24):
+        cells = ""
+        for power, energy in figures.values():
+            assert power is not None and energy is not None
+            cells += f"  {power[2 * hour]:11.0f} {energy[2 * hour]:7.0f}"
+        lines.append(f"{hour:4d}{cells}")
+    return "\n".join(lines)
+
+
+def check_award(ground: Ground) -> None:
+    """Do what ``market.limits`` says about awards above what nine of ten days offer.
+
+    Raises
+    ------
+    InputError
+        With ``enforce``, for the worst of them; names the hours. With ``warn`` it is one warning, with ``off`` nothing.
+    """
+    limits = ground.scenario.market.limits
+    found = [] if limits == "off" else shortfalls(ground)
+    if not found:
+        return
+    worst = min(found, key=lambda each: each.share)
+    more = f" ({len(found) - 1} more)" if len(found) > 1 else ""
+    text = f"market: {worst.line}{more}; allowed: award_share or award_kw x {worst.share:.2f}; {_hours(ground, worst)}"
+    if limits == "enforce":
+        raise InputError(text)
+    warnings.warn(text, stacklevel=2)
+
+
+def _hours(ground: Ground, short: Shortfall) -> str:
+    row, unit = (tally.UP, "kW") if short.what == "power" else (tally.STORED, "kWh")
+    figures = sure(ground, short.season, row)
+    assert figures is not None
+    hours = ", ".join(f"{hour} h {figures[2 * hour]:.0f}" for hour in range(0, 24, 2))
+    return f"{short.season}, {unit}: {hours}"
