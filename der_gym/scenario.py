@@ -41,11 +41,11 @@ class Scenario(Settings):
     resources: str | None = Field(None, description="CSV of one's own resources, in place of the fleet's mix")
     groups: dict[str, TreeConfig] = Field(default_factory=dict, description="trees; 'control' commands")
     devices: DevicesConfig = DevicesConfig()  # type: ignore[valid-type]
-    network: NetworkConfig = NetworkConfig()  # type: ignore[call-arg]
-    market: MarketSettings = MarketSettings()  # type: ignore[call-arg]
-    signals: SignalSettings = SignalSettings()  # type: ignore[call-arg]
-    pool: PoolSettings = PoolSettings()  # type: ignore[call-arg]
-    reward: RewardSettings = RewardSettings()  # type: ignore[call-arg]
+    network: NetworkConfig = NetworkConfig()
+    market: MarketSettings = MarketSettings()
+    signals: SignalSettings = SignalSettings()
+    pool: PoolSettings = PoolSettings()
+    reward: RewardSettings = RewardSettings()
 
     @model_validator(mode="after")
     def _ticks_divide(self) -> Scenario:

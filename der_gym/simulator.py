@@ -315,9 +315,7 @@ class Simulator:
             return
         if n_blocks:
             self._registers(self._block)
-        desk.product.minute(
-            self._ends, self._minute, self._true_kw, self._metered_kw, self._plan_kw, desk.registers
-        )
+        desk.product.minute(self._ends, self._minute, self._true_kw, self._metered_kw, self._plan_kw, desk.registers)
         if n_blocks:
             desk.freeze(self._block, (fleet.t_s // BLOCK_S).astype(np.int64), fleet.t_s)
 
@@ -392,13 +390,14 @@ class Simulator:
         active = np.ones(self.n_world, dtype=bool)
         fleet.measure(0, fleet.n_all, active)
         weighted = (fleet.gauge[:, rows.DEBT_KWH] * fleet.fleet[:, rows.PRESENT]).sum(axis=1, dtype=np.float64)
-        return weighted.reshape(self.n_world, fleet.n_shard).sum(axis=1)
+        total: Array = weighted.reshape(self.n_world, fleet.n_shard).sum(axis=1)
+        return total
 
     def snapshot(self, worlds: Sequence[int] | None = None) -> Snapshot:
         """Return the chosen worlds whole; ``restore`` puts them back, or elsewhere, to the bit."""
         which = list(range(self.n_world)) if worlds is None else list(worlds)
         arrays = {name: array[self._rows(name, array, which)].copy() for name, array in self.arrays().items()}
-        states = tuple(copy.deepcopy(self.generators[w].bit_generator.state) for w in which)
+        states = tuple(dict(copy.deepcopy(self.generators[w].bit_generator.state)) for w in which)
         return Snapshot(self.scenario.hash(), arrays, states)
 
     def restore(self, snapshot: Snapshot, worlds: Sequence[int] | None = None) -> None:
@@ -425,4 +424,5 @@ class Simulator:
 
     def _rows(self, name: str, array: Array, which: list[int]) -> Array:
         n_shard = array.shape[0] // self.n_world
-        return (np.array(which)[:, None] * n_shard + np.arange(n_shard)).ravel()
+        rows_: Array = (np.array(which)[:, None] * n_shard + np.arange(n_shard)).ravel()
+        return rows_

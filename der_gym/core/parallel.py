@@ -6,6 +6,7 @@ import multiprocessing
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 WORTH_A_THREAD = 24_000  # devices per worker below which handing over costs more than it saves
 
@@ -35,7 +36,7 @@ def split(n: int, workers: int) -> list[tuple[int, int]]:
     """Return at most ``workers`` ranges that cover 0..n, the longer ones first."""
     workers = max(1, min(workers, n))
     edges = [n * k // workers for k in range(workers + 1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
 
 
 def for_ranges(work: Callable[[int, int], None], ranges: list[tuple[int, int]]) -> None:

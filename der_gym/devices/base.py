@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from der_gym.core.rows import *  # noqa: F403
 
+
 class DeviceConfig(BaseModel):
     """Base of a class's settings: unknown keys are refused, values are frozen."""
 

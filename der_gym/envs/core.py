@@ -11,12 +11,12 @@ import numpy as np
 
 from der_gym.core.errors import InputError
 from der_gym.core.jit import kernel
+from der_gym.devices.behaviour import KINDS
 from der_gym.envs.heads import HEADS
 from der_gym.envs.layout import Layout, observe
 from der_gym.envs.reward import TERMS, Reward
 from der_gym.markets.settlement import ABANDONED, GAP, LINES, MEAN_ABS, PASSED
 from der_gym.network.rows import N_SENT
-from der_gym.devices.behaviour import KINDS
 from der_gym.scenario import Scenario, load
 from der_gym.simulation import books, public
 from der_gym.simulator import Simulator, Snapshot
@@ -86,7 +86,9 @@ class Worlds:
         self.observation_space = gym.spaces.Box(low, high, dtype=np.float32)
         self.action_space = gym.spaces.Box(-1.0, 1.0, (self.layout.n_leaf,), dtype=np.float32)
 
-    def reset(self, mask: Array, generators: Mapping[int, np.random.Generator], options: Mapping[str, Any] | None) -> None:
+    def reset(
+        self, mask: Array, generators: Mapping[int, np.random.Generator], options: Mapping[str, Any] | None
+    ) -> None:
         """Start new episodes in the worlds of ``mask``."""
         self.simulator.reset(mask, generators, options)
         self.reward.begin(mask)

@@ -1,4 +1,4 @@
-"""Observation fields. A field is one entry here, or one file that registers its own and computes it from the public table."""
+"""Observation fields: one entry here each, or one file that registers its own, made from the public table."""
 
 from __future__ import annotations
 

@@ -89,7 +89,8 @@ class DERGroupEnv(gym.Env[Array, Array]):
         return self._observation(), float(self.worlds.reward.reward[0]), False, bool(ended[0]), self._info()
 
     def _observation(self) -> Array:
-        return self.worlds.observe(np.empty((1, self.layout.size), dtype=np.float32), self._one)[0]
+        obs: Array = self.worlds.observe(np.empty((1, self.layout.size), dtype=np.float32), self._one)[0]
+        return obs
 
     def _info(self) -> dict[str, Any]:
         return {name: value.item() for name, value in self.worlds.infos().items()}

@@ -68,15 +68,19 @@ class Layout:
     def decode(self, obs: Array, name: str) -> Array:
         """Return a field of ``obs`` (..., size) in its own unit, float64; cut values stay cut."""
         field, _, _ = self._find(name)
-        value = np.asarray(self.raw(obs, name), dtype=np.float64)
+        value: Array = np.asarray(self.raw(obs, name), dtype=np.float64)
+        unit: Array | float
         if field.scale == "nominal":
-            return value * self.nominal_kw
-        if field.scale == "fleet":
-            return value * self.nominal_kw.sum()
-        if field.scale == "award":
-            unit = self.decode(obs, "unit_kw")
-            return value * (unit if field.scope == "world" else unit[..., None])
-        return value * float(field.scale)
+            unit = self.nominal_kw
+        elif field.scale == "fleet":
+            unit = float(self.nominal_kw.sum())
+        elif field.scale == "award":
+            award = self.decode(obs, "unit_kw")
+            unit = award if field.scope == "world" else award[..., None]
+        else:
+            unit = float(field.scale)
+        decoded: Array = value * unit
+        return decoded
 
     def bounds(self) -> tuple[Array, Array]:
         """Return the least and greatest observation, float32 (size,) each."""
@@ -86,7 +90,7 @@ class Layout:
         return low, high
 
     def plan(self) -> tuple[Array, Array]:
-        """Return where each entry comes from: int64 (size, 4) table, row, column, unit; float64 (size, 3) scale, bounds."""
+        """Return each entry's origin, int64 (size, 4): table, row, column, unit; and float64 (size, 3): scale, bounds."""
         where, how = np.zeros((self.size, 4), np.int64), np.zeros((self.size, 3))
         extra = 0
         for field, at, n in self.fields.values():

@@ -1,4 +1,4 @@
-"""The shared reward: the ledger's yen, accuracy, comfort, lock-out and debt, scaled so that a perfect episode is about +1.
+"""The shared reward: yen, accuracy, comfort, lock-out and debt, scaled so that a perfect episode is about +1.
 
     reward = money * d(total without lock-out) / Y  +  accuracy * d(sum|e_idle| - sum|e|) / E
              - (comfort + lock-out share + debt) * money / Y

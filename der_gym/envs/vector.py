@@ -59,7 +59,7 @@ class DERGroupVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
         self._generators: dict[int, np.random.Generator] = {}
         self._last = np.zeros((num_envs, self.layout.size), dtype=np.float32)
 
-    def reset(  # type: ignore[override]
+    def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Array, dict[str, Any]]:
         """Start episodes in all worlds, or in those of ``options["reset_mask"]``."""

@@ -104,7 +104,9 @@ class Failure:
         """Return the failure in one line."""
         sign = "over" if self.worst_kw > 0 else "short"
         share = abs(self.worst_kw) / self.award_kw
-        return f"{self.starts} block {self.block}: {abs(self.worst_kw):.0f} kW {sign} ({share:.0%} of award): {self.text}"
+        return (
+            f"{self.starts} block {self.block}: {abs(self.worst_kw):.0f} kW {sign} ({share:.0%} of award): {self.text}"
+        )
 
 
 def cause(block: Block) -> tuple[str, str]:
@@ -205,5 +207,3 @@ def clock(abs_s: int) -> str:
     """Return date and time of day of a number of seconds since 2000-01-01."""
     minute = abs_s % DAY_S // 60
     return f"{date_of(abs_s // DAY_S)} {minute // 60:02d}:{minute % 60:02d}"
-
-

@@ -132,4 +132,3 @@ MEASURES: tuple[Measure, ...] = (
 def measure(played: Played, facts: Facts) -> dict[str, F8]:
     """Return every measure of a play by name, float64 (n_seed,) each."""
     return {m.name: np.asarray(m.of(played, facts), dtype=np.float64) for m in MEASURES}
-

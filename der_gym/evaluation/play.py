@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from gymnasium.utils import seeding
 
-from der_gym.controllers.base import Controller, facts
+from der_gym.controllers import Controller, facts
 from der_gym.envs.core import Worlds
-from der_gym.evaluation.recorder import MINUTE_S, Recorder, Trace
+from der_gym.evaluation.recorder import Recorder, Trace
 from der_gym.markets.settlement import JUDGED, PASSED
 from der_gym.scenario import Scenario
 
@@ -207,5 +207,3 @@ def _join(parts: list[Played]) -> Played:
         values = [getattr(part, field.name) for part in parts]
         joined[field.name] = Trace.join(values) if field.name == "trace" else np.concatenate(values)
     return Played(**joined)
-
-

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from der_gym.controllers import CONTROLLERS
-from der_gym.controllers.base import Controller
 from der_gym.core.errors import unknown
 
 
@@ -17,7 +16,3 @@ def resolve(names: Sequence[str]) -> list[str]:
             raise unknown("controller", name, [*CONTROLLERS, "all"])
     return list(dict.fromkeys(wanted))
 
-
-def make(name: str) -> Controller:
-    """Return a new controller with its shipped settings."""
-    return CONTROLLERS[name]()

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from der_gym.controllers.base import Controller
+from der_gym.controllers import Controller, make
 from der_gym.core.errors import InputError
 from der_gym.evaluation import statistics as st
 from der_gym.evaluation.causes import Failure, failures
 from der_gym.evaluation.measures import Facts, measure
 from der_gym.evaluation.play import CHUNK, Played, Stage
-from der_gym.evaluation.roster import make, resolve
+from der_gym.evaluation.roster import resolve
 from der_gym.scenario import Scenario, load
 from der_gym.signals.splits import load_splits, split_seed
 from der_gym.simulation.paths import configs
@@ -85,7 +85,9 @@ class Scoreboard:
         score = self.scores[name]
         row: dict[str, Any] = {"controller": name, "n_seed": len(self.seeds)}
         row |= _spread("reward", st.interval(self._of(name, "reward")))
-        row |= {key: float(v.max() if "worst" in key else v.mean()) for key, v in score.columns.items() if key != "reward"}
+        row |= {
+            key: float(v.max() if "worst" in key else v.mean()) for key, v in score.columns.items() if key != "reward"
+        }
         row |= _spread("pass_rate", st.interval(self._of(name, "pass_rate"), st.mean))
         row |= _spread("against_base", self._against(name))
         row |= _spread("beats_next", self._beats(name, after))
@@ -183,9 +185,7 @@ def _players(controllers: Sequence[str | tuple[str, Controller]]) -> dict[str, C
     return {IDLE: make(IDLE)} | {name: make(name) for name in names if name != IDLE} | chosen
 
 
-def _add(
-    board: Scoreboard, stage: Stage, name: str, controller: Controller, chunk: int, progress: Told | None
-) -> None:
+def _add(board: Scoreboard, stage: Stage, name: str, controller: Controller, chunk: int, progress: Told | None) -> None:
     began = time.perf_counter()
     tell = (lambda share: progress(name, share)) if progress is not None else None
     played = stage.play(controller, board.seeds, chunk=chunk, progress=tell)

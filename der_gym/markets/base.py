@@ -22,8 +22,37 @@ class Product(Protocol):
     japanese: ClassVar[str]
     config_class: ClassVar[type[Any]]
 
+    config: Any
+    award_kw: F8  # (n_world, n_block)
+    request_kw: F8  # (n_world, n_bin), announced at each 5-minute bin's start
+    target_kw: F8  # (n_world, n_minute), the judged trajectory
+    window_kw: F8  # (n_world, 2, n_window), least and greatest target over the allowed lags
     outcome: F8  # (n_world, n_block, n_column)
     book: F8  # (n_world, n_line), cumulative yen
+
+    def __init__(self, config: Any, n_world: int, n_block_awarded: int, n_block: int) -> None: ...
+
+    def begin(
+        self,
+        mask: NDArray[np.bool_],
+        award_kw: F8,
+        request_kw: F8,
+        imbalance_yen_kwh: F8,
+        *,
+        first_slot: NDArray[np.int64],
+        failed_before: NDArray[np.int64],
+        n_unit: NDArray[np.int64],
+    ) -> None:
+        """Start an episode in the masked worlds."""
+        ...
+
+    def skill(self) -> F8:
+        """Return accuracy against doing nothing, (n_world,)."""
+        ...
+
+    def mae_share(self) -> F8:
+        """Return the mean absolute error over the mean award, (n_world,)."""
+        ...
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return everything that changes, by name, not copied."""

@@ -7,8 +7,6 @@ import numpy as np
 from der_gym.core.jit import kernel, scalar
 from der_gym.core.rows import A0, A1, PART, VALID_S
 from der_gym.network.rows import (
-    A,
-    B,
     DIRTY,
     EXPIRES_S,
     FLYING,
@@ -19,6 +17,8 @@ from der_gym.network.rows import (
     SENT_UNTIL,
     T_LAST,
     VALID_UNTIL,
+    A,
+    B,
 )
 
 _ZERO = np.float32(0.0)

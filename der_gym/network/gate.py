@@ -6,8 +6,6 @@ import numpy as np
 
 from der_gym.core.jit import kernel
 from der_gym.network.rows import (
-    A,
-    B,
     CHANGE,
     DIRTY,
     EXPIRES_S,
@@ -32,6 +30,8 @@ from der_gym.network.rows import (
     T_LAST,
     T_SENT,
     VALID_UNTIL,
+    A,
+    B,
 )
 
 OK, WRONG = 0, 1
@@ -104,7 +104,15 @@ def send(active, now, message, gate, cell_leaf, cell_cloud, cell_service_s, clou
                     last = max(last, t + cell_service_s[c])
             until = now[w] + gate[j, HOLD_S]
             m = mail[w, j, slot]
-            m[T_SENT], m[T_CLOUD], m[VALID_UNTIL], m[KIND], m[A], m[B], m[T_LAST] = now[w], last, until, kind, a, b, last
+            m[T_SENT], m[T_CLOUD], m[VALID_UNTIL], m[KIND], m[A], m[B], m[T_LAST] = (
+                now[w],
+                last,
+                until,
+                kind,
+                a,
+                b,
+                last,
+            )
             book[SENT_A], book[SENT_B], book[SENT_KIND], book[SENT_S], book[SENT_UNTIL] = a, b, kind, now[w], until
             book[QUOTA] -= 1.0
             book[N_SENT] += 1.0

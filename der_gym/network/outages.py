@@ -59,7 +59,7 @@ def draw_links(s0, s1, n_shard, active, keys, uid, day, day_start_s, link, fleet
         w, p = s // n_shard, s % n_shard
         if not active[w]:
             continue
-        f0, f1, k0, k1 = keys[w, 0], keys[w, 1], keys[w, 2], keys[w, 3]
+        k0, k1 = keys[w, 2], keys[w, 3]
         begin = np.float32(day_start_s[w])
         slot = np.uint32(day[w])
         down, up = fleet[s, LINK_DOWN_S], fleet[s, LINK_UP_S]

@@ -60,7 +60,24 @@ def arrival(t_cloud, latency, down, up, dead, longest):  # type: ignore[no-untyp
 
 
 @kernel
-def post(s0, s1, n_shard, keys, uid, cell_lo, cell_hi, cell_leaf, path, table, cell_t, cell_service_s, cell_slot, fleet, ring, last):  # type: ignore[no-untyped-def]
+def post(
+    s0,
+    s1,
+    n_shard,
+    keys,
+    uid,
+    cell_lo,
+    cell_hi,
+    cell_leaf,
+    path,
+    table,
+    cell_t,
+    cell_service_s,
+    cell_slot,
+    fleet,
+    ring,
+    last,
+):  # type: ignore[no-untyped-def]
     """Write the arrival times of the messages that ``send`` has put out into the ring.
 
     Parameters

@@ -7,7 +7,7 @@ import numpy as np
 from der_gym.core import rng
 from der_gym.core.jit import kernel, scalar
 from der_gym.core.rows import LINK_DOWN_S, LINK_UP_S, PENDING_KW, PENDING_S, SEEN_KW, SEEN_S, SHOWN_KW
-from der_gym.network.rows import N_OUTAGE, NEVER_S, OUT, TELEMETRY_DELAY_S, TELEMETRY_LOSS, TELEMETRY_S
+from der_gym.network.rows import N_OUTAGE, OUT, TELEMETRY_DELAY_S, TELEMETRY_LOSS, TELEMETRY_S
 
 _ZERO = np.float32(0.0)
 _NONE = np.float32(-1e9)
@@ -76,14 +76,27 @@ def report(s0, s1, n_shard, active, keys, uid, t_s, dt_s, cell_lo, cell_hi, cell
             period, delay, loss = path[c, TELEMETRY_S], path[c, TELEMETRY_DELAY_S], path[c, TELEMETRY_LOSS]
             for i in range(hi - lo):
                 p_kw[i], p_s[i], s_kw[i], s_s[i] = report_one(
-                    shown[i], p_kw[i], p_s[i], s_kw[i], s_s[i], ids[i], key, down[i], up[i], start, end, period, delay, loss
+                    shown[i],
+                    p_kw[i],
+                    p_s[i],
+                    s_kw[i],
+                    s_s[i],
+                    ids[i],
+                    key,
+                    down[i],
+                    up[i],
+                    start,
+                    end,
+                    period,
+                    delay,
+                    loss,
                 )
 
 
 @kernel
 def _is_out(cloud, t):  # type: ignore[no-untyped-def]
     """Return whether a cloud's row says that it is out at ``t``."""
+    out = False
     for k in range(N_OUTAGE):
-        if cloud[OUT + 2 * k] <= t < cloud[OUT + 2 * k + 1]:
-            return True
-    return False
+        out = out or cloud[OUT + 2 * k] <= t < cloud[OUT + 2 * k + 1]
+    return out

@@ -1,4 +1,4 @@
-"""Small books of every world, kept after each tick and each decision: kernels, since a step has microseconds for them."""
+"""Small books of every world, kept after each tick and each decision, in kernels: a step has microseconds."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def add_power(active, n_shard, power, site_net, receiving, minute_kw):  # type: 
 
 
 @kernel
-def close_minute(active, t_s, minute_kw, n_tick, plan, perfect_kw, perfect, ends, block, minute, true_kw, metered_kw, plan_kw):  # type: ignore[no-untyped-def]
+def close_minute(
+    active, t_s, minute_kw, n_tick, plan, perfect_kw, perfect, ends, block, minute, true_kw, metered_kw, plan_kw
+):  # type: ignore[no-untyped-def]
     """Mark the worlds whose minute (and block) has just ended and hand out its means; return how many there are.
 
     Parameters
@@ -103,7 +105,7 @@ def note(active, t_s, world, leaf, sent, bin_error, seen_sum, seen_n, quiet_sinc
 
 @kernel
 def check_action(action, active, cut, clipped):  # type: ignore[no-untyped-def]
-    """Cut actions to [-1, 1] into ``cut``, count what was cut; return the flat index of a value that is not finite, or -1.
+    """Cut actions to [-1, 1], count what was cut; return the flat index of a value that is not finite, or -1.
 
     Parameters
     ----------

@@ -15,9 +15,8 @@ from der_gym.markets.plan import PlanForecaster
 from der_gym.markets.settlement import REGISTERS
 from der_gym.scenario import Scenario
 from der_gym.signals import calendar, request, splits
-from der_gym.signals.table import SUN_FORECAST_KW_M2, SUN_KW_M2, TEMP_C, TEMP_FORECAST_C, SignalTable
 from der_gym.signals.table import IMBALANCE_YEN as IMBALANCE
-from der_gym.signals.table import RESIDUAL
+from der_gym.signals.table import RESIDUAL, SUN_FORECAST_KW_M2, SUN_KW_M2, TEMP_C, TEMP_FORECAST_C, SignalTable
 from der_gym.simulation.paths import configs
 from der_gym.simulation.pool import AFTER_DAYS, WARM_UP_DAYS, Pool, day_kinds
 from der_gym.simulation.sample import Sample
@@ -83,10 +82,26 @@ class Desk:
 
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on."""
-        names = (
-            "window kinds day0 start_h fleet_no failed_before awarded award_kw unit_kw base_kw plan_leaf_kw house_kw "
-            "plan_kw perfect_kw quiet_since_s seen_sum seen_n registers"
-        ).split()
+        names = [
+            "window",
+            "kinds",
+            "day0",
+            "start_h",
+            "fleet_no",
+            "failed_before",
+            "awarded",
+            "award_kw",
+            "unit_kw",
+            "base_kw",
+            "plan_leaf_kw",
+            "house_kw",
+            "plan_kw",
+            "perfect_kw",
+            "quiet_since_s",
+            "seen_sum",
+            "seen_n",
+            "registers",
+        ]
         own = {f"desk.{name}": getattr(self, name) for name in names}
         return own | {f"product.{name}": array for name, array in self.product.arrays().items()}
 
@@ -143,7 +158,7 @@ class Desk:
         self.window[mask] = self.signals.window(abs_s[mask], self.n_step)
         for w in which:
             self.kinds[w] = day_kinds(int(self.day0[w]), AFTER_DAYS + 1, self.scenario.signals.storm_share)
-            self._award(w)
+            self._award(int(w))
         request_kw = np.zeros_like(self.product.request_kw)
         request_kw[mask] = self._requests(which, generators)
         imbalance = self.window[:, IMBALANCE, : self.n_block * 6 : 6].astype(np.float64)
@@ -184,7 +199,7 @@ class Desk:
         return request.edc_request(residual, award, m.request, generators)
 
     def _own_request(self, which: Array) -> Array:
-        own = request.load_request(self.scenario.signals.request, self.scenario.signals.request_sign)
+        own = request.load_request(str(self.scenario.signals.request), self.scenario.signals.request_sign)
         out = np.stack([own.window(int(self.start_abs_s()[w]), self.n_block * 6) for w in which])
         limit = np.repeat(self.award_kw[which], 6, axis=1)
         clipped: Array = np.clip(out, 0.0, limit)
@@ -225,13 +240,15 @@ class Desk:
         return past
 
     def freeze(self, due: Array, block: Array, t_s: Array) -> None:
-        """Correct and freeze the plan of the block two ahead in ``due`` worlds, which stand at the start of ``block``."""
+        """Correct and freeze the plan of the block two ahead; ``due`` worlds stand at the start of ``block``."""
         which = np.flatnonzero(due & (block + 2 < self.n_block))
         mean = self.seen_sum / np.maximum(self.seen_n, 1.0)[:, None]
         if len(which):
             k = block[which]
             standby = self.awarded[which, np.maximum(k - 1, 0)].astype(bool)[:, None] & (self.standby @ self.fold > 0)
-            quiet = (t_s[which, None] - self.quiet_since_s[which] >= QUIET_S) & ~standby & (self.seen_n[which, None] > 0)
+            quiet = (
+                (t_s[which, None] - self.quiet_since_s[which] >= QUIET_S) & ~standby & (self.seen_n[which, None] > 0)
+            )
             now = self.plan_leaf_kw[which, np.maximum(k - 1, 0)]
             plan = self.forecaster.correct(self.base_kw[which, k + 2], mean[which], now, quiet)
             self.plan_leaf_kw[which, k + 2] = plan

@@ -96,7 +96,7 @@ class Fleet:
 
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on; the leading axis is worlds times shards, or worlds."""
-        own = {"fleet": self.fleet, "site": self.site, "gauge": self.gauge}
+        own: dict[str, Array] = {"fleet": self.fleet, "site": self.site, "gauge": self.gauge}
         own |= {"ctx": self.ctx, "keys": self.keys, "abs_s": self.abs_s, "t_s": self.t_s}
         for name, store in self.stores.items():
             own |= {f"{name}.params": store.params, f"{name}.state": store.state, f"{name}.acc": store.acc}
@@ -203,7 +203,8 @@ class Fleet:
 
     def due(self, active: Array) -> Array:
         """Return the worlds of ``active`` whose clock stands at a multiple of REFRESH_S."""
-        return active & (self.abs_s % REFRESH_S == 0)
+        at: Array = active & (self.abs_s % REFRESH_S == 0)
+        return at
 
     def step_clock(self, active: Array, dt_s: int) -> None:
         """Move the clocks of ``active`` worlds on by one tick."""
@@ -220,4 +221,3 @@ class Fleet:
         parts = [st.register(register).sum(axis=1) for st in self.stores.values()]
         summed: Array = np.add.reduce(parts).reshape(self.n_world, self.n_shard).sum(axis=1)
         return summed
-

@@ -196,16 +196,11 @@ def keep_pool(name: str, pool: Pool) -> None:
     if not writable(path.parent):
         return
     arrays = {f"state.{key}": value for key, value in pool.states.items()}
+    arrays |= {"first_day": np.array(pool.first_day), "starts_s": np.array(pool.starts_s), "keys": pool.keys}
+    arrays |= {"power_kw": pool.power_kw, "stock": pool.stock}
+    save: Any = np.savez  # its stub takes every keyword for a flag
     with whole_file(path) as temporary, open(temporary, "wb") as file:
-        np.savez(
-            file,
-            first_day=pool.first_day,
-            keys=pool.keys,
-            power_kw=pool.power_kw,
-            stock=pool.stock,
-            starts_s=np.array(pool.starts_s),
-            **arrays,
-        )
+        save(file, **arrays)
 
 
 def _path(name: str) -> Path:

@@ -1,4 +1,4 @@
-"""The public table: all that an aggregator knows at a decision, and nothing else. Observations are cut from it alone."""
+"""The public table: all that an aggregator knows at a decision, and nothing else; observations are cut from it."""
 
 from __future__ import annotations
 
@@ -84,7 +84,35 @@ OLDEST_SHOWN_S = 3600.0
 
 
 @kernel
-def publish(active, t_s, abs_s, horizon_s, day0, kinds, failed, unit_kw, window, award, plan, plan_leaf, house_kw, request, target, seen, rated_kw, stock, leaf_of, gate, book, mail, bin_error, clock, world, leaf, block):  # type: ignore[no-untyped-def]
+def publish(
+    active,
+    t_s,
+    abs_s,
+    horizon_s,
+    day0,
+    kinds,
+    failed,
+    unit_kw,
+    window,
+    award,
+    plan,
+    plan_leaf,
+    house_kw,
+    request,
+    target,
+    seen,
+    rated_kw,
+    stock,
+    leaf_of,
+    gate,
+    book,
+    mail,
+    bin_error,
+    clock,
+    world,
+    leaf,
+    block,
+):  # type: ignore[no-untyped-def]
     """Write the public table at the moment ``t_s``.
 
     Parameters

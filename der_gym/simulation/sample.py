@@ -52,7 +52,7 @@ class Sample:
 def take_sample(
     table: ResourceTable, structure: Structure, trees: Mapping[str, TreeConfig], switched: dict[str, Any]
 ) -> Sample:
-    """Return a sample of at most about ``SAMPLE`` devices, at least one of every cell; a small fleet stands for itself."""
+    """Return a sample of about ``SAMPLE`` devices, at least one of every cell; a small fleet stands for itself."""
     if structure.n_device <= SAMPLE:
         small = structure
     else:

@@ -57,7 +57,9 @@ class MarketSettings(Settings):
     )
     award_share: float = Field(1.0, gt=0, le=10, description="times the table's award")
     award_kw: float | None = Field(None, gt=0, description="a fixed award instead of the table's")
-    limits: Literal["enforce", "warn", "off"] = Field("warn", description="what an award above the p10 availability does")
+    limits: Literal["enforce", "warn", "off"] = Field(
+        "warn", description="what an award above the p10 availability does"
+    )
     failed_before_max: int = Field(2, ge=0, le=2, description="blocks failed in the 30 days before, drawn in 0..this")
 
     @model_validator(mode="after")
@@ -67,7 +69,9 @@ class MarketSettings(Settings):
                 missing = [h for h in self.starts_h if h not in self.award_table_kw.get(season, {})]
                 if missing:
                     known = sorted(self.award_table_kw.get(season, {}))
-                    raise ValueError(f"starts_h {missing[0]}: no award for {season} in award_table_kw; allowed: {known}")
+                    raise ValueError(
+                        f"starts_h {missing[0]}: no award for {season} in award_table_kw; allowed: {known}"
+                    )
         if any(not 0 <= h <= 23 for h in self.starts_h):
             raise ValueError(f"starts_h {self.starts_h}: hours of the day; allowed: 0..23")
         return self

@@ -86,7 +86,9 @@ class Wires:
         tables = {path: (path_row(path), path.table()) for path in set(paths)}
         self.path = np.array([tables[p][0] for p in paths], dtype=np.float32)
         self.table = np.array([tables[p][1] for p in paths], dtype=np.float32)
-        self.service_s = np.array([math.ceil(n / p.batch) / p.request_per_s for n, p in zip(units(structure), paths, strict=True)])
+        self.service_s = np.array(
+            [math.ceil(n / p.batch) / p.request_per_s for n, p in zip(units(structure), paths, strict=True)]
+        )
         self.gate = gate_rows(structure, paths, config)
         self.link_cfg, self.rates = outages.link_constants(config), outages.cloud_rates(config)
         names = [zlib.crc32(name.encode()) for name in structure.cloud_names]

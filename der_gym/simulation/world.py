@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -126,5 +125,3 @@ def _pool(scenario: Scenario, structure: Structure, signals: SignalTable, starts
     made = pools.run_pool(structure, scenario.devices, signals, keys, starts_s, scenario.signals.storm_share)
     pools.keep_pool(name, made)
     return made
-
-

@@ -1,0 +1,16 @@
+"""Layer 3: controllers that see what an aggregator sees. One file and one registry line each."""
+
+from __future__ import annotations
+
+from der_gym.controllers.base import CONTROLLERS, Controller, PublicFacts, facts
+from der_gym.controllers.closed_loop import ClosedLoop
+from der_gym.controllers.idle import Idle
+from der_gym.controllers.merit_order import MeritOrder
+from der_gym.controllers.open_loop import OpenLoop
+from der_gym.controllers.random_actions import Random
+from der_gym.controllers.store import load_settings, make
+
+for _rule in (Idle, Random, OpenLoop, ClosedLoop, MeritOrder):
+    CONTROLLERS.register(_rule.name, _rule)
+
+__all__ = ["CONTROLLERS", "Controller", "PublicFacts", "facts", "load_settings", "make"]

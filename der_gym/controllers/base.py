@@ -1,0 +1,240 @@
+"""What every controller shares: the protocol, the public facts it is bound to, its settings, small exact helpers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from der_gym.core.errors import InputError
+from der_gym.core.registry import Registry
+from der_gym.envs.layout import Layout
+from der_gym.network import rows as net
+from der_gym.network.paths import PathConfig
+from der_gym.scenario import Scenario, explain
+from der_gym.simulation.wires import Wires
+from der_gym.simulator import Simulator
+
+Array = np.ndarray
+State = dict[str, Array]
+RAMP_S = 4.0  # dead time and ramp of the median battery [M]; here for all classes
+_GRID = (np.arange(64) + 0.5) / 64
+
+
+class ControllerConfig(BaseModel):
+    """Base of the controllers' settings: unknown keys are refused, values are frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+    search: ClassVar[Mapping[str, tuple[float, float]]] = {}
+    """Field -> range that tuning searches."""
+
+
+@dataclass(frozen=True)
+class PublicFacts:
+    """What an aggregator knows of its scenario before the first decision: contracts, data sheets, commissioning tests.
+
+    Attributes
+    ----------
+    decision_s : float
+        Time between two decisions.
+    band_share : float
+        Half width of the tolerance, share of the award.
+    n_block : int
+        Awarded blocks of an episode.
+    leaf_class : tuple of str
+        Device class behind each leaf; several are joined by ``+``.
+    way_p95_s : float64 (n_leaf,)
+        Time by which 95 % of a leaf's devices have a message.
+    interval_s, hold_s : float64 (n_leaf,)
+        Least time between two messages; how long a message is held.
+    change_share : float
+        A fraction that moves by no more than this is not sent.
+    arrived : float64 (n_leaf, n_lag)
+        Share of a leaf's devices that act on a message, mean over the decision step that begins ``k`` decisions after
+        it was sent; the last entry is 1.
+    shown : float64 (n_leaf, n_lag)
+        Share whose telemetry shows it ``k + 1`` decisions after it was sent; the last entry is 1.
+    """
+
+    decision_s: float
+    band_share: float
+    n_block: int
+    leaf_class: tuple[str, ...]
+    way_p95_s: Array
+    interval_s: Array
+    hold_s: Array
+    change_share: float
+    arrived: Array
+    shown: Array
+
+    @property
+    def stores(self) -> Array:
+        """Return which leaves hold batteries alone: planned at standby and set continuously, bool (n_leaf,)."""
+        return np.array([name == "battery" for name in self.leaf_class])
+
+
+class HasWorlds(Protocol):
+    """What :func:`facts` reads: the worlds behind an environment (``env.unwrapped.worlds``)."""
+
+    scenario: Scenario
+    simulator: Simulator
+
+
+def facts(worlds: HasWorlds) -> PublicFacts:
+    """Return the public facts of ``worlds``.
+
+    Known error: arrival and telemetry of a leaf are the means over its paths by cell, links and outages aside; a
+    device's own answer counts as 4 s for all classes.
+    """
+    scenario, sim = worlds.scenario, worlds.simulator
+    st, wires, step_s = sim.structure, sim.wires, float(scenario.decision_s)
+    n_lag = max(2, int(np.ceil(max(_longest_s(p) for p in wires.paths) / step_s)) + 1)
+    own = [[int(c) for c in np.flatnonzero(st.cell_leaf == j)] for j in range(st.n_leaf)]
+    return PublicFacts(
+        decision_s=step_s,
+        band_share=scenario.market.rules.band_share,
+        n_block=scenario.market.n_block,
+        leaf_class=tuple("+".join(sorted({st.class_names[k] for k in st.cell_class[cells]})) for cells in own),
+        way_p95_s=wires.gate[:, net.ON_WAY_S].copy(),
+        interval_s=wires.gate[:, net.INTERVAL_S].copy(),
+        hold_s=wires.gate[:, net.HOLD_S].copy(),
+        change_share=scenario.network.change_share,
+        arrived=np.stack([np.mean([_arrived(wires, c, step_s, n_lag) for c in cells], axis=0) for cells in own]),
+        shown=np.stack([np.mean([_shown(wires, c, step_s, n_lag) for c in cells], axis=0) for cells in own]),
+    )
+
+
+def _longest_s(path: PathConfig) -> float:
+    return path.longest_poll_s + path.telemetry_s + path.telemetry_delay_s + path.quantile(0.95) + RAMP_S
+
+
+def _ways(wires: Wires, cell: int) -> list[tuple[Array, float]]:
+    """Return (times from sending to acting on a grid of quantiles, weight) for each poll period of a cell's path."""
+    path = wires.paths[cell]
+    latency = np.quantile(wires.table[cell].astype(np.float64), _GRID) + RAMP_S
+    waits = [(_GRID * t, s) for t, s in zip(path.poll_s, path.poll_share, strict=True)] or [(np.zeros(1), 1.0)]
+    weight = sum(s for _, s in waits)
+    return [(np.add.outer(latency, wait).ravel(), s / weight) for wait, s in waits]
+
+
+def _arrived(wires: Wires, cell: int, step_s: float, n_lag: int) -> Array:
+    ends = (np.arange(n_lag) + 1) * step_s
+    share = np.zeros(n_lag)
+    for way, weight in _ways(wires, cell):
+        share += weight * np.clip((ends[:, None] - way) / step_s, 0.0, 1.0).mean(axis=1)
+    return _whole(share)
+
+
+def _shown(wires: Wires, cell: int, step_s: float, n_lag: int) -> Array:
+    path = wires.paths[cell]
+    report = _GRID * path.telemetry_s + path.telemetry_delay_s
+    ends = (np.arange(n_lag) + 1) * step_s
+    share = np.zeros(n_lag)
+    for way, weight in _ways(wires, cell):
+        seen = np.sort(np.add.outer(way, report).ravel())
+        share += weight * np.searchsorted(seen, ends, side="right") / seen.size
+    return _whole(share)
+
+
+def _whole(share: Array) -> Array:
+    share[-1] = 1.0
+    return share
+
+
+class Controller(Protocol):
+    """A controller: bound once, then asked for a batch of actions at each decision.
+
+    Attributes
+    ----------
+    name, title : str
+    needs : str
+        ``"observation"``, or ``"truth"`` for one that only an evaluation may hand the simulator to.
+    config_class : type
+        Its settings.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    needs: ClassVar[Literal["observation", "truth"]]
+    config_class: ClassVar[type[ControllerConfig]]
+
+    def bind(self, layout: Layout, public: PublicFacts) -> None:
+        """Learn the layout and the public facts; called once before ``predict``."""
+
+    def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
+        """Return actions and the next memory.
+
+        Parameters
+        ----------
+        obs : float32 (n, size)
+        state : dict of arrays with leading axis n, or None
+            What the last call returned; None at first. Never changed in place.
+        episode_start : bool (n,)
+            Rows whose memory starts anew.
+
+        Returns
+        -------
+        action : float32 (n, n_leaf)
+            Fractions in -1..1. A row depends on no other row, to the bit.
+        state : dict of arrays
+        """
+
+
+class Rule:
+    """What the shipped rules share: their settings and what they are bound to."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    needs: ClassVar[Literal["observation", "truth"]] = "observation"
+    config_class: ClassVar[type[ControllerConfig]] = ControllerConfig
+
+    def __init__(self, config: Any = None) -> None:
+        self.config: Any = self.config_class() if config is None else config
+
+    def bind(self, layout: Layout, public: PublicFacts) -> None:
+        """Keep the layout and the facts."""
+        self.layout, self.public = layout, public
+
+    def read(self, obs: Array, *names: str) -> list[Array]:
+        """Return fields in their own units, float64."""
+        return [np.ascontiguousarray(self.layout.decode(obs, name)) for name in names]
+
+
+CONTROLLERS: Registry[type[Rule]] = Registry("controller")
+
+
+def settings(name: str, values: Mapping[str, Any]) -> ControllerConfig:
+    """Return the validated settings of a controller; InputError names the first wrong key or value."""
+    model = CONTROLLERS[name].config_class
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        raise InputError(f"controller {name}: {explain(error, model)}") from None
+
+
+def total(values: Array) -> Array:
+    """Return the sum over axis 1, column by column: the same bits for a row alone and in a batch."""
+    out: Array = values[:, 0].copy()
+    for j in range(1, values.shape[1]):
+        out += values[:, j]
+    return out
+
+
+def fresh(state: State | None, start: Array, like: Mapping[str, Array]) -> State:
+    """Return ``state`` with the rows of ``start`` as in ``like``; a copy of ``like`` where there is no state."""
+    if state is None:
+        return {name: array.copy() for name, array in like.items()}
+    out = {}
+    for name, array in like.items():
+        keep = ~start.reshape(-1, *[1] * (array.ndim - 1))
+        out[name] = np.where(keep, state[name], array)
+    return out
+
+
+def push(history: Array, value: Array) -> Array:
+    """Return ``history`` (n, n_lag, ...) with ``value`` (n, ...) as its newest, first entry; the oldest is dropped."""
+    return np.concatenate([value[:, None], history[:, :-1]], axis=1)

@@ -1,0 +1,18 @@
+"""Do nothing: the yardstick of accuracy and the floor of every table."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from der_gym.controllers.base import Array, Rule, State
+
+
+class Idle(Rule):
+    """Leave every device on its own schedule."""
+
+    name = "idle"
+    title = "Idle: no command at all"
+
+    def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
+        """Return zeros."""
+        return np.zeros((len(obs), self.layout.n_leaf), dtype=np.float32), {}

@@ -1,0 +1,133 @@
+"""Merit order: coarse and slow leaves carry the base, fast ones what moves; each leaf's answer is learned on the way.
+
+1. Leaves that switch (water heaters, cars) take a slow share of the base and change rarely: every change costs a start
+   or a stop of somebody's machine, and only part of them answers.
+2. Batteries follow, from the slowest path to the fastest. Each takes its part of what is still open; what it will
+   really give in the coming step (messages on their way, the path's least interval and least change included) is
+   taken off, and the faster ones have to make up the rest. So a change too small to be sent to a large leaf goes to a
+   small one.
+3. A leaf whose store lasts longer than the others' takes more (``energy_tilt``), so that they run out together.
+
+What a leaf gives per ``a * up_kw`` is learned from its telemetry by normalised least mean squares [1]_: batteries give
+more than that at small fractions, because limits bind on few homes.
+
+References
+----------
+.. [1] Widrow, Hoff, "Adaptive switching circuits", IRE WESCON Convention Record (1960) 96-104; normalised by power.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import Field
+
+from der_gym.controllers.base import Array, PublicFacts, State, total
+from der_gym.controllers.closed_loop import ClosedLoop, LoopConfig
+from der_gym.controllers.loop import expected_kw
+from der_gym.envs.layout import Layout
+
+_LEARN_FROM = 0.03  # of nominal: a smaller expected response says nothing about the answer
+_GAIN_MIN, _GAIN_MAX = 0.5, 2.0
+
+
+class MeritOrderConfig(LoopConfig):
+    """Settings of the merit order."""
+
+    learning: float = Field(0.03, ge=0, le=1)
+    """Step of the least mean squares per decision [A]."""
+    base_s: float = Field(1800.0, ge=60, le=7200)
+    """Time constant of the base that switching leaves carry, s [A]."""
+    base_step: float = Field(0.15, ge=0.02, le=1)
+    """Their fraction changes by at least this [A]."""
+    base_share: float = Field(1.0, ge=0, le=1)
+    """Their part of the base, 0 = they are left alone [A]."""
+    energy_tilt: float = Field(0.3, ge=0, le=1)
+    """0: batteries share by power; 1: by power times hours of store [A]."""
+
+    search = {  # noqa: RUF012
+        "lag_s": (0.0, 180.0),
+        "integral_s": (120.0, 1800.0),
+        "proportional": (0.0, 0.5),
+        "silent_share": (0.0, 0.1),
+        "learning": (0.0, 0.1),
+        "base_share": (0.0, 1.0),
+        "energy_tilt": (0.0, 1.0),
+    }
+
+
+class MeritOrder(ClosedLoop):
+    """Slow and coarse leaves first, the fastest last; what each will really give is taken off before the next."""
+
+    name = "merit_order"
+    title = "Merit order: base from slow leaves, movement from fast ones, closed loop"
+    config_class = MeritOrderConfig
+
+    def bind(self, layout: Layout, public: PublicFacts) -> None:
+        """Keep layout and facts; rank the leaves."""
+        super().bind(layout, public)
+        by_speed = np.argsort(-public.way_p95_s, kind="stable")
+        self.order = [int(j) for j in by_speed if self.stores[j]]
+        self.base_speed = 1.0 - np.exp(-public.decision_s / self.config.base_s)
+
+    def begin(self, n: int) -> State:
+        """Return the memory at an episode's start."""
+        leaf = (n, self.layout.n_leaf)
+        return super().begin(n) | {"gain": np.ones(leaf), "base": np.zeros(n), "switched": np.zeros(n)}
+
+    def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
+        """Return the fractions of every leaf."""
+        memory = self.recall(obs, state, episode_start)
+        up_kw, down_kw = self.capacity(obs)
+        shown_kw = expected_kw(self.delays.shown(memory["sent"]), up_kw, down_kw)
+        self.learn(obs, memory, shown_kw)
+        need_kw = self.need(obs, memory, self.correct(obs, memory, total(memory["gain"] * shown_kw)))
+        up_kw = memory["gain"] * up_kw
+        action = self.share(need_kw, np.where(self.stores, up_kw, 0.0), down_kw)
+        upward = (need_kw > 0.0)[:, None]
+        return np.where(upward, self.stack(obs, memory, need_kw, up_kw), action).astype(np.float32), memory
+
+    def learn(self, obs: Array, memory: State, expected: Array) -> None:
+        """Move each battery leaf's gain towards seen over expected response."""
+        plan_kw, seen_kw = self.read(obs, "leaf.plan_kw", "leaf.seen_kw")
+        heard = self.stores & (expected > _LEARN_FROM * self.layout.nominal_kw)
+        wrong = (plan_kw - seen_kw - memory["gain"] * expected) / np.maximum(expected, 1e-6)
+        gain = memory["gain"] + np.where(heard, self.config.learning * wrong, 0.0)
+        memory["gain"] = np.minimum(np.maximum(gain, _GAIN_MIN), _GAIN_MAX)
+
+    def stack(self, obs: Array, memory: State, need_kw: Array, up_kw: Array) -> Array:
+        """Return the fractions that make up ``need_kw`` > 0, from the coarsest leaf to the fastest."""
+        sent, wait_s, stored_kwh = self.read(obs, "leaf.sent_a", "leaf.wait_s", "leaf.stored_kwh")
+        moving = self.delays.on_the_way(memory["sent"])
+        action = np.zeros_like(up_kw)
+        left_kw = need_kw - self.base(memory, need_kw, up_kw, action, moving)
+        weight = self.weigh(up_kw, stored_kwh)
+        rest = total(weight)
+        for j in self.order:
+            part_kw = left_kw * weight[:, j] / np.maximum(rest, 1e-6)
+            a = np.minimum(np.maximum(part_kw / np.maximum(up_kw[:, j], 1e-6), 0.0), 1.0)
+            goes = (np.abs(a - sent[:, j]) > self.public.change_share) & (wait_s[:, j] <= 0.0)
+            first = self.delays.at_once[j]
+            left_kw = left_kw - up_kw[:, j] * (moving[:, j] + first * np.where(goes, a, sent[:, j]))
+            rest = rest - weight[:, j]
+            action[:, j] = a
+        return action
+
+    def base(self, memory: State, need_kw: Array, up_kw: Array, action: Array, moving: Array) -> Array:
+        """Set the switching leaves' fractions in ``action``; return what they will give in the coming step, kW (n,)."""
+        wanted = np.minimum(need_kw / np.maximum(total(up_kw), 1e-6), 1.0)
+        memory["base"] = memory["base"] + self.base_speed * (wanted - memory["base"])
+        aim = self.config.base_share * np.where(wanted >= 1.0, 1.0, memory["base"])  # in need, everybody
+        moves = np.abs(aim - memory["switched"]) >= self.config.base_step
+        memory["switched"] = np.where(moves, aim, memory["switched"])
+        given = np.where(self.stores, 0.0, moving + self.delays.at_once * memory["switched"][:, None])
+        action[:] = np.where(self.stores, 0.0, memory["switched"][:, None])
+        return total(given * up_kw)
+
+    def weigh(self, up_kw: Array, stored_kwh: Array) -> Array:
+        """Return each battery leaf's weight, (n, n_leaf): its power, tilted by the hours that its store lasts."""
+        up_kw = np.where(self.stores, up_kw, 0.0)
+        hours = np.where(self.stores, stored_kwh, 0.0) / np.maximum(up_kw, 1e-6)
+        mean_h = total(np.where(self.stores, stored_kwh, 0.0)) / np.maximum(total(up_kw), 1e-6)
+        longer = np.minimum(hours / np.maximum(mean_h, 1e-6)[:, None], 2.0)
+        weight: Array = up_kw * (1.0 + self.config.energy_tilt * (longer - 1.0))
+        return weight
