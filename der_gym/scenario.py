@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from der_gym.core.errors import InputError, nearest, unknown
 from der_gym.core.units import BLOCK_S, REFRESH_S
+from der_gym.devices import DEVICES
 from der_gym.groups.mix import FleetConfig
 from der_gym.groups.tree import TreeConfig
 from der_gym.network.config import NetworkConfig
@@ -55,6 +56,13 @@ class Scenario(Settings):
                 raise ValueError(f"tick_s {self.tick_s} does not divide {name} = {period} s")
         if BLOCK_S % self.decision_s:
             raise ValueError(f"decision_s {self.decision_s} does not divide the block of {BLOCK_S} s")
+        return self
+
+    @model_validator(mode="after")
+    def _devices_known(self) -> Scenario:
+        for name in self.devices.behaviour.opt_out_share:  # type: ignore[attr-defined]
+            if name not in DEVICES:
+                raise unknown("devices.behaviour.opt_out_share", name, DEVICES)
         return self
 
     @property
@@ -105,15 +113,17 @@ def load(source: str | Path | Mapping[str, Any] | Scenario, overrides: Mapping[s
     return _validate(data)
 
 
-def _read(source: str | Path) -> dict[str, Any]:
+def _read(source: str | Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     path = Path(source)
     if path.suffix not in (".yaml", ".yml"):
         if str(source) not in names():
             raise unknown("scenario", str(source), names())
         path = configs() / "scenarios" / f"{source}.yaml"
+    if path.resolve() in above:
+        raise InputError(f"{path}: base: leads back to itself by {' -> '.join(p.stem for p in above)}")
     data = read_yaml(path)
     data.setdefault("name", path.stem)
-    return _with_base(data, path.parent)
+    return _with_base(data, path.parent, (*above, path.resolve()))
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -129,12 +139,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return data
 
 
-def _with_base(data: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _with_base(data: dict[str, Any], folder: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     base = data.pop("base", None)
     if base is None:
         return data
     beside = folder / f"{base}.yaml"
-    return merge(_read(beside if beside.exists() else base), data)
+    return merge(_read(beside if beside.exists() else base, above), data)
 
 
 def merge(base: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:

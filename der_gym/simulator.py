@@ -14,6 +14,7 @@ from der_gym.core.errors import InputError
 from der_gym.core.units import BLOCK_S, DAY_S
 from der_gym.devices.behaviour import BEHAVIOURS
 from der_gym.devices.house import HOUSE_SHAPE
+from der_gym.markets.meter import draw_gain
 from der_gym.network import rows as net
 from der_gym.scenario import Scenario
 from der_gym.simulation import books, tally
@@ -101,11 +102,13 @@ class Simulator:
         return np.bincount(st.cell_leaf, cells * small.scale[: st.n_cell], minlength=st.n_leaf)
 
     def _site_weights(self) -> tuple[Array, Array]:
-        here = self.structure.site_present.astype(np.float32)
-        tolerance = self.scenario.devices.behaviour.meter_tolerance  # type: ignore[attr-defined]
-        error = np.random.default_rng(self.structure.site_uid[0, 0]).normal(0, tolerance / 3, here.shape)
-        gain = here * (1 + np.clip(error, -tolerance, tolerance))
-        return here, gain.astype(np.float32)
+        """Return each site's presence and its receiving-point meter's gain, by address: (n_shard, n_site) each."""
+        st = self.structure
+        here, gain = st.site_present.astype(np.float32), np.ones(st.site_present.shape, dtype=np.float32)
+        tolerance = np.float32(self.scenario.devices.behaviour.meter_tolerance)  # type: ignore[attr-defined]
+        one, key = np.ones(1, dtype=bool), np.zeros((1, 4), dtype=np.uint32)
+        draw_gain(0, st.n_shard, st.n_shard, one, key, st.site_uid, tolerance, gain)
+        return here, here * gain
 
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on, by name."""
@@ -135,6 +138,7 @@ class Simulator:
             ``date`` ("YYYY-MM-DD") and ``start_h`` (an hour of ``market.starts_h``) instead of drawn ones.
         """
         fleet, desk = self.fleet, self.desk
+        desk.check(options or {})
         which = np.flatnonzero(mask)
         for w in which:
             self.generators[w] = generators[int(w)]
@@ -188,7 +192,7 @@ class Simulator:
         f[every, rows.SEEN_S] = np.where(silent, np.float32(-DAY_S), np.float32(0.0))
         f[every, rows.PENDING_S] = np.float32(-1e9)
         self._measure(0, fleet.n_all, mask)
-        self._tally_seen(0, fleet.n_all, mask)
+        self._tally_seen(0, fleet.n_all, mask, 0)
         self._count_rated(mask)
 
     def _count_rated(self, mask: Array) -> None:
@@ -246,6 +250,8 @@ class Simulator:
             wires.refill(midnight)
         self._context(active, dt)
 
+        exact = self.scenario.network.ideal  # reports then hold the power itself, no device's own estimate
+
         def work(s0: int, s1: int) -> None:
             if refreshes:
                 if midnight.any():
@@ -257,12 +263,14 @@ class Simulator:
             for rule in self.behaviours:
                 rule.decide(s0, s1, fleet.n_shard, active, fleet.ctx, wires.latched, fleet.fleet)
             fleet.advance(s0, s1, active)
+            if exact:
+                fleet.fleet[s0:s1, rows.SHOWN_KW] = fleet.fleet[s0:s1, rows.POWER_KW]
             wires.report(s0, s1, active, fleet.keys, fleet.t_s, dt, fleet.fleet)
             self._tally_power(s0, s1, active)
             if refreshes:
                 self._measure(s0, s1, due)
             if last:
-                self._tally_seen(s0, s1, active)
+                self._tally_seen(s0, s1, active, dt)
 
         parallel.for_ranges(work, self._ranges)
         if posts:
@@ -282,13 +290,16 @@ class Simulator:
             here, gain = self._site_weight
             tally.tally_sites(s0, s1, n_shard, active, here, gain, self.fleet.site, self._net)
 
-    def _tally_seen(self, s0: int, s1: int, active: Array) -> None:
+    def _tally_seen(self, s0: int, s1: int, active: Array, dt: int) -> None:
         st, fleet = self.structure, self.fleet
-        tally.tally_seen(s0, s1, fleet.n_shard, active, st.cell_lo, st.cell_hi, fleet.fleet, self._seen)
+        tally.tally_seen(s0, s1, fleet.n_shard, active, fleet.t_s, dt, st.cell_lo, st.cell_hi, fleet.fleet, self._seen)
 
     def _measure(self, s0: int, s1: int, due: Array) -> None:
         st, fleet = self.structure, self.fleet
+        takes = fleet.fleet[s0:s1, rows.TAKES].copy()  # nobody knows who has opted out: the gauge counts all members
+        fleet.fleet[s0:s1, rows.TAKES] = fleet.fleet[s0:s1, rows.PRESENT]
         fleet.measure(s0, s1, due)
+        fleet.fleet[s0:s1, rows.TAKES] = takes
         tally.tally_stock(
             s0, s1, fleet.n_shard, due, fleet.t_s, st.cell_lo, st.cell_hi, fleet.fleet, fleet.gauge, True, self._stock
         )
@@ -329,7 +340,7 @@ class Simulator:
     def _publish(self, active: Array) -> None:
         fleet, desk, p = self.fleet, self.desk, self.public
         st, n_shard, product = self.structure, fleet.n_shard, desk.product
-        seen, stock = tally.fold(self._seen, n_shard), tally.fold(self._stock, n_shard)
+        seen, stock = tally.fold_seen(self._seen, n_shard), tally.fold(self._stock, n_shard)
         publish(
             active,
             fleet.t_s,
@@ -384,10 +395,13 @@ class Simulator:
             self._tick(active, MINUTE_S)
         self.minute_kw[active] = 0.0
 
-    def debt_kwh(self) -> Array:
-        """Return what stores lack at this moment for their next need, electric kWh, float64 (n_world,)."""
+    def debt_kwh(self, active: Array | None = None) -> Array:
+        """Return what stores lack at this moment for their next need, electric kWh, float64 (n_world,).
+
+        Other worlds than the ``active`` ones (default: all) change no bit; their figure is not of this moment.
+        """
         fleet = self.fleet
-        active = np.ones(self.n_world, dtype=bool)
+        active = np.ones(self.n_world, dtype=bool) if active is None else active
         fleet.measure(0, fleet.n_all, active)
         weighted = (fleet.gauge[:, rows.DEBT_KWH] * fleet.fleet[:, rows.PRESENT]).sum(axis=1, dtype=np.float64)
         total: Array = weighted.reshape(self.n_world, fleet.n_shard).sum(axis=1)

@@ -85,7 +85,7 @@ def test_a_commanded_leaf_does_not_rebound() -> None:
 def test_energy_empty() -> None:
     name, text = cause(answer(30.0, up_kw=np.full((N, LEAF), 15.0)))
     assert name == "energy empty"
-    assert "30 kW were available for 50" in text
+    assert "30 kW were available for 50 kW" in text
 
 
 def test_saturation_needs_every_leaf_that_has_something() -> None:

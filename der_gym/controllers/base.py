@@ -58,6 +58,8 @@ class PublicFacts:
         it was sent; the last entry is 1.
     shown : float64 (n_leaf, n_lag)
         Share whose telemetry shows it ``k + 1`` decisions after it was sent; the last entry is 1.
+    report_s : float64 (n_leaf,)
+        Mean age of the last report of a device that reports.
     """
 
     decision_s: float
@@ -70,6 +72,7 @@ class PublicFacts:
     change_share: float
     arrived: Array
     shown: Array
+    report_s: Array
 
     @property
     def stores(self) -> Array:
@@ -105,11 +108,16 @@ def facts(worlds: HasWorlds) -> PublicFacts:
         change_share=scenario.network.change_share,
         arrived=np.stack([np.mean([_arrived(wires, c, step_s, n_lag) for c in cells], axis=0) for cells in own]),
         shown=np.stack([np.mean([_shown(wires, c, step_s, n_lag) for c in cells], axis=0) for cells in own]),
+        report_s=np.array([np.mean([_report_s(wires.paths[c]) for c in cells]) for cells in own]),
     )
 
 
 def _longest_s(path: PathConfig) -> float:
     return path.longest_poll_s + path.telemetry_s + path.telemetry_delay_s + path.quantile(0.95) + RAMP_S
+
+
+def _report_s(path: PathConfig) -> float:
+    return path.telemetry_s / 2.0 / (1.0 - path.telemetry_loss_share) + path.telemetry_delay_s
 
 
 def _ways(wires: Wires, cell: int) -> list[tuple[Array, float]]:
@@ -198,6 +206,10 @@ class Rule:
     def bind(self, layout: Layout, public: PublicFacts) -> None:
         """Keep the layout and the facts."""
         self.layout, self.public = layout, public
+
+    def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
+        """See :class:`Controller`."""
+        raise NotImplementedError
 
     def read(self, obs: Array, *names: str) -> list[Array]:
         """Return fields in their own units, float64."""

@@ -22,23 +22,25 @@ import numpy as np
 from pydantic import Field
 
 from der_gym.controllers.base import Array, ControllerConfig, PublicFacts, Rule, State, fresh, push, total
-from der_gym.controllers.loop import Delays, back_in_time, expected_kw, n_past
+from der_gym.controllers.loop import Delays, aim, expected_kw, n_past
 from der_gym.envs.layout import Layout
+
+_OLDEST_S = 3600.0  # a report older than this is shown as this old
+_UNSEEN_MAX = 0.5
 
 
 class LoopConfig(ControllerConfig):
     """Settings that the closed loops share."""
 
-    lag_s: float = Field(60.0, ge=0, le=300)
-    """The response aims at the target of so long ago, s; the market allows 300 s [M]."""
+    lag_s: float = Field(0.0, ge=-120, le=300)
+    """The response aims at the target of so long ago, s; below 0 ahead, for the path's delay. The market allows a lag
+    of 300 s [M]; accuracy and energy count it."""
     integral_s: float = Field(570.0, ge=30, le=7200)
     """Time constant of the filtered bias, s [A]."""
     proportional: float = Field(0.0, ge=0, le=1)
     """Part of the bias that is not filtered [A]."""
     limit_share: float = Field(0.4, ge=0, le=2)
     """Greatest filtered bias, share of the award [A]."""
-    silent_share: float = Field(0.05, ge=0, le=0.5)
-    """Homes that never report; their water heaters and cars draw unseen. 3-10 % [A]."""
 
 
 class ClosedLoopConfig(LoopConfig):
@@ -48,11 +50,10 @@ class ClosedLoopConfig(LoopConfig):
     """Response over ``a * up_kw`` of the fleet."""
 
     search = {  # noqa: RUF012
-        "lag_s": (0.0, 180.0),
+        "lag_s": (-60.0, 180.0),
         "integral_s": (120.0, 1800.0),
         "proportional": (0.0, 0.5),
         "gain": (0.8, 1.3),
-        "silent_share": (0.0, 0.1),
     }
 
 
@@ -67,8 +68,6 @@ class ClosedLoop(Rule):
         """Keep layout and facts; work out the delays."""
         super().bind(layout, public)
         self.delays, self.stores = Delays(public), public.stores
-        unseen = self.config.silent_share / (1.0 - self.config.silent_share)
-        self.unseen = np.where(self.stores, 0.0, unseen)
         self.speed = 1.0 - np.exp(-public.decision_s / self.config.integral_s)
 
     def begin(self, n: int) -> State:
@@ -99,21 +98,33 @@ class ClosedLoop(Rule):
 
     def correct(self, obs: Array, memory: State, expected: Array) -> Array:
         """Move the filtered bias towards seen less ``expected`` response (n,); return what to take off the target."""
-        response_kw, seen_kw, award_kw = self.read(obs, "response_kw", "leaf.seen_kw", "unit_kw")
+        response_kw, award_kw = self.read(obs, "response_kw", "unit_kw")
         limit = self.config.limit_share * award_kw
-        bias_kw = np.minimum(np.maximum(response_kw - total(seen_kw * self.unseen) - expected, -limit), limit)
+        bias_kw = np.minimum(np.maximum(response_kw - self.unseen(obs) - expected, -limit), limit)
         memory["bias_kw"] = memory["bias_kw"] + self.speed * (bias_kw - memory["bias_kw"])
         off: Array = memory["bias_kw"] + self.config.proportional * (bias_kw - memory["bias_kw"])
         return off
 
+    def unseen(self, obs: Array) -> Array:
+        """Return what homes that never report draw, kW (n,): those that do, times the silent ones' share.
+
+        A silent home stands in the table at 0 kW with the oldest age that is shown, so the mean age tells their share.
+        Batteries stand by at 0 kW and need no such help.
+        """
+        age_s, seen_kw = self.read(obs, "leaf.age_mean_s", "leaf.seen_kw")
+        more_s = np.maximum(age_s - self.public.report_s, 0.0)
+        ratio = np.minimum(more_s / np.maximum(_OLDEST_S - age_s, 1.0), _UNSEEN_MAX)
+        return total(np.where(self.stores, 0.0, ratio * seen_kw))
+
     def need(self, obs: Array, memory: State, off_kw: Array) -> Array:
         """Return the response to command, kW (n,); 0 once award and target are over."""
-        award_kw = self.read(obs, "award_kw")[0]
-        wanted = back_in_time(memory["target_kw"], self.config.lag_s / self.public.decision_s)
+        award_kw, end_kw, bin_left = self.read(obs, "award_kw", "target_bin_end_kw", "bin_left")
+        step_s = self.public.decision_s
+        wanted = aim(memory["target_kw"], end_kw, bin_left, self.config.lag_s / step_s, step_s)
         return np.where((award_kw > 0.0) | (wanted > 0.0), wanted - off_kw, 0.0)
 
     def share(self, need_kw: Array, up_kw: Array, down_kw: Array) -> Array:
         """Return the fractions (n, n_leaf) that share ``need_kw`` (n,) in proportion to what leaves have."""
-        up = np.minimum(np.maximum(need_kw / np.maximum(total(up_kw), 1e-6), 0.0), 1.0)
+        up: Array = np.minimum(np.maximum(need_kw / np.maximum(total(up_kw), 1e-6), 0.0), 1.0)
         down = np.minimum(np.maximum(need_kw / np.maximum(total(down_kw), 1e-6), -1.0), 0.0)
         return np.where((need_kw > 0.0)[:, None], up[:, None], down[:, None] * self.stores)

@@ -7,6 +7,8 @@ import numpy as np
 from der_gym.controllers.base import Array, PublicFacts
 
 LAG_MAX_S = 300.0  # what the market allows a response to lag [M]
+BIN_S = 300.0  # a request is announced for so long
+_MINUTE_S = 60.0
 
 
 def n_past(decision_s: float) -> int:
@@ -14,11 +16,25 @@ def n_past(decision_s: float) -> int:
     return int(np.ceil(LAG_MAX_S / decision_s)) + 2
 
 
-def back_in_time(past: Array, steps: float) -> Array:
-    """Return the value ``steps`` decisions ago, (n,), of a history (n, n_past), newest first, linear in between."""
-    i = min(int(steps), past.shape[1] - 2)
-    part = min(steps - i, 1.0)
-    value: Array = past[:, i] * (1.0 - part) + past[:, i + 1] * part
+def aim(past_kw: Array, end_kw: Array, bin_left: Array, steps: float, decision_s: float) -> Array:
+    """Return the target ``steps`` decisions ago, or ahead where negative, kW (n,).
+
+    Parameters
+    ----------
+    past_kw : float64 (n, n_past)
+        Targets of the coming minute as they were at each decision, newest first; linear in between.
+    end_kw, bin_left : float64 (n,)
+        Target of the last minute of the 5-minute bin, part of the bin that is left. Ahead, the target runs linearly to
+        the bin's end and holds there: what follows is not announced yet.
+    """
+    if steps < 0.0:
+        way = np.maximum(bin_left * BIN_S - _MINUTE_S, 1.0)
+        part = np.minimum(-steps * decision_s / way, 1.0)
+        ahead: Array = past_kw[:, 0] + (end_kw - past_kw[:, 0]) * part
+        return ahead
+    i = min(int(steps), past_kw.shape[1] - 2)
+    share = min(steps - i, 1.0)
+    value: Array = past_kw[:, i] * (1.0 - share) + past_kw[:, i + 1] * share
     return value
 
 

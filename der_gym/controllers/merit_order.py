@@ -2,11 +2,10 @@
 
 1. Leaves that switch (water heaters, cars) take a slow share of the base and change rarely: every change costs a start
    or a stop of somebody's machine, and only part of them answers.
-2. Batteries follow, from the slowest path to the fastest. Each takes its part of what is still open; what it will
-   really give in the coming step (messages on their way, the path's least interval and least change included) is
-   taken off, and the faster ones have to make up the rest. So a change too small to be sent to a large leaf goes to a
-   small one.
-3. A leaf whose store lasts longer than the others' takes more (``energy_tilt``), so that they run out together.
+2. Batteries follow, from the slowest path to the fastest. Each takes its part of what is still open, in proportion to
+   ``up_kw``, which falls as a leaf's stores run out; what it will really give in the coming step (messages on their
+   way, the path's least interval and least change included) is taken off, and the faster ones make up the rest. So a
+   change too small to be sent to a large leaf goes to a small one.
 
 What a leaf gives per ``a * up_kw`` is learned from its telemetry by normalised least mean squares [1]_: batteries give
 more than that at small fractions, because limits bind on few homes.
@@ -41,17 +40,13 @@ class MeritOrderConfig(LoopConfig):
     """Their fraction changes by at least this [A]."""
     base_share: float = Field(1.0, ge=0, le=1)
     """Their part of the base, 0 = they are left alone [A]."""
-    energy_tilt: float = Field(0.3, ge=0, le=1)
-    """0: batteries share by power; 1: by power times hours of store [A]."""
 
     search = {  # noqa: RUF012
-        "lag_s": (0.0, 180.0),
+        "lag_s": (-60.0, 180.0),
         "integral_s": (120.0, 1800.0),
         "proportional": (0.0, 0.5),
-        "silent_share": (0.0, 0.1),
         "learning": (0.0, 0.1),
         "base_share": (0.0, 1.0),
-        "energy_tilt": (0.0, 1.0),
     }
 
 
@@ -65,8 +60,10 @@ class MeritOrder(ClosedLoop):
     def bind(self, layout: Layout, public: PublicFacts) -> None:
         """Keep layout and facts; rank the leaves."""
         super().bind(layout, public)
+        fine = np.array(["battery" in name.split("+") for name in public.leaf_class])
+        self.fine = fine if fine.any() else np.ones_like(fine)
         by_speed = np.argsort(-public.way_p95_s, kind="stable")
-        self.order = [int(j) for j in by_speed if self.stores[j]]
+        self.order = [int(j) for j in by_speed if self.fine[j]]
         self.base_speed = 1.0 - np.exp(-public.decision_s / self.config.base_s)
 
     def begin(self, n: int) -> State:
@@ -82,33 +79,31 @@ class MeritOrder(ClosedLoop):
         self.learn(obs, memory, shown_kw)
         need_kw = self.need(obs, memory, self.correct(obs, memory, total(memory["gain"] * shown_kw)))
         up_kw = memory["gain"] * up_kw
-        action = self.share(need_kw, np.where(self.stores, up_kw, 0.0), down_kw)
+        action = self.share(need_kw, np.where(self.fine, up_kw, 0.0), down_kw)
         upward = (need_kw > 0.0)[:, None]
         return np.where(upward, self.stack(obs, memory, need_kw, up_kw), action).astype(np.float32), memory
 
     def learn(self, obs: Array, memory: State, expected: Array) -> None:
         """Move each battery leaf's gain towards seen over expected response."""
         plan_kw, seen_kw = self.read(obs, "leaf.plan_kw", "leaf.seen_kw")
-        heard = self.stores & (expected > _LEARN_FROM * self.layout.nominal_kw)
+        heard = self.fine & (expected > _LEARN_FROM * self.layout.nominal_kw)
         wrong = (plan_kw - seen_kw - memory["gain"] * expected) / np.maximum(expected, 1e-6)
         gain = memory["gain"] + np.where(heard, self.config.learning * wrong, 0.0)
         memory["gain"] = np.minimum(np.maximum(gain, _GAIN_MIN), _GAIN_MAX)
 
     def stack(self, obs: Array, memory: State, need_kw: Array, up_kw: Array) -> Array:
         """Return the fractions that make up ``need_kw`` > 0, from the coarsest leaf to the fastest."""
-        sent, wait_s, stored_kwh = self.read(obs, "leaf.sent_a", "leaf.wait_s", "leaf.stored_kwh")
+        sent, wait_s = self.read(obs, "leaf.sent_a", "leaf.wait_s")
         moving = self.delays.on_the_way(memory["sent"])
         action = np.zeros_like(up_kw)
         left_kw = need_kw - self.base(memory, need_kw, up_kw, action, moving)
-        weight = self.weigh(up_kw, stored_kwh)
-        rest = total(weight)
+        rest_kw = total(np.where(self.fine, up_kw, 0.0))
         for j in self.order:
-            part_kw = left_kw * weight[:, j] / np.maximum(rest, 1e-6)
-            a = np.minimum(np.maximum(part_kw / np.maximum(up_kw[:, j], 1e-6), 0.0), 1.0)
+            a = np.minimum(np.maximum(left_kw / np.maximum(rest_kw, 1e-6), 0.0), 1.0)
             goes = (np.abs(a - sent[:, j]) > self.public.change_share) & (wait_s[:, j] <= 0.0)
             first = self.delays.at_once[j]
             left_kw = left_kw - up_kw[:, j] * (moving[:, j] + first * np.where(goes, a, sent[:, j]))
-            rest = rest - weight[:, j]
+            rest_kw = rest_kw - up_kw[:, j]
             action[:, j] = a
         return action
 
@@ -119,15 +114,6 @@ class MeritOrder(ClosedLoop):
         aim = self.config.base_share * np.where(wanted >= 1.0, 1.0, memory["base"])  # in need, everybody
         moves = np.abs(aim - memory["switched"]) >= self.config.base_step
         memory["switched"] = np.where(moves, aim, memory["switched"])
-        given = np.where(self.stores, 0.0, moving + self.delays.at_once * memory["switched"][:, None])
-        action[:] = np.where(self.stores, 0.0, memory["switched"][:, None])
+        given = np.where(self.fine, 0.0, moving + self.delays.at_once * memory["switched"][:, None])
+        action[:] = np.where(self.fine, 0.0, memory["switched"][:, None])
         return total(given * up_kw)
-
-    def weigh(self, up_kw: Array, stored_kwh: Array) -> Array:
-        """Return each battery leaf's weight, (n, n_leaf): its power, tilted by the hours that its store lasts."""
-        up_kw = np.where(self.stores, up_kw, 0.0)
-        hours = np.where(self.stores, stored_kwh, 0.0) / np.maximum(up_kw, 1e-6)
-        mean_h = total(np.where(self.stores, stored_kwh, 0.0)) / np.maximum(total(up_kw), 1e-6)
-        longer = np.minimum(hours / np.maximum(mean_h, 1e-6)[:, None], 2.0)
-        weight: Array = up_kw * (1.0 + self.config.energy_tilt * (longer - 1.0))
-        return weight

@@ -4,7 +4,8 @@
 arrays. Both compile without fast-math, so a kernel gives the bits of the same loop in plain Python.
 
 The cache lies in a folder named by a hash of all sources of the package, numba's and llvmlite's versions and the
-CPU: numba alone would not see an edit in another file. Where no folder can be written a temporary one serves.
+CPU: numba alone would not see an edit in another file. Where no folder can be written a temporary one of the user's
+own serves. Only our kernels are kept there: numba's setting holds no longer than one kernel is declared.
 """
 
 from __future__ import annotations
@@ -45,7 +46,16 @@ def cache_home() -> Path:
     if named:
         return Path(named)
     base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    return (Path(base) if base else Path.home() / ".cache") / "der_gym"
+    if base:
+        return Path(base) / "der_gym"
+    try:
+        return Path.home() / ".cache" / "der_gym"
+    except RuntimeError:  # a user without a home
+        return _temporary_home()
+
+
+def _temporary_home() -> Path:
+    return Path(tempfile.gettempdir()) / f"der_gym-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
 
 
 def writable(folder: Path) -> bool:
@@ -58,34 +68,43 @@ def writable(folder: Path) -> bool:
         return False
 
 
-def _set_up() -> bool:
-    """Point numba's cache at our folder; return whether kernels can be cached."""
-    import numba
-
+def _own(folder: Path) -> bool:
+    """Return whether ``folder``, made if need be, is this user's alone to write: what lies there will be executed."""
     try:
-        folder = cache_home() / "kernels" / source_hash()
-    except RuntimeError:  # no home folder
-        folder = Path(tempfile.gettempdir()) / "der_gym-kernels"
-    if not writable(folder):
-        folder = Path(tempfile.gettempdir()) / f"der_gym-kernels-{source_hash()}"
-        if not writable(folder):
-            warnings.warn("no folder for compiled kernels can be written; every start compiles anew", stacklevel=2)
-            return False
-    numba.config.CACHE_DIR = str(folder)
-    return True
+        folder.mkdir(mode=0o700, exist_ok=True)
+        made = folder.lstat()
+    except OSError:
+        return False
+    return not hasattr(os, "getuid") or (made.st_uid == os.getuid() and made.st_mode & 0o40022 == 0o40000)
 
 
-_cached: bool | None = None
+def _find_folder() -> str:
+    """Return the folder for compiled kernels, '' (with a warning) where none can be written."""
+    name = Path("kernels") / source_hash()
+    if writable(cache_home() / name):
+        return str(cache_home() / name)
+    if _own(_temporary_home()) and writable(_temporary_home() / name):
+        return str(_temporary_home() / name)
+    warnings.warn("no folder for compiled kernels can be written; every start compiles anew", stacklevel=2)
+    return ""
+
+
+_folder: str | None = None
 
 
 def kernel(function: F) -> F:
     """Compile a loop over arrays: no GIL, IEEE arithmetic, cached on disk."""
-    global _cached
+    global _folder
     import numba
 
-    if _cached is None:
-        _cached = _set_up()
-    compiled: F = numba.njit(cache=_cached, **_OPTIONS)(function)
+    if _folder is None:
+        _folder = _find_folder()
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = _folder or before
+    try:
+        compiled: F = numba.njit(cache=bool(_folder), **_OPTIONS)(function)
+    finally:
+        numba.config.CACHE_DIR = before
     return compiled
 
 

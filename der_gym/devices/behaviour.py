@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
@@ -38,7 +39,7 @@ class BehaviourConfig(DeviceConfig):
 
     late_share: float = Field(0.01, ge=0, le=1, description="units that join only during the episode [A]")
     leave_share: float = Field(0.005, ge=0, le=1, description="units that drop out during the episode [A]")
-    opt_out_share: dict[str, float] = Field(
+    opt_out_share: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
         default_factory=lambda: {"battery": 0.02, "ecocute": 0.02, "ev": 0.02},
         description="chance per three hours that an owner takes no commands, 2-5 % for batteries [A]",
     )

@@ -94,7 +94,7 @@ class Worlds:
         self.reward.begin(mask)
         self.step_no[mask], self.clipped[mask] = 0, 0.0
 
-    def step(self, action: Array, active: Array) -> Array:
+    def step(self, action: Any, active: Array) -> Array:
         """Take a decision in the ``active`` worlds; return which of them have reached their end."""
         if self.simulator.never[active].any():
             raise InputError("step: called before reset; call reset() first")
@@ -105,7 +105,7 @@ class Worlds:
         self.reward.step(active, ended)
         return ended
 
-    def _take(self, action: Array, active: Array) -> None:
+    def _take(self, action: Any, active: Array) -> None:
         """Check actions (n_world, n_leaf), cut them to [-1, 1], count what was cut."""
         try:
             given = np.asarray(action, dtype=np.float32)

@@ -90,7 +90,7 @@ class Layout:
         return low, high
 
     def plan(self) -> tuple[Array, Array]:
-        """Return each entry's origin, int64 (size, 4): table, row, column, unit; and float64 (size, 3): scale, bounds."""
+        """Return each entry's origin, int64 (size, 4): table, row, column, unit; float64 (size, 3): scale, bounds."""
         where, how = np.zeros((self.size, 4), np.int64), np.zeros((self.size, 3))
         extra = 0
         for field, at, n in self.fields.values():

@@ -116,7 +116,8 @@ class Reward:
         self.unit[mask, 0] = np.maximum(np.maximum(yen, 0.5 * fixed), 1.0)
         self.unit[mask, 1] = np.maximum(np.where(award > 0, blocks, 0.0).sum(axis=1), 1e-6)
         self.last[mask], self.harm_yen[mask] = 0.0, 0.0
-        self.debt_start[mask] = self.simulator.debt_kwh()[mask]
+        self.terms[mask], self.reward[mask] = 0.0, 0.0
+        self.debt_start[mask] = self.simulator.debt_kwh(mask)[mask]
 
     def step(self, active: Array, ended: Array) -> None:
         """Work out the reward of the step just taken; ``ended`` worlds pay their debt."""
@@ -126,7 +127,7 @@ class Reward:
             self.harm_yen[due] = self._harm()[due]
         self.debt_yen[:] = 0.0
         if ended.any():
-            owed = np.maximum(sim.debt_kwh() - self.debt_start, 0.0) * self.config.debt_yen_kwh
+            owed = np.maximum(sim.debt_kwh(ended) - self.debt_start, 0.0) * self.config.debt_yen_kwh
             self.debt_yen[ended] = owed[ended]
         score(
             active,

@@ -132,6 +132,7 @@ class DERGroupVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
         which = list(range(self.num_envs)) if worlds is None else list(worlds)
         self.worlds.restore(kept[:2], which)
         self._ended[which] = kept[2] if len(kept) > 2 else False
+        self._observe(np.isin(np.arange(self.num_envs), which))
         for w in which:
             self._generators[w] = self.worlds.simulator.generators[w]
 

@@ -125,6 +125,10 @@ def cause(block: Block) -> tuple[str, str]:
     return "control", f"control: {_too(block)} was asked for"
 
 
+def _kw(value: float, sign: str = "") -> str:
+    return f"{value:{sign}.0f} kW" if abs(value) >= 10 else f"{value:{sign}.1f} kW"
+
+
 def _too(block: Block) -> str:
     errors = block.errors(block.response_kw)
     return "too much" if errors[np.abs(errors).argmax()] > 0 else "too little"
@@ -135,17 +139,17 @@ def _counterfactuals(block: Block) -> Iterator[tuple[str, F8, str]]:
     out = block.out()
     response, target = block.response_kw, block.target_kw
     off = float((block.plan_kw - block.twin_kw)[out].mean())
-    yield "plan error", block.twin_kw - block.power_kw, f"the plan is {off:+.0f} kW off the group without commands"
+    yield "plan error", block.twin_kw - block.power_kw, f"the plan is {_kw(off, '+')} off the group without commands"
     rebound = np.where(np.abs(block.action) <= AT_REST, np.maximum(block.extra_kw, 0.0), 0.0).sum(axis=1)
-    yield "rebound", response + rebound, f"leaves at rest drew {rebound[out].mean():.0f} kW back"
+    yield "rebound", response + rebound, f"leaves at rest drew {_kw(rebound[out].mean())} back"
     available = block.up_kw.sum(axis=1)
     empty = np.maximum(target - available, 0.0)
-    text = f"{available[out].mean():.0f} kW were available for {target[out].mean():.0f}"
+    text = f"{_kw(available[out].mean())} were available for {_kw(target[out].mean())}"
     yield "energy empty", response + empty, text
     full = ((block.action >= FULL) | (block.up_kw <= 0.0)).all(axis=1) & (available > 0.0)
     yield "saturation", np.where(full, np.maximum(response, target), response), "every leaf was asked for all it has"
     missed = (np.maximum(block.action, 0.0) * block.lost_kw).sum(axis=1)
-    yield "unreachable", response + missed, f"{missed[out].mean():.0f} kW stood behind links that were down"
+    yield "unreachable", response + missed, f"{_kw(missed[out].mean())} stood behind links that were down"
     n = len(response)
     shifts = {m: block.later_kw[m : m + n] for m in SHIFTS_MIN}
     best = min(SHIFTS_MIN, key=lambda m: block.excess_kw(shifts[m]))

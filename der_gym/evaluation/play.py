@@ -13,11 +13,13 @@ from der_gym.controllers import Controller, facts
 from der_gym.envs.core import Worlds
 from der_gym.evaluation.recorder import Recorder, Trace
 from der_gym.markets.settlement import JUDGED, PASSED
+from der_gym.network import rows as net
 from der_gym.scenario import Scenario
 
 Array = np.ndarray
 CHUNK = 64  # worlds played at once; a result does not depend on it
 Progress = Callable[[float], None]  # told the share of the play that is done
+Options = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ class Stage:
         self,
         controller: Controller,
         seeds: Sequence[int],
-        options: Mapping[str, Any] | None = None,
+        options: Options = None,
         chunk: int = CHUNK,
         progress: Progress | None = None,
         run_on: bool = True,
@@ -112,19 +114,21 @@ class Stage:
         controller : Controller
         seeds : sequence of int
             World i has the luck of the single environment that is reset with ``seeds[i]``.
-        options : mapping, optional
-            ``date`` and ``start_h``, as for an environment's reset.
+        options : mapping or sequence of mappings, optional
+            ``date`` and ``start_h``, as for an environment's reset; a sequence has one for each seed.
         chunk : int
             Worlds at once, >= 1; less memory, the same result.
         progress : callable, optional
         run_on : bool
             Whether to run 24 hours on after the end without commands, and count what homes lacked by then.
         """
-        parts = [list(seeds[i : i + chunk]) for i in range(0, len(seeds), chunk)]
+        every = [dict(options or {})] * len(seeds) if options is None or isinstance(options, Mapping) else list(options)
+        firsts = range(0, len(seeds), chunk)
         played = []
-        for k, part in enumerate(parts):
-            tell = _share_of(progress, k, len(parts))
-            played.append(_play(self.worlds(len(part)), controller, part, dict(options or {}), tell, run_on))
+        for k, i in enumerate(firsts):
+            part, own = list(seeds[i : i + chunk]), every[i : i + chunk]
+            tell = _share_of(progress, k, len(firsts))
+            played.append(_play(self.worlds(len(part)), controller, part, own, tell, run_on))
         return played[0] if len(played) == 1 else _join(played)
 
 
@@ -135,11 +139,16 @@ def _share_of(progress: Progress | None, k: int, n: int) -> Progress:
 
 
 def _play(
-    worlds: Worlds, controller: Controller, seeds: list[int], options: dict[str, Any], tell: Progress, run_on: bool
+    worlds: Worlds,
+    controller: Controller,
+    seeds: list[int],
+    options: Sequence[Mapping[str, Any]],
+    tell: Progress,
+    run_on: bool,
 ) -> Played:
     n = worlds.n_world
     every = np.ones(n, dtype=bool)
-    worlds.reset(every, {i: seeding.np_random(seed)[0] for i, seed in enumerate(seeds)}, options)
+    _reset(worlds, {i: seeding.np_random(seed)[0] for i, seed in enumerate(seeds)}, options)
     controller.bind(worlds.layout, facts(worlds))
     recorder = Recorder(worlds)
     obs = np.empty((n, worlds.layout.size), dtype=np.float32)
@@ -158,6 +167,13 @@ def _play(
     return _result(worlds, seeds, reward, terms, recorder.trace, run_on)
 
 
+def _reset(worlds: Worlds, generators: dict[int, np.random.Generator], options: Sequence[Mapping[str, Any]]) -> None:
+    """Reset all worlds, those with the same options at once."""
+    for chosen in {tuple(sorted(each.items())): each for each in options}.values():
+        mask = np.array([each == chosen for each in options])
+        worlds.reset(mask, {i: g for i, g in generators.items() if mask[i]}, chosen)
+
+
 def _result(worlds: Worlds, seeds: list[int], reward: Array, terms: Array, trace: Trace, run_on: bool) -> Played:
     sim = worlds.simulator
     product, fleet, wires = sim.desk.product, sim.fleet, sim.wires
@@ -173,7 +189,7 @@ def _result(worlds: Worlds, seeds: list[int], reward: Array, terms: Array, trace
         "accuracy": product.skill(),
         "mae_share": product.mae_share(),
         "debt_kwh": sim.debt_kwh(),
-        "messages": (wires.leaf[:, :, 9] * wires.gate[:, 4]).sum(axis=1),
+        "messages": (wires.leaf[:, :, net.N_SENT] * wires.gate[:, net.N_UNIT]).sum(axis=1),
         "discharged_kwh": fleet.total("discharged_kwh"),
         "starts": fleet.total("starts"),
         "start_abs_s": start.copy(),

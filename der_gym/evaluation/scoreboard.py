@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from der_gym.controllers import Controller, make
+from der_gym.controllers import Controller
 from der_gym.core.errors import InputError
 from der_gym.evaluation import statistics as st
 from der_gym.evaluation.causes import Failure, failures
 from der_gym.evaluation.measures import Facts, measure
 from der_gym.evaluation.play import CHUNK, Played, Stage
-from der_gym.evaluation.roster import resolve
+from der_gym.evaluation.roster import players as picked
 from der_gym.scenario import Scenario, load
 from der_gym.signals.splits import load_splits, split_seed
 from der_gym.simulation.paths import configs
@@ -167,7 +167,7 @@ def evaluate(
     InputError
         For an unknown controller, split or setting.
     """
-    players = _players(controllers)
+    players = picked([IDLE]) | picked(controllers)
     seeds = seeds_of(split, n_seed)
     board = Scoreboard(load(scenario, {**(overrides or {}), "split": split}), split, seeds, base)
     try:
@@ -177,12 +177,6 @@ def evaluate(
     except KeyboardInterrupt:
         board.interrupted = True
     return board
-
-
-def _players(controllers: Sequence[str | tuple[str, Controller]]) -> dict[str, Controller]:
-    chosen = dict(pair for pair in controllers if not isinstance(pair, str))
-    names = resolve([name for name in controllers if isinstance(name, str)])
-    return {IDLE: make(IDLE)} | {name: make(name) for name in names if name != IDLE} | chosen
 
 
 def _add(board: Scoreboard, stage: Stage, name: str, controller: Controller, chunk: int, progress: Told | None) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from der_gym.core.errors import InputError, nearest, unknown
 from der_gym.network.paths import PATHS, PathConfig
 
 
 class NetworkConfig(BaseModel):
     """How well commands and reports travel; ``ideal`` switches every imperfection off."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     ideal: bool = Field(False, description="every path becomes the path 'ideal', all devices reachable, no outages")
     reach_share: float = Field(0.93, ge=0, le=1, description="devices whose link works at all; 3-10 % do not [A]")
@@ -26,22 +27,50 @@ class NetworkConfig(BaseModel):
     latency_scale: float = Field(1.0, gt=0, le=20, description="multiplies every latency, poll and telemetry period")
     paths: dict[str, dict[str, Any]] = Field(default_factory=dict, description="path name -> fields to change")
 
+    @model_validator(mode="after")
+    def _paths_can_be(self) -> NetworkConfig:
+        for name in self.paths:
+            if name not in PATHS:
+                raise unknown("paths", name, PATHS)
+        for name in PATHS if self.latency_scale != 1.0 else self.paths:
+            self._changed(name)
+        return self
+
     def path(self, name: str) -> PathConfig:
         """Return the path as this scenario has it; an unknown name raises InputError."""
-        base = PATHS["ideal"] if self.ideal else PATHS[name]
+        known = PATHS[name]
         if self.ideal:
-            return base
-        changed = PathConfig.model_validate({**base.model_dump(), **self.paths.get(name, {})})
-        k = self.latency_scale
-        if k == 1.0:
-            return changed
-        delays = [{**d.model_dump(), "median_s": d.median_s * k} for d in changed.latency]
-        return PathConfig.model_validate(
-            {
-                **changed.model_dump(),
-                "latency": delays,
-                "poll_s": [p * k for p in changed.poll_s],
-                "telemetry_s": changed.telemetry_s * k,
-                "telemetry_delay_s": changed.telemetry_delay_s * k,
-            }
-        )
+            return PATHS["ideal"]
+        return self._changed(name) if self.paths.get(name) or self.latency_scale != 1.0 else known
+
+    def _changed(self, name: str) -> PathConfig:
+        try:
+            changed = PathConfig.model_validate({**PATHS[name].model_dump(), **self.paths.get(name, {})})
+            return scaled(changed, self.latency_scale)
+        except ValidationError as error:
+            raise InputError(_fault(f"paths.{name}", error)) from None
+
+
+def scaled(path: PathConfig, k: float) -> PathConfig:
+    """Return ``path`` with every latency, poll and telemetry period times ``k``."""
+    if k == 1.0:
+        return path
+    times = {
+        "latency": [{**d.model_dump(), "median_s": d.median_s * k} for d in path.latency],
+        "poll_s": [p * k for p in path.poll_s],
+        "telemetry_s": path.telemetry_s * k,
+        "telemetry_delay_s": path.telemetry_delay_s * k,
+    }
+    return PathConfig.model_validate({**path.model_dump(), **times})
+
+
+def _fault(where: str, error: ValidationError) -> str:
+    """Return one line for the first fault of a path's fields: key, what is allowed, value or nearest name."""
+    first = error.errors()[0]
+    key = ".".join([where, *map(str, first["loc"])])
+    if first["type"] == "extra_forbidden" and len(first["loc"]) == 1:
+        close = nearest(str(first["loc"][0]), PathConfig.model_fields)
+        hint = f"did you mean {close!r}? " if close else ""
+        return f"{key}: unknown key; {hint}allowed: {', '.join(sorted(PathConfig.model_fields))}"
+    shown = "" if isinstance(first["input"], dict) else f" (given: {first['input']!r})"
+    return f"{key}: {first['msg'].removeprefix('Value error, ')}{shown}"

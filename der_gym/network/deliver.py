@@ -75,15 +75,17 @@ def deliver(s0, s1, n_shard, active, t_s, dt_s, cell_lo, cell_hi, cell_leaf, mai
             lo, hi = cell_lo[c], cell_hi[c]
             a0, a1 = fleet[s, A0, lo:hi], fleet[s, A1, lo:hi]
             part, valid = fleet[s, PART, lo:hi], fleet[s, VALID_S, lo:hi]
-            _roll(a0, a1, part)
+            _roll(start, a0, a1, part, valid)
             for k in range(int(book[FLYING])):
                 slot = (int(book[OLDEST]) + k) % n_slot
                 m = mail[w, cell_leaf[c], slot]
                 a, until = np.float32(m[A]), np.float32(m[VALID_UNTIL])
+                if until <= start:  # whoever held it is on its own schedule; whoever gets it now drops it
+                    continue
                 arrive = ring[s, slot, lo:hi]
                 _take(a, until, start, end, arrive, a0, a1, part, valid)
                 if kinds:
-                    _latch(latched[s, :, lo:hi], arrive, end, np.float32(m[KIND]), a, np.float32(m[B]))
+                    _latch(latched[s, :, lo:hi], arrive, until, end, np.float32(m[KIND]), a, np.float32(m[B]))
             if book[EXPIRES_S] < t_s[w] + dt_s:
                 _expire_all(start, end, a0, a1, part, valid)
                 if kinds:
@@ -91,9 +93,12 @@ def deliver(s0, s1, n_shard, active, t_s, dt_s, cell_lo, cell_hi, cell_leaf, mai
 
 
 @kernel
-def _roll(a0, a1, part):  # type: ignore[no-untyped-def]
+def _roll(start, a0, a1, part, valid):  # type: ignore[no-untyped-def]
+    """Begin a tick with what was held at the last one's end, unless it ended right there."""
     for i in range(a0.shape[0]):
-        a0[i] = a1[i]
+        held = a1[i] if valid[i] > start else _ZERO
+        a0[i] = held
+        a1[i] = held
         part[i] = _ONE
 
 
@@ -102,7 +107,7 @@ def _take(a, until, start, end, arrive, a0, a1, part, valid):  # type: ignore[no
     """Let a newer message replace what is held where it has arrived; both values are loaded before one is chosen."""
     for i in range(arrive.shape[0]):
         t, old0, old1, old_part, old_valid = arrive[i], a0[i], a1[i], part[i], valid[i]
-        here = t <= end
+        here = (t <= end) & (t < until)
         new_part = share_left(t, start, end)
         a0[i] = a if t <= start else old0
         a1[i] = a if here else old1
@@ -117,9 +122,9 @@ def _expire_all(start, end, a0, a1, part, valid):  # type: ignore[no-untyped-def
 
 
 @kernel
-def _latch(latched, arrive, end, kind, a, b):  # type: ignore[no-untyped-def]
+def _latch(latched, arrive, until, end, kind, a, b):  # type: ignore[no-untyped-def]
     for i in range(arrive.shape[0]):
-        here = arrive[i] <= end
+        here = (arrive[i] <= end) & (arrive[i] < until)
         latched[0, i] = kind if here else latched[0, i]
         latched[1, i] = a if here else latched[1, i]
         latched[2, i] = b if here else latched[2, i]

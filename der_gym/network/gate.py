@@ -34,8 +34,6 @@ from der_gym.network.rows import (
     B,
 )
 
-OK, WRONG = 0, 1
-
 
 @kernel
 def after_outage(cloud, t):  # type: ignore[no-untyped-def]
@@ -57,6 +55,27 @@ def wants_sending(leaf, gate, a, b, kind, now):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def all_wait(cell_leaf, cell_t, j, now):  # type: ignore[no-untyped-def]
+    """Return whether no cloud of leaf ``j`` has taken up its last message yet."""
+    wait = True
+    for c in range(cell_leaf.shape[0]):
+        wait = wait and (cell_leaf[c] != j or cell_t[c] > now)
+    return wait
+
+
+@kernel
+def _take_slot(leaf, n_slot):  # type: ignore[no-untyped-def]
+    """Book one more message of a leaf; the stragglers of the oldest are given up where the ring is full."""
+    if leaf[FLYING] == n_slot:
+        leaf[OLDEST] = (int(leaf[OLDEST]) + 1) % n_slot
+        leaf[FLYING] -= 1
+    leaf[HEAD] = (int(leaf[HEAD]) + 1) % n_slot
+    leaf[FLYING] += 1
+    leaf[N_SENT] += 1.0
+    leaf[QUOTA] -= 1.0
+
+
+@kernel
 def send(active, now, message, gate, cell_leaf, cell_cloud, cell_service_s, cloud, leaf, mail, cell_t, cell_slot):  # type: ignore[no-untyped-def]
     """Put the leaves' messages into their rings where they are due.
 
@@ -74,9 +93,14 @@ def send(active, now, message, gate, cell_leaf, cell_cloud, cell_service_s, clou
     leaf : float64 (n_world, n_leaf, N_LEAF)
     mail : float64 (n_world, n_leaf, n_slot, N_MAIL)
     cell_t : float64 (n_world, n_cell)
-        Out: when the cell's cloud has the message.
+        When the cell's cloud has the last message, or takes it up: read, and written where one is sent.
     cell_slot : int64 (n_world, n_cell)
         Out: the ring slot to post, -1 where nothing is sent.
+
+    Notes
+    -----
+    A message that its cloud has not taken up yet gives its place in the queue to the leaf's next one, so that behind
+    a slow cloud, or one that is out, at most one message of a cell waits, and it is the newest.
     """
     n_world, n_leaf, n_slot = mail.shape[0], mail.shape[1], mail.shape[2]
     for w in range(n_world):
@@ -89,19 +113,19 @@ def send(active, now, message, gate, cell_leaf, cell_cloud, cell_service_s, clou
             book = leaf[w, j]
             if not wants_sending(book, gate[j], a, b, kind, now[w]):
                 continue
-            slot = int(book[HEAD])
-            if book[FLYING] == n_slot:  # the oldest message's stragglers are given up
-                book[OLDEST] = (int(book[OLDEST]) + 1) % n_slot
-                book[FLYING] -= 1
+            first = book[N_SENT] == 0.0
+            if first or not all_wait(cell_leaf, cell_t[w], j, now[w]):
+                _take_slot(book, n_slot)
+            slot = (int(book[HEAD]) + n_slot - 1) % n_slot
             last = now[w]
             for c in range(cell_leaf.shape[0]):
                 if cell_leaf[c] == j:
-                    k = cell_cloud[c]
-                    t = after_outage(cloud[w, k], max(now[w], cloud[w, k, FREE_S]))
-                    cloud[w, k, FREE_S] = t + cell_service_s[c]
-                    cell_t[w, c] = t
+                    row = cloud[w, cell_cloud[c]]
+                    if first or cell_t[w, c] <= now[w]:
+                        cell_t[w, c] = after_outage(row, max(now[w], row[FREE_S]))
+                        row[FREE_S] = cell_t[w, c] + cell_service_s[c]
                     cell_slot[w, c] = slot
-                    last = max(last, t + cell_service_s[c])
+                    last = max(last, cell_t[w, c] + cell_service_s[c])
             until = now[w] + gate[j, HOLD_S]
             m = mail[w, j, slot]
             m[T_SENT], m[T_CLOUD], m[VALID_UNTIL], m[KIND], m[A], m[B], m[T_LAST] = (
@@ -114,9 +138,5 @@ def send(active, now, message, gate, cell_leaf, cell_cloud, cell_service_s, clou
                 last,
             )
             book[SENT_A], book[SENT_B], book[SENT_KIND], book[SENT_S], book[SENT_UNTIL] = a, b, kind, now[w], until
-            book[QUOTA] -= 1.0
-            book[N_SENT] += 1.0
-            book[HEAD] = (slot + 1) % n_slot
-            book[FLYING] += 1
             book[DIRTY] = 1.0
             book[EXPIRES_S] = min(book[EXPIRES_S], until)

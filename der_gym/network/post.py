@@ -34,20 +34,20 @@ def next_poll(t, period, phase):  # type: ignore[no-untyped-def]
 
 
 @scalar
-def fetched(t_cloud, latency, missed, period, phase, down, up):  # type: ignore[no-untyped-def]
-    """Return a polled message's latency, the wait for the poll that fetches it included, s.
+def fetched(ready, missed, period, phase, down, up):  # type: ignore[no-untyped-def]
+    """Return when a polling device asks for a message that its cloud has had since ``ready``, s.
 
     Parameters
     ----------
-    t_cloud, latency, period, phase, down, up : float32
+    ready, period, phase, down, up : float32
         Seconds; the link is out in [down, up): a poll within waits for the first one after.
     missed : bool
         The first poll fails.
     """
-    first = next_poll(t_cloud, period, phase) + (period if missed else _ZERO)
+    first = next_poll(ready, period, phase) + (period if missed else _ZERO)
     after = next_poll(up, period, phase)
     cut = (first >= down) & (first < up)
-    return np.float32((after if cut else first) - t_cloud + latency)
+    return after if cut else first
 
 
 @scalar
@@ -60,7 +60,7 @@ def arrival(t_cloud, latency, down, up, dead, longest):  # type: ignore[no-untyp
 
 
 @kernel
-def post(
+def post(  # type: ignore[no-untyped-def]
     s0,
     s1,
     n_shard,
@@ -77,7 +77,7 @@ def post(
     fleet,
     ring,
     last,
-):  # type: ignore[no-untyped-def]
+):
     """Write the arrival times of the messages that ``send`` has put out into the ring.
 
     Parameters
@@ -110,7 +110,7 @@ def post(
             dead, down, up = fleet[s, DEAD_S, lo:hi], fleet[s, LINK_DOWN_S, lo:hi], fleet[s, LINK_UP_S, lo:hi]
             out = ring[s, slot, lo:hi]
             f0, f1, k0, k1 = keys[w, 0], keys[w, 1], keys[w, 2], keys[w, 3]
-            loss, miss, longest = row[LOSS], row[MISSED_POLL], row[LONGEST_S]
+            loss, miss, longest = row[LOSS], row[MISSED_POLL], row[LONGEST_S] + spread
             poll_a, poll_b, share_a = row[POLL_A_S], row[POLL_B_S], row[POLL_A_SHARE]
             longest_poll = max(poll_a, poll_b)
             polled = longest_poll > _ZERO
@@ -126,10 +126,12 @@ def post(
             if polled:
                 for i in range(hi - lo):
                     x = rng.quick_uniform(k0, k1, ids[i], _MISSED, second)
+                    y = rng.quick_uniform(f0, f1, ids[i], _PLACE, np.uint32(0))
                     q = rng.quick_uniform(f0, f1, ids[i], _POLLER, np.uint32(0))
                     z = rng.quick_uniform(f0, f1, ids[i], _POLLER, np.uint32(1))
                     period = poll_a if q < share_a else poll_b
-                    out[i] = fetched(t_cloud, out[i], x < miss, period, z * period, down[i], up[i])
+                    ready = t_cloud + y * spread
+                    out[i] += fetched(ready, x < miss, period, z * period, down[i], up[i]) - ready
             for i in range(hi - lo):
                 out[i] = arrival(t_cloud, out[i], down[i], up[i], dead[i], longest)
             last[s, c] = latest(out)

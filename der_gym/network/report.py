@@ -31,19 +31,21 @@ def report_one(shown, pending_kw, pending_s, seen_kw, seen_s, x, key, down, up, 
     """Return (pending_kw, pending_s, seen_kw, seen_s) after the tick [start, end].
 
     A device samples at its own phase; a report on its way keeps the next sample from being taken, so a period
-    shorter than the delay acts like the delay. ``x`` is the device's uid as uint32, ``key`` the world's.
-    Known error: a sample reads the tick's mean power.
+    shorter than the delay acts like the delay. Where a tick spans both, the newest sample that arrives by its end is
+    seen. ``x`` is the device's uid as uint32, ``key`` the world's.
+    Known error: a sample reads the mean power of the tick, there also of one up to the delay before it, and of
+    several samples in a tick only the newest counts: where it is lost, the table ages by the tick, not by the period.
     """
     came = pending_s + delay <= end
     seen_kw = pending_kw if came & (pending_s > _NONE) else seen_kw
     seen_s = pending_s if came & (pending_s > _NONE) else seen_s
     pending_s = _NONE if came else pending_s
     phase = hash_unit(x, np.uint32(7)) * period
-    at = end - (delay if period <= end - start else _ZERO)
-    n = np.floor((at - phase) / period)
+    back = delay if max(period, delay) <= end - start else _ZERO
+    n = np.floor((end - back - phase) / period)
     t = n * period + phase
     kept = hash_unit(x ^ key, np.uint32(np.int32(n + np.float32(1e6)))) >= loss
-    take = (t > start) & (pending_s <= _NONE) & kept & ((t < down) | (t >= up))
+    take = (t > start - back) & (pending_s <= _NONE) & kept & ((t < down) | (t >= up))
     now = take & (t + delay <= end)
     seen_kw = shown if now else seen_kw
     seen_s = t if now else seen_s

@@ -36,9 +36,9 @@ def add_power(active, n_shard, power, site_net, receiving, minute_kw):  # type: 
 
 
 @kernel
-def close_minute(
+def close_minute(  # type: ignore[no-untyped-def]
     active, t_s, minute_kw, n_tick, plan, perfect_kw, perfect, ends, block, minute, true_kw, metered_kw, plan_kw
-):  # type: ignore[no-untyped-def]
+):
     """Mark the worlds whose minute (and block) has just ended and hand out its means; return how many there are.
 
     Parameters

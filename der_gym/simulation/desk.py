@@ -116,7 +116,15 @@ class Desk:
         days = splits.split_days(self.scenario.split, first, last, rules)
         names = np.array(SEASONS)[calendar.season(days)]
         kept: Array = days[np.isin(names, self.scenario.market.seasons)]
+        if not len(kept):
+            allowed = sorted(set(names.tolist()))
+            raise InputError(f"market.seasons {list(self.scenario.market.seasons)}: no such day; allowed: {allowed}")
         return kept
+
+    def check(self, options: Mapping[str, Any]) -> None:
+        """Raise InputError for reset options that cannot be met."""
+        self._option_day(options, 0)
+        self._option_start(options, 0)
 
     def choose(self, w: int, generator: np.random.Generator, options: Mapping[str, Any]) -> None:
         """Choose day, start, fleet and failures before of world ``w``; always the same number of draws."""
@@ -134,7 +142,7 @@ class Desk:
                 raise unknown("reset options", key, ("date", "start_h"))
         if options.get("date") is None:
             return day
-        chosen = calendar.day_of(options["date"])
+        chosen = calendar.day_of(str(options["date"]))
         _in_range(chosen, self.signals.first_day + WARM_UP_DAYS, self.signals.last_day - AFTER_DAYS)
         return chosen
 
@@ -200,7 +208,7 @@ class Desk:
 
     def _own_request(self, which: Array) -> Array:
         own = request.load_request(str(self.scenario.signals.request), self.scenario.signals.request_sign)
-        out = np.stack([own.window(int(self.start_abs_s()[w]), self.n_block * 6) for w in which])
+        out = own.window(self.start_abs_s()[which], self.n_block * 6)
         limit = np.repeat(self.award_kw[which], 6, axis=1)
         clipped: Array = np.clip(out, 0.0, limit)
         return clipped
@@ -252,7 +260,8 @@ class Desk:
             now = self.plan_leaf_kw[which, np.maximum(k - 1, 0)]
             plan = self.forecaster.correct(self.base_kw[which, k + 2], mean[which], now, quiet)
             self.plan_leaf_kw[which, k + 2] = plan
-            self.plan_kw[which, k + 2] = plan.sum(axis=1) + self.house_kw[which, k + 2]
+            if not self.perfect:  # its plan stands from the start
+                self.plan_kw[which, k + 2] = plan.sum(axis=1) + self.house_kw[which, k + 2]
         self.seen_sum[due], self.seen_n[due] = 0.0, 0.0
 
 

@@ -217,7 +217,10 @@ class Fleet:
         return number
 
     def total(self, register: str) -> Array:
-        """Return a register's sum over all devices, float64 (n_world,)."""
-        parts = [st.register(register).sum(axis=1) for st in self.stores.values()]
-        summed: Array = np.add.reduce(parts).reshape(self.n_world, self.n_shard).sum(axis=1)
+        """Return a register's sum over all devices (padding left out), float64 (n_world,)."""
+        shape, here = (self.n_world, self.n_shard, -1), self.structure.present
+        summed = np.zeros(self.n_world)
+        for st in self.stores.values():
+            if register in st.device.acc:
+                summed += (st.register(register).reshape(shape) * here[:, st.lo : st.hi]).sum(axis=(1, 2))
         return summed

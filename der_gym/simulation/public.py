@@ -80,11 +80,9 @@ L_SEEN, L_PLAN, L_AGE, L_AGE_MAX, L_SENT, L_ARRIVED, L_UP, L_DOWN, L_STORED, L_Q
 _CLOCK = np.arange(DAY_S // 60) * (2 * np.pi / (DAY_S // 60))
 _SIN, _COS = np.sin(_CLOCK), np.cos(_CLOCK)
 
-OLDEST_SHOWN_S = 3600.0
-
 
 @kernel
-def publish(
+def publish(  # type: ignore[no-untyped-def]
     active,
     t_s,
     abs_s,
@@ -112,7 +110,7 @@ def publish(
     world,
     leaf,
     block,
-):  # type: ignore[no-untyped-def]
+):
     """Write the public table at the moment ``t_s``.
 
     Parameters
@@ -175,8 +173,8 @@ def publish(
                     s_down += stock[w, c, tally.DOWN]
                     s_stored += stock[w, c, tally.STORED]
             out[L_SEEN], out[L_PLAN] = s_seen, plan_leaf[w, k, j]
-            out[L_AGE] = min(t - s_old / max(s_rated, 1e-9), OLDEST_SHOWN_S)
-            out[L_AGE_MAX] = min(t - s_oldest, OLDEST_SHOWN_S)
+            out[L_AGE] = min(t - s_old / max(s_rated, 1e-9), tally.OLDEST_SHOWN_S)
+            out[L_AGE_MAX] = min(t - s_oldest, tally.OLDEST_SHOWN_S)
             out[L_UP], out[L_DOWN], out[L_STORED] = s_up, s_down, s_stored
             sent = book[w, j]
             out[L_SENT] = sent[net.SENT_A] if sent[net.SENT_UNTIL] > t else 0.0

@@ -28,6 +28,9 @@ SEEN, OLD, OLDEST_S = 0, 1, 2  # kW; sum of rated kW x time of the report; earli
 N_SEEN = 3
 UP, DOWN, STORED, DEBT = 0, 1, 2, 3
 N_STOCK = 4
+OLDEST_SHOWN_S = 3600.0  # a report older than that counts as so old
+
+_ZERO, _OLDEST_SHOWN_S = np.float32(0.0), np.float32(OLDEST_SHOWN_S)
 
 
 @kernel
@@ -60,32 +63,39 @@ def tally_sites(s0, s1, n_shard, active, present, gain, site, out):  # type: ign
 
 
 @kernel
-def tally_seen(s0, s1, n_shard, active, lo, hi, fleet, out):  # type: ignore[no-untyped-def]
+def tally_seen(s0, s1, n_shard, active, t_s, dt_s, lo, hi, fleet, out):  # type: ignore[no-untyped-def]
     """Write the sums of the aggregator's table into ``out``, float64 (S, n_cell, N_SEEN)."""
     for s in range(s0, s1):
         if not active[s // n_shard]:
             continue
         seen, when = fleet[s, SEEN_KW], fleet[s, SEEN_S]
         rated, here = fleet[s, RATED_KW], fleet[s, PRESENT]
+        now = np.float32(t_s[s // n_shard] + dt_s)
         for c in range(lo.shape[0]):
             out[s, c, SEEN] = lane_sum_weighted(seen, here, lo[c], hi[c])
-            out[s, c, OLD] = lane_sum_weighted(rated, when, lo[c], hi[c])
-            out[s, c, OLDEST_S] = np.float64(lane_min(when[lo[c] : hi[c]]))
+            out[s, c, OLD], out[s, c, OLDEST_S] = reports(now, rated[lo[c] : hi[c]], when[lo[c] : hi[c]])
 
 
 @kernel
-def lane_min(v):  # type: ignore[no-untyped-def]
-    """Return the least value of a row, in eight lanes; 0 for an empty one."""
-    n = v.shape[0]
-    if n < 8:
-        return v.min() if n else np.float32(0.0)
-    low = v[:8].copy()
+def reports(now, rated, when):  # type: ignore[no-untyped-def]
+    """Return float64 (sum of rated kW x time of the report, earliest report) of a cell, in eight lanes.
+
+    A report counts as at most ``OLDEST_SHOWN_S`` old, and a home that was silent before the episode and still is does
+    not set the earliest: else the few homes that never answer would hide how old the others' reports are. Padding
+    (rated 0) sets nothing.
+    """
+    n = rated.shape[0]
+    least = now - _OLDEST_SHOWN_S
+    total, low = np.zeros(8), np.full(8, now)
     for j in range(n // 8):
         for k in range(8):
-            low[k] = min(low[k], v[8 * j + k])
+            i = 8 * j + k
+            total[k] += np.float64(rated[i]) * np.float64(max(when[i], least))
+            low[k] = min(low[k], when[i] if (when[i] >= _ZERO) & (rated[i] > _ZERO) else now)
     for i in range(8 * (n // 8), n):
-        low[0] = min(low[0], v[i])
-    return low.min()
+        total[0] += np.float64(rated[i]) * np.float64(max(when[i], least))
+        low[0] = min(low[0], when[i] if (when[i] >= _ZERO) & (rated[i] > _ZERO) else now)
+    return total.sum(), np.float64(low.min())
 
 
 @kernel
@@ -123,4 +133,13 @@ def fold(parts: np.ndarray, n_shard: int) -> np.ndarray:
     total = grouped[:, 0].copy()
     for k in range(1, n_shard):
         total += grouped[:, k]
+    return total
+
+
+def fold_seen(parts: np.ndarray, n_shard: int) -> np.ndarray:
+    """Return ``fold`` of what ``tally_seen`` wrote: sums, but of the earliest reports the earliest."""
+    total = fold(parts, n_shard)
+    if n_shard > 1:
+        shards = parts.reshape(-1, n_shard, *parts.shape[1:])
+        total[..., OLDEST_S] = shards[..., OLDEST_S].min(axis=1)
     return total

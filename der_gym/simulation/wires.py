@@ -105,7 +105,7 @@ class Wires:
 
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on."""
-        names = ("ring", "latched", "mail", "leaf", "cloud")
+        names = ("ring", "latched", "mail", "leaf", "cloud", "cell_t")
         return {f"wires.{name}": getattr(self, name) for name in names}
 
     def begin(self, active: Array, keys: Array, abs_s: Array) -> None:
@@ -115,7 +115,7 @@ class Wires:
         self.latched[every] = 0.0
         self.mail[active] = 0.0
         self.mail[active, :, :, rows.VALID_UNTIL] = -1.0
-        self.leaf[active] = 0.0
+        self.leaf[active], self.cell_t[active] = 0.0, 0.0
         self.leaf[active, :, rows.SENT_S] = -DAY_S
         self.leaf[active, :, rows.SENT_UNTIL] = -1.0
         self.leaf[active, :, rows.EXPIRES_S] = rows.NEVER_S

@@ -99,6 +99,9 @@ def read_signals(scenario: Scenario) -> SignalTable:
 
 def _around(whole: SignalTable, start: str | None) -> SignalTable:
     """Return only the days that a fixed date needs, so that its pool is quickly made."""
+    n_day, least = whole.last_day - whole.first_day + 1, WARM_UP_DAYS + AFTER_DAYS + 1
+    if n_day < least:
+        raise InputError(f"signals: the files share {n_day} days; allowed: {least} or more, with ten of history")
     if start is None:
         return whole
     day = day_of(start)

@@ -1,0 +1,23 @@
+"""Layer 4: the command ``der-gym``."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import Any
+
+
+def main() -> None:
+    """Run the command line; what goes wrong is one line on stderr: exit 2, or 130 after Ctrl-C."""
+    try:
+        from der_gym.cli.app import app
+
+        warnings.showwarning = _warn
+        app(prog_name="der-gym")
+    except KeyboardInterrupt:
+        print("der-gym: interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"der-gym: warning: {message}", file=sys.stderr)

@@ -1,0 +1,220 @@
+"""The commands and their options. What a command needs is imported when it runs, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import der_gym
+from der_gym.core.errors import DerGymError
+
+
+class _Commands(TyperGroup):
+    """Tells errors in one line."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except DerGymError as error:
+            _stop(str(error), 2)
+        except KeyboardInterrupt:
+            _stop("interrupted; files written so far are whole", 130)
+        except BrokenPipeError:  # the reader of our output has gone
+            sys.stdout = None  # type: ignore[assignment]
+            raise SystemExit(0) from None
+
+
+def _stop(message: str, code: int) -> None:
+    print(f"der-gym: {message}", file=sys.stderr, flush=True)
+    raise SystemExit(code) from None
+
+
+app = typer.Typer(
+    cls=_Commands,
+    help="Dispatch groups of distributed energy resources into a balancing market.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class What(StrEnum):
+    """What ``list`` can show."""
+
+    scenarios = "scenarios"
+    controllers = "controllers"
+    devices = "devices"
+    paths = "paths"
+    products = "products"
+    fields = "fields"
+
+
+class Sign(StrEnum):
+    """What a positive number in a request file means."""
+
+    upward_positive = "upward_positive"
+    upward_negative = "upward_negative"
+
+
+Name = Annotated[str, typer.Argument(metavar="SCENARIO", help="A shipped scenario or a YAML file.")]
+Scenario = Annotated[str, typer.Option("--scenario", help="A shipped scenario or a YAML file.")]
+Controller = Annotated[str, typer.Option("--controller", help="A controller, or NAME@FILE with tuned settings.")]
+Controllers = Annotated[str, typer.Option("--controller", help="Controllers with commas between, or all.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: fleet.n_device=200. Repeatable.")
+]
+Split = Annotated[str, typer.Option("--split", help="Dates and seeds: test, validation or train.")]
+Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write the results into this folder.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the results of an earlier run in that folder.")]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Threads; the result does not depend on it.")]
+Csv = Annotated[Path | None, typer.Option(metavar="CSV")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(der_gym.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    """Dispatch groups of distributed energy resources into a balancing market."""
+
+
+@app.command()
+def run(
+    scenario: Name,
+    controller: Controller = "closed_loop",
+    seed: Annotated[int, typer.Option(min=0, help="Luck of the world.")] = 0,
+    fleet: Annotated[Path | None, typer.Option(metavar="CSV", help="Your own resource table.")] = None,
+    prices: Annotated[Path | None, typer.Option(metavar="CSV", help="JEPX spot prices.")] = None,
+    demand: Annotated[Path | None, typer.Option(metavar="CSV", help="Demand and PV of the area, 5 minutes.")] = None,
+    weather: Annotated[Path | None, typer.Option(metavar="CSV", help="JMA hourly weather.")] = None,
+    area: Annotated[str | None, typer.Option(help="Price area of those files.")] = None,
+    station: Annotated[str | None, typer.Option(help="Weather station of those files.")] = None,
+    start: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="Date of the episode.")] = None,
+    start_h: Annotated[int | None, typer.Option("--start-h", min=0, max=23, help="Hour at which it starts.")] = None,
+    request: Annotated[Path | None, typer.Option(metavar="CSV", help="Your own request, kW.")] = None,
+    request_sign: Annotated[Sign | None, typer.Option("--request-sign", help="What its sign means.")] = None,
+    settings: Settings = None,
+    out: Out = None,
+    overwrite: Overwrite = False,
+    workers: Workers = None,
+) -> None:
+    """Play one episode and show its ledger, its service and why blocks failed."""
+    from der_gym.cli import play
+
+    given = {
+        "resources": fleet,
+        "signals.prices": prices,
+        "signals.demand": demand,
+        "signals.weather": weather,
+        "signals.area": area,
+        "signals.station": station,
+        "signals.start": start,
+        "signals.request": request,
+        "signals.request_sign": request_sign.value if request_sign else None,
+    }
+    play.run(scenario, controller, seed, given, start_h, settings or [], out, overwrite, workers)
+
+
+@app.command()
+def evaluate(
+    scenario: Scenario = "tertiary-1",
+    controller: Controllers = "all",
+    seeds: Annotated[int, typer.Option(min=1, help="How many of the split's seeds.")] = 16,
+    out: Out = None,
+    overwrite: Overwrite = False,
+    split: Split = "test",
+    base: Annotated[str, typer.Option(help="Controller that the others are compared with.")] = "closed_loop",
+    settings: Settings = None,
+    traces: Annotated[bool, typer.Option(help="Whether to write every minute as well.")] = True,
+    workers: Workers = None,
+) -> None:
+    """Compare controllers on the same worlds."""
+    from der_gym.cli import compare
+
+    compare.evaluate(scenario, controller, seeds, out, overwrite, split, base, settings or [], traces, workers)
+
+
+@app.command()
+def firm(
+    scenario: Name,
+    controller: Controllers = "closed_loop",
+    season: Annotated[list[str] | None, typer.Option(help="mid, summer or winter; repeatable. Default: all.")] = None,
+    start_h: Annotated[list[int] | None, typer.Option("--start-h", help="Start hour; repeatable. Default: all.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Episodes per season, start and award.")] = 8,
+    level: Annotated[list[float] | None, typer.Option(help="Share of blocks that pass. Default: .9 .95 .99.")] = None,
+    share: Annotated[list[float] | None, typer.Option(help="Award to try, times the scenario's; repeatable.")] = None,
+    out: Out = None,
+    overwrite: Overwrite = False,
+    split: Split = "test",
+    settings: Settings = None,
+    workers: Workers = None,
+) -> None:
+    """Show what the group has by season and hour, and the largest award that a controller can keep."""
+    from der_gym.cli import promise
+
+    chosen = {"seasons": season, "starts": start_h, "levels": level, "shares": share}
+    promise.firm(scenario, controller, chosen, seeds, out, overwrite, split, settings or [], workers)
+
+
+@app.command()
+def tune(
+    scenario: Name,
+    controller: Controller = "closed_loop",
+    trials: Annotated[int, typer.Option(min=1, help="Settings to try; the first are the defaults.")] = 24,
+    seeds: Annotated[int, typer.Option(min=1, help="Training seeds of each trial.")] = 24,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the best settings (YAML).")] = None,
+    ship: Annotated[bool, typer.Option("--ship", help="Write them where der_gym takes its own from.")] = False,
+    settings: Settings = None,
+) -> None:
+    """Search a rule's settings on the training dates and seeds."""
+    from der_gym.cli import search
+
+    search.tune(scenario, controller, trials, seeds, out, ship, settings or [])
+
+
+@app.command("list")
+def show(what: Annotated[What, typer.Argument(help="What to show.")]) -> None:
+    """Show what there is: scenarios, controllers, devices, paths, products or observation fields."""
+    from der_gym.cli import listing
+
+    listing.show(what.value)
+
+
+@app.command()
+def validate(file: Annotated[Path, typer.Argument(metavar="FILE", help="Scenario (YAML) or resources (CSV).")]) -> None:
+    """Check a file before it runs."""
+    from der_gym.cli import check
+
+    check.validate(file)
+
+
+@app.command()
+def schema(out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to a file.")] = None) -> None:
+    """Show every setting of a scenario as JSON schema: unit, range, default, source."""
+    from der_gym.cli import listing
+
+    listing.schema(out)
+
+
+@app.command()
+def bench(
+    quick: Annotated[bool, typer.Option("--quick", help="One short run of each; for a first look.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure the speed of the environments on this machine, beside its targets."""
+    from der_gym.cli import speed
+
+    speed.bench(quick, as_json)

@@ -1,0 +1,76 @@
+"""``der-gym validate``: what a file is, and whether it can be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from der_gym.core.errors import InputError
+from der_gym.devices import DEVICES
+from der_gym.groups import eligibility, mix, table
+from der_gym.groups.resources import ResourceTable
+from der_gym.groups.structure import Structure
+from der_gym.groups.tree import DEFAULT_TREES
+from der_gym.network.paths import PATHS
+from der_gym.scenario import Scenario, load
+from der_gym.simulation.sample import build
+from der_gym.simulation.world import response_p95_s
+
+KINDS = {".yaml": "scenario", ".yml": "scenario", ".csv": "resources"}
+
+
+def validate(file: Path) -> None:
+    """Print what the file is, its figures and 'ok'; InputError names the first fault."""
+    kind = KINDS.get(file.suffix.lower())
+    if kind is None:
+        raise InputError(f"{file}: suffix {file.suffix!r}; allowed: .yaml or .yml (scenario), .csv (resources)")
+    lines = _scenario(file) if kind == "scenario" else _resources(file)
+    print("\n".join([f"{file}: {kind}", *lines, "ok"]))
+
+
+def _scenario(file: Path) -> list[str]:
+    scenario = load(file)
+    resources = _table(scenario)
+    structure = _structure(scenario, resources)
+    m = scenario.market
+    hours = scenario.horizon_s / 3600
+    lines = [f"  {scenario.name}: {scenario.title}".rstrip(": "), *_counts(resources)]
+    lines.append(f"  {structure.n_leaf} leaves: {', '.join(structure.leaf_names)}")
+    lines.append(
+        f"  {m.product}, {m.n_block} awarded blocks from {', '.join(str(h) for h in m.starts_h)} h, episodes of "
+        f"{hours:g} h, {scenario.n_step} decisions, ticks of {scenario.tick_s} s"
+    )
+    lines.append(f"  settings {scenario.hash()}; the award is checked against the days when the scenario first runs")
+    return lines
+
+
+def _resources(file: Path) -> list[str]:
+    resources = table.read_csv(file, tuple(DEVICES), tuple(PATHS))
+    return _counts(resources)
+
+
+def _table(scenario: Scenario) -> ResourceTable:
+    if scenario.resources is not None:
+        return table.read_csv(scenario.resources, tuple(DEVICES), tuple(PATHS))
+    for row in scenario.fleet.mix:
+        DEVICES[row.device], PATHS[row.path]  # an unknown name raises with the nearest one
+    return mix.sample_table(scenario.fleet)
+
+
+def _structure(scenario: Scenario, resources: ResourceTable) -> Structure:
+    switched = {name: [p for p in PATHS if name in scenario.network.path(p).switched] for name in DEVICES}
+    structure = build(resources, {**DEFAULT_TREES, **scenario.groups}, switched)
+    names = [structure.path_names[k] for k in structure.cell_path]
+    p95 = response_p95_s(scenario, structure)
+    eligibility.refuse(p95, scenario.market.rules.response_time_s, names, scenario.market.product)
+    return structure
+
+
+def _counts(resources: ResourceTable) -> list[str]:
+    lines = [f"  {len(resources):,} resources at {len(resources.site.names):,} sites"]
+    for column in ("device", "path", "cloud"):
+        labels = resources.labels(column)
+        counted = zip(labels.list_names(), np.bincount(labels.codes, minlength=len(labels.names)), strict=True)
+        lines.append(f"  by {column}: " + ", ".join(f"{name} {n:,}" for name, n in sorted(counted)))
+    return lines

@@ -1,0 +1,105 @@
+"""``der-gym evaluate``: the scoreboard."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from der_gym.cli import common
+from der_gym.evaluation import results
+from der_gym.evaluation.scoreboard import Scoreboard
+from der_gym.evaluation.scoreboard import evaluate as compare
+
+SERVICE = (
+    ("hot water\nmissing\nkWh_th", "unserved_kwh_th", 2),
+    ("home's\nworst", "unserved_worst_kwh_th", 2),
+    ("run-outs", "runouts", 1),
+    ("EV kWh\nmissing", "ev_missing_kwh", 2),
+    ("car's\nworst", "ev_missing_worst_kwh", 2),
+    ("cars\nshort", "ev_short_cars", 1),
+    ("debt\nkWh", "debt_kwh", 1),
+    ("battery\nkWh", "discharged_kwh", 0),
+    ("starts", "starts", 0),
+    ("messages\nper unit", "messages_per_unit", 1),
+)
+
+
+def evaluate(
+    scenario: str,
+    controller: str,
+    seeds: int,
+    out: Path | None,
+    overwrite: bool,
+    split: str,
+    base: str,
+    pairs: Sequence[str],
+    traces: bool,
+    workers: int | None,
+) -> None:
+    """Play, print the tables, write the files; after Ctrl-C those of the controllers that were finished."""
+    folder = results.open_folder(out, overwrite) if out is not None else None
+    with common.progress() as told:
+        board = compare(
+            scenario,
+            common.names(controller),
+            seeds,
+            split,
+            overrides=common.parse_settings(pairs),
+            base=base,
+            workers=workers,
+            progress=told,
+        )
+    console = common.console()
+    if board.scores:
+        show(console, board)
+    if folder is not None and board.scores:
+        written = results.save(board, folder, traces)
+        console.print(f"Results: {folder} ({', '.join(path.name for path in written if 'traces' not in path.name)})")
+    if board.interrupted:
+        print(f"der-gym: interrupted; finished: {', '.join(board.scores) or 'none'}", file=sys.stderr)
+        raise SystemExit(130)
+
+
+def show(console: Console, board: Scoreboard) -> None:
+    """Print the scoreboard: scores, then service to the owners."""
+    rows = board.summary()
+    console.print(scores(rows, board), "")
+    console.print(service(rows), "")
+
+
+def scores(rows: Sequence[Mapping[str, Any]], board: Scoreboard) -> Table:
+    """Return the table of scores, best first."""
+    title = f"{board.scenario.name}, {len(board.seeds)} seeds of split {board.split}"
+    heads = ["controller", "reward\n[95 %]", "blocks passed\n% [95 %]", "accu-\nracy", "yen\nper kW", "penalty\nyen"]
+    heads += [f"reward against\n{board.base} [95 %]", "P(beats\nnext)", "fails\nmostly by"]
+    note = "reward: interquartile mean, a perfect episode is about 1; others: means over seeds; yen per registered kW"
+    made = common.table(title, heads, caption=note)
+    for column in made.columns:
+        column.no_wrap = True
+    for row in rows:
+        made.add_row(
+            row["controller"],
+            common.spread(row, "reward"),
+            common.spread(row, "pass_rate", common.hundred),
+            common.number(row["accuracy"]),
+            common.number(row["yen_per_registered_kw"], 1),
+            common.number(row["penalty_yen"], 0),
+            common.spread(row, "against_base"),
+            common.number(row["beats_next"]),
+            row["main_cause"] or "-",
+        )
+    return made
+
+
+def service(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return the table of what owners and devices got."""
+    note = "to 24 h after the end; worst: over all seeds; debt: what stores lack at the end; idle shows what is normal"
+    made = common.table("Service and wear, mean per episode", ["controller", *(s[0] for s in SERVICE)], caption=note)
+    for row in rows:
+        made.add_row(row["controller"], *(common.number(row[key], digits) for _, key, digits in SERVICE))
+    return made

@@ -1,0 +1,126 @@
+"""``der-gym run``: one episode."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from der_gym.cli import common
+from der_gym.controllers import Controller
+from der_gym.core.errors import InputError
+from der_gym.evaluation import results
+from der_gym.evaluation.causes import clock, failures
+from der_gym.evaluation.measures import Facts, measure
+from der_gym.evaluation.play import Played, Stage
+from der_gym.evaluation.roster import players
+from der_gym.evaluation.scoreboard import IDLE, Score, Scoreboard
+from der_gym.markets.settlement import LINES
+from der_gym.scenario import Scenario, load
+
+SHOWN = (
+    ("reward", 3),
+    ("accuracy", 3),
+    ("mae_share", 3),
+    ("yield_share", 3),
+    ("plan_error_share", 3),
+    ("yen_per_registered_kw", 2),
+    ("messages_per_unit", 1),
+    ("discharged_kwh", 1),
+    ("starts", 0),
+    ("unserved_kwh_th", 2),
+    ("unserved_worst_kwh_th", 2),
+    ("runouts", 0),
+    ("ev_missing_kwh", 2),
+    ("ev_missing_worst_kwh", 2),
+    ("ev_short_cars", 0),
+    ("debt_kwh", 2),
+)
+
+
+def run(
+    scenario: str,
+    controller: str,
+    seed: int,
+    given: Mapping[str, Any],
+    start_h: int | None,
+    pairs: Sequence[str],
+    out: Path | None,
+    overwrite: bool,
+    workers: int | None,
+) -> None:
+    """Play idle (the twin) and the controller, show the summary, write files where asked."""
+    chosen = players([IDLE]) | players([controller])
+    if len(chosen) > 2:
+        raise InputError(f"--controller {controller}: run plays one; der-gym evaluate compares several")
+    name = [*chosen][-1]
+    loaded = load(scenario, common.overrides(given, pairs))
+    options = None
+    if start_h is not None:
+        options = {"start_h": start_h}
+        if start_h not in loaded.market.starts_h:
+            loaded = load(loaded, {"market.starts_h": [start_h]})
+    folder = results.open_folder(out, overwrite) if out is not None else None
+    board = _play(loaded, chosen, seed, options, workers)
+    console = common.console()
+    _show(console, board, name)
+    if folder is not None:
+        written = results.save(board, folder)
+        console.print(f"Results: {folder} ({len(written)} files)")
+
+
+def _play(
+    scenario: Scenario,
+    chosen: Mapping[str, Controller],
+    seed: int,
+    options: Mapping[str, Any] | None,
+    workers: int | None,
+) -> Scoreboard:
+    """Play idle first, then the other; idle is the twin."""
+    board = Scoreboard(scenario, scenario.split, [seed], IDLE)
+    with common.progress() as told:
+        stage = Stage(scenario, workers)
+        plays = {name: _one(stage, name, controller, seed, options, told) for name, controller in chosen.items()}
+    worlds = stage.worlds(1)
+    facts = Facts(plays[IDLE], float(worlds.layout.nominal_kw.sum()), worlds.simulator.structure.n_device)
+    for name, played in plays.items():
+        found = failures(played, plays[IDLE], scenario.market.rules.band_share)
+        board.scores[name] = Score(name, played, measure(played, facts), found, 0.0)
+    return board
+
+
+def _one(
+    stage: Stage, name: str, controller: Controller, seed: int, options: Mapping[str, Any] | None, told: common.Told
+) -> Played:
+    return stage.play(controller, [seed], options, progress=lambda share: told(name, share))
+
+
+def _show(console: Console, board: Scoreboard, name: str) -> None:
+    score, idle = board.scores[name], board.scores[IDLE]
+    played, scenario = score.played, board.scenario
+    console.print(f"{scenario.name}: {scenario.title}", soft_wrap=True)
+    award, blocks = float(played.award_kw.max()), int((~_nan(played)).sum())
+    starts = clock(int(played.start_abs_s[0]))
+    console.print(f"{name}, seed {board.seeds[0]}, from {starts}, award {award:,.0f} kW in {blocks} blocks\n")
+    ledger = common.table("Ledger, yen", ["line", name, *([IDLE] if name != IDLE else [])])
+    for k, line in enumerate(LINES):
+        row = [common.number(float(played.book[0, k]), 0)]
+        row += [common.number(float(idle.played.book[0, k]), 0)] if name != IDLE else []
+        ledger.add_row(line, *row)
+    console.print(ledger, "")
+    service = common.table("Outcome", ["measure", name, *([IDLE] if name != IDLE else [])])
+    passed = [f"{int((p.passed == 1).sum())} of {blocks}" for p in (played, idle.played)]
+    service.add_row("blocks passed", *passed[: 2 if name != IDLE else 1])
+    for key, digits in SHOWN:
+        row = [common.number(float(score.columns[key][0]), digits)]
+        row += [common.number(float(idle.columns[key][0]), digits)] if name != IDLE else []
+        service.add_row(key, *row)
+    console.print(service, "")
+    for failure in score.failures:
+        console.print(failure.line, soft_wrap=True)
+
+
+def _nan(played: Played) -> Any:
+    return played.passed != played.passed

@@ -1,0 +1,80 @@
+"""``der-gym firm``: what a group can promise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from der_gym.cli import common
+from der_gym.core.files import write_text
+from der_gym.evaluation import results
+from der_gym.evaluation.firm import Firm
+from der_gym.evaluation.firm import firm as work_out
+
+HOURS = range(0, 24, 2)
+
+
+def firm(
+    scenario: str,
+    controller: str,
+    chosen: Mapping[str, Sequence[Any] | None],
+    seeds: int,
+    out: Path | None,
+    overwrite: bool,
+    split: str,
+    pairs: Sequence[str],
+    workers: int | None,
+) -> None:
+    """Work out, print and write the capability and the awards that can be kept."""
+    folder = results.open_folder(out, overwrite) if out is not None else None
+    told = {key: value for key, value in chosen.items() if value}
+    with common.progress() as progress:
+        found = work_out(
+            scenario,
+            common.names(controller),
+            n_seed=seeds,
+            split=split,
+            overrides=common.parse_settings(pairs),
+            workers=workers,
+            progress=progress,
+            **told,  # type: ignore[arg-type]
+        )
+    console = common.console()
+    for season in dict.fromkeys(row["season"] for row in found.capability):
+        console.print(_capability(found, season), "")
+    console.print(_awards(found), "")
+    if folder is not None:
+        write_text(folder / "capability.csv", results.table_text(found.capability))
+        write_text(folder / "firm.csv", results.table_text(found.awards))
+        more = {"split": split, "seeds": seeds, "passed": found.passed}
+        write_text(folder / "run.json", results.record(found.scenario, **more))
+        console.print(f"Results: {folder} (capability.csv, firm.csv, run.json)")
+
+
+def _capability(found: Firm, season: str) -> Table:
+    rows = [row for row in found.capability if row["season"] == season]
+    title = f"Upward kW for 30 minutes, {season}: median over days, and (p10) what nine of ten days offer"
+    made = common.table(title, ["class", *(f"{hour} h" for hour in HOURS)])
+    for name in dict.fromkeys(row["class"] for row in rows):
+        own = {row["hour"]: row for row in rows if row["class"] == name}
+        made.add_row(name, *(common.number(own[hour]["up_p50_kw"], 0) for hour in HOURS))
+        made.add_row(f"{name} (p10)", *(common.number(own[hour]["up_p10_kw"], 0) for hour in HOURS))
+    return made
+
+
+def _awards(found: Firm) -> Table:
+    levels = sorted({row["level"] for row in found.awards})
+    heads = ["controller", "season", "start", *(f"{common.hundred(level)} % of blocks: kW" for level in levels)]
+    heads += [f"kW per 1,000 ({common.hundred(level)} %)" for level in levels]
+    note = "largest award kept, among the multiples played; 0: none"
+    made = common.table("Firm power", heads, left=3, caption=note)
+    keys = dict.fromkeys((row["controller"], row["season"], row["start_h"]) for row in found.awards)
+    for key in keys:
+        own = {r["level"]: r for r in found.awards if (r["controller"], r["season"], r["start_h"]) == key}
+        kw = [common.number(own[level]["firm_kw"], 0) for level in levels]
+        scaled = [common.number(own[level]["firm_kw_per_1000"], 0) for level in levels]
+        made.add_row(key[0], key[1], f"{key[2]} h", *kw, *scaled)
+    return made

@@ -1,0 +1,156 @@
+"""Tuning of the rules: a small random search with the same budget for every controller, on training dates and seeds."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from der_gym.controllers.base import CONTROLLERS, ControllerConfig, facts, settings
+from der_gym.controllers.store import save_settings, settings_path
+from der_gym.core.errors import InputError
+from der_gym.signals import splits
+from der_gym.simulation.paths import configs
+
+Progress = Callable[[int, float, float], None]  # told the trials done, the best pass rate and its reward
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Settings and what they scored: share of judged blocks passed, mean reward of an episode."""
+
+    config: ControllerConfig
+    pass_rate: float
+    reward: float
+
+
+@dataclass(frozen=True)
+class TuneResult:
+    """A search: where it ran and every trial in order; trial 0 has the defaults."""
+
+    name: str
+    scenario: str
+    scenario_hash: str
+    split: str
+    seeds: tuple[int, ...]
+    rng_seed: int
+    trials: tuple[Trial, ...]
+
+    @property
+    def best(self) -> Trial:
+        """Return the trial with the best pass rate, then reward; the earliest of equals."""
+        return max(self.trials, key=lambda trial: (trial.pass_rate, trial.reward))
+
+    def provenance(self) -> dict[str, Any]:
+        """Return what stands beside the values in the settings file."""
+        return {
+            "scenario": self.scenario,
+            "scenario_hash": self.scenario_hash,
+            "split": self.split,
+            "n_trial": len(self.trials),
+            "n_seed": len(self.seeds),
+            "first_seed": min(self.seeds),
+            "rng_seed": self.rng_seed,
+            "pass_rate": round(self.best.pass_rate, 4),
+            "reward": round(self.best.reward, 4),
+            "default_pass_rate": round(self.trials[0].pass_rate, 4),
+            "default_reward": round(self.trials[0].reward, 4),
+        }
+
+
+def tune(
+    name: str,
+    scenario: str | Path | Mapping[str, Any],
+    budget_trials: int,
+    seeds: Sequence[int],
+    split: str = "train",
+    rng_seed: int = 0,
+    path: Path | None = None,
+    progress: Progress | None = None,
+) -> TuneResult:
+    """Search a controller's settings and write the best ones.
+
+    Parameters
+    ----------
+    name : str
+        A registered controller that declares a ``search`` space.
+    scenario : str, Path or mapping
+        As for an environment.
+    budget_trials : int
+        Trials, >= 1; the first has the defaults, the others are uniform over the search space.
+    seeds : sequence of int
+        Episodes of each trial, within the split's range.
+    split : str
+        Dates that the episodes fall on.
+    rng_seed : int
+        Seed of the search.
+    path : Path, optional
+        Where to write; default: the shipped settings of the controller.
+    progress : callable, optional
+
+    Raises
+    ------
+    InputError
+        For an unknown name or split, no search space, no budget, or seeds of another split.
+    """
+    _check(name, budget_trials, seeds, split)
+    env = gym.make_vec(
+        "DERGroup-v0",
+        num_envs=len(seeds),
+        vectorization_mode="vector_entry_point",
+        scenario=scenario,
+        overrides={"split": split},
+    )
+    trials: list[Trial] = []
+    for k in range(budget_trials):
+        trials.append(_play(env, name, _draw(name, k, rng_seed), list(seeds)))
+        if progress is not None:
+            best = max(trials, key=lambda trial: (trial.pass_rate, trial.reward))
+            progress(k + 1, best.pass_rate, best.reward)
+    world = env.unwrapped.worlds.scenario  # type: ignore[attr-defined]
+    result = TuneResult(name, world.name, world.hash(), split, tuple(seeds), rng_seed, tuple(trials))
+    save_settings(name, result.best.config, result.provenance(), path or settings_path(name))
+    return result
+
+
+def _check(name: str, budget_trials: int, seeds: Sequence[int], split: str) -> None:
+    if not CONTROLLERS[name].config_class.search:
+        raise InputError(f"controller {name}: declares no search space; allowed: {', '.join(_tunable())}")
+    if budget_trials < 1 or not seeds:
+        raise InputError(f"budget: {budget_trials} trials, {len(seeds)} seeds; allowed: at least 1 of each")
+    own = splits.load_splits(configs() / "splits.yaml")[split]
+    wrong = [s for s in seeds if not own.first_seed <= s < own.first_seed + own.n_seed]
+    if wrong:
+        last = own.first_seed + own.n_seed - 1
+        raise InputError(f"seeds: {wrong[0]} is no seed of split {split!r}; allowed: {own.first_seed}..{last}")
+
+
+def _tunable() -> list[str]:
+    return [name for name in CONTROLLERS if CONTROLLERS[name].config_class.search]
+
+
+def _draw(name: str, trial: int, rng_seed: int) -> ControllerConfig:
+    """Return the settings of a trial, to three digits."""
+    space = CONTROLLERS[name].config_class.search if trial else {}
+    draws = np.random.default_rng((rng_seed, zlib.crc32(name.encode()), trial))
+    return settings(name, {key: float(f"{draws.uniform(*space[key]):.3g}") for key in space})
+
+
+def _play(env: gym.vector.VectorEnv[Any, Any, Any], name: str, config: ControllerConfig, seeds: list[int]) -> Trial:
+    worlds = env.unwrapped.worlds  # type: ignore[attr-defined]
+    controller = CONTROLLERS[name](config)
+    controller.bind(worlds.layout, facts(worlds))
+    obs, infos = env.reset(seed=seeds)  # type: ignore[arg-type]
+    state, start, total = None, np.ones(len(seeds), dtype=bool), np.zeros(len(seeds))
+    for _ in range(worlds.scenario.n_step):
+        action, state = controller.predict(obs, state, start)
+        obs, reward, _, _, infos = env.step(action)
+        total += reward
+        start = np.zeros(len(seeds), dtype=bool)
+    passed = infos["blocks_passed"].sum() / max(infos["blocks_judged"].sum(), 1.0)
+    return Trial(config, float(passed), float(total.mean()))

@@ -1,0 +1,142 @@
+"""The cache of compiled kernels: an edit anywhere reaches the next process, and an unwritable place harms nobody."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+
+from der_gym.core import jit
+
+PRINT_A_VALUE = """
+import numpy as np
+from der_gym.core import rows
+from der_gym.network import outages
+fleet = np.zeros((1, rows.N_FLEET, 3), np.float32)
+uid, link = np.arange(3, dtype=np.uint32)[None], np.array([1, 1, 60, 0], np.float32)
+on, keys = np.ones(1, bool), np.ones((1, 4), np.uint32)
+outages.draw_links(0, 1, 1, on, keys, uid, np.array([7]), np.zeros(1), link, fleet)
+print(fleet[0, rows.LINK_DOWN_S].tolist(), sum(outages.draw_links.stats.cache_hits.values()))
+"""
+
+
+def run(folder: Path, code: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with ``folder`` on its path, outside the checkout."""
+    keep = {k: v for k, v in os.environ.items() if not k.startswith(("DER_GYM", "NUMBA", "XDG", "PYTHON"))}
+    env = {**keep, "PYTHONPATH": str(folder), **variables}
+    command = [sys.executable, "-W", "always::UserWarning", "-c", code]
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=True)
+
+
+def value_and_hits(folder: Path, **variables: str) -> tuple[str, int]:
+    """Return what the kernel computes in a new process and how often it came from the cache."""
+    value, _, hits = run(folder, PRINT_A_VALUE, **variables).stdout.strip().rpartition(" ")
+    return value, int(hits)
+
+
+@pytest.fixture
+def copy(project_root: Path, tmp_path: Path) -> Path:
+    """Return a folder that holds a copy of the package."""
+    skip = shutil.ignore_patterns("__pycache__", "*.pyc")
+    shutil.copytree(project_root / "der_gym", tmp_path / "copy" / "der_gym", ignore=skip)
+    return tmp_path / "copy"
+
+
+def test_an_edit_of_another_file_reaches_the_next_process(copy: Path, tmp_path: Path) -> None:
+    shared = {"DER_GYM_CACHE": str(tmp_path / "cache")}
+    first, hits = value_and_hits(copy, **shared)
+    assert hits == 0
+    again, hits = value_and_hits(copy, **shared)
+    assert (again, hits) == (first, 1)
+    source = copy / "der_gym" / "core" / "rng.py"
+    text = source.read_text(encoding="utf-8")
+    assert text.count("0xD2511F53") == 1
+    source.write_text(text.replace("0xD2511F53", "0xD2511F55"), encoding="utf-8")
+    edited, hits = value_and_hits(copy, **shared)
+    assert edited != first and hits == 0
+
+
+def test_places_that_cannot_be_written_are_passed_over(copy: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    (tmp_path / "tmp").mkdir()
+    below = str(tmp_path / "file" / "below")
+    nowhere = {"DER_GYM_CACHE": below, "HOME": below, "TMPDIR": str(tmp_path / "tmp")}
+    done = run(copy, PRINT_A_VALUE, **nowhere)
+    assert done.stdout.startswith("[") and done.stderr.count("Warning") <= 1
+    assert value_and_hits(copy, **nowhere)[1] == 1  # the temporary folder serves the next process
+
+
+def test_without_any_place_kernels_still_run_with_one_warning(copy: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    code = (
+        "import tempfile\n"
+        f"tempfile.tempdir = {str(tmp_path / 'file')!r}\n"
+        "import numba, der_gym.core.sums, der_gym.network.outages\n"
+        "assert der_gym.core.jit._folder == ''\n"
+    )
+    below = str(tmp_path / "file" / "below")
+    done = run(copy, code + PRINT_A_VALUE, DER_GYM_CACHE=below, HOME=below)
+    assert done.stdout.startswith("[")
+    assert done.stderr.count("Warning") == 1 and "compiles anew" in done.stderr
+
+
+def test_the_cache_home_is_named_by_variables_or_lies_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DER_GYM_CACHE", "/named")
+    assert jit.cache_home() == Path("/named")
+    monkeypatch.delenv("DER_GYM_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
+    assert jit.cache_home() == Path("/xdg/der_gym")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.delenv("LOCALAPPDATA", raising=False)
+    assert jit.cache_home() == Path.home() / ".cache" / "der_gym"
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    assert jit.cache_home().parent == Path(jit.tempfile.gettempdir())
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="folders have no owner here")
+def test_a_temporary_folder_that_others_may_write_is_not_trusted(tmp_path: Path) -> None:
+    assert jit._own(tmp_path / "mine") and jit._own(tmp_path / "mine")
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    assert not jit._own(tmp_path / "open")
+    (tmp_path / "link").symlink_to(tmp_path / "mine")
+    assert not jit._own(tmp_path / "link")
+    assert not jit._own(tmp_path / "no" / "parent")
+
+
+def test_other_peoples_kernels_are_not_kept_in_our_folder() -> None:
+    before = numba.config.CACHE_DIR
+
+    @jit.kernel
+    def ours(x):
+        return x + 1
+
+    assert ours(1) == 2
+    assert before == numba.config.CACHE_DIR
+    assert jit.source_hash() == jit.source_hash() and len(jit.source_hash()) == 16
+
+
+def test_kernels_keep_ieee_arithmetic_and_release_the_lock() -> None:
+    @jit.kernel
+    def total(x: Any, out: Any) -> None:
+        for i in range(x.shape[0]):
+            out[0] += x[i]
+
+    x = np.array([1e8, 1.0, -1e8] * 7, dtype=np.float32)
+    out, slow = np.zeros(1, np.float32), np.zeros(1, np.float32)
+    total(x, out)
+    total.py_func(x, slow)  # type: ignore[attr-defined]
+    assert out.tobytes() == slow.tobytes()  # added in order, never regrouped
+    options = total.targetoptions  # type: ignore[attr-defined]
+    assert options["nogil"] and not options["fastmath"] and options["error_model"] == "numpy"

@@ -1,0 +1,146 @@
+"""The number of workers, the kind of process and the cut into shards never show in a result."""
+
+from __future__ import annotations
+
+import multiprocessing
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from worlds import actions, copied, message, same, scenario, started, vector_trace
+
+from der_gym import simulator as engine
+from der_gym.core import parallel, rows
+from der_gym.groups.structure import SHARD_SIZE
+from der_gym.scenario import Scenario
+from der_gym.simulation import sample, world
+from der_gym.simulator import Simulator
+
+Array = np.ndarray
+
+
+def play(made: Scenario, seeds: list[int], workers: int, n: int = 12) -> Simulator:
+    """Return a simulator after ``n`` steps; every world has other commands."""
+    sim = started(made, seeds, workers)
+    every = np.ones(len(seeds), dtype=bool)
+    for a in actions(2, n, sim.structure.n_leaf):
+        sim.step(message(sim, a * np.linspace(-1, 1, len(seeds))[:, None]), every)
+    return sim
+
+
+@pytest.fixture
+def threads_pay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let even a few devices be worth a thread."""
+    monkeypatch.setattr(parallel, "WORTH_A_THREAD", 3)
+
+
+@pytest.fixture
+def sharded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut worlds of 150 devices into three shards, whose pool is run on a sample."""
+
+    def build(table: Any, trees: Any, switched: Any) -> Any:
+        return sample.build(table, trees, switched, 60)
+
+    monkeypatch.setattr(world, "build", build)
+    monkeypatch.setattr(sample, "SAMPLE", 80)
+    monkeypatch.setattr(engine, "ground", world._make)
+
+
+@pytest.mark.usefixtures("threads_pay")
+@pytest.mark.parametrize("name", ["tertiary-1", "tertiary-1-receiving"])
+def test_workers_do_not_show_among_many_worlds(name: str) -> None:
+    made = scenario(name)
+    sims = [play(made, list(range(9)), workers) for workers in (1, 2, 7)]
+    assert [len(sim._ranges) for sim in sims] == [1, 2, 7]
+    for other in sims[1:]:
+        assert same(copied(sims[0]), other.arrays()) == []
+
+
+@pytest.mark.usefixtures("threads_pay", "sharded")
+@pytest.mark.parametrize("name", ["tertiary-1", "tertiary-1-receiving"])
+def test_workers_do_not_show_among_the_shards_of_a_world(name: str) -> None:
+    made = scenario(name, fleet__n_device=150)
+    sims = [play(made, [1, 2], workers, n=40) for workers in (1, 2, 7)]
+    st = sims[0].structure
+    assert st.n_shard == 3 and [len(sim._ranges) for sim in sims] == [1, 2, 6]
+    for other in sims[1:]:
+        assert same(copied(sims[0]), other.arrays()) == []
+
+
+@pytest.mark.usefixtures("sharded")
+def test_sums_of_a_sharded_world_are_those_of_its_devices() -> None:
+    sim = play(scenario(fleet__n_device=150), [1, 2], 1, n=40)
+    st, f = sim.structure, sim.fleet.fleet
+    assert 0 < (st.present == 0).sum() < 60  # there is padding
+    assert (f[:, rows.RATED_KW] * (1 - np.tile(st.present, (2, 1))) == 0).all()
+    assert (f[:, rows.PRESENT][np.tile(st.present, (2, 1)) == 0] == 0).all()
+    seen = (f[:, rows.SEEN_KW].astype(np.float64) * f[:, rows.PRESENT]).sum(axis=1).reshape(2, 3).sum(axis=1)
+    np.testing.assert_allclose(sim.public.leaf[:, :, 0].sum(axis=1), seen, rtol=1e-9)
+    for j in range(st.n_leaf):  # the oldest report of a leaf is the oldest of its shards
+        at = np.concatenate([np.arange(st.cell_lo[c], st.cell_hi[c]) for c in np.flatnonzero(st.cell_leaf == j)])
+        when = np.where(f[:, rows.RATED_KW][:, at] > 0, f[:, rows.SEEN_S][:, at], 1e9).reshape(2, -1)
+        known = np.where(when >= 0, when, 1e9).min(axis=1)
+        np.testing.assert_allclose(
+            sim.public.leaf[:, j, 3], sim.fleet.t_s - np.minimum(known, sim.fleet.t_s), atol=1e-3
+        )
+
+
+@pytest.mark.usefixtures("sharded")
+def test_registers_of_padding_are_not_booked() -> None:
+    sim = play(scenario(fleet__n_device=150), [1, 2], 1, n=40)
+    here = sim.structure.present.astype(bool)
+    for store in sim.fleet.stores.values():
+        store.acc[:] = np.where(np.tile(here[:, None, store.lo : store.hi], (2, 1, 1)), 1.0, 1e6)
+    assert (
+        sim.fleet.total("starts") == sim.structure.present[:, slice(*sim.structure.class_slice["ecocute"])].sum()
+    ).all()
+    assert (sim.fleet.total("no such register") == 0).all()
+
+
+@pytest.mark.usefixtures("sharded")
+def test_a_sharded_world_is_copied_whole() -> None:
+    made = scenario(fleet__n_device=150)
+    sim, other = play(made, [1, 2], 1), play(made, [3, 4], 1)
+    other.restore(sim.snapshot([1]), [0])
+    for one in (sim, other):
+        one.step(message(one, 0.3), np.ones(2, dtype=bool))
+    assert same(sim.snapshot([1]).arrays, other.snapshot([0]).arrays) == []
+    twin = sim.fork([1])
+    assert same(sim.snapshot([1]).arrays, twin.snapshot().arrays) == []
+
+
+def test_a_large_fleet_runs_in_its_own_shards_at_any_number_of_workers() -> None:
+    made = scenario(fleet__n_device=40_000)
+    sims = [play(made, [1], workers, n=7) for workers in (1, 2, 7)]
+    assert sims[0].structure.n_shard == 3 and sims[0].structure.n_place < SHARD_SIZE
+    assert len(sims[1]._ranges) == 2
+    for other in sims[1:]:
+        assert same(copied(sims[0]), other.arrays()) == []
+    kw = sims[0].public.leaf[:, :, 0].sum()
+    assert np.isfinite(kw) and kw != 0.0
+
+
+def test_a_sample_stands_for_a_large_fleet() -> None:
+    """The plan of 20,000 devices, from a pool run on 4,096 of them, is near twenty times that of 1,000."""
+    plans = []
+    for n in (1_000, 20_000):
+        sim = started(scenario(fleet__n_device=n, market__n_block=4), [1, 2], start_h=14)
+        plans.append((sim.desk.plan_leaf_kw.sum(axis=1) / n, sim.nominal_kw / n))
+    np.testing.assert_allclose(plans[0][1], plans[1][1], rtol=0.15)
+    np.testing.assert_allclose(plans[0][0].sum(axis=1), plans[1][0].sum(axis=1), rtol=0.25)
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_child_processes_give_the_same_bits(method: str) -> None:
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"no {method} here")
+    parallel.for_ranges(lambda a, b: None, [(0, 1), (1, 2)])  # this process has threads of its own by now
+    context: Any = multiprocessing.get_context(method)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads: that is what is tested
+        with ProcessPoolExecutor(1, mp_context=context) as pool:
+            workers = pool.submit(parallel.default_workers)
+            assert workers.result(timeout=300) == 1
+            assert pool.submit(vector_trace, 3).result(timeout=300) == vector_trace(3)
