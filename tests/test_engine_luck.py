@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from worlds import scenario, started, take
+from worlds import MIX, scenario, started, take
 
 from der_gym.core import rows
 from der_gym.network import rows as net
-from der_gym.scenario import load
 from der_gym.simulator import Simulator
 
 Array = np.ndarray
@@ -60,7 +59,6 @@ def base() -> list[list[dict[str, dict[Any, Any]]]]:
     return lived({})
 
 
-MIX = [row.model_dump() for row in load("tertiary-1").fleet.mix]
 # half as many again, of which most are new rows: those of the old ones that are there in both must be untouched
 MORE = [
     *MIX,

@@ -70,7 +70,7 @@ def test_observations_stay_inside_the_bounds_and_move(name: str) -> None:
     assert (seen >= space.low).all() and (seen <= space.high).all()
     assert np.isfinite(space.low).all() and np.isfinite(space.high).all()
     still = {field for field in env.layout.fields if (np.ptp(env.layout.raw(seen, field), axis=0) == 0).any()}
-    assert still == FIXED | FIXED_AWARD.get(name, set())
+    assert still <= FIXED | FIXED_AWARD.get(name, set()), still
 
 
 def test_nothing_returned_is_used_again(env: DERGroupEnv) -> None:

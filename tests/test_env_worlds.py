@@ -202,10 +202,12 @@ def test_a_world_moves_from_a_single_environment_to_any_place(singles: list[DERG
     one, many = singles[0], vector("NextStep")
     one.reset(seed=31)
     play(one, 20, seed=6)
-    kept = one.snapshot()
+    kept, last = one.snapshot(), one._observation()
     future = play(one, 10)
     many.reset(seed=1)
     many.restore(kept, worlds=[2])
+    shown = many.reset(options={"reset_mask": [True, False, False]})[0]
+    assert shown[2].tobytes() == last.tobytes()  # what stands there now, not what stood there before
     sent = np.zeros((3, many.layout.n_leaf), dtype=np.float32)
     for k, action in enumerate(actions(5, 10, many.layout.n_leaf)):
         sent[2], sent[0] = action, -action

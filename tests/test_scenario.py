@@ -74,6 +74,7 @@ def test_an_unknown_override_names_the_nearest(key: str, words: str) -> None:
         ({"fleet.mix": [*MIX, *MIX]}, "battery-P1-A stands twice"),
         ({"fleet": None}, "fleet"),
         ({"signals": "sunny"}, "signals: .*'sunny'"),
+        ({"devices.behaviour.opt_out_share": {"batery": 0.1}}, "unknown name 'batery'; did you mean 'battery'"),
     ],
 )
 def test_a_wrong_value_names_key_value_and_what_is_allowed(change: dict[str, Any], words: str) -> None:

@@ -40,13 +40,18 @@ class MeritOrderConfig(LoopConfig):
     """Their fraction changes by at least this [A]."""
     base_share: float = Field(1.0, ge=0, le=1)
     """Their part of the base, 0 = they are left alone [A]."""
+    small_tilt: float = Field(0.0, ge=0, le=1)
+    """0: batteries share by power; 1: every leaf takes the same kW, so that small ones have more to move [A]."""
 
     search = {  # noqa: RUF012
-        "lag_s": (-60.0, 180.0),
+        "lag_s": (-60.0, 120.0),
+        "level_s": (30.0, 600.0),
+        "trend_s": (300.0, 3600.0),
+        "trend_part": (0.0, 1.2),
         "integral_s": (120.0, 1800.0),
-        "proportional": (0.0, 0.5),
         "learning": (0.0, 0.1),
         "base_share": (0.0, 1.0),
+        "small_tilt": (0.0, 0.8),
     }
 
 
@@ -75,13 +80,11 @@ class MeritOrder(ClosedLoop):
         """Return the fractions of every leaf."""
         memory = self.recall(obs, state, episode_start)
         up_kw, down_kw = self.capacity(obs)
-        shown_kw = expected_kw(self.delays.shown(memory["sent"]), up_kw, down_kw)
-        self.learn(obs, memory, shown_kw)
-        need_kw = self.need(obs, memory, self.correct(obs, memory, total(memory["gain"] * shown_kw)))
+        shown = self.delays.shown(memory["sent"])
+        self.learn(obs, memory, expected_kw(shown, up_kw, down_kw))
         up_kw = memory["gain"] * up_kw
-        action = self.share(need_kw, np.where(self.fine, up_kw, 0.0), down_kw)
-        upward = (need_kw > 0.0)[:, None]
-        return np.where(upward, self.stack(obs, memory, need_kw, up_kw), action).astype(np.float32), memory
+        bias_kw = self.bias(obs, memory, expected_kw(shown, up_kw, down_kw))
+        return self.stack(obs, memory, self.need(obs, memory, bias_kw), up_kw, down_kw).astype(np.float32), memory
 
     def learn(self, obs: Array, memory: State, expected: Array) -> None:
         """Move each battery leaf's gain towards seen over expected response."""
@@ -91,19 +94,24 @@ class MeritOrder(ClosedLoop):
         gain = memory["gain"] + np.where(heard, self.config.learning * wrong, 0.0)
         memory["gain"] = np.minimum(np.maximum(gain, _GAIN_MIN), _GAIN_MAX)
 
-    def stack(self, obs: Array, memory: State, need_kw: Array, up_kw: Array) -> Array:
-        """Return the fractions that make up ``need_kw`` > 0, from the coarsest leaf to the fastest."""
-        sent, wait_s = self.read(obs, "leaf.sent_a", "leaf.wait_s")
+    def stack(self, obs: Array, memory: State, need_kw: Array, up_kw: Array, down_kw: Array) -> Array:
+        """Return the fractions that make up ``need_kw``, from the coarsest leaf to the fastest."""
+        sent, wait_s, award_kw = self.read(obs, "leaf.sent_a", "leaf.wait_s", "award_kw")
         moving = self.delays.on_the_way(memory["sent"])
         action = np.zeros_like(up_kw)
         left_kw = need_kw - self.base(memory, need_kw, up_kw, action, moving)
-        rest_kw = total(np.where(self.fine, up_kw, 0.0))
+        weight = np.where(self.fine, up_kw ** (1.0 - self.config.small_tilt), 0.0)
+        down_kw = np.where(self.fine, down_kw, 0.0)
+        rest, rest_down = total(weight), total(down_kw)
+        live = (award_kw > 0.0) | (need_kw != 0.0)
         for j in self.order:
-            a = np.minimum(np.maximum(left_kw / np.maximum(rest_kw, 1e-6), 0.0), 1.0)
+            up = left_kw * weight[:, j] / np.maximum(rest * up_kw[:, j], 1e-6)
+            a = np.where(left_kw > 0.0, up, left_kw / np.maximum(rest_down, 1e-6))
+            a = np.where(live, np.minimum(np.maximum(a, -1.0), 1.0), 0.0)
             goes = (np.abs(a - sent[:, j]) > self.public.change_share) & (wait_s[:, j] <= 0.0)
-            first = self.delays.at_once[j]
-            left_kw = left_kw - up_kw[:, j] * (moving[:, j] + first * np.where(goes, a, sent[:, j]))
-            rest_kw = rest_kw - up_kw[:, j]
+            coming = moving[:, j] + self.delays.at_once[j] * np.where(goes, a, sent[:, j])
+            left_kw = left_kw - expected_kw(coming, up_kw[:, j], down_kw[:, j])
+            rest, rest_down = rest - weight[:, j], rest_down - down_kw[:, j]
             action[:, j] = a
         return action
 

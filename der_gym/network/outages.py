@@ -110,13 +110,13 @@ def draw_clouds(active, keys, day0, day0_s, n_day, name, rates, cloud):  # type:
                         row[OUT + 2 * n] = start
                         row[OUT + 2 * n + 1] = start + np.float64(lognormal_s(median * _MINUTE_S, sigma, x))
                         n += 1
-            _in_order(row, n)
+            _in_order(row)
 
 
 @kernel
-def _in_order(row, n):  # type: ignore[no-untyped-def]
-    """Sort the first ``n`` outages of a cloud's row by their beginning: who waits for them passes once."""
-    for i in range(1, n):
+def _in_order(row):  # type: ignore[no-untyped-def]
+    """Sort the outages of a cloud's row by their beginning: who waits for them passes once."""
+    for i in range(1, N_OUTAGE):
         for k in range(OUT + 2 * i, OUT, -2):
             if row[k] < row[k - 2]:
                 row[k], row[k - 2] = row[k - 2], row[k]

@@ -53,7 +53,11 @@ def _make(scenario: Scenario) -> Ground:
     signals = read_signals(scenario)
     sample = take_sample(resources, structure, trees, switched)
     starts_s = tuple(sorted({h * HOUR_S for h in scenario.market.starts_h}))
-    return Ground(scenario, structure, signals, sample, _pool(scenario, sample.structure, signals, starts_s))
+    made = Ground(scenario, structure, signals, sample, _pool(scenario, sample.structure, signals, starts_s))
+    from der_gym.simulation.limits import check_award  # it reads Ground
+
+    check_award(made)
+    return made
 
 
 def _table(scenario: Scenario) -> table.ResourceTable:
