@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +12,6 @@ from der_gym.core.errors import InputError
 from der_gym.core.units import BLOCK_S, DAY_S
 from der_gym.devices.behaviour import BEHAVIOURS
 from der_gym.devices.house import HOUSE_SHAPE
-from der_gym.markets.meter import draw_gain
 from der_gym.network import rows as net
 from der_gym.scenario import Scenario
 from der_gym.simulation import books, tally
@@ -22,20 +19,13 @@ from der_gym.simulation.context import context
 from der_gym.simulation.desk import RUN_ON_S, Desk
 from der_gym.simulation.fleet import Fleet
 from der_gym.simulation.public import Public, publish
+from der_gym.simulation.snapshot import Snapshot, put, take
+from der_gym.simulation.tallies import Tallies
 from der_gym.simulation.wires import Wires
 from der_gym.simulation.world import ground
 
 Array = np.ndarray
 MINUTE_S = 60
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """Chosen worlds, whole: arrays by name (leading axis: the worlds, times their shards) and their generators."""
-
-    scenario_hash: str
-    arrays: dict[str, Array]
-    generators: tuple[dict[str, Any], ...]
 
 
 class Simulator:
@@ -73,23 +63,17 @@ class Simulator:
         self.desk = Desk(scenario, st, self.ground.signals, self.ground.pool, n_world, self.ground.sample)
         self.public = Public(n_world, st.n_leaf)
         self.generators = [np.random.default_rng() for _ in range(n_world)]
-        n_all = self.fleet.n_all
-        self._power = np.zeros((n_all, st.n_cell, tally.N_POWER))
-        self._net = np.zeros((n_all, tally.N_POWER))
-        self._seen = np.zeros((n_all, st.n_cell, tally.N_SEEN))
-        self._stock = np.zeros((n_all, st.n_cell, tally.N_STOCK))
-        self.minute_kw = np.zeros((n_world, tally.N_POWER))
-        self.bin_error = np.zeros((n_world, 2))
-        self._rated = np.zeros((n_world, st.n_cell))
-        self._site_weight = self._site_weights()
+        tolerance = scenario.devices.behaviour.meter_tolerance  # type: ignore[attr-defined]
+        self.tallies = Tallies(self.fleet, self.desk.receiving, tolerance)
         self.never = np.ones(n_world, dtype=bool)  # worlds never reset
+        self._due, self._midnight = np.zeros(n_world, dtype=bool), np.zeros(n_world, dtype=bool)
         self._ends, self._block = np.zeros(n_world, dtype=bool), np.zeros(n_world, dtype=bool)
         self._minute = np.zeros(n_world, dtype=np.int64)
         self._true_kw, self._metered_kw, self._plan_kw = np.zeros(n_world), np.zeros(n_world), np.zeros(n_world)
         self.nominal_kw = self._nominal()
         per_worker = max(1, parallel.WORTH_A_THREAD * 2 // 3)
-        most = max(1, n_all * st.n_place // per_worker)
-        self._ranges = parallel.split(n_all, min(workers or parallel.default_workers(), most))
+        most = max(1, self.fleet.n_all * st.n_place // per_worker)
+        self._ranges = parallel.split(self.fleet.n_all, min(workers or parallel.default_workers(), most))
 
     def _nominal(self) -> Array:
         """Return each leaf's rated swing, kW, from the pool's first fleet: the unit of its action and telemetry."""
@@ -101,26 +85,10 @@ class Simulator:
         cells = np.array([rated[lo:hi].sum(dtype=np.float64) for lo, hi in zip(st.cell_lo, st.cell_hi, strict=True)])
         return np.bincount(st.cell_leaf, cells * small.scale[: st.n_cell], minlength=st.n_leaf)
 
-    def _site_weights(self) -> tuple[Array, Array]:
-        """Return each site's presence and its receiving-point meter's gain, by address: (n_shard, n_site) each."""
-        st = self.structure
-        here, gain = st.site_present.astype(np.float32), np.ones(st.site_present.shape, dtype=np.float32)
-        tolerance = np.float32(self.scenario.devices.behaviour.meter_tolerance)  # type: ignore[attr-defined]
-        one, key = np.ones(1, dtype=bool), np.zeros((1, 4), dtype=np.uint32)
-        draw_gain(0, st.n_shard, st.n_shard, one, key, st.site_uid, tolerance, gain)
-        return here, here * gain
-
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on, by name."""
-        own = {"stock": self._stock, "seen": self._seen, "minute_kw": self.minute_kw, "bin_error": self.bin_error}
-        own |= {"rated": self._rated}
-        return {
-            **self.fleet.arrays(),
-            **self.wires.arrays(),
-            **self.desk.arrays(),
-            **self.public.arrays(),
-            **own,
-        }
+        parts = (self.fleet, self.wires, self.desk, self.public, self.tallies)
+        return {name: array for part in parts for name, array in part.arrays().items()}
 
     # -- reset ---------------------------------------------------------------------------------------------------
 
@@ -152,10 +120,7 @@ class Simulator:
         fleet.draw(mask)
         fleet.begin(mask, self._pool_states(which))
         self.wires.begin(mask, fleet.keys, fleet.abs_s)
-        every = np.repeat(mask, fleet.n_shard)
-        for array in (self._power, self._net, self._seen, self._stock):
-            array[every] = 0.0
-        self.minute_kw[mask], self.bin_error[mask] = 0.0, 0.0
+        self.tallies.begin(mask)
         self.wires.new_day(0, fleet.n_all, mask, fleet.keys, fleet.abs_s, fleet.t_s, fleet.fleet)
         fleet.refresh(0, fleet.n_all, mask)
         self._first_reports(mask)
@@ -191,15 +156,8 @@ class Simulator:
         f[every, rows.SEEN_KW] = np.where(silent, 0.0, f[every, rows.SHOWN_KW])
         f[every, rows.SEEN_S] = np.where(silent, np.float32(-DAY_S), np.float32(0.0))
         f[every, rows.PENDING_S] = np.float32(-1e9)
-        self._measure(0, fleet.n_all, mask)
-        self._tally_seen(0, fleet.n_all, mask, 0)
-        self._count_rated(mask)
-
-    def _count_rated(self, mask: Array) -> None:
-        st = self.structure
-        rated = tally.fold(self.fleet.fleet[:, rows.RATED_KW], self.fleet.n_shard)
-        for c in range(st.n_cell):
-            self._rated[mask, c] = rated[mask, st.cell_lo[c] : st.cell_hi[c]].sum(axis=1, dtype=np.float64)
+        self.tallies.measure(0, fleet.n_all, mask)
+        self.tallies.count_seen(0, fleet.n_all, mask, 0)
 
     def _fill_perfect(self, mask: Array) -> None:
         """Run the twin: the same worlds without commands, to their end; its power is the perfect plan."""
@@ -209,8 +167,8 @@ class Simulator:
         for minute in range(n_minute):
             for _ in range(MINUTE_S // self.scenario.tick_s):
                 self._tick(mask, self.scenario.tick_s)
-            kw[:, minute] = self.minute_kw[:, tally.TRUE] / (MINUTE_S // self.scenario.tick_s)
-            self.minute_kw[mask] = 0.0
+            kw[:, minute] = self.tallies.minute_kw[:, tally.TRUE] / (MINUTE_S // self.scenario.tick_s)
+            self.tallies.minute_kw[mask] = 0.0
         for name, array in self.arrays().items():
             array[:] = before[name]
         self.desk.perfect_kw[mask] = kw[mask]
@@ -242,11 +200,10 @@ class Simulator:
 
     def _tick(self, active: Array, dt: int, posts: bool = False, last: bool = False) -> None:
         """Advance one tick: context, then every range of shards, then the wires' books."""
-        fleet, wires = self.fleet, self.wires
-        due = fleet.due(active) & (fleet.t_s > 0)
-        refreshes = bool(due.any())
-        midnight = due & (fleet.abs_s % DAY_S == 0) if refreshes else due
-        if refreshes and midnight.any():
+        fleet, wires, tallies = self.fleet, self.wires, self.tallies
+        due, midnight = self._due, self._midnight
+        refreshes, turns = books.mark_due(active, fleet.t_s, fleet.abs_s, due, midnight)
+        if turns:
             wires.refill(midnight)
         self._context(active, dt)
 
@@ -254,7 +211,7 @@ class Simulator:
 
         def work(s0: int, s1: int) -> None:
             if refreshes:
-                if midnight.any():
+                if turns:
                     wires.new_day(s0, s1, midnight, fleet.keys, fleet.abs_s, fleet.t_s, fleet.fleet)
                 fleet.refresh(s0, s1, due)
             if posts:
@@ -266,43 +223,22 @@ class Simulator:
             if exact:
                 fleet.fleet[s0:s1, rows.SHOWN_KW] = fleet.fleet[s0:s1, rows.POWER_KW]
             wires.report(s0, s1, active, fleet.keys, fleet.t_s, dt, fleet.fleet)
-            self._tally_power(s0, s1, active)
+            tallies.count_power(s0, s1, active)
             if refreshes:
-                self._measure(s0, s1, due)
+                tallies.measure(s0, s1, due)
             if last:
-                self._tally_seen(s0, s1, active, dt)
+                tallies.count_seen(s0, s1, active, dt)
 
         parallel.for_ranges(work, self._ranges)
         if posts:
             wires.book(active)
-        fleet.step_clock(active, dt)
+        books.step_clock(active, dt, fleet.t_s, fleet.abs_s)
         wires.retire(active, fleet.t_s)
-        books.add_power(active, fleet.n_shard, self._power, self._net, self.desk.receiving, self.minute_kw)
+        tallies.add_tick(active)
 
     def _context(self, active: Array, dt: int) -> None:
         f, d = self.fleet, self.desk
         context(active, f.t_s, f.abs_s, dt, d.day0, d.kinds, d.window, d.awarded, HOUSE_SHAPE, f.ctx)
-
-    def _tally_power(self, s0: int, s1: int, active: Array) -> None:
-        st, n_shard = self.structure, self.fleet.n_shard
-        tally.tally_power(s0, s1, n_shard, active, st.cell_lo, st.cell_hi, self.fleet.fleet, self._power)
-        if self.desk.receiving:
-            here, gain = self._site_weight
-            tally.tally_sites(s0, s1, n_shard, active, here, gain, self.fleet.site, self._net)
-
-    def _tally_seen(self, s0: int, s1: int, active: Array, dt: int) -> None:
-        st, fleet = self.structure, self.fleet
-        tally.tally_seen(s0, s1, fleet.n_shard, active, fleet.t_s, dt, st.cell_lo, st.cell_hi, fleet.fleet, self._seen)
-
-    def _measure(self, s0: int, s1: int, due: Array) -> None:
-        st, fleet = self.structure, self.fleet
-        takes = fleet.fleet[s0:s1, rows.TAKES].copy()  # nobody knows who has opted out: the gauge counts all members
-        fleet.fleet[s0:s1, rows.TAKES] = fleet.fleet[s0:s1, rows.PRESENT]
-        fleet.measure(s0, s1, due)
-        fleet.fleet[s0:s1, rows.TAKES] = takes
-        tally.tally_stock(
-            s0, s1, fleet.n_shard, due, fleet.t_s, st.cell_lo, st.cell_hi, fleet.fleet, fleet.gauge, True, self._stock
-        )
 
     def _end_of_minute(self, active: Array) -> None:
         """Settle the minute where one has ended, and freeze the plan where a block begins."""
@@ -310,7 +246,7 @@ class Simulator:
         n_ends, n_blocks = books.close_minute(
             active,
             fleet.t_s,
-            self.minute_kw,
+            self.tallies.minute_kw,
             float(MINUTE_S // self.scenario.tick_s),
             desk.plan_kw,
             desk.perfect_kw,
@@ -340,7 +276,7 @@ class Simulator:
     def _publish(self, active: Array) -> None:
         fleet, desk, p = self.fleet, self.desk, self.public
         st, n_shard, product = self.structure, fleet.n_shard, desk.product
-        seen, stock = tally.fold_seen(self._seen, n_shard), tally.fold(self._stock, n_shard)
+        seen, stock = tally.fold_seen(self.tallies.seen, n_shard), tally.fold(self.tallies.stock, n_shard)
         publish(
             active,
             fleet.t_s,
@@ -358,13 +294,13 @@ class Simulator:
             product.request_kw,
             product.target_kw,
             seen,
-            self._rated,
+            self.tallies.rated_kw,
             stock,
             st.cell_leaf,
             self.wires.gate,
             self.wires.leaf,
             self.wires.mail,
-            self.bin_error,
+            self.tallies.bin_error,
             p.clock,
             p.world,
             p.leaf,
@@ -381,7 +317,7 @@ class Simulator:
             p.world,
             p.leaf,
             self.wires.leaf,
-            self.bin_error,
+            self.tallies.bin_error,
             desk.seen_sum,
             desk.seen_n,
             desk.quiet_since_s,
@@ -393,7 +329,7 @@ class Simulator:
         """Run the ``active`` worlds on without messages and market, as an evaluation does after the end."""
         for _ in range(seconds // MINUTE_S):
             self._tick(active, MINUTE_S)
-        self.minute_kw[active] = 0.0
+        self.tallies.minute_kw[active] = 0.0
 
     def debt_kwh(self, active: Array | None = None) -> Array:
         """Return what stores lack at this moment for their next need, electric kWh, float64 (n_world,).
@@ -410,22 +346,12 @@ class Simulator:
     def snapshot(self, worlds: Sequence[int] | None = None) -> Snapshot:
         """Return the chosen worlds whole; ``restore`` puts them back, or elsewhere, to the bit."""
         which = list(range(self.n_world)) if worlds is None else list(worlds)
-        arrays = {name: array[self._rows(name, array, which)].copy() for name, array in self.arrays().items()}
-        states = tuple(dict(copy.deepcopy(self.generators[w].bit_generator.state)) for w in which)
-        return Snapshot(self.scenario.hash(), arrays, states)
+        return take(self.scenario.hash(), self.arrays(), self.n_world, which, self.generators)
 
     def restore(self, snapshot: Snapshot, worlds: Sequence[int] | None = None) -> None:
         """Put a snapshot's worlds into the given places of this simulator, one for one."""
         which = list(range(self.n_world)) if worlds is None else list(worlds)
-        if snapshot.scenario_hash != self.scenario.hash():
-            raise InputError("snapshot: was taken in another scenario; allowed: one with the same settings")
-        if len(which) != len(snapshot.generators):
-            raise InputError(f"snapshot: holds {len(snapshot.generators)} worlds; {len(which)} places were named")
-        for name, array in self.arrays().items():
-            array[self._rows(name, array, which)] = snapshot.arrays[name]
-        for w, state in zip(which, snapshot.generators, strict=True):
-            generator = np.random.Generator(getattr(np.random, state["bit_generator"])())
-            generator.bit_generator.state = copy.deepcopy(state)
+        for w, generator in put(snapshot, self.scenario.hash(), self.arrays(), self.n_world, which).items():
             self.generators[w] = generator
         self.never[which] = False
 
@@ -435,8 +361,3 @@ class Simulator:
         twin = Simulator(self.scenario, len(which))
         twin.restore(self.snapshot(which))
         return twin
-
-    def _rows(self, name: str, array: Array, which: list[int]) -> Array:
-        n_shard = array.shape[0] // self.n_world
-        rows_: Array = (np.array(which)[:, None] * n_shard + np.arange(n_shard)).ravel()
-        return rows_

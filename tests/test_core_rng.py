@@ -44,9 +44,13 @@ def many_mix(x, out):
         out[i] = rng.mix(x[i])
 
 
-def draws(name: str, uid: object = 7, stream: object = A, slot: object = 3, draw: object = 0, k0: int = K0) -> np.ndarray:
+def draws(
+    name: str, uid: object = 7, stream: object = A, slot: object = 3, draw: object = 0, k0: int = K0
+) -> np.ndarray:
     """Return N float32 of one kind; each part of the address is a number or an array (N,)."""
-    parts = [np.ascontiguousarray(np.broadcast_to(np.asarray(x, dtype=np.uint32), (N,))) for x in (uid, stream, slot, draw)]
+    parts = [
+        np.ascontiguousarray(np.broadcast_to(np.asarray(x, dtype=np.uint32), (N,))) for x in (uid, stream, slot, draw)
+    ]
     out = np.empty(N, dtype=np.float32)
     kinds = {"uniform": many_uniform, "normal": many_normal, "quick": many_quick}
     kinds[name](np.uint32(k0), K1, *parts, out)

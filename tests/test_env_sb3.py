@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +12,7 @@ import pytest
 from worlds import SMALL_STEPS, actions, small
 
 from der_gym.core.errors import InputError
+from der_gym.envs import sb3
 from der_gym.envs.group import DERGroupEnv
 from der_gym.envs.sb3 import DERGroupSB3VecEnv
 
@@ -47,7 +51,7 @@ def test_it_equals_dummy_vec_env_over_episodes(both: tuple[DummyVecEnv, DERGroup
     first, second = (env.reset() for env in both)
     assert first.tobytes() == second.tobytes() and both[0].reset_infos == both[1].reset_infos
     ends = 0
-    for k, action in enumerate(actions(3, 2 * SMALL_STEPS + 5, first.size and both[0].action_space.shape[0])):
+    for k, action in enumerate(actions(3, 2 * SMALL_STEPS + 5, both[0].action_space.shape[0])):
         sent = np.stack([action, -action])
         (obs, reward, done, infos), (obs_2, reward_2, done_2, infos_2) = (env.step(sent) for env in both)
         assert obs.tobytes() == obs_2.tobytes(), k
@@ -109,6 +113,20 @@ def test_arrays_are_fresh_every_step() -> None:
         kept += [obs, reward, done]
         copies += [obs.copy(), reward.copy(), done.copy()]
     assert all(a.tobytes() == b.tobytes() for a, b in zip(kept, copies, strict=True))
+
+
+def test_without_stable_baselines3_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    sb3._joined.cache_clear()
+    monkeypatch.setitem(sys.modules, "stable_baselines3.common.vec_env", None)
+    with pytest.raises(InputError, match="pip install"):
+        DERGroupSB3VecEnv(N, "tertiary-1", small())
+    sb3._joined.cache_clear()
+
+
+def test_importing_the_adapter_loads_no_torch(project_root: Path) -> None:
+    code = "import sys, der_gym.envs.sb3; print('torch' in sys.modules or 'stable_baselines3' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=project_root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_ppo_trains_on_it() -> None:

@@ -33,7 +33,7 @@ def test_interval_of_equal_scores_is_a_point() -> None:
 
 
 def test_interval_is_the_plain_loop_over_resamples() -> None:
-    which = st.resample(8, 1, 50, seed=3)
+    which = st.resample(EIGHT, 50, seed=3)
     slow = sorted(float(st.iqm(EIGHT[w[:, 0]])) for w in which)
     got = st.interval(EIGHT, level=0.9, n_resample=50, seed=3)
     assert got.value == 3.5
@@ -43,7 +43,7 @@ def test_interval_is_the_plain_loop_over_resamples() -> None:
 
 def test_resamples_stay_within_their_task() -> None:
     scores = np.array([[0.0, 10.0], [1.0, 11.0], [2.0, 12.0]])
-    drawn = np.take_along_axis(scores[None], st.resample(3, 2, 200), axis=1)
+    drawn = np.take_along_axis(scores[None], st.resample(scores, 200), axis=1)
     assert drawn[..., 0].max() == 2.0
     assert drawn[..., 1].min() == 10.0
 

@@ -165,9 +165,7 @@ SLOW = {"P3": {"request_per_s": 0.1, "batch": 3, "hold_s": 400}, "P1": {"telemet
 
 def traffic() -> dict[str, np.ndarray]:
     """Return every array of two rough worlds after forty steps of random messages across midnight."""
-    line = Line(
-        CELLS, n_world=2, tick_s=30, start_s=85_000, kinds=True, links=True, dead_s=2.5, paths=SLOW, **ROUGH
-    )
+    line = Line(CELLS, n_world=2, tick_s=30, start_s=85_000, kinds=True, links=True, dead_s=2.5, paths=SLOW, **ROUGH)
     draw = np.random.default_rng(12)
     for k in range(40):
         line.active[1] = k % 7 != 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -120,7 +121,7 @@ def integral(posted: Posted, start: float, end: float) -> np.ndarray:
     """Return the mean of what is held over a tick, from cuts at every arrival and end."""
     cuts = sorted({start, end, *(m[1] for m in posted), *(float(t) for m in posted for t in m[2])})
     cuts = [t for t in cuts if start <= t <= end]
-    parts = [(b - a) * witness(posted, 0.5 * (a + b)) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    parts = [(b - a) * witness(posted, 0.5 * (a + b)) for a, b in pairwise(cuts)]
     return np.sum(parts, axis=0) / (end - start)
 
 
@@ -166,13 +167,13 @@ def test_a_full_ring_gives_up_the_oldest_stragglers_and_nothing_else() -> None:
     newest = np.zeros(300)
     for k in range(200):
         line.want(0.3 + 0.003 * (k % 200))
-        for now in line.step():
+        for _ in line.step():
             sent.setdefault(float(np.float32(line.book(net.SENT_A))), line.book(net.SENT_S))
             order = np.array([sent[float(a)] for a in line.row(rows.A1)])
             assert ((order >= newest) | (order == 0.0)).all()  # never back to an older message
             newest = np.maximum(order, newest)
             assert 0 <= line.book(net.FLYING) <= 2
-    assert (newest > 0).mean() > 0.3 and now == 12_000
+    assert (newest > 0).mean() > 0.3 and line.now == 12_000
 
 
 def test_an_inactive_world_changes_no_bit() -> None:

@@ -17,7 +17,7 @@ FAST = {"latency": [{"median_s": 0.5, "sigma": 0.1}], "loss_share": 0.0}
 
 
 def sent_at(line: Line, until_s: float, wants: list[float] | None = None, leaf: int = 0) -> list[float]:
-    """Return when messages of a leaf are sent; ``wants`` are the fractions wanted at each decision, the last for ever."""
+    """Return when messages of a leaf are sent; ``wants`` are wanted at one decision each, the last for ever."""
     times, before, k = [], line.book(net.N_SENT, leaf), 0
     while line.now < until_s:
         if wants:
@@ -156,11 +156,11 @@ def test_messages_wait_for_the_end_of_an_outage_and_the_newest_comes() -> None:
     for k in range(20):
         for leaf in (0, 1):
             line.want(0.1 + 0.04 * k, leaf)
-        for now in line.step():
+        for _ in line.step():
             waiting, other = line.row(rows.A1)[:50], line.row(rows.A1)[50:]
             assert (waiting == 0.0).all()
             assert (other == np.float32(0.1 + 0.04 * k)).all()
-    assert now == 1200
+    assert line.now == 1200
     line.run(1260)
     newest = np.float32(0.1 + 0.04 * 19)
     assert (line.row(rows.A1)[:50] == newest).all()

@@ -1,4 +1,4 @@
-"""Outages of links, of maker clouds and of a region: how often, how long, whom they hit, and that days are addresses."""
+"""Outages of links, of maker clouds and of a region: how often, how long, whom, and that days are addresses."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ def test_telemetry_stops_with_its_cloud_ages_and_returns() -> None:
             assert (s[:100] <= 1000.0).all()
         if now > 200:
             assert (old[100:] < 130).all()
-        if now < 1000 and now > 200 or now > 3150:
+        if 200 < now < 1000 or now > 3150:
             assert (old < 130).all()
     assert (old < 130).all()
 

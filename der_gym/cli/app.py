@@ -25,7 +25,7 @@ class _Commands(TyperGroup):
         except KeyboardInterrupt:
             _stop("interrupted; files written so far are whole", 130)
         except BrokenPipeError:  # the reader of our output has gone
-            sys.stdout = None  # type: ignore[assignment]
+            sys.stdout = None
             raise SystemExit(0) from None
 
 
@@ -67,7 +67,8 @@ Scenario = Annotated[str, typer.Option("--scenario", help="A shipped scenario or
 Controller = Annotated[str, typer.Option("--controller", help="A controller, or NAME@FILE with tuned settings.")]
 Controllers = Annotated[str, typer.Option("--controller", help="Controllers with commas between, or all.")]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: fleet.n_device=200. Repeatable.")
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: fleet.n_device=200. Repeatable."),
 ]
 Split = Annotated[str, typer.Option("--split", help="Dates and seeds: test, validation or train.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write the results into this folder.")]
@@ -152,7 +153,9 @@ def firm(
     scenario: Name,
     controller: Controllers = "closed_loop",
     season: Annotated[list[str] | None, typer.Option(help="mid, summer or winter; repeatable. Default: all.")] = None,
-    start_h: Annotated[list[int] | None, typer.Option("--start-h", help="Start hour; repeatable. Default: all.")] = None,
+    start_h: Annotated[
+        list[int] | None, typer.Option("--start-h", help="Start hour; repeatable. Default: all.")
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Episodes per season, start and award.")] = 8,
     level: Annotated[list[float] | None, typer.Option(help="Share of blocks that pass. Default: .9 .95 .99.")] = None,
     share: Annotated[list[float] | None, typer.Option(help="Award to try, times the scenario's; repeatable.")] = None,

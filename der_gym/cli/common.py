@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import isnan
@@ -18,6 +19,19 @@ from der_gym.core.errors import InputError
 Told = Callable[[str, float], None]
 
 
+class _Values(yaml.SafeLoader):
+    """YAML's data without its surprises: ``off`` and ``2026-08-03`` stay text, as settings want them."""
+
+
+_Values.yaml_implicit_resolvers = {
+    first: [
+        (tag, pattern) for tag, pattern in each if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp")
+    ]
+    for first, each in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Values.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|false)$"), list("tf"))
+
+
 def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
     """Return ``key=value`` pairs as dotted overrides; values are read as YAML: numbers, lists, true, null, text."""
     return dict(_parse(pair) for pair in pairs)
@@ -28,14 +42,16 @@ def _parse(pair: str) -> tuple[str, Any]:
     if not sign or not key.strip():
         raise InputError(f"--set {pair!r}; allowed: KEY=VALUE, such as fleet.n_device=200")
     try:
-        return key.strip(), yaml.safe_load(text)
+        return key.strip(), yaml.load(text, _Values)  # a safe loader: data only
     except yaml.YAMLError as error:
         raise InputError(f"--set {pair!r}: is not YAML: {' '.join(str(error).split())}") from None
 
 
 def overrides(given: Mapping[str, Any], pairs: Sequence[str]) -> dict[str, Any]:
     """Return the options that were given as overrides, with ``--set`` on top."""
-    chosen = {key: str(value) if isinstance(value, Path) else value for key, value in given.items() if value is not None}
+    chosen = {
+        key: str(value) if isinstance(value, Path) else value for key, value in given.items() if value is not None
+    }
     return {**chosen, **parse_settings(pairs)}
 
 

@@ -15,7 +15,7 @@ from der_gym.evaluation import results
 from der_gym.evaluation.causes import clock, failures
 from der_gym.evaluation.measures import Facts, measure
 from der_gym.evaluation.play import Played, Stage
-from der_gym.evaluation.roster import players
+from der_gym.evaluation.roster import players, resolve
 from der_gym.evaluation.scoreboard import IDLE, Score, Scoreboard
 from der_gym.markets.settlement import LINES
 from der_gym.scenario import Scenario, load
@@ -52,11 +52,11 @@ def run(
     workers: int | None,
 ) -> None:
     """Play idle (the twin) and the controller, show the summary, write files where asked."""
-    chosen = players([IDLE]) | players([controller])
-    if len(chosen) > 2:
-        raise InputError(f"--controller {controller}: run plays one; der-gym evaluate compares several")
-    name = [*chosen][-1]
     loaded = load(scenario, common.overrides(given, pairs))
+    if len(resolve([controller])) > 1:
+        raise InputError(f"--controller {controller}: run plays one; der-gym evaluate compares several")
+    chosen = players([IDLE]) | players([controller])
+    name = [*chosen][-1]
     options = None
     if start_h is not None:
         options = {"start_h": start_h}

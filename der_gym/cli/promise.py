@@ -49,7 +49,7 @@ def firm(
     if folder is not None:
         write_text(folder / "capability.csv", results.table_text(found.capability))
         write_text(folder / "firm.csv", results.table_text(found.awards))
-        more = {"split": split, "seeds": seeds, "passed": found.passed}
+        more: dict[str, Any] = {"split": split, "seeds": seeds, "passed": found.passed}
         write_text(folder / "run.json", results.record(found.scenario, **more))
         console.print(f"Results: {folder} (capability.csv, firm.csv, run.json)")
 

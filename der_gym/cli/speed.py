@@ -26,7 +26,9 @@ def _figures(report: Report) -> Table:
     made = common.table("", ["figure", "measured", "unit", "target", ""])
     made.columns[2].justify = "left"
     for figure in report.figures:
-        made.add_row(figure.name, f"{figure.value:,.3g}" if figure.value < 100 else f"{figure.value:,.0f}", *_beside(figure))
+        made.add_row(
+            figure.name, f"{figure.value:,.3g}" if figure.value < 100 else f"{figure.value:,.0f}", *_beside(figure)
+        )
     return made
 
 

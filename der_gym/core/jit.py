@@ -80,11 +80,10 @@ def _own(folder: Path) -> bool:
 
 def _find_folder() -> str:
     """Return the folder for compiled kernels, '' (with a warning) where none can be written."""
-    name = Path("kernels") / source_hash()
-    if writable(cache_home() / name):
-        return str(cache_home() / name)
-    if _own(_temporary_home()) and writable(_temporary_home() / name):
-        return str(_temporary_home() / name)
+    name, last = Path("kernels") / source_hash(), _temporary_home()
+    for home in (cache_home(), last):
+        if (home != last or _own(home)) and writable(home / name):
+            return str(home / name)
     warnings.warn("no folder for compiled kernels can be written; every start compiles anew", stacklevel=2)
     return ""
 

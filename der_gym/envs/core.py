@@ -19,7 +19,8 @@ from der_gym.markets.settlement import ABANDONED, GAP, LINES, MEAN_ABS, PASSED
 from der_gym.network.rows import N_SENT
 from der_gym.scenario import Scenario, load
 from der_gym.simulation import books, public
-from der_gym.simulator import Simulator, Snapshot
+from der_gym.simulation.snapshot import Snapshot
+from der_gym.simulator import Simulator
 
 Array = np.ndarray
 INFO = (

@@ -117,6 +117,8 @@ class Reward:
         self.unit[mask, 1] = np.maximum(np.where(award > 0, blocks, 0.0).sum(axis=1), 1e-6)
         self.last[mask], self.harm_yen[mask] = 0.0, 0.0
         self.terms[mask], self.reward[mask] = 0.0, 0.0
+        for value in self.extra.values():
+            value[mask] = 0.0
         self.debt_start[mask] = self.simulator.debt_kwh(mask)[mask]
 
     def step(self, active: Array, ended: Array) -> None:

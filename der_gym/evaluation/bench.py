@@ -3,8 +3,8 @@
 Default mix and network, a fresh action for every leaf each step; telemetry, metering, settlement, observation and info
 included. Vector ``step`` for many worlds, ``gym.make(...).unwrapped`` for one; the median of 5 runs of at least 2 s
 after a warm-up. Bytes per device: growth of the process's peak memory from before construction through reset and 60
-steps, in a process of its own; kernels and the pool of days are there already. Start-up is measured in fresh processes; *cold* has
-an empty cache, so it compiles all kernels and makes the pool of days.
+steps, in a process of its own; kernels and the pool of days are there already. Start-up is measured in fresh
+processes; *cold* has an empty cache, so it compiles all kernels and makes the pool of days.
 """
 
 from __future__ import annotations

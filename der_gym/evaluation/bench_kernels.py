@@ -55,7 +55,12 @@ def _row(
 ) -> dict[str, Any]:
     busiest = max(steps, key=len)
     ns = _ns(lambda: [kernel(*given) for kernel, given in busiest], _devices(name, envs), pace)
-    return {"kernel": name, "ns_per_device": ns, "steps_in_6": len(steps), "compile_s": compile_s.get(name, float("nan"))}
+    return {
+        "kernel": name,
+        "ns_per_device": ns,
+        "steps_in_6": len(steps),
+        "compile_s": compile_s.get(name, float("nan")),
+    }
 
 
 def _devices(name: str, envs: Any) -> int:

@@ -56,14 +56,16 @@ class Firm:
 
 
 def capability(where: Ground) -> list[dict[str, Any]]:
-    """Return upward kW for 30 minutes by season, class and hour of the uncommanded group, against batteries' standby."""
+    """Return upward kW for 30 minutes of the uncommanded group by season, class and hour (batteries: from standby)."""
     st, rows = where.structure, []
     groups = {name: np.array([st.class_names[k] == name for k in st.cell_class]) for name in st.class_slice}
     for season in SEASONS:
         for name, cells in {**groups, ALL: np.ones(st.n_cell, dtype=bool)}.items():
             up = limits.samples(where, season, tally.UP, cells)
             if len(up):
-                rows += [_capability_row(season, name, hour, up[:, hour * _SLOT_PER_H], st.n_device) for hour in range(24)]
+                rows += [
+                    _capability_row(season, name, hour, up[:, hour * _SLOT_PER_H], st.n_device) for hour in range(24)
+                ]
     return rows
 
 
@@ -143,7 +145,9 @@ def firm(
     seeds, options = _episodes(where, windows, n_seed, split)
     passed: list[dict[str, Any]] = []
     for k, share in enumerate(sorted(shares)):
-        stage = Stage(load(base, {"market.award_share": base.market.award_share * share, **_fixed(base, share)}), workers)
+        stage = Stage(
+            load(base, {"market.award_share": base.market.award_share * share, **_fixed(base, share)}), workers
+        )
         for i, (name, controller) in enumerate(players.items()):
             if progress is not None:
                 progress(f"{name}, award x {share:g}", (k * len(players) + i) / (len(shares) * len(players)))
@@ -193,10 +197,10 @@ def _days(where: Ground, season: str, split: str) -> NDArray[np.int64]:
         days = np.array([calendar.day_of(where.scenario.signals.start)])
     else:
         days = splits.split_days(split, first, last, splits.load_splits(configs() / "splits.yaml"))
-    kept = days[np.array(SEASONS)[calendar.season(days)] == season]
-    if not len(kept):
+    own: NDArray[np.int64] = days[np.array(SEASONS)[calendar.season(days)] == season]
+    if not len(own):
         raise InputError(f"season {season!r}: no day of split {split!r} in the signals; name another season")
-    return kept
+    return own
 
 
 def _rates(
@@ -222,6 +226,9 @@ def _awards(
             least, most = kept([r["award_share"] for r in rows], [r["pass_rate"] for r in rows], level)
             row = {"controller": key[0], "season": key[1], "start_h": key[2], "level": level, "award_share": most}
             row |= {"firm_kw": kw_of[most], "least_kw": kw_of[least]}
-            scaled = {"firm_kw_per_1000": kw_of[most] * 1000 / n_device, "firm_share_of_rated": kw_of[most] / nominal_kw}
+            scaled = {
+                "firm_kw_per_1000": kw_of[most] * 1000 / n_device,
+                "firm_share_of_rated": kw_of[most] / nominal_kw,
+            }
             out.append(row | scaled)
     return out

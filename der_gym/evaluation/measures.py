@@ -97,7 +97,7 @@ def home_quantile(per_home: NDArray[np.float32], q: float) -> F8:
 MEASURES: tuple[Measure, ...] = (
     Measure("reward", "sum over the episode; a perfect episode is about 1", lambda p, f: p.reward),
     Measure("profit_yen", "total of the aggregator's ledger", lambda p, f: p.book[:, L_TOTAL]),
-    Measure("yen_per_registered_kw", "that over the list's rated swing", lambda p, f: p.book[:, L_TOTAL] / f.nominal_kw),
+    Measure("yen_per_registered_kw", "that over its rated swing", lambda p, f: p.book[:, L_TOTAL] / f.nominal_kw),
     Measure("penalty_yen", "penalties booked (lock-out apart)", lambda p, f: -p.book[:, L_PENALTY]),
     Measure("pass_rate", "awarded blocks that passed", lambda p, f: pass_rate(p)),
     Measure("accuracy", "1 - sum|error| / sum|error of an idle group|, all samples", lambda p, f: p.accuracy),

@@ -107,9 +107,10 @@ def save(board: Scoreboard, folder: Path, traces: bool = True, command: Sequence
         written.append(_parquet(folder / "seeds.parquet", rows))
     for name, score in board.scores.items() if traces else ():
         with whole_file(folder / f"traces-{name}.npz") as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, seeds=score.played.seeds, **score.played.trace.arrays())
+            arrays: dict[str, Any] = {"seeds": score.played.seeds, **score.played.trace.arrays()}
+            np.savez_compressed(file, **arrays)
         written.append(folder / f"traces-{name}.npz")
-    more = {"split": board.split, "seeds": board.seeds, "controllers": list(board.scores)}
+    more: dict[str, Any] = {"split": board.split, "seeds": board.seeds, "controllers": list(board.scores)}
     more |= {"base": board.base, "interrupted": board.interrupted}
     return [*written, _write(folder / "run.json", record(board.scenario, command, **more))]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ class Scoreboard:
         ``beats_next`` the probability of improvement over the row below. NaN where there is nothing to compare.
         """
         order = self.ranking()
-        below = {name: after for name, after in zip(order, order[1:], strict=False)}
+        below = dict(pairwise(order))
         return [self._row(name, below.get(name)) for name in order]
 
     def _row(self, name: str, after: str | None) -> dict[str, Any]:
@@ -167,9 +168,9 @@ def evaluate(
     InputError
         For an unknown controller, split or setting.
     """
-    players = picked([IDLE]) | picked(controllers)
     seeds = seeds_of(split, n_seed)
     board = Scoreboard(load(scenario, {**(overrides or {}), "split": split}), split, seeds, base)
+    players = picked([IDLE]) | picked(controllers)
     try:
         stage = Stage(board.scenario, workers)
         for name, controller in players.items():

@@ -52,9 +52,9 @@ def mean(scores: F8) -> F8:
     return average
 
 
-def resample(n_run: int, n_task: int, n_resample: int = N_RESAMPLE, seed: int = 0) -> NDArray[np.int64]:
+def resample(scores: F8, n_resample: int = N_RESAMPLE, seed: int = 0) -> NDArray[np.int64]:
     """Return the runs that each resample takes, int64 (n_resample, n_run, n_task), drawn within each task."""
-    return np.random.default_rng(seed).integers(n_run, size=(n_resample, n_run, n_task))
+    return np.random.default_rng(seed).integers(len(scores), size=(n_resample, *scores.shape))
 
 
 def interval(
@@ -78,7 +78,7 @@ def interval(
         For scores of another shape, empty, or not finite.
     """
     _check(scores)
-    which = resample(*scores.shape, n_resample, seed)
+    which = resample(scores, n_resample, seed)
     drawn = np.take_along_axis(scores[None], which, axis=1)
     return _interval(statistic(scores), statistic(drawn), level)
 
@@ -114,7 +114,7 @@ def probability_of_improvement(
 ) -> Interval:
     """Return P(a > b) of two controllers with its interval; the same runs are drawn for both."""
     _check_pair(a, b)
-    which = resample(*a.shape, n_resample, seed)
+    which = resample(a, n_resample, seed)
     drawn = [improves(np.take_along_axis(a, w, axis=0), np.take_along_axis(b, w, axis=0)) for w in which]
     return _interval(improves(a, b), np.array(drawn), level)
 

@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 from der_gym.core.jit import kernel
-from der_gym.core.units import BLOCK_S
+from der_gym.core.units import BLOCK_S, DAY_S, REFRESH_S
 from der_gym.network import rows as net
 from der_gym.simulation import public, tally
 
 _MINUTE_S = 60
 _BLOCK_MIN = BLOCK_S // _MINUTE_S
+
+
+@kernel
+def mark_due(active, t_s, abs_s, due, midnight):  # type: ignore[no-untyped-def]
+    """Mark the worlds that stand at a refresh, and at midnight, after their start; return whether there are any."""
+    any_due, any_midnight = False, False
+    for w in range(active.shape[0]):
+        due[w] = active[w] and t_s[w] > 0.0 and abs_s[w] % REFRESH_S == 0
+        midnight[w] = due[w] and abs_s[w] % DAY_S == 0
+        any_due = any_due or due[w]
+        any_midnight = any_midnight or midnight[w]
+    return any_due, any_midnight
+
+
+@kernel
+def step_clock(active, dt_s, t_s, abs_s):  # type: ignore[no-untyped-def]
+    """Move the clocks of the active worlds on by one tick."""
+    for w in range(active.shape[0]):
+        if active[w]:
+            t_s[w] += dt_s
+            abs_s[w] += dt_s
 
 
 @kernel

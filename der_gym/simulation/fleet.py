@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from der_gym.core import rows
-from der_gym.core.units import BLOCK_S, DAY_S, REFRESH_S
+from der_gym.core.units import BLOCK_S, DAY_S
 from der_gym.devices import DEVICES, behaviour, house
 from der_gym.devices.base import DeviceClass
 from der_gym.groups.structure import Structure
@@ -200,11 +200,6 @@ class Fleet:
                 st.lo,
                 self.gauge,
             )
-
-    def due(self, active: Array) -> Array:
-        """Return the worlds of ``active`` whose clock stands at a multiple of REFRESH_S."""
-        at: Array = active & (self.abs_s % REFRESH_S == 0)
-        return at
 
     def step_clock(self, active: Array, dt_s: int) -> None:
         """Move the clocks of ``active`` worlds on by one tick."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +66,16 @@ class Pool:
         return int(self.power_kw.shape[1])
 
 
+@lru_cache(maxsize=1)
+def _storm_luck() -> Array:
+    """Return the luck of each day of a calendar of 60,000, float64 in 0..1."""
+    return np.random.default_rng(7).random(60_000)
+
+
 def day_kinds(first_day: int, n_day: int, storm_share: float) -> Array:
     """Return (weekend, season, storm) of each day, int64 (n_day, 3)."""
     days = np.arange(first_day, first_day + n_day)
-    storm = np.random.default_rng(7).random(60_000)[days % 60_000] < storm_share
+    storm = _storm_luck()[days % 60_000] < storm_share
     return np.stack([calendar.is_holiday(days), calendar.season(days), storm], axis=1).astype(np.int64)
 
 

@@ -1,0 +1,90 @@
+"""The sums of all worlds and the arrays that hold them: metered, true and seen power, and what the gauge says."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from der_gym.core import rows
+from der_gym.markets.meter import draw_gain
+from der_gym.simulation import books, tally
+from der_gym.simulation.fleet import Fleet
+
+Array = np.ndarray
+
+
+class Tallies:
+    """Sums over the cells of a fleet.
+
+    Parameters
+    ----------
+    fleet : Fleet
+    receiving : bool
+        Metered at the homes' receiving points instead of at the devices.
+    tolerance : float
+        Tolerance class of the receiving-point meters.
+    """
+
+    def __init__(self, fleet: Fleet, receiving: bool, tolerance: float) -> None:
+        st, n_world, n_all = fleet.structure, fleet.n_world, fleet.n_all
+        self.fleet, self.receiving = fleet, receiving
+        self.power = np.zeros((n_all, st.n_cell, tally.N_POWER))
+        self.net = np.zeros((n_all, tally.N_POWER))
+        self.seen = np.zeros((n_all, st.n_cell, tally.N_SEEN))
+        self.stock = np.zeros((n_all, st.n_cell, tally.N_STOCK))
+        self.rated_kw = np.zeros((n_world, st.n_cell))
+        self.minute_kw = np.zeros((n_world, tally.N_POWER))
+        self.bin_error = np.zeros((n_world, 2))
+        self._site_weight = self._site_weights(np.float32(tolerance))
+
+    def arrays(self) -> dict[str, Array]:
+        """Return every array that a world's future depends on."""
+        names = ("seen", "stock", "rated_kw", "minute_kw", "bin_error")
+        return {f"tallies.{name}": getattr(self, name) for name in names}
+
+    def _site_weights(self, tolerance: np.float32) -> tuple[Array, Array]:
+        """Return each site's presence and its receiving-point meter's gain, by address: (n_shard, n_site) each."""
+        st = self.fleet.structure
+        here, gain = st.site_present.astype(np.float32), np.ones(st.site_present.shape, dtype=np.float32)
+        one, key = np.ones(1, dtype=bool), np.zeros((1, 4), dtype=np.uint32)
+        draw_gain(0, st.n_shard, st.n_shard, one, key, st.site_uid, tolerance, gain)
+        return here, here * gain
+
+    def begin(self, mask: Array) -> None:
+        """Empty the sums of the worlds in ``mask`` and count their rated kW."""
+        every = np.repeat(mask, self.fleet.n_shard)
+        for array in (self.power, self.net, self.seen, self.stock):
+            array[every] = 0.0
+        self.minute_kw[mask], self.bin_error[mask] = 0.0, 0.0
+        st = self.fleet.structure
+        rated = tally.fold(self.fleet.fleet[:, rows.RATED_KW], self.fleet.n_shard)
+        for c in range(st.n_cell):
+            self.rated_kw[mask, c] = rated[mask, st.cell_lo[c] : st.cell_hi[c]].sum(axis=1, dtype=np.float64)
+
+    def count_power(self, s0: int, s1: int, active: Array) -> None:
+        """Sum the tick's metered and true power."""
+        f, st = self.fleet, self.fleet.structure
+        tally.tally_power(s0, s1, f.n_shard, active, st.cell_lo, st.cell_hi, f.fleet, self.power)
+        if self.receiving:
+            here, gain = self._site_weight
+            tally.tally_sites(s0, s1, f.n_shard, active, here, gain, f.site, self.net)
+
+    def count_seen(self, s0: int, s1: int, active: Array, dt_s: int) -> None:
+        """Sum the aggregator's table as it stands ``dt_s`` after the clock."""
+        f, st = self.fleet, self.fleet.structure
+        tally.tally_seen(s0, s1, f.n_shard, active, f.t_s, dt_s, st.cell_lo, st.cell_hi, f.fleet, self.seen)
+
+    def measure(self, s0: int, s1: int, due: Array) -> None:
+        """Refresh the gauge and sum what devices whose link is up report of it.
+
+        Nobody knows who has opted out, so the gauge counts every member as one that takes commands.
+        """
+        f, st = self.fleet, self.fleet.structure
+        takes = f.fleet[s0:s1, rows.TAKES].copy()
+        f.fleet[s0:s1, rows.TAKES] = f.fleet[s0:s1, rows.PRESENT]
+        f.measure(s0, s1, due)
+        f.fleet[s0:s1, rows.TAKES] = takes
+        tally.tally_stock(s0, s1, f.n_shard, due, f.t_s, st.cell_lo, st.cell_hi, f.fleet, f.gauge, True, self.stock)
+
+    def add_tick(self, active: Array) -> None:
+        """Add the tick to the minute."""
+        books.add_power(active, self.fleet.n_shard, self.power, self.net, self.receiving, self.minute_kw)
