@@ -13,6 +13,7 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from der_gym.core.data import read_value
 from der_gym.core.errors import InputError, nearest, unknown
 from der_gym.core.units import BLOCK_S, REFRESH_S
 from der_gym.devices import DEVICES
@@ -129,7 +130,7 @@ def _read(source: str | Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
 def read_yaml(path: Path) -> dict[str, Any]:
     """Return the mapping of a YAML file; InputError where it cannot be read or is none."""
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = read_value(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     except yaml.YAMLError as error:

@@ -12,6 +12,8 @@ import pytest
 
 import der_gym
 from der_gym import cli
+from der_gym.cli.common import parse_settings
+from der_gym.core.errors import InputError
 from der_gym.evaluation.play import Stage
 
 SET = ["--set", "signals.start=2026-08-03", "--set", "market.limits=off"]  # a pool of few days
@@ -219,10 +221,14 @@ def test_schema_has_every_setting(command: Command, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "s.json").read_text(encoding="utf-8")) == schema
 
 
-def test_a_warning_is_one_line(command: Command, recwarn: pytest.WarningsRecorder) -> None:
-    cli._warn(UserWarning("award above what is there"))
+def test_a_warning_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    cli._warn(UserWarning("award above what is there"), UserWarning, "file.py", 3)
+    assert capsys.readouterr().err == "der-gym: warning: award above what is there\n"
 
 
-def test_a_wide_table_stays_within_its_width(command: Command) -> None:
-    out = succeed(command("list", "fields"))
-    assert "upward kW that reachable devices could hold" in out
+def test_values_stay_what_a_setting_wants() -> None:
+    pairs = ["a=off", "b=2026-08-03", "c=true", "d=[1, 2]", "e=0.5", "f=null", "g=!!python/object/apply:os.getcwd []"]
+    good = parse_settings(pairs[:-1])
+    assert good == {"a": "off", "b": "2026-08-03", "c": True, "d": [1, 2], "e": 0.5, "f": None}
+    with pytest.raises(InputError, match="is not YAML"):
+        parse_settings(pairs[-1:])

@@ -320,11 +320,38 @@ def test_after_the_award_everything_is_released(name: str) -> None:
         assert action.any() == (k < 2)
 
 
-def test_silent_homes_are_reckoned_with() -> None:
-    rule = bound("closed_loop")
+def test_silent_homes_and_frost_are_reckoned_with() -> None:
+    rule = bound("closed_loop", heater_gain=1.0, frost_gain=0.3)
     age = FACTS.report_s + 0.1 * (3600.0 - FACTS.report_s)  # a tenth of the homes never reports
-    obs = encode(LAYOUT, CALM | {"leaf.seen_kw": [50.0, 0.0, 90.0], "leaf.age_mean_s": age})[None]
-    assert rule.unseen(obs)[0] == pytest.approx(10.0, rel=1e-3)  # type: ignore[attr-defined]
+    seen = {"leaf.seen_kw": [50.0, 0.0, 90.0], "leaf.age_mean_s": age}
+    warm, cold = (encode(LAYOUT, CALM | seen | {"temp_c": c})[None] for c in (20.0, 0.0))
+    assert rule.drawn(warm)[0] == pytest.approx([50.0, 0.0, 100.0], rel=1e-3)  # type: ignore[attr-defined]
+    assert rule.drawn(cold)[0] == pytest.approx([50.0, 0.0, 130.0], rel=1e-3)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_a_step_of_the_plan_is_answered_at_once(name: str) -> None:
+    rule, steady = bound(name, lag_s=0, slope_part=0), {"leaf.seen_kw": [0.0, 0.0, 200.0]}
+    state: Any = None
+    for k in range(20):
+        before = CALM | steady | {"target_kw": 100.0, "response_kw": 0.0}
+        action, state = rule.predict(encode(LAYOUT, before)[None], state, np.array([k == 0]))
+    after = before | {"response_kw": -40.0}  # the plan is 40 kW lower, the water heaters draw what they drew
+    stepped, _ = rule.predict(encode(LAYOUT, after)[None], state, np.array([False]))
+    assert np.dot(stepped[0] - action[0], CALM["leaf.up_kw"]) >= 0.9 * 40.0
+
+
+def test_the_plan_says_how_loads_grow_since_they_reported() -> None:
+    rule, loads = bound("closed_loop", slope_part=1.0), {"leaf.seen_kw": [0.0, 0.0, 200.0]}
+    plan = {"block.plan_kw": [200.0, 260.0, 260.0]}
+    state: Any = None
+    for k, left in enumerate((0.6, 0.4)):
+        obs = encode(LAYOUT, CALM | loads | plan | {"block_left": left})[None]
+        memory = rule.recall(obs, state, np.array([k == 0]))  # type: ignore[attr-defined]
+        memory["own_kw"][:] = [0.0, 0.0, 200.0]
+        grown = rule.grown(obs, memory)[0]  # type: ignore[attr-defined]
+        state = memory
+        assert grown == pytest.approx(0.0 if left > 0.5 else 60.0 * (150.0 + 30.0) / 1800.0, rel=1e-3)
 
 
 # -- merit order -------------------------------------------------------------------------------------------------------

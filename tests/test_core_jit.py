@@ -63,6 +63,14 @@ def test_an_edit_of_another_file_reaches_the_next_process(copy: Path, tmp_path: 
     assert edited != first and hits == 0
 
 
+def test_folders_left_out_of_the_hash_hold_no_kernel(project_root: Path) -> None:
+    for folder in jit._NO_KERNELS:
+        files = list((project_root / "der_gym" / folder).rglob("*.py"))
+        assert files, folder
+        for path in files:
+            assert "core.jit import" not in path.read_text(encoding="utf-8"), path
+
+
 def test_places_that_cannot_be_written_are_passed_over(copy: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     (tmp_path / "tmp").mkdir()

@@ -29,6 +29,8 @@ Signatures = dict[str, tuple[bool, list[Any]]]
 
 EPISODE = """
 import pickle, sys
+import gymnasium
+import der_gym
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 from der_gym.scenario import load
@@ -45,6 +47,10 @@ for n_world in (1, 2):
     simulator.run_on(every, 120)
     simulator.debt_kwh()
     simulator.restore(simulator.snapshot())
+env = gymnasium.make("DERGroup-v0", scenario="tertiary-1-tiny")
+env.reset(seed=1)
+while not env.step(env.action_space.sample())[3]:
+    pass
 found = {}
 for name, module in sorted(sys.modules.items()):
     for key, value in vars(module).items() if name.startswith("der_gym") else ():

@@ -74,6 +74,15 @@ def test_a_message_that_has_ended_before_it_arrives_is_dropped() -> None:
     assert all(tick == (0.0, 0.0, 1.0) for tick in held(line, 900))
 
 
+def test_nor_does_one_lengthen_what_is_held() -> None:
+    line = by_hand((0.2, 0.0, 90.0), (0.8, 110.0, 100.0))
+    assert held(line, 180) == [
+        (pytest.approx(0.2), pytest.approx(0.2), 1.0),
+        (pytest.approx(0.2), 0.0, 0.5),
+        (0.0, 0.0, 1.0),
+    ]
+
+
 def test_a_message_that_ended_does_not_come_back_while_others_of_it_are_still_under_way() -> None:
     line = by_hand((0.5, 10.0, 120.0), n=2)
     line.wires.ring[0, 0, 1] = 1500.0  # a straggler keeps the message in the ring long after its end

@@ -200,6 +200,27 @@ def test_overlapping_outages_are_one() -> None:
     assert [after_outage(row, t) for t in (99.0, 100.0, 160.0, 399.0, 420.0, 450.0)] == [99, 450, 450, 450, 450, 450]
 
 
+def test_a_copy_of_every_array_goes_on_to_the_same_bits() -> None:
+    slow = {**FAST, "batch": 10, "request_per_s": 0.1, "hold_s": 7200}
+    cells = [("P3", 100, 0, "A"), ("P3", 100, 1, "A")]
+    line, copy = Line(cells, paths={"P3": slow}), Line(cells, paths={"P3": slow})
+    for each, until in ((line, 900), (copy, 120)):  # the copy has a queue of its own
+        while each.now < until:
+            each.message[:, :, 1] = 0.1 * (-1) ** (each.now // 60)
+            for _ in each.step():
+                pass
+    for name, array in copy.wires.arrays().items():
+        array[:] = line.wires.arrays()[name]
+    for name in ("fleet", "t_s", "abs_s", "keys"):
+        getattr(copy, name)[:] = getattr(line, name)
+    for each in (line, copy):
+        each.want(0.7)
+        each.want(0.7, leaf=1)
+        each.run(2400)
+    assert copy.fleet.tobytes() == line.fleet.tobytes()
+    np.testing.assert_array_equal(copy.wires.leaf, line.wires.leaf)
+
+
 def test_a_new_episode_does_not_remember_the_queue_of_the_last() -> None:
     line = Line([("P3", 50, 0, "A")], paths={"P3": FAST})
     line.cloud_out(0.0, 80_000.0)

@@ -8,14 +8,11 @@ import numpy as np
 
 from der_gym.core.errors import InputError
 from der_gym.devices import DEVICES
-from der_gym.groups import eligibility, mix, table
+from der_gym.groups import table
 from der_gym.groups.resources import ResourceTable
-from der_gym.groups.structure import Structure
-from der_gym.groups.tree import DEFAULT_TREES
 from der_gym.network.paths import PATHS
-from der_gym.scenario import Scenario, load
-from der_gym.simulation.sample import build
-from der_gym.simulation.world import response_p95_s
+from der_gym.scenario import load
+from der_gym.simulation.world import arrange
 
 KINDS = {".yaml": "scenario", ".yml": "scenario", ".csv": "resources"}
 
@@ -31,8 +28,7 @@ def validate(file: Path) -> None:
 
 def _scenario(file: Path) -> list[str]:
     scenario = load(file)
-    resources = _table(scenario)
-    structure = _structure(scenario, resources)
+    resources, structure, _, _ = arrange(scenario)
     m = scenario.market
     hours = scenario.horizon_s / 3600
     lines = [f"  {scenario.name}: {scenario.title}".rstrip(": "), *_counts(resources)]
@@ -48,23 +44,6 @@ def _scenario(file: Path) -> list[str]:
 def _resources(file: Path) -> list[str]:
     resources = table.read_csv(file, tuple(DEVICES), tuple(PATHS))
     return _counts(resources)
-
-
-def _table(scenario: Scenario) -> ResourceTable:
-    if scenario.resources is not None:
-        return table.read_csv(scenario.resources, tuple(DEVICES), tuple(PATHS))
-    for row in scenario.fleet.mix:
-        DEVICES[row.device], PATHS[row.path]  # an unknown name raises with the nearest one
-    return mix.sample_table(scenario.fleet)
-
-
-def _structure(scenario: Scenario, resources: ResourceTable) -> Structure:
-    switched = {name: [p for p in PATHS if name in scenario.network.path(p).switched] for name in DEVICES}
-    structure = build(resources, {**DEFAULT_TREES, **scenario.groups}, switched)
-    names = [structure.path_names[k] for k in structure.cell_path]
-    p95 = response_p95_s(scenario, structure)
-    eligibility.refuse(p95, scenario.market.rules.response_time_s, names, scenario.market.product)
-    return structure
 
 
 def _counts(resources: ResourceTable) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import isnan
@@ -14,22 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from der_gym.core.data import read_value
 from der_gym.core.errors import InputError
 
 Told = Callable[[str, float], None]
-
-
-class _Values(yaml.SafeLoader):
-    """YAML's data without its surprises: ``off`` and ``2026-08-03`` stay text, as settings want them."""
-
-
-_Values.yaml_implicit_resolvers = {
-    first: [
-        (tag, pattern) for tag, pattern in each if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp")
-    ]
-    for first, each in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Values.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|false)$"), list("tf"))
 
 
 def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
@@ -42,7 +29,7 @@ def _parse(pair: str) -> tuple[str, Any]:
     if not sign or not key.strip():
         raise InputError(f"--set {pair!r}; allowed: KEY=VALUE, such as fleet.n_device=200")
     try:
-        return key.strip(), yaml.load(text, _Values)  # a safe loader: data only
+        return key.strip(), read_value(text)
     except yaml.YAMLError as error:
         raise InputError(f"--set {pair!r}: is not YAML: {' '.join(str(error).split())}") from None
 

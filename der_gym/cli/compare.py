@@ -16,6 +16,7 @@ from der_gym.evaluation.scoreboard import Scoreboard
 from der_gym.evaluation.scoreboard import evaluate as compare
 
 SERVICE = (
+    ("penalty\nyen", "penalty_yen", 0),
     ("hot water\nmissing\nkWh_th", "unserved_kwh_th", 2),
     ("home's\nworst", "unserved_worst_kwh_th", 2),
     ("run-outs", "runouts", 1),
@@ -75,7 +76,7 @@ def show(console: Console, board: Scoreboard) -> None:
 def scores(rows: Sequence[Mapping[str, Any]], board: Scoreboard) -> Table:
     """Return the table of scores, best first."""
     title = f"{board.scenario.name}, {len(board.seeds)} seeds of split {board.split}"
-    heads = ["controller", "reward\n[95 %]", "blocks passed\n% [95 %]", "accu-\nracy", "yen\nper kW", "penalty\nyen"]
+    heads = ["controller", "reward\n[95 %]", "blocks passed\n% [95 %]", "accu-\nracy", "yen\nper kW"]
     heads += [f"reward against\n{board.base} [95 %]", "P(beats\nnext)", "fails\nmostly by"]
     note = "reward: interquartile mean, a perfect episode is about 1; others: means over seeds; yen per registered kW"
     made = common.table(title, heads, caption=note)
@@ -88,7 +89,6 @@ def scores(rows: Sequence[Mapping[str, Any]], board: Scoreboard) -> Table:
             common.spread(row, "pass_rate", common.hundred),
             common.number(row["accuracy"]),
             common.number(row["yen_per_registered_kw"], 1),
-            common.number(row["penalty_yen"], 0),
             common.spread(row, "against_base"),
             common.number(row["beats_next"]),
             row["main_cause"] or "-",
@@ -99,7 +99,9 @@ def scores(rows: Sequence[Mapping[str, Any]], board: Scoreboard) -> Table:
 def service(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return the table of what owners and devices got."""
     note = "to 24 h after the end; worst: over all seeds; debt: what stores lack at the end; idle shows what is normal"
-    made = common.table("Service and wear, mean per episode", ["controller", *(s[0] for s in SERVICE)], caption=note)
+    made = common.table(
+        "Penalties, service to owners, wear: mean per episode", ["controller", *(s[0] for s in SERVICE)], caption=note
+    )
     for row in rows:
         made.add_row(row["controller"], *(common.number(row[key], digits) for _, key, digits in SERVICE))
     return made

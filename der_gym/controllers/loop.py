@@ -90,15 +90,3 @@ def expected_kw(fraction: Array, up_kw: Array, down_kw: Array) -> Array:
     """Return the response that fractions stand for: upward ones of ``up_kw``, downward ones of ``down_kw``."""
     kw: Array = np.where(fraction > 0.0, fraction * up_kw, fraction * down_kw)
     return kw
-
-
-def follow(level: Array, trend: Array, value: Array, speed: float, trend_speed: float) -> tuple[Array, Array]:
-    """Return (level, trend per step) after a new ``value``: double exponential smoothing [1]_.
-
-    References
-    ----------
-    .. [1] Holt, "Forecasting seasonals and trends by exponentially weighted moving averages", ONR memorandum 52
-       (1957), reprinted in International Journal of Forecasting 20 (2004) 5-10, doi:10.1016/j.ijforecast.2003.09.015.
-    """
-    surprise = value - (level + trend)
-    return level + trend + speed * surprise, trend + trend_speed * speed * surprise

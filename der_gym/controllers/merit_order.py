@@ -32,7 +32,7 @@ _GAIN_MIN, _GAIN_MAX = 0.5, 2.0
 class MeritOrderConfig(LoopConfig):
     """Settings of the merit order."""
 
-    learning: float = Field(0.03, ge=0, le=1)
+    learning: float = Field(0.1, ge=0, le=1)
     """Step of the least mean squares per decision [A]."""
     base_s: float = Field(1800.0, ge=60, le=7200)
     """Time constant of the base that switching leaves carry, s [A]."""
@@ -40,18 +40,16 @@ class MeritOrderConfig(LoopConfig):
     """Their fraction changes by at least this [A]."""
     base_share: float = Field(1.0, ge=0, le=1)
     """Their part of the base, 0 = they are left alone [A]."""
-    small_tilt: float = Field(0.0, ge=0, le=1)
-    """0: batteries share by power; 1: every leaf takes the same kW, so that small ones have more to move [A]."""
 
     search = {  # noqa: RUF012
         "lag_s": (-60.0, 120.0),
-        "level_s": (30.0, 600.0),
-        "trend_s": (300.0, 3600.0),
-        "trend_part": (0.0, 1.2),
+        "level_s": (10.0, 300.0),
+        "slope_part": (0.0, 1.5),
+        "heater_gain": (0.95, 1.1),
+        "frost_gain": (0.0, 0.4),
         "integral_s": (120.0, 1800.0),
-        "learning": (0.0, 0.1),
+        "learning": (0.0, 0.3),
         "base_share": (0.0, 1.0),
-        "small_tilt": (0.0, 0.8),
     }
 
 
@@ -99,29 +97,26 @@ class MeritOrder(ClosedLoop):
         sent, wait_s, award_kw = self.read(obs, "leaf.sent_a", "leaf.wait_s", "award_kw")
         moving = self.delays.on_the_way(memory["sent"])
         action = np.zeros_like(up_kw)
-        left_kw = need_kw - self.base(memory, need_kw, up_kw, action, moving)
-        weight = np.where(self.fine, up_kw ** (1.0 - self.config.small_tilt), 0.0)
-        down_kw = np.where(self.fine, down_kw, 0.0)
-        rest, rest_down = total(weight), total(down_kw)
         live = (award_kw > 0.0) | (need_kw != 0.0)
+        left_kw = need_kw - self.base(memory, need_kw, live, up_kw, action, moving)
+        rest_up, rest_down = total(np.where(self.fine, up_kw, 0.0)), total(np.where(self.fine, down_kw, 0.0))
         for j in self.order:
-            up = left_kw * weight[:, j] / np.maximum(rest * up_kw[:, j], 1e-6)
-            a = np.where(left_kw > 0.0, up, left_kw / np.maximum(rest_down, 1e-6))
+            a = left_kw / np.maximum(np.where(left_kw > 0.0, rest_up, rest_down), 1e-6)
             a = np.where(live, np.minimum(np.maximum(a, -1.0), 1.0), 0.0)
             goes = (np.abs(a - sent[:, j]) > self.public.change_share) & (wait_s[:, j] <= 0.0)
             coming = moving[:, j] + self.delays.at_once[j] * np.where(goes, a, sent[:, j])
             left_kw = left_kw - expected_kw(coming, up_kw[:, j], down_kw[:, j])
-            rest, rest_down = rest - weight[:, j], rest_down - down_kw[:, j]
+            rest_up, rest_down = rest_up - up_kw[:, j], rest_down - down_kw[:, j]
             action[:, j] = a
         return action
 
-    def base(self, memory: State, need_kw: Array, up_kw: Array, action: Array, moving: Array) -> Array:
+    def base(self, memory: State, need_kw: Array, live: Array, up_kw: Array, action: Array, moving: Array) -> Array:
         """Set the switching leaves' fractions in ``action``; return what they will give in the coming step, kW (n,)."""
-        wanted = np.minimum(need_kw / np.maximum(total(up_kw), 1e-6), 1.0)
+        wanted = np.minimum(np.maximum(need_kw / np.maximum(total(up_kw), 1e-6), 0.0), 1.0)
         memory["base"] = memory["base"] + self.base_speed * (wanted - memory["base"])
         aim = self.config.base_share * np.where(wanted >= 1.0, 1.0, memory["base"])  # in need, everybody
         moves = np.abs(aim - memory["switched"]) >= self.config.base_step
-        memory["switched"] = np.where(moves, aim, memory["switched"])
-        given = np.where(self.fine, 0.0, moving + self.delays.at_once * memory["switched"][:, None])
-        action[:] = np.where(self.fine, 0.0, memory["switched"][:, None])
-        return total(given * up_kw)
+        memory["switched"] = np.where(live, np.where(moves, aim, memory["switched"]), 0.0)
+        held = np.where(self.fine, 0.0, memory["switched"][:, None])
+        action[:] = held
+        return total(np.where(self.fine, 0.0, (moving + self.delays.at_once * held) * up_kw))

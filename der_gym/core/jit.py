@@ -16,6 +16,7 @@ import platform
 import tempfile
 import warnings
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,15 +25,19 @@ F = TypeVar("F", bound=Callable[..., Any])
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False}
 
 
+_NO_KERNELS = {"cli", "evaluation", "controllers"}  # folders that hold no kernel and shape no pool
+
+
+@lru_cache(maxsize=1)
 def source_hash() -> str:
-    """Return 16 hex digits over every source of the package, the compiler's versions and the processor."""
+    """Return 16 hex digits over the sources that kernels come from, the compiler's versions and the processor."""
     import llvmlite
     import numba
     from llvmlite import binding
 
     digest = hashlib.sha256()
     root = Path(__file__).resolve().parents[1]
-    for path in sorted(root.rglob("*.py")):
+    for path in sorted(p for p in root.rglob("*.py") if not _NO_KERNELS & set(p.relative_to(root).parts)):
         digest.update(str(path.relative_to(root)).encode())
         digest.update(path.read_bytes())
     cpu = f"{platform.machine()} {binding.get_host_cpu_name()} {binding.get_host_cpu_features().flatten()}"

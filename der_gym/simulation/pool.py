@@ -30,7 +30,6 @@ from der_gym.simulation.fleet import Fleet
 Array = np.ndarray
 WARM_UP_DAYS = 11  # before a day can be an episode's first: ten of History, one to settle
 AFTER_DAYS = 2  # signals needed after the first day: the episode and the 24 h run on
-SAMPLE = 4096  # a larger fleet's pool is run on a sample; its states are handed to places of the same class in turn
 
 
 @dataclass(frozen=True)
@@ -185,6 +184,7 @@ def pool_hash(settings: dict[str, Any], structure: Structure) -> str:
     return digest.hexdigest()[:16]
 
 
+@lru_cache(maxsize=4)
 def load_pool(name: str) -> Pool | None:
     """Return the pool kept under ``name``, or None where there is none that can be read."""
     path = _path(name)

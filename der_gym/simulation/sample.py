@@ -14,7 +14,8 @@ from der_gym.groups.structure import Structure
 from der_gym.groups.tree import TreeConfig
 
 Array = np.ndarray
-SAMPLE = 4096  # a larger fleet's pool is run on a sample of about so many devices
+EXACT = 4096  # up to so many devices a fleet's pool is run on the fleet itself
+SAMPLE = 1024  # a larger fleet's pool is run on a sample of about so many devices
 
 
 def class_order() -> tuple[str, ...]:
@@ -53,7 +54,7 @@ def take_sample(
     table: ResourceTable, structure: Structure, trees: Mapping[str, TreeConfig], switched: dict[str, Any]
 ) -> Sample:
     """Return a sample of about ``SAMPLE`` devices, at least one of every cell; a small fleet stands for itself."""
-    if structure.n_device <= SAMPLE:
+    if structure.n_device <= EXACT:
         small = structure
     else:
         small = build(table.take(_pick(structure)), trees, switched, shard_size=structure.n_device)

@@ -12,7 +12,7 @@ from der_gym.core.units import HOUR_S
 from der_gym.devices import DEVICES
 from der_gym.groups import eligibility, mix, table
 from der_gym.groups.structure import Structure
-from der_gym.groups.tree import DEFAULT_TREES
+from der_gym.groups.tree import DEFAULT_TREES, TreeConfig
 from der_gym.network.paths import PATHS
 from der_gym.scenario import Scenario
 from der_gym.signals.calendar import date_of, day_of
@@ -21,6 +21,7 @@ from der_gym.signals.table import SignalTable
 from der_gym.simulation import pool as pools
 from der_gym.simulation.pool import AFTER_DAYS, WARM_UP_DAYS, Pool
 from der_gym.simulation.sample import Sample, build, take_sample
+from der_gym.simulation.settings import SignalSettings
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,7 @@ def ground(scenario: Scenario) -> Ground:
 
 
 def _make(scenario: Scenario) -> Ground:
-    switched = {name: [p for p in PATHS if name in scenario.network.path(p).switched] for name in DEVICES}
-    trees = {**DEFAULT_TREES, **scenario.groups}
-    resources = _table(scenario)
-    structure = build(resources, trees, switched)
-    _refuse_slow(scenario, structure)
+    resources, structure, trees, switched = arrange(scenario)
     signals = read_signals(scenario)
     sample = take_sample(resources, structure, trees, switched)
     starts_s = tuple(sorted({h * HOUR_S for h in scenario.market.starts_h}))
@@ -58,6 +55,24 @@ def _make(scenario: Scenario) -> Ground:
 
     check_award(made)
     return made
+
+
+def arrange(
+    scenario: Scenario,
+) -> tuple[table.ResourceTable, Structure, dict[str, TreeConfig], dict[str, list[str]]]:
+    """Return a scenario's resources, their structure, the trees and each class's start-stop paths.
+
+    Raises
+    ------
+    InputError
+        For unknown classes or paths, trees that do not fit, units too slow for the product.
+    """
+    switched = {name: [p for p in PATHS if name in scenario.network.path(p).switched] for name in DEVICES}
+    trees = {**DEFAULT_TREES, **scenario.groups}
+    resources = _table(scenario)
+    structure = build(resources, trees, switched)
+    _refuse_slow(scenario, structure)
+    return resources, structure, trees, switched
 
 
 def _table(scenario: Scenario) -> table.ResourceTable:
@@ -86,7 +101,12 @@ def response_p95_s(scenario: Scenario, structure: Structure) -> np.ndarray:
 
 def read_signals(scenario: Scenario) -> SignalTable:
     """Return the scenario's signals: made up for the fiscal year, or read from the named files."""
-    s = scenario.signals
+    return _signals(scenario.signals.model_dump_json())
+
+
+@lru_cache(maxsize=8)
+def _signals(text: str) -> SignalTable:
+    s = SignalSettings.model_validate_json(text)
     if s.prices or s.demand or s.weather:
         from der_gym.signals.loaders import load_signals  # only where files are named
 
@@ -131,4 +151,5 @@ def _pool(scenario: Scenario, structure: Structure, signals: SignalTable, starts
     keys = np.random.default_rng(scenario.pool.seed).integers(2**32, size=(scenario.pool.n_fleet, 2), dtype=np.uint32)
     made = pools.run_pool(structure, scenario.devices, signals, keys, starts_s, scenario.signals.storm_share)
     pools.keep_pool(name, made)
+    pools.load_pool.cache_clear()  # it said that there was none
     return made

@@ -1,0 +1,26 @@
+"""Configs are data: YAML read by a safe loader, without YAML's surprises."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's data without its surprises: ``off`` and ``2026-08-03`` stay text, as settings want them."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [
+        (tag, pattern) for tag, pattern in each if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp")
+    ]
+    for first, each in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|false)$"), list("tf"))
+
+
+def read_value(text: str) -> Any:
+    """Return what a YAML text says: numbers, lists, mappings, true, false, null, text; yaml.YAMLError where it is none."""
+    return yaml.load(text, _Loader)  # derived from the safe loader: data only
