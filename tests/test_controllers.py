@@ -281,7 +281,8 @@ def test_the_open_loop_shares_the_target_and_never_looks() -> None:
 )
 def test_a_constant_error_is_removed(name: str, toy: Toy) -> None:
     response, _ = play(bound(name, lag_s=0, integral_s=300), toy, np.full(120, 200.0))
-    assert response[-20:] == pytest.approx(np.full(20, 200.0), abs=0.03 * AWARD_KW)
+    least_kw = FACTS.change_share * toy.up_kw.sum() if name == "closed_loop" else 0.0  # a smaller change is not sent
+    assert response[-20:] == pytest.approx(np.full(20, 200.0), abs=0.01 * AWARD_KW + least_kw)
     open_response, _ = play(bound("open_loop", lag_s=0), Toy(tuple(toy.gain), toy.bias_kw), np.full(120, 200.0))
     assert np.abs(open_response[-20:] - 200.0).min() > 0.1 * AWARD_KW
 
@@ -334,7 +335,7 @@ def test_a_step_of_the_plan_is_answered_at_once(name: str) -> None:
     rule, steady = bound(name, lag_s=0, slope_part=0), {"leaf.seen_kw": [0.0, 0.0, 200.0]}
     state: Any = None
     for k in range(20):
-        before = CALM | steady | {"target_kw": 100.0, "response_kw": 0.0}
+        before = CALM | steady | {"target_kw": 50.0, "response_kw": 0.0}
         action, state = rule.predict(encode(LAYOUT, before)[None], state, np.array([k == 0]))
     after = before | {"response_kw": -40.0}  # the plan is 40 kW lower, the water heaters draw what they drew
     stepped, _ = rule.predict(encode(LAYOUT, after)[None], state, np.array([False]))

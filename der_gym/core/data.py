@@ -22,5 +22,5 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|fal
 
 
 def read_value(text: str) -> Any:
-    """Return what a YAML text says: numbers, lists, mappings, true, false, null, text; yaml.YAMLError where it is none."""
+    """Return what a YAML text says: numbers, lists, mappings, true, false, null, text; or raise yaml.YAMLError."""
     return yaml.load(text, _Loader)  # derived from the safe loader: data only

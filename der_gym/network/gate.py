@@ -71,8 +71,8 @@ def _take_slot(leaf, n_slot):  # type: ignore[no-untyped-def]
         leaf[FLYING] -= 1
     leaf[HEAD] = (int(leaf[HEAD]) + 1) % n_slot
     leaf[FLYING] += 1
-    leaf[N_SENT] += 1.0
-    leaf[QUOTA] -= 1.0
+    leaf[N_SENT] += 1
+    leaf[QUOTA] -= 1
 
 
 @kernel
