@@ -66,6 +66,7 @@ class Simulator:
         tolerance = scenario.devices.behaviour.meter_tolerance  # type: ignore[attr-defined]
         self.tallies = Tallies(self.fleet, self.desk.receiving, tolerance)
         self.never = np.ones(n_world, dtype=bool)  # worlds never reset
+        self.refreshed = np.zeros(n_world, dtype=bool)  # worlds that stood at a refresh in the last step
         self._due, self._midnight = np.zeros(n_world, dtype=bool), np.zeros(n_world, dtype=bool)
         self._ends, self._block = np.zeros(n_world, dtype=bool), np.zeros(n_world, dtype=bool)
         self._minute = np.zeros(n_world, dtype=np.int64)
@@ -192,6 +193,7 @@ class Simulator:
         """
         dt = self.scenario.tick_s
         self.wires.send(active, self.fleet.t_s, message)
+        self.refreshed[:] = False
         n_tick = self.scenario.decision_s // dt
         for k in range(n_tick):
             self._tick(active, dt, posts=k == 0, last=k == n_tick - 1)
@@ -203,6 +205,8 @@ class Simulator:
         fleet, wires, tallies = self.fleet, self.wires, self.tallies
         due, midnight = self._due, self._midnight
         refreshes, turns = books.mark_due(active, fleet.t_s, fleet.abs_s, due, midnight)
+        if refreshes:
+            self.refreshed |= due
         if turns:
             wires.refill(midnight)
         self._context(active, dt)

@@ -14,8 +14,6 @@ from der_gym.controllers import make
 from der_gym.controllers.base import Array, PublicFacts, Rule, State
 from der_gym.envs.layout import Layout
 
-LAST_HOUR = 2  # blocks
-
 
 class Cheater(Rule):
     """The best rule, bent: ``bend`` gets its actions and the observation."""
@@ -45,10 +43,10 @@ class Cheater(Rule):
     def bend(self, obs: Array, action: Array, own: State) -> Array:
         raise NotImplementedError
 
-    def awarded(self, obs: Array) -> tuple[Array, Array]:
-        """Return whether the award of this block and of the next one is above 0."""
-        award_kw = self.read(obs, "block.award_kw")[0]
-        return award_kw[:, 0] > 0, award_kw[:, 1] > 0
+    def awarded(self, obs: Array) -> Array:
+        """Return whether this block has an award, bool (n,)."""
+        kept: Array = self.read(obs, "award_kw")[0] > 0
+        return kept
 
 
 def _part(state: State | None, prefix: str) -> State | None:
@@ -67,19 +65,18 @@ class EmptyStores(Cheater):
     name, title = "cheat_empty_stores", "Empty the stores before the end"
 
     def bend(self, obs: Array, action: Array, own: State) -> Array:
-        now, _ = self.awarded(obs)
+        now = self.awarded(obs)
         return np.where(~now[:, None] & ~self.loads, 1.0, action)
 
 
 class PushPastEnd(Cheater):
-    """Hold water heaters and cars back from the last awarded hour to the end, so that their load falls behind it."""
+    """Hold water heaters and cars back once nobody judges, so that their load falls behind the end."""
 
     name, title = "cheat_push_past_end", "Push load past the end"
 
     def bend(self, obs: Array, action: Array, own: State) -> Array:
-        award_kw = self.read(obs, "block.award_kw")[0]
-        late = award_kw[:, LAST_HOUR] == 0
-        return np.where(late[:, None] & self.loads, 1.0, action)
+        now = self.awarded(obs)
+        return np.where(~now[:, None] & self.loads, 1.0, action)
 
 
 class OverDeliver(Cheater):
@@ -147,13 +144,13 @@ class Sandbag(Cheater):
         return np.where((block_left <= 1 / 3)[:, None] & self.loads, -1.0, action)
 
 
-class ChargeBetween(Cheater):
+class ChargeAfter(Cheater):
     """Charge batteries in the unawarded blocks, so that the refill is somebody else's imbalance."""
 
     name, title = "cheat_charge_after", "Refill inside the episode at the imbalance price"
 
     def bend(self, obs: Array, action: Array, own: State) -> Array:
-        now, _ = self.awarded(obs)
+        now = self.awarded(obs)
         return np.where(~now[:, None] & ~self.loads, -1.0, action)
 
 
@@ -166,5 +163,5 @@ CHEATERS: tuple[type[Cheater], ...] = (
     IdleWhenSmall,
     Chatter,
     Sandbag,
-    ChargeBetween,
+    ChargeAfter,
 )

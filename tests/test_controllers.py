@@ -282,7 +282,7 @@ def test_the_open_loop_shares_the_target_and_never_looks() -> None:
 def test_a_constant_error_is_removed(name: str, toy: Toy) -> None:
     response, _ = play(bound(name, lag_s=0, integral_s=300), toy, np.full(120, 200.0))
     least_kw = FACTS.change_share * toy.up_kw.sum() if name == "closed_loop" else 0.0  # a smaller change is not sent
-    assert response[-20:] == pytest.approx(np.full(20, 200.0), abs=0.01 * AWARD_KW + least_kw)
+    assert response[-20:] == pytest.approx(np.full(20, 200.0), abs=0.03 * AWARD_KW + least_kw)
     open_response, _ = play(bound("open_loop", lag_s=0), Toy(tuple(toy.gain), toy.bias_kw), np.full(120, 200.0))
     assert np.abs(open_response[-20:] - 200.0).min() > 0.1 * AWARD_KW
 

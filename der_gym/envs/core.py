@@ -133,13 +133,23 @@ class Worlds:
 
     def infos(self) -> dict[str, Array]:
         """Return each info by name, float64 (n_world,), fresh: names in ``INFO`` and one per plug-in reward term."""
+        out = dict(zip(INFO, self._info_table(), strict=True))
+        for name, value in self.reward.extra.items():
+            out[f"reward_{name}"] = value.copy()
+        return out
+
+    def info(self, w: int = 0) -> dict[str, float]:
+        """Return the infos of one world as Python floats."""
+        out = dict(zip(INFO, self._info_table()[:, w].tolist(), strict=True))
+        for name, value in self.reward.extra.items():
+            out[f"reward_{name}"] = float(value[w])
+        return out
+
+    def _info_table(self) -> Array:
         table = np.empty((len(INFO), self.n_world))
         product, reward = self.simulator.desk.product, self.reward
         fill_infos(reward.terms, product.book, product.outcome, self.clipped, self.simulator.wires.leaf, table)
-        out = dict(zip(INFO, table, strict=True))
-        for name, value in reward.extra.items():
-            out[f"reward_{name}"] = value.copy()
-        return out
+        return table
 
     def snapshot(self, worlds: list[int]) -> tuple[Snapshot, dict[str, Array]]:
         """Return the chosen worlds whole, the environment's own books included."""

@@ -93,7 +93,7 @@ class DERGroupEnv(gym.Env[Array, Array]):
         return obs
 
     def _info(self) -> dict[str, Any]:
-        return {name: value.item() for name, value in self.worlds.infos().items()}
+        return self.worlds.info()
 
     def snapshot(self) -> Any:
         """Return the world whole."""

@@ -17,7 +17,6 @@ import numpy as np
 
 from der_gym.core.jit import kernel
 from der_gym.core.registry import Registry
-from der_gym.core.units import REFRESH_S
 from der_gym.markets import settlement as s
 from der_gym.simulator import Simulator
 
@@ -124,9 +123,9 @@ class Reward:
     def step(self, active: Array, ended: Array) -> None:
         """Work out the reward of the step just taken; ``ended`` worlds pay their debt."""
         sim, product = self.simulator, self.simulator.desk.product
-        due = active & (sim.fleet.t_s % REFRESH_S == 0)
-        if due.any():
-            self.harm_yen[due] = self._harm()[due]
+        read = sim.refreshed | ended  # registers of comfort are read as often as the gauge, and at the end
+        if read.any():
+            self.harm_yen[read] = self._harm()[read]
         self.debt_yen[:] = 0.0
         if ended.any():
             owed = np.maximum(sim.debt_kwh(ended) - self.debt_start, 0.0) * self.config.debt_yen_kwh

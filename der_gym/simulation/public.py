@@ -192,7 +192,7 @@ def _arrived(mail, t, way_s):  # type: ignore[no-untyped-def]
     newest, a = -1.0, 0.0
     for k in range(mail.shape[0]):
         m = mail[k]
-        if m[net.VALID_UNTIL] > t and m[net.T_SENT] + way_s <= t and m[net.T_SENT] > newest:
+        if m[net.VALID_UNTIL] > t and m[net.T_CLOUD] + way_s <= t and m[net.T_SENT] > newest:
             newest, a = m[net.T_SENT], m[net.A]
     return a
 
