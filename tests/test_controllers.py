@@ -6,22 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import pytest
-import yaml
 from cheaters import CHEATERS
 from pydantic import ValidationError
-from worlds import small
 
-import der_gym
-from der_gym.controllers import CONTROLLERS, PublicFacts, base, facts, load_settings, loop, make, store
-from der_gym.controllers.tune import tune
+from der_gym.controllers import CONTROLLERS, PublicFacts, base, load_settings, loop, make, store
 from der_gym.core.errors import InputError
 from der_gym.envs.layout import Layout
 
 Array = np.ndarray
-assert der_gym.__version__  # importing the package registers the environment
 
 NAMES = ("battery-slow", "battery-fast", "ecocute-slow")
 NOMINAL_KW = np.array([1000.0, 200.0, 300.0])
@@ -397,91 +391,3 @@ def test_without_batteries_all_leaves_follow() -> None:
     rule = bound("merit_order", heaters, lag_s=0)
     action, _ = rule.predict(Toy().observation(0, 200.0)[None], None, np.array([True]))
     assert (action > 0).all()
-
-
-# -- a small world -----------------------------------------------------------------------------------------------------
-
-
-def episode(env: Any, rule: base.Rule, seed: int = 0) -> tuple[float, float, Array]:
-    """Return (passed blocks, reward, last observation) of all worlds over an episode."""
-    worlds, n = env.unwrapped.worlds, env.num_envs
-    rule.bind(worlds.layout, facts(worlds))
-    obs, infos = env.reset(seed=seed)
-    state, start, total = None, np.ones(n, dtype=bool), 0.0
-    for _ in range(worlds.scenario.n_step):
-        action, state = rule.predict(obs, state, start)
-        obs, reward, _, _, infos = env.step(action)
-        total, start = total + reward.sum(), np.zeros(n, dtype=bool)
-    return float(infos["blocks_passed"].sum()), total, obs
-
-
-@pytest.fixture(scope="module")
-def env() -> Any:
-    made = {"scenario": "tertiary-1", "overrides": small()}
-    return gym.make_vec("DERGroup-v0", num_envs=6, vectorization_mode="vector_entry_point", **made)
-
-
-def test_facts_say_how_fast_the_paths_are(env: Any) -> None:
-    known = facts(env.unwrapped.worlds)
-    names = env.unwrapped.layout.leaf_names
-    assert known.leaf_class == tuple(name.split("-")[0] for name in names)
-    for share in (known.arrived, known.shown):
-        assert (np.diff(share, axis=1) >= -1e-12).all() and (share >= 0).all() and (share[:, -1] == 1).all()
-    assert (known.shown <= known.arrived + 0.2).all()
-    direct, polled = names.index("battery-P1-direct"), names.index("battery-P4-C")
-    assert known.arrived[direct, 0] > 0.9 and known.arrived[polled, 0] < 0.5
-    assert known.way_p95_s[direct] < 60 < known.way_p95_s[polled] <= 330
-    assert known.report_s[direct] < known.report_s[polled]
-    assert known.stores.sum() == 5 and known.decision_s == 60 and known.n_block == 2
-
-
-def test_the_closed_loops_do_better_than_nothing(env: Any) -> None:
-    nothing = episode(env, CONTROLLERS["idle"]())
-    for name in LOOPS:
-        passed, reward, _ = episode(env, make(name))
-        assert passed > nothing[0] and reward > nothing[1]
-
-
-@pytest.mark.parametrize("cheater", CHEATERS)
-def test_a_cheater_bends_the_rule(env: Any, cheater: Any) -> None:
-    honest, bent = episode(env, make("merit_order"), 5), episode(env, cheater(), 5)
-    assert honest[2].tobytes() != bent[2].tobytes() or honest[1] != bent[1]
-
-
-def test_tuning_writes_the_best_trial_and_where_it_comes_from(tmp_path: Path) -> None:
-    path, told = tmp_path / "open_loop.yaml", []
-    scenario = {"base": "tertiary-1", **_nested(small())}
-    kept = [
-        tune("open_loop", scenario, 3, range(2), path=path, progress=lambda *share: told.append(share))
-        for _ in range(2)
-    ]
-    assert kept[0] == kept[1] and [k for k, _, _ in told] == [1, 2, 3] * 2
-    assert kept[0].trials[0].config == CONTROLLERS["open_loop"].config_class()
-    assert kept[0].best == max(kept[0].trials, key=lambda trial: (trial.pass_rate, trial.reward))
-    data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    assert data["values"] == kept[0].best.config.model_dump()
-    assert data["provenance"]["n_trial"] == 3 and data["provenance"]["n_seed"] == 2
-
-
-def _nested(dotted: dict[str, Any]) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for key, value in dotted.items():
-        part, _, name = key.partition(".")
-        out.setdefault(part, {})[name] = value
-    return out
-
-
-@pytest.mark.parametrize(
-    ("values", "said"),
-    [
-        ({"name": "idle"}, "declares no search space; allowed: open_loop"),
-        ({"budget_trials": 0}, "0 trials"),
-        ({"seeds": []}, "0 seeds"),
-        ({"seeds": [2_000_000]}, "no seed of split 'train'; allowed: 0..999999"),
-        ({"split": "tset"}, "did you mean 'test'"),
-    ],
-)
-def test_tuning_refuses(values: dict[str, Any], said: str) -> None:
-    call = {"name": "open_loop", "scenario": "tertiary-1", "budget_trials": 1, "seeds": [0], **values}
-    with pytest.raises(InputError, match=said):
-        tune(**call)

@@ -120,10 +120,17 @@ def test_ledger_by_hand(mode: str, penalty: float) -> None:
     assert outcome(p, 1, "penalty_yen") == pytest.approx(penalty)
 
 
-def test_drawing_less_than_planned_outside_the_award_earns_the_imbalance_price() -> None:
+def test_drawing_less_than_planned_outside_the_award_earns_the_imbalance_price_and_repays_the_owners() -> None:
     p = product([90, 0], [0] * 12)
     play(p, [0] * 6 + [10] * 6)
     assert yen(p)["imbalance"] == pytest.approx(10 * 0.5 * 12)
+    assert yen(p)["owners_energy"] == pytest.approx(-10 * 0.5 * 30)  # theirs, or load that comes back later
+
+
+def test_drawing_more_than_planned_outside_the_award_costs_the_imbalance_price() -> None:
+    p = product([90, 0], [0] * 12)
+    play(p, [0] * 6 + [-10] * 6)
+    assert yen(p)["imbalance"] == pytest.approx(-10 * 0.5 * 12)
 
 
 def test_over_delivery_fails_and_earns_nothing_more() -> None:

@@ -63,9 +63,9 @@ class Tertiary1Config(MarketConfig):
     2.4-2.7, other areas 0.9-5.0 [S]."""
     price_cap_yen_kw: float = Field(default=7.21, gt=0.0)
     """Cap on the bid per kW and block, from 2026-09-01 [S]."""
-    energy_price_yen_kwh: float = Field(36.0, ge=0.0)
+    energy_price_yen_kwh: float = Field(40.0, ge=0.0)
     """Registered price of delivered energy [A]. The aggregator names it, so it covers what a kWh costs him at day: 31
-    to the owner, 4 of wear, 1 of margin; energy then neither rules the books nor punishes delivery. At 20 with a
+    to the owner, 4 of wear, 5 of margin; energy then neither rules the books nor punishes delivery. At 20 with a
     refill at night prices the two lines are 21,600 and 24,500 yen for 600 kW, 12 blocks, mean request 0.3."""
     fee_yen_kw: float = Field(default=0.03, ge=0.0)
     """Trading fee per awarded kW and block [S]."""

@@ -11,6 +11,10 @@ allowed lag: 0 inside, positive above, negative below. A window is in band when 
   ``|error|`` (``proportional``, so that over-delivery costs too) or the award (``block``); no more than the award.
   A block with a minute missing fails with its whole award. All of this is stylised [M].
 
+* Outside awarded blocks a deviation from the plan is settled at the one imbalance price. What is drawn less than
+  planned there is the owners' stored energy, or load that comes back after the books close: they are repaid at retail,
+  so emptying stores or holding back load at the end earns nothing.
+
 Known error: energy is paid on ``min(delivered, requested)`` of each window without lag, so a late response is paid a
 little less; a response during the last ramp-down lies in an unawarded block and is imbalance.
 """
@@ -218,6 +222,7 @@ def settle(cfg, term, register, acc, out, book):  # type: ignore[no-untyped-def]
         book_award(cfg, term, register[R_DISCHARGE] - acc[A_DISCHARGE], lockout, out, book)
     else:
         book[L_IMBALANCE] += out[DELIVERED] * term[IMBALANCE_PRICE]
+        book[L_OWNERS_ENERGY] -= max(out[DELIVERED], 0.0) * term[RETAIL_PRICE]
     book[L_MAKER] -= term[MAKER]
     book[L_WEAR] -= (register[R_STARTS] - acc[A_STARTS]) * cfg[C_START]
     book[L_MESSAGE] -= (register[R_MESSAGES] - acc[A_MESSAGES]) * cfg[C_MESSAGE]
