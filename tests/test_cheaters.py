@@ -1,4 +1,4 @@
-"""Each trick that a learner finds scores below the honest rule that it is played on: the guards take back what it earns."""
+"""Each trick that a learner finds scores below the honest rule that it is played on: the guards take it back."""
 
 import numpy as np
 import pytest
