@@ -280,8 +280,6 @@ class Simulator:
     def _publish(self, active: Array) -> None:
         fleet, desk, p = self.fleet, self.desk, self.public
         st, n_shard, product = self.structure, fleet.n_shard, desk.product
-        if desk.perfect:
-            self._show_perfect()
         seen, stock = tally.fold_seen(self.tallies.seen, n_shard), tally.fold(self.tallies.stock, n_shard)
         publish(
             active,
@@ -294,7 +292,7 @@ class Simulator:
             desk.unit_kw,
             desk.window,
             desk.award_kw,
-            desk.plan_kw,
+            self._shown_plan_kw() if desk.perfect else desk.plan_kw,
             desk.plan_leaf_kw,
             desk.house_kw,
             product.request_kw,
@@ -314,12 +312,14 @@ class Simulator:
         )
         self._note(active)
 
-    def _show_perfect(self) -> None:
-        """Let the plan of the running block read what the twin drew in the last minute: what is seen belongs to it."""
+    def _shown_plan_kw(self) -> Array:
+        """Return the plan, the running block's as the twin's power of the last minute: what is seen belongs to it."""
         desk, w = self.desk, np.arange(self.n_world)
         minute = np.clip((self.fleet.t_s // MINUTE_S).astype(np.int64) - 1, 0, desk.perfect_kw.shape[1] - 1)
         block = np.minimum(self.fleet.t_s // BLOCK_S, desk.n_block - 1).astype(np.int64)
-        desk.plan_kw[w, block] = desk.perfect_kw[w, minute]
+        shown: Array = desk.plan_kw.copy()
+        shown[w, block] = desk.perfect_kw[w, minute]
+        return shown
 
     def _note(self, active: Array) -> None:
         """Keep the seen error of this 5-minute bin, the seen half-hour means and which leaves are under command."""

@@ -16,7 +16,7 @@ from der_gym.envs.layout import Layout
 
 
 class Cheater(Rule):
-    """The best rule, bent: ``bend`` gets its actions and the observation."""
+    """The best rule, bent: ``see`` changes what it is shown, ``bend`` gets its actions and the observation."""
 
     honest: ClassVar[str] = "merit_order"
 
@@ -30,7 +30,7 @@ class Cheater(Rule):
         self.loads = ~public.stores
 
     def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
-        action, memory = self.rule.predict(obs, _part(state, "rule."), episode_start)
+        action, memory = self.rule.predict(self.see(obs), _part(state, "rule."), episode_start)
         own = _part(state, "own.") or self.begin(len(obs))
         own = {name: np.where(_rows(episode_start, array), 0.0, array) for name, array in own.items()}
         bent = self.bend(obs, action.astype(np.float64), own)
@@ -40,8 +40,11 @@ class Cheater(Rule):
     def begin(self, n: int) -> State:
         return {"step": np.zeros(n)}
 
+    def see(self, obs: Array) -> Array:
+        return obs
+
     def bend(self, obs: Array, action: Array, own: State) -> Array:
-        raise NotImplementedError
+        return action
 
     def awarded(self, obs: Array) -> Array:
         """Return whether this block has an award, bool (n,)."""
@@ -89,12 +92,16 @@ class OverDeliver(Cheater):
 
 
 class UnderDeliver(Cheater):
-    """Give nine tenths, near the lower edge of the band, to save energy."""
+    """Aim at the lower edge of the band, to save energy."""
 
     name, title = "cheat_under_deliver", "Live on the tolerance"
 
-    def bend(self, obs: Array, action: Array, own: State) -> Array:
-        return np.where(action > 0, 0.9 * action, action)
+    def see(self, obs: Array) -> Array:
+        shown = obs.copy()
+        for name in ("target_kw", "target_bin_end_kw"):
+            target = self.layout.raw(shown, name)  # a view, in shares of the award
+            target[:] = np.maximum(target - 0.8 * self.public.band_share, 0.0)
+        return shown
 
 
 class GiveUp(Cheater):

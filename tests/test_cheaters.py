@@ -8,16 +8,13 @@ from der_gym.controllers.base import Rule, facts
 from der_gym.envs.core import Worlds
 from tests.cheaters import CHEATERS
 
-N_WORLD = 16
-# Energy is paid up to what was asked for, so aiming a little below it under noise is sound, not a trick: it may break
-# even, within the noise of 32 worlds.
-SLACK = {"cheat_under_deliver": 0.02}
-DATES = ("2026-08-04", "2027-01-19")  # a summer and a winter day, each with a pool of its own fortnight
+N_WORLD = 64
 
 
 @pytest.fixture(scope="module")
-def stages() -> list[Worlds]:
-    return [Worlds("tertiary-1", {"signals.start": date, "pool.n_fleet": 1}, N_WORLD) for date in DATES]
+def worlds() -> Worlds:
+    """Return worlds on days of a whole year: what pays on one day alone is no trick."""
+    return Worlds("tertiary-1", {"split": "validation", "pool.n_fleet": 1}, N_WORLD)
 
 
 def score(worlds: Worlds, rule: Rule) -> np.ndarray:
@@ -37,12 +34,11 @@ def score(worlds: Worlds, rule: Rule) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def honest(stages: list[Worlds]) -> np.ndarray:
-    return np.concatenate([score(w, make("merit_order")) for w in stages])
+def honest(worlds: Worlds) -> np.ndarray:
+    return score(worlds, make("merit_order"))
 
 
 @pytest.mark.parametrize("cheater", CHEATERS, ids=lambda c: c.name)
-def test_cheating_does_not_pay(cheater: type[Rule], stages: list[Worlds], honest: np.ndarray) -> None:
-    cheated = np.concatenate([score(w, cheater()) for w in stages])
-    allowed = SLACK.get(cheater.name, 0.0)
-    assert cheated.mean() < honest.mean() + allowed, f"{cheater.name} gains {(cheated - honest).mean():.3f} a world"
+def test_cheating_does_not_pay(cheater: type[Rule], worlds: Worlds, honest: np.ndarray) -> None:
+    cheated = score(worlds, cheater())
+    assert cheated.mean() < honest.mean(), f"{cheater.name} gains {(cheated - honest).mean():.3f} a world"

@@ -44,6 +44,7 @@ def sharded(monkeypatch: pytest.MonkeyPatch) -> None:
         return sample.build(table, trees, switched, 60)
 
     monkeypatch.setattr(world, "build", build)
+    monkeypatch.setattr(sample, "EXACT", 80)
     monkeypatch.setattr(sample, "SAMPLE", 80)
     monkeypatch.setattr(engine, "ground", world._make)
 
