@@ -100,7 +100,7 @@ class DERGroupEnv(gym.Env[Array, Array]):
             self._renderer.note(self._one)
         return self._observation(), float(self.worlds.reward.reward[0]), False, bool(ended[0]), self._info()
 
-    def render(self) -> Array | str | None:  # type: ignore[override]
+    def render(self) -> Array | str | None:
         """Return the present moment as ``render_mode`` says; see the class."""
         if self._renderer is None:
             warn_no_mode("make")

@@ -15,7 +15,7 @@ from der_gym.envs.render.scene import MINUTE_S, Scene
 from der_gym.simulation.public import BIN_S
 
 Array = np.ndarray
-PLOT: style.Box = (62, 66, 780, 246)
+PLOT: style.Box = (66, 66, 780, 246)
 FINE = 2  # curves are drawn so many times larger and then shrunk: smooth edges
 _STRIP = (PLOT[3] + 6, PLOT[3] + 22)
 _HOURS = (1, 2, 3, 6, 12, 24)
@@ -52,12 +52,12 @@ def fit(scene: Scene) -> Axes:
 
 def ground(draw: ImageDraw.ImageDraw, axes: Axes) -> None:
     """Write what stands around the plot: hours and kW."""
-    style.write(draw, 12, PLOT[1] - 1, "kW", style.GREY)
-    for kw in np.arange(axes.low_kw, axes.high_kw + axes.step_kw / 2, axes.step_kw):
-        style.write(draw, PLOT[0] - 6, PLOT[1] + axes.y(kw), f"{round(kw, 3) + 0.0:,g}", style.GREY, at="rm")
-    for t_s in _whole_hours(axes):
+    levels, hours = _levels(axes), _whole_hours(axes)
+    for label, y in zip(figures.kw_scale(levels.tolist()), axes.y(levels).tolist(), strict=True):
+        style.write(draw, PLOT[0] - 6, PLOT[1] + y, label, style.GREY, at="rm")
+    for t_s, x in zip(hours.tolist(), axes.x(hours).tolist(), strict=True):
         text = f"{axes.start + timedelta(seconds=t_s):%H:%M}"
-        style.write(draw, PLOT[0] + axes.x(t_s), _STRIP[1] + 9, text, style.GREY, at="mm")
+        style.write(draw, PLOT[0] + x, _STRIP[1] + 9, text, style.GREY, at="mm")
     style.write(draw, PLOT[0] - 6, sum(_STRIP) / 2, "verdict", style.GREY, at="rm")
 
 
@@ -66,14 +66,18 @@ def plot_ground(axes: Axes, award_kw: Array) -> Image.Image:
     size = (FINE * (PLOT[2] - PLOT[0]), FINE * (PLOT[3] - PLOT[1]))
     image = Image.new("RGB", size, style.PAPER)
     draw = ImageDraw.Draw(image)
-    for k in np.flatnonzero(award_kw <= 0):
-        draw.rectangle([FINE * axes.x(k * BLOCK_S), 0, FINE * axes.x((k + 1) * BLOCK_S), size[1]], style.SHADE)
-    for t_s in range(0, int(axes.horizon_s) + 1, BLOCK_S):
-        draw.line([FINE * axes.x(t_s), 0, FINE * axes.x(t_s), size[1]], style.FAINT, 1)
-    for kw in np.arange(axes.low_kw, axes.high_kw, axes.step_kw):
-        colour = style.GREY if abs(kw) < axes.step_kw / 2 else style.FAINT
-        draw.line([0, FINE * axes.y(kw), size[0], FINE * axes.y(kw)], colour, FINE)
+    edges = (FINE * axes.x(np.arange(len(award_kw) + 1.0) * BLOCK_S)).tolist()
+    for left, right, award in zip(edges[:-1], edges[1:], award_kw.tolist(), strict=True):
+        draw.rectangle([left, 0, right, size[1]], None if award > 0 else style.SHADE)
+        draw.line([left, 0, left, size[1]], style.FAINT, 1)
+    levels = _levels(axes)
+    for kw, y in zip(levels.tolist(), (FINE * axes.y(levels)).tolist(), strict=True):
+        draw.line([0, y, size[0], y], style.GREY if abs(kw) < axes.step_kw / 2 else style.FAINT, FINE)
     return image
+
+
+def _levels(axes: Axes) -> Array:
+    return np.arange(axes.low_kw, axes.high_kw + axes.step_kw / 2, axes.step_kw)
 
 
 def curves(image: Image.Image, scene: Scene, axes: Axes) -> Image.Image:
@@ -127,8 +131,8 @@ def verdicts(draw: ImageDraw.ImageDraw, scene: Scene, axes: Axes) -> None:
     draw.rectangle([edges[scene.block], _STRIP[0], edges[scene.block + 1], _STRIP[1]], None, style.GREY)
 
 
-def _whole_hours(axes: Axes) -> range:
-    """Return the times of the labels, at most ten of them, s."""
+def _whole_hours(axes: Axes) -> Array:
+    """Return the times of the labels, whole hours, ten steps or fewer, s."""
     every = next((h for h in _HOURS if axes.horizon_s / HOUR_S / h <= 10), _HOURS[-1]) * HOUR_S
     first = -(axes.start.hour * HOUR_S + axes.start.minute * 60) % every
-    return range(first, int(axes.horizon_s) + 1, every)
+    return np.arange(first, int(axes.horizon_s) + 1, every)

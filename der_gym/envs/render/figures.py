@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import datetime
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -24,6 +25,13 @@ def kw_range(low: float, high: float) -> str:
     """Return two powers with one unit."""
     unit = 1e3 if max(abs(low), abs(high)) >= 1e4 else 1.0
     return f"{number(low / unit)} to {number(high / unit)} {'kW' if unit == 1.0 else 'MW'}"
+
+
+def kw_scale(levels_kw: Sequence[float]) -> list[str]:
+    """Return the labels of a scale; the last and highest names the unit."""
+    unit = 1e3 if max(map(abs, levels_kw)) >= 1e4 else 1.0
+    labels = [f"{round(kw / unit, 3) + 0.0:,g}" for kw in levels_kw]
+    return [*labels[:-1], f"{labels[-1]} {'kW' if unit == 1.0 else 'MW'}"]
 
 
 def yen(value: float) -> str:

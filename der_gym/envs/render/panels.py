@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from PIL import ImageDraw
 
@@ -76,15 +78,15 @@ def leaves_ground(draw: ImageDraw.ImageDraw, scene: Scene) -> None:
         style.write(draw, 12, _ROWS + height * (k + 0.5), _short(scene.leaf_names[j]))
     for box in (_FRACTION, _POWER):
         for value in (-1.0, -0.25, 0.0, 0.25, 1.0):
-            x = _place(box, value)
-            draw.line([x, _ROWS, x, end], style.FAINT)
-            style.write(draw, x, end + 8, f"{value:+g}" if value else "0", style.GREY, at="mm")
+            at_x = _place(box, value)
+            draw.line([at_x, _ROWS, at_x, end], style.FAINT)
+            style.write(draw, at_x, end + 8, f"{value:+g}" if value else "0", style.GREY, at="mm")
     style.write(draw, 12, end + 8, _note(scene, len(rows)), style.GREY)
 
 
 def _place(box: style.Box, value: float) -> float:
     """Return where -1..1 stands in a box, by its square root: what a group is asked for is often a few percent."""
-    root = min(abs(value), 1.0) ** 0.5
+    root = math.sqrt(min(abs(value), 1.0))
     return (box[0] + box[2]) / 2 + (root if value > 0 else -root) * (box[2] - box[0]) / 2
 
 
@@ -94,7 +96,7 @@ def _note(scene: Scene, n_row: int) -> str:
 
 
 def _short(name: str, n: int = 21) -> str:
-    return name if len(name) <= n else name[: n - 2] + ".."
+    return name if len(name) <= n else f"{name[: n // 2]}..{name[2 - n + n // 2 :]}"
 
 
 def leaves(draw: ImageDraw.ImageDraw, scene: Scene) -> None:
