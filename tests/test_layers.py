@@ -17,7 +17,6 @@ LAYERS = {"core": 0, **dict.fromkeys(SIBLINGS, 1), "envs": 3, "controllers": 3, 
 COMPOSING = 2  # every other module of der_gym: scenario, simulator, pool, simulation ...
 ABOVE = {"agents", "tests", "scripts"}
 HEAVY = {
-    "PIL",
     "matplotlib",
     "moviepy",
     "pandas",
