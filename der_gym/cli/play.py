@@ -11,10 +11,13 @@ from rich.console import Console
 from der_gym.cli import common
 from der_gym.controllers import Controller
 from der_gym.core.errors import InputError
+from der_gym.envs.core import Worlds
 from der_gym.evaluation import results
 from der_gym.evaluation.causes import clock, failures
 from der_gym.evaluation.measures import Facts, measure
 from der_gym.evaluation.play import Played, Stage
+from der_gym.evaluation.report.detail import Detail, DetailRecorder
+from der_gym.evaluation.report.run_page import write_run
 from der_gym.evaluation.roster import players, resolve
 from der_gym.evaluation.scoreboard import IDLE, Score, Scoreboard
 from der_gym.markets.settlement import LINES
@@ -49,6 +52,7 @@ def run(
     pairs: Sequence[str],
     out: Path | None,
     overwrite: bool,
+    report: Path | None,
     workers: int | None,
 ) -> None:
     """Play idle (the twin) and the controller, show the summary, write files where asked."""
@@ -62,13 +66,16 @@ def run(
         options = {"start_h": start_h}
         if start_h not in loaded.market.starts_h:
             loaded = load(loaded, {"market.starts_h": [start_h]})
+    pages = common.reports(report, out)
     folder = results.open_folder(out, overwrite) if out is not None else None
-    board = _play(loaded, chosen, seed, options, workers)
+    board, details = _play(loaded, chosen, seed, options, workers)
     console = common.console()
     _show(console, board, name)
     if folder is not None:
         written = results.save(board, folder)
         console.print(f"Results: {folder} ({len(written)} files)")
+    for page in pages:
+        console.print(f"Report: {write_run(page, board, name, details[name])}", soft_wrap=True)
 
 
 def _play(
@@ -77,24 +84,32 @@ def _play(
     seed: int,
     options: Mapping[str, Any] | None,
     workers: int | None,
-) -> Scoreboard:
-    """Play idle first, then the other; idle is the twin."""
+) -> tuple[Scoreboard, dict[str, Detail]]:
+    """Play idle first, then the other; idle is the twin. A play as seen from within goes with it."""
     board = Scoreboard(scenario, scenario.split, [seed], IDLE)
     with common.progress() as told:
         stage = Stage(scenario, workers)
-        plays = {name: _one(stage, name, controller, seed, options, told) for name, controller in chosen.items()}
+        both = {name: _one(stage, name, controller, seed, options, told) for name, controller in chosen.items()}
+    plays = {name: played for name, (played, _) in both.items()}
     worlds = stage.worlds(1)
     facts = Facts(plays[IDLE], float(worlds.layout.nominal_kw.sum()), worlds.simulator.structure.n_device)
     for name, played in plays.items():
         found = failures(played, plays[IDLE], scenario.market.rules.band_share)
         board.scores[name] = Score(name, played, measure(played, facts), found, 0.0)
-    return board
+    return board, {name: detail for name, (_, detail) in both.items()}
 
 
 def _one(
     stage: Stage, name: str, controller: Controller, seed: int, options: Mapping[str, Any] | None, told: common.Told
-) -> Played:
-    return stage.play(controller, [seed], options, progress=lambda share: told(name, share))
+) -> tuple[Played, Detail]:
+    kept: list[DetailRecorder] = []
+
+    def watch(worlds: Worlds) -> DetailRecorder:
+        kept.append(DetailRecorder(worlds))
+        return kept[-1]
+
+    played = stage.play(controller, [seed], options, progress=lambda share: told(name, share), watch=watch)
+    return played, kept[0].detail
 
 
 def _show(console: Console, board: Scoreboard, name: str) -> None:
