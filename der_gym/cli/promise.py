@@ -56,7 +56,7 @@ def firm(
         write_text(folder / "run.json", results.record(found.scenario, **more))
         console.print(f"Results: {folder} (capability.csv, firm.csv, run.json)")
     for page in pages:
-        console.print(f"Report: {write_firm(page, found)}", soft_wrap=True)
+        console.print(f"Report: {write_firm(page, found, seeds)}", soft_wrap=True)
 
 
 def _capability(found: Firm, season: str) -> Table:

@@ -42,6 +42,7 @@ function drawing(width, height, nodes) {
  *
  * spec: id, label, unit, x, series [{key, label, color, values, width, dash, step, fill, fillTo, points, area, bare}],
  * bands [{from, to, fill}] by key, marks(u): drawn over, under(u): drawn below, time, y [low, high], height, sync,
+ * xRange [low, high] or xFit(off) -> it: the part of x that is shown at first,
  * parts(off) -> series instead of ``series``: where what is on changes the others (a stack).
  */
 function lines(spec) {
@@ -51,7 +52,7 @@ function lines(spec) {
   const names = new Map();
   entry.make = (box, width) => {
     const shown = (spec.parts ? spec.parts(off) : spec.series).filter((one) => !off.has(one.key));
-    return new uPlot(options(spec, shown, width, names), [spec.x, ...shown.map((one) => one.values)], box);
+    return new uPlot(options(spec, shown, width, names, off), [spec.x, ...shown.map((one) => one.values)], box);
   };
   charts.push(entry);
   for (const one of (spec.legend || spec.series).filter((each) => !each.bare)) legend.append(chip(one, off, names, entry));
@@ -72,15 +73,15 @@ function chip(one, off, names, entry) {
   return button;
 }
 
-function options(spec, shown, width, names) {
+function options(spec, shown, width, names, off) {
   const at = Object.fromEntries(shown.map((one, i) => [one.key, i + 1]));
   const bands = (spec.bands || []).filter((band) => at[band.from] && at[band.to])
     .map((band) => ({ series: [at[band.from], at[band.to]], fill: band.fill }));
   return {
-    width, height: spec.height || (width < 500 ? 220 : 270), padding: [12, 12, 0, 0],
+    width, height: spec.height || (width < 500 ? 220 : 270), padding: [12, 22, 0, 0],
     legend: { show: false },
     cursor: { sync: spec.sync ? { key: spec.sync } : undefined, drag: { x: true, y: false, dist: 6 }, points: { size: 6 }, y: false },
-    scales: { x: { time: false, range: spec.xRange ? () => spec.xRange : undefined }, y: { range: spec.y ? () => spec.y : padded } },
+    scales: { x: { time: false, range: xRange(spec, off) }, y: { range: spec.y ? () => spec.y : padded } },
     axes: [xAxis(spec, width), yAxis(spec)],
     series: [{}, ...shown.map(series)],
     bands,
@@ -91,6 +92,13 @@ function options(spec, shown, width, names) {
       setCursor: [(u) => showValues(u, spec, shown, names)],
     },
   };
+}
+
+/** Return the range of x: the one asked for while all is shown, what was dragged out otherwise. */
+function xRange(spec, off) {
+  const wanted = spec.xFit ? spec.xFit(off) : spec.xRange;
+  const [first, last] = [spec.x[0], spec.x.at(-1)];
+  return wanted ? (u, low, high) => (low <= first && high >= last ? wanted : [low, high]) : undefined;
 }
 
 function padded(u, low, high) {
@@ -105,19 +113,24 @@ function axis() {
 
 function xAxis(spec, width) {
   const own = { ...axis(), label: spec.xLabel, labelSize: spec.xLabel ? 20 : 0, labelGap: 0, size: 30, space: width < 500 ? 52 : 64 };
+  own.values = (u, ticks) => ticks.map((v) => num(v, stepDigits(ticks)));
   if (spec.time) Object.assign(own, { incrs: TIME_STEPS, values: (u, ticks) => ticks.map((v) => hhmm(v)) });
   if (spec.xTicks) Object.assign(own, { splits: () => spec.xTicks, values: (u, ticks) => ticks.map(spec.xFormat) });
   return own;
 }
 
+function stepDigits(ticks) {
+  const step = ticks.length > 1 ? Math.abs(ticks[1] - ticks[0]) : 1;
+  return step < 0.1 ? 2 : step < 1 ? 1 : 0;
+}
+
 function yAxis(spec) {
-  const digits = (ticks) => (ticks.length > 1 && Math.abs(ticks[1] - ticks[0]) < 1 ? (Math.abs(ticks[1] - ticks[0]) < 0.1 ? 2 : 1) : 0);
   const size = (u, values) => Math.max(34, 10 + 7 * Math.max(0, ...(values || []).map((v) => String(v).length)));
-  return { ...axis(), label: spec.unit, labelSize: 18, labelGap: 2, size, values: (u, ticks) => ticks.map((v) => (spec.percent ? num(100 * v) : num(v, digits(ticks)))) };
+  return { ...axis(), label: spec.unit, labelSize: 18, labelGap: 2, size, values: (u, ticks) => ticks.map((v) => (spec.percent ? num(100 * v) : num(v, stepDigits(ticks)))) };
 }
 
 function series(one) {
-  const paths = one.step ? uPlot.paths.stepped({ align: 1 }) : one.none ? () => null : undefined;
+  const paths = one.step ? uPlot.paths.stepped({ align: one.step === -1 ? -1 : 1 }) : undefined;
   return {
     label: one.key, stroke: one.color, width: one.width === undefined ? 1.75 : one.width, dash: one.dash, fill: one.fill,
     fillTo: one.fill ? 0 : undefined, paths, points: { show: Boolean(one.points), size: one.points || 0, fill: one.color },

@@ -27,15 +27,15 @@ function summary() {
   const beside = (text) => (other ? t("idle_beside", { v: text }) : null);
   const judged = head.passed.filter((v) => v !== null), passed = judged.filter((v) => v === 1).length;
   return h("section", { id: "summary" },
-    h("h1", {}, head.title || head.scenario),
-    h("p", { class: "lead" }, t("lead", { controller: head.controller, n: num(head.n_device), seed: head.seed, starts: head.starts, award: num(head.award_kw) })),
+    h("h1", {}, t("run_title", head)),
+    h("p", { class: "lead" }, t("lead", { title: head.title || head.scenario, n: num(head.n_device), starts: head.starts, award: num(head.award_kw) })),
     h("div", { class: "tiles" },
       tile(t("blocks"), t("of", { a: passed, b: judged.length }), beside(head.idle_passed)),
       tile(t("reward"), num(head.values.reward, 2), beside(num(head.idle.reward, 2))),
       tile(t("accuracy"), num(head.values.accuracy, 2), beside(num(head.idle.accuracy, 2))),
       tile(t("total_yen"), `¥${num(head.values.profit_yen)}`, beside(`¥${num(head.idle.profit_yen)}`)),
       tile(t("per_unit"), num(head.values.messages_per_unit, 1), beside(num(head.idle.messages_per_unit, 1)))),
-    h("div", { class: "card" }, strip(), h("p", { class: "how" }, t("strip_how"))));
+    h("div", { class: "card" }, h("h2", {}, t("verdicts")), strip(), h("p", { class: "how" }, t("strip_how"))));
 }
 
 function strip() {
@@ -78,8 +78,10 @@ function verdicts(u) {
 }
 
 function market() {
+  const last = 30 * (DATA.market.award.findLastIndex((kw) => kw > 0) + 1) + 1;
+  const series = marketSeries().map((one) => ({ ...one, values: one.values.slice(0, last) }));
   const chart = lines(overTime({
-    id: "market", label: t("market"), series: marketSeries(), bands: BAND(), height: 320, under: shadeFailed, marks: verdicts,
+    id: "market", label: t("market"), x: CLOCK.slice(0, last), series, bands: BAND(), height: 320, under: shadeFailed, marks: verdicts,
   }));
   return card("market", t("market"), t("market_how", { w: WINDOW }), chart);
 }

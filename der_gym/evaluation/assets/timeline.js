@@ -16,7 +16,7 @@ function failure(f) {
   });
   return h("section", { class: "card", id: `block-${f.block}`, "data-cause": f.cause },
     h("div", { class: "fail-head" }, h("h3", {}, t("block_title", { b: f.block, from, to })), h("span", { class: "tag" }, cause), h("span", {}, size)),
-    h("p", { class: "story" }, `${story} ${t(`why_${f.cause}`)}`),
+    h("p", { class: "story" }, `${story} ${t(`why_${f.cause}`, { too: t(f.worst_kw > 0 ? "too_much" : "too_little") })}`),
     h("p", { class: "sub" }, f.text),
     h("div", { class: "pair" },
       h("div", {}, h("h4", {}, t("zoom")), zoom(f), h("h4", {}, t("numbers")), figures(f)),

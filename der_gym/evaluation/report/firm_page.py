@@ -18,30 +18,31 @@ NUMBERS = ("start_h", "level", "award_share", "firm_kw", "least_kw", "firm_kw_pe
 
 @dataclass(frozen=True)
 class Promise:
-    """What ``der-gym firm`` found: rows of ``Firm.awards`` and ``Firm.passed``, and the name of its scenario."""
+    """What ``der-gym firm`` found: its scenario, episodes per point, rows of ``Firm.awards`` and ``Firm.passed``."""
 
     scenario: str
+    n_seed: int
     awards: Sequence[dict[str, Any]]
     passed: Sequence[dict[str, Any]]
 
 
-def write_firm(path: str | Path, found: Firm) -> Path:
-    """Write the page of firm power."""
-    return page.write(path, "firm", f"{found.scenario.name} · firm", page_data(found))
+def write_firm(path: str | Path, found: Firm, n_seed: int) -> Path:
+    """Write the page of firm power, worked out with ``n_seed`` episodes per point."""
+    return page.write(path, "firm", f"{found.scenario.name} · firm", page_data(found, n_seed))
 
 
-def page_data(found: Firm) -> dict[str, Any]:
+def page_data(found: Firm, n_seed: int) -> dict[str, Any]:
     """Return all that the page draws."""
     return {
         "head": {"scenario": found.scenario.name, "title": found.scenario.title},
-        "firm": firm_data(Promise(found.scenario.name, found.awards, found.passed)),
+        "firm": firm_data(Promise(found.scenario.name, n_seed, found.awards, found.passed)),
         "capability": capability_rows(found.capability),
     }
 
 
 def firm_data(firm: Promise) -> dict[str, Any]:
     """Return the curves: pass rate by award for each controller, season and start; the award kept by level."""
-    return {"awards": [_short(row) for row in firm.awards], "passed": [_short(row) for row in firm.passed]}
+    return {"n_seed": firm.n_seed, "awards": [_short(row) for row in firm.awards], "passed": [_short(row) for row in firm.passed]}
 
 
 def capability_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -68,7 +69,7 @@ def read_firm(folder: str | Path, scenario: str) -> Promise:
         record = json.loads((place / "run.json").read_text(encoding="utf-8"))
         with open(place / "firm.csv", encoding="utf-8", newline="") as file:
             awards = [_numbers(row) for row in csv.DictReader(file)]
-        found = Promise(record["scenario"], awards, record["passed"])
+        found = Promise(record["scenario"], int(record["seeds"]), awards, record["passed"])
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(
             f"--firm {str(folder)!r}: no results of der-gym firm there; allowed: the folder of its --out"

@@ -18,7 +18,7 @@ from der_gym.core.files import write_text
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 SCRIPTS = {
     "run": ("words.js", "words_run.js", "page.js", "chart.js", "run.js", "timeline.js"),
-    "board": ("words.js", "words_board.js", "page.js", "chart.js", "board.js", "firm.js"),
+    "board": ("words.js", "words_board.js", "page.js", "chart.js", "firm.js", "board.js"),
     "firm": ("words.js", "words_board.js", "page.js", "chart.js", "firm.js"),
 }
 REPORT = "report.html"
