@@ -151,7 +151,9 @@ def evaluate(
     """Compare controllers on the same worlds."""
     from der_gym.cli import compare
 
-    compare.evaluate(scenario, controller, seeds, out, overwrite, split, base, settings or [], traces, report, firm, workers)
+    compare.evaluate(
+        scenario, controller, seeds, out, overwrite, split, base, settings or [], traces, report, firm, workers
+    )
 
 
 @app.command()

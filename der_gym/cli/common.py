@@ -54,7 +54,7 @@ def names(text: str) -> list[str]:
 def reports(report: Path | None, out: Path | None) -> list[Path]:
     """Return the pages to write: the one asked for, checked before anything is played, and one in the folder."""
     asked = [check_target(report)] if report is not None else []
-    return asked + ([out / REPORT] if out is not None else [])
+    return list(dict.fromkeys([*asked, *([out / REPORT] if out is not None else [])]))
 
 
 def console() -> Console:

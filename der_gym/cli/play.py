@@ -15,7 +15,8 @@ from der_gym.envs.core import Worlds
 from der_gym.evaluation import results
 from der_gym.evaluation.causes import clock, failures
 from der_gym.evaluation.measures import Facts, measure
-from der_gym.evaluation.play import Played, Stage
+from der_gym.evaluation.play import Played, Stage, Watch
+from der_gym.evaluation.recorder import Recorder
 from der_gym.evaluation.report.detail import Detail, DetailRecorder
 from der_gym.evaluation.report.run_page import write_run
 from der_gym.evaluation.roster import players, resolve
@@ -68,7 +69,7 @@ def run(
             loaded = load(loaded, {"market.starts_h": [start_h]})
     pages = common.reports(report, out)
     folder = results.open_folder(out, overwrite) if out is not None else None
-    board, details = _play(loaded, chosen, seed, options, workers)
+    board, details = _play(loaded, chosen, seed, options, bool(pages), workers)
     console = common.console()
     _show(console, board, name)
     if folder is not None:
@@ -83,33 +84,46 @@ def _play(
     chosen: Mapping[str, Controller],
     seed: int,
     options: Mapping[str, Any] | None,
+    detailed: bool,
     workers: int | None,
 ) -> tuple[Scoreboard, dict[str, Detail]]:
-    """Play idle first, then the other; idle is the twin. A play as seen from within goes with it."""
+    """Play idle first, then the other; idle is the twin. Where a page is wanted, what it needs goes with it."""
     board = Scoreboard(scenario, scenario.split, [seed], IDLE)
     with common.progress() as told:
         stage = Stage(scenario, workers)
-        both = {name: _one(stage, name, controller, seed, options, told) for name, controller in chosen.items()}
-    plays = {name: played for name, (played, _) in both.items()}
+        watchers = {name: _Watcher() for name in chosen if detailed}
+        plays = {
+            name: _one(stage, name, controller, seed, options, told, watchers.get(name, Recorder))
+            for name, controller in chosen.items()
+        }
     worlds = stage.worlds(1)
     facts = Facts(plays[IDLE], float(worlds.layout.nominal_kw.sum()), worlds.simulator.structure.n_device)
     for name, played in plays.items():
         found = failures(played, plays[IDLE], scenario.market.rules.band_share)
         board.scores[name] = Score(name, played, measure(played, facts), found, 0.0)
-    return board, {name: detail for name, (_, detail) in both.items()}
+    return board, {name: watcher.seen.detail for name, watcher in watchers.items()}
 
 
 def _one(
-    stage: Stage, name: str, controller: Controller, seed: int, options: Mapping[str, Any] | None, told: common.Told
-) -> tuple[Played, Detail]:
-    kept: list[DetailRecorder] = []
+    stage: Stage,
+    name: str,
+    controller: Controller,
+    seed: int,
+    options: Mapping[str, Any] | None,
+    told: common.Told,
+    watch: Watch,
+) -> Played:
+    return stage.play(controller, [seed], options, progress=lambda share: told(name, share), watch=watch)
 
-    def watch(worlds: Worlds) -> DetailRecorder:
-        kept.append(DetailRecorder(worlds))
-        return kept[-1]
 
-    played = stage.play(controller, [seed], options, progress=lambda share: told(name, share), watch=watch)
-    return played, kept[0].detail
+class _Watcher:
+    """Makes the recorder of a page's play and keeps it."""
+
+    seen: DetailRecorder
+
+    def __call__(self, worlds: Worlds) -> DetailRecorder:
+        self.seen = DetailRecorder(worlds)
+        return self.seen
 
 
 def _show(console: Console, board: Scoreboard, name: str) -> None:

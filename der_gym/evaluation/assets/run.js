@@ -30,7 +30,7 @@ function summary() {
     h("h1", {}, t("run_title", head)),
     h("p", { class: "lead" }, t("lead", { title: head.title || head.scenario, n: num(head.n_device), starts: head.starts, award: num(head.award_kw) })),
     h("div", { class: "tiles" },
-      tile(t("blocks"), t("of", { a: passed, b: judged.length }), beside(head.idle_passed)),
+      tile(t("blocks"), t("blocks_of", { a: passed, b: judged.length }), beside(head.idle_passed)),
       tile(t("reward"), num(head.values.reward, 2), beside(num(head.idle.reward, 2))),
       tile(t("accuracy"), num(head.values.accuracy, 2), beside(num(head.idle.accuracy, 2))),
       tile(t("total_yen"), `¥${num(head.values.profit_yen)}`, beside(`¥${num(head.idle.profit_yen)}`)),
@@ -67,6 +67,13 @@ function marketSeries() {
 
 const BAND = () => [{ from: "high", to: "low", fill: color("band") }];
 
+/** Return the market's series from minute ``first`` to ``last``, whose value is that of the minute before. */
+function between(first, last) {
+  const cut = (values) => [...values.slice(first, last), values[last - 1]];
+  const x = [...CLOCK.slice(first, last), START_MIN + last];
+  return { x, series: marketSeries().map((one) => ({ ...one, values: cut(one.values) })) };
+}
+
 function shadeFailed(u) {
   for (const k of FAILED_WINDOWS) shadeSpan(u, START_MIN + k * WINDOW, START_MIN + (k + 1) * WINDOW, color("shade"));
 }
@@ -78,10 +85,9 @@ function verdicts(u) {
 }
 
 function market() {
-  const last = 30 * (DATA.market.award.findLastIndex((kw) => kw > 0) + 1) + 1;
-  const series = marketSeries().map((one) => ({ ...one, values: one.values.slice(0, last) }));
+  const last = 30 * (DATA.market.award.findLastIndex((kw) => kw > 0) + 1);
   const chart = lines(overTime({
-    id: "market", label: t("market"), x: CLOCK.slice(0, last), series, bands: BAND(), height: 320, under: shadeFailed, marks: verdicts,
+    id: "market", label: t("market"), ...between(0, last), bands: BAND(), height: 320, under: shadeFailed, marks: verdicts,
   }));
   return card("market", t("market"), t("market_how", { w: WINDOW }), chart);
 }

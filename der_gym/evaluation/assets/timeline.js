@@ -19,23 +19,23 @@ function failure(f) {
     h("p", { class: "story" }, `${story} ${t(`why_${f.cause}`, { too: t(f.worst_kw > 0 ? "too_much" : "too_little") })}`),
     h("p", { class: "sub" }, f.text),
     h("div", { class: "pair" },
-      h("div", {}, h("h4", {}, t("zoom")), zoom(f), h("h4", {}, t("numbers")), figures(f)),
+      h("div", {}, h("h4", {}, t("zoom")), zoom(f)),
       h("div", {}, h("h4", {}, t("steps")), steps(f), h("p", { class: "how" }, t("steps_how")))),
-    h("h4", {}, t("way")), way(f));
+    h("h4", {}, t("numbers")), figures(f), h("h4", {}, t("way")), way(f));
 }
 
 function zoom(f) {
-  const first = Math.max(30 * f.block - 15, 0), last = Math.min(30 * f.block + 31, N_MINUTE);
-  const cut = (one) => ({ ...one, values: one.values.slice(first, last), quiet: true });
+  const cut = between(Math.max(30 * f.block - 15, 0), 30 * f.block + 30);
+  const series = cut.series.map((one) => ({ ...one, quiet: true }));
   return lines(overTime({
-    id: `block-${f.block}`, x: CLOCK.slice(first, last), label: t("zoom"), sync: null, series: marketSeries().map(cut), bands: BAND(), height: 230,
+    id: `block-${f.block}`, x: cut.x, label: t("zoom"), sync: null, series, bands: BAND(), height: 230,
     under: (u) => shadeSpan(u, START_MIN + f.window_s[0] / 60, START_MIN + f.window_s[1] / 60, color("shade")),
   }));
 }
 
 function figures(f) {
-  const rows = FIGURES.map((key) => [t(`fig_${key}`), `${num(f.figures[key], 1)} kW`]);
-  return table(["", ""], rows);
+  const fact = (key) => h("div", {}, h("b", {}, `${num(f.figures[key], 1)} kW`), h("span", {}, t(`fig_${key}`)));
+  return h("div", { class: "facts" }, ...FIGURES.map(fact));
 }
 
 function steps(f) {

@@ -42,7 +42,11 @@ def page_data(found: Firm, n_seed: int) -> dict[str, Any]:
 
 def firm_data(firm: Promise) -> dict[str, Any]:
     """Return the curves: pass rate by award for each controller, season and start; the award kept by level."""
-    return {"n_seed": firm.n_seed, "awards": [_short(row) for row in firm.awards], "passed": [_short(row) for row in firm.passed]}
+    return {
+        "n_seed": firm.n_seed,
+        "awards": [_short(row) for row in firm.awards],
+        "passed": [_short(row) for row in firm.passed],
+    }
 
 
 def capability_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -57,9 +57,10 @@ def chain(played: Played, detail: Detail, block: Block, b: int) -> list[dict[str
     """
     window = BLOCK_S // len(block.low_kw)
     start = b * BLOCK_S + worst_window(block) * window
-    asked = requested_s(detail.request_kw, float(played.award_kw[0, b]), start)
-    told: list[tuple[str, float]] = [("requested", asked)]
-    newest = in_force(detail.messages, start)
+    award, newest = float(played.award_kw[0, b]), in_force(detail.messages, start)
+    asked = requested_s(detail.request_kw, award, min((m.sent_s for m in newest), default=start))
+    again = requested_s(detail.request_kw, award, start)
+    told = [("requested", asked)] + ([("requested_again", again)] if again > asked else [])
     if newest:
         reach = np.concatenate([m.reach_s for m in newest])
         told += [("sent", min(m.sent_s for m in newest)), ("cloud", min(m.cloud_s for m in newest))]
