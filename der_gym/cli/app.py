@@ -151,9 +151,8 @@ def evaluate(
     """Compare controllers on the same worlds."""
     from der_gym.cli import compare
 
-    compare.evaluate(
-        scenario, controller, seeds, out, overwrite, split, base, settings or [], traces, report, firm, workers
-    )
+    pages = compare.Pages(report, firm)
+    compare.evaluate(scenario, controller, seeds, out, overwrite, split, base, settings or [], traces, pages, workers)
 
 
 @app.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -33,6 +33,13 @@ SERVICE = (
 )
 
 
+class Pages(NamedTuple):
+    """The page that is asked for, and the folder of ``der-gym firm`` whose curves it shows."""
+
+    report: Path | None = None
+    firm: Path | None = None
+
+
 def evaluate(
     scenario: str,
     controller: str,
@@ -43,14 +50,13 @@ def evaluate(
     base: str,
     pairs: Sequence[str],
     traces: bool,
-    report: Path | None,
-    firm: Path | None,
+    asked: Pages,
     workers: int | None,
 ) -> None:
     """Play, print the tables, write the files; after Ctrl-C those of the controllers that were finished."""
-    pages = common.reports(report, out)
+    pages = common.reports(asked.report, out)
     settings = common.parse_settings(pairs)
-    kept = read_firm(firm, load(scenario, settings).name) if firm is not None else None
+    kept = read_firm(asked.firm, load(scenario, settings).name) if asked.firm is not None else None
     folder = results.open_folder(out, overwrite) if out is not None else None
     with common.progress() as told:
         board = compare(

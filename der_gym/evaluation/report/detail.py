@@ -119,16 +119,18 @@ def _empty(worlds: Worlds, n_minute: int) -> Detail:
     sim, layout = worlds.simulator, worlds.layout
     st = sim.structure
     n_leaf, n_class = layout.n_leaf, len(st.class_slice)
-    leaves = [np.zeros((n_minute, n_leaf)) for _ in range(4)]
     unit = np.bincount(st.cell_leaf, units(st), minlength=n_leaf)
     most = [max(np.flatnonzero(st.cell_leaf == j), key=lambda c: units(st)[c]) for j in range(n_leaf)]
     return Detail(
-        layout.leaf_names,
-        tuple(st.class_slice),
-        tuple(st.class_names[st.cell_class[c]] for c in most),
-        unit,
-        layout.nominal_kw.copy(),
-        sim.desk.product.request_kw[0].copy(),
-        *leaves,
+        leaf_names=layout.leaf_names,
+        class_names=tuple(st.class_slice),
+        leaf_class=tuple(st.class_names[st.cell_class[c]] for c in most),
+        unit=unit,
+        nominal_kw=layout.nominal_kw.copy(),
+        request_kw=sim.desk.product.request_kw[0].copy(),
+        leaf_kw=np.zeros((n_minute, n_leaf)),
+        seen_kw=np.zeros((n_minute, n_leaf)),
+        age_s=np.zeros((n_minute, n_leaf)),
+        oldest_s=np.zeros((n_minute, n_leaf)),
         stored_kwh=np.zeros((n_minute, n_class)),
     )
