@@ -56,7 +56,7 @@ function overTime(more) {
 function marketSeries() {
   const m = DATA.market;
   return [
-    { key: "high", label: t("band"), color: color("band"), values: perMinute(m.high), step: true, width: 0, bare: true },
+    { key: "high", label: t("band"), color: color("band"), values: perMinute(m.high), step: true, width: 0, area: true, quiet: true },
     { key: "low", label: t("band"), color: color("band"), values: perMinute(m.low), step: true, width: 0, bare: true },
     { key: "request", label: t("request"), color: color("purple"), values: m.request, step: true, dash: [6, 4], width: 1.5 },
     { key: "target", label: t("target"), color: color("green"), values: m.target, width: 2 },
