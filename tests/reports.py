@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 import pytest
+from worlds import small
 
 from der_gym.evaluation.causes import failures
 from der_gym.evaluation.measures import Facts, measure
@@ -16,7 +17,6 @@ from der_gym.evaluation.report.detail import Detail, DetailRecorder
 from der_gym.evaluation.roster import players
 from der_gym.evaluation.scoreboard import IDLE, Score, Scoreboard
 from der_gym.scenario import load
-from worlds import small
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 NASTY = "</script><b>x</b><img src=x onerror=document.title='hit'>"
@@ -36,7 +36,8 @@ def episode(
         return kept[-1]
 
     plays: dict[str, Played] = {
-        label: stage.play(each, [seed], watch=watch) for label, each in (players([IDLE]) | players([controller])).items()
+        label: stage.play(each, [seed], watch=watch)
+        for label, each in (players([IDLE]) | players([controller])).items()
     }
     worlds = stage.worlds(1)
     facts = Facts(plays[IDLE], float(worlds.layout.nominal_kw.sum()), worlds.simulator.structure.n_device)
@@ -57,7 +58,9 @@ def need_browser() -> str:
     """Return the path of a Chromium; without one a test fails where CI is set, and is skipped elsewhere."""
     found = find_browser()
     if found is None:
-        said = f"no browser: install one of {', '.join(NAMES)} (Debian: apt-get install chromium) or set DER_GYM_CHROMIUM"
+        said = (
+            f"no browser: install one of {', '.join(NAMES)} (Debian: apt-get install chromium) or set DER_GYM_CHROMIUM"
+        )
         if os.environ.get("CI"):
             pytest.fail(said)
         pytest.skip(said)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from reports import episode
+from worlds import bits, small
 
 from der_gym.envs.core import Worlds
 from der_gym.evaluation.causes import cut
@@ -17,8 +19,6 @@ from der_gym.evaluation.report.timeline import in_force, requested_s, way
 from der_gym.evaluation.roster import players
 from der_gym.markets.settlement import LINES
 from der_gym.scenario import load
-from reports import episode
-from worlds import bits, small
 
 WORLDS: list[dict[str, Any]] = [
     {},

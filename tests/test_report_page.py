@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from reports import NASTY
 
 from der_gym.core.errors import InputError
 from der_gym.evaluation.causes import CAUSES
@@ -14,7 +15,6 @@ from der_gym.evaluation.report import page
 from der_gym.evaluation.report.firm_page import read_firm
 from der_gym.evaluation.report.page import ASSETS, SCRIPTS, check_target, render, rounded
 from der_gym.markets.settlement import LINES
-from reports import NASTY
 
 KINDS = [*SCRIPTS]
 

@@ -35,7 +35,7 @@ def board_data(board: Scoreboard, firm: Promise | None = None) -> dict[str, Any]
         "head": head(board),
         "order": order,
         "hidden": far_below(board),
-        "rows": [{key: _short(value) for key, value in row.items()} for row in board.summary()],
+        "rows": [_row(row) for row in board.summary()],
         "measures": {m.name: m.title for m in MEASURES},
         "profiles": {"x": rounded(at, 4), "of": profiles},
         "by_hour": {name: pass_rates(s.played, hours(s.played)) for name, s in board.scores.items()},
@@ -76,5 +76,7 @@ def causes(score: Score) -> dict[str, int]:
     return {cause: found[cause] for cause in CAUSES if found[cause]}
 
 
-def _short(value: Any) -> Any:
-    return float(f"{value:.6g}") if isinstance(value, float) else value
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of the summary with short numbers, without the time it took: the same seeds make the same page."""
+    told = {key: value for key, value in row.items() if key != "seconds"}
+    return {key: float(f"{value:.6g}") if isinstance(value, float) else value for key, value in told.items()}
