@@ -116,15 +116,16 @@ function leafColor(i) {
   return state.dark ? `hsl(${hue} 62% ${38 + 40 * share}%)` : `hsl(${hue} 74% ${26 + 46 * share}%)`;
 }
 
-const leafName = (i) => t(DATA.leaves.names[i]);
+const STACKED = DATA.leaves.homes_kw ? [...DATA.leaves.kw, DATA.leaves.homes_kw] : DATA.leaves.kw; // the last: the homes
+const leafName = (i) => t(i < DATA.leaves.names.length ? DATA.leaves.names[i] : "homes");
 
 /** Return the areas of a stack: the leaves that are on, positive parts upwards from zero, negative ones downwards. */
 function stack(off) {
-  const on = DATA.leaves.names.map((_, i) => i).filter((i) => !off.has(`leaf ${i}`));
+  const on = STACKED.map((_, i) => i).filter((i) => !off.has(`leaf ${i}`));
   const up = new Array(N_MINUTE).fill(0), down = new Array(N_MINUTE).fill(0), parts = [];
   for (const i of on) {
-    DATA.leaves.kw[i].forEach((v, k) => { if (v > 0) up[k] += v; else down[k] += v; });
-    const base = { color: leafColor(i), fill: leafColor(i), width: 0, tell: DATA.leaves.kw[i] };
+    STACKED[i].forEach((v, k) => { if (v > 0) up[k] += v; else down[k] += v; });
+    const base = { color: leafColor(i), fill: leafColor(i), width: 0, tell: STACKED[i] };
     parts.push({ ...base, key: `leaf ${i}`, values: [...up] }, { ...base, key: `leaf ${i} below`, values: [...down] });
   }
   parts.reverse(); // the outermost first: what is drawn later covers what lies below it
@@ -133,7 +134,7 @@ function stack(off) {
 }
 
 function leaves() {
-  const legend = DATA.leaves.names.map((_, i) => ({ key: `leaf ${i}`, label: leafName(i), color: leafColor(i), area: true }));
+  const legend = STACKED.map((_, i) => ({ key: `leaf ${i}`, label: leafName(i), color: leafColor(i), area: true }));
   legend.push({ key: "sum", label: t("sum"), color: color("ink") });
   const chart = lines(overTime({ id: "leaves", label: t("leaves"), height: 320, legend, parts: stack }));
   return card("leaves", t("leaves"), t("leaves_how"), chart);

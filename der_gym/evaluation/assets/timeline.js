@@ -20,7 +20,7 @@ function failure(f) {
     h("p", { class: "sub" }, f.text),
     h("div", { class: "pair" },
       h("div", {}, h("h4", {}, t("zoom")), zoom(f)),
-      h("div", {}, h("h4", {}, t("steps")), steps(f), h("p", { class: "how" }, t("steps_how")))),
+      h("div", {}, h("h4", {}, t("steps")), steps(f), h("p", { class: "how" }, t(WINDOW > 5 ? "steps_how_long" : "steps_how")))),
     h("h4", {}, t("numbers")), figures(f), h("h4", {}, t("way")), way(f));
 }
 

@@ -52,6 +52,7 @@ Object.assign(WORDS, {
     "制御単位は同じ指令を受ける機器の集まり。0 より上は受電、下は逆潮流。名前を押すと外れる。線は表示中の合計。",
   ],
   sum: ["sum", "合計"],
+  homes: ["homes, load less PV", "住宅の負荷 − 太陽光"],
   seen: ["What the aggregator saw, against the truth", "アグリゲーターに見えた値と真値"],
   seen_how: [
     "Reports come late and with holes. Where the two lines part, the controller acted on old news; below is how old the reports were: their mean weighted by size, and the oldest (an hour stands for an hour or more).",
@@ -114,7 +115,10 @@ Object.assign(WORDS, {
     "最も外れた窓 {from}–{to} の平均応動は {mean} kW、許容は {low}～{high} kW。",
   ],
   mainly: ["mainly {cause}", "主に{cause}"],
-  "why_no command": ["Nothing was asked of any leaf although the target called for a response.", "目標があるのに、どの制御単位にも指令が出ていない。"],
+  "why_no command": [
+    "No leaf was asked for more than 2 % of its swing, although the target called for a response.",
+    "目標があるのに、どの制御単位への指令も容量の 2 % 以下だった。",
+  ],
   "why_plan error": [
     "The plan is the yardstick, frozen an hour before. It was off: against what the group would have drawn without commands, the response fits or nearly fits.",
     "基準値は 1 時間前に固定される物差し。それがずれていた。指令なしの電力を物差しにすれば、応動はほぼ適合する。",
@@ -147,8 +151,12 @@ Object.assign(WORDS, {
   zoom: ["The block, with a quarter of an hour before it", "このコマ (15 分前から)"],
   steps: ["From request to verdict", "指令から判定まで"],
   steps_how: [
-    "The commands are the last ones sent before the worst window began. Steps after the window's end came too late for it.",
-    "指令は最も外れた窓が始まる前の最後のもの。窓の終わりより後の段階は間に合っていない。",
+    "The commands are the last ones sent by the start of the worst window. Steps after the window's end came too late for it.",
+    "指令は最も外れた窓の始まりまでの最後のもの。窓の終わりより後の段階は間に合っていない。",
+  ],
+  steps_how_long: [
+    "The commands are the last ones sent by the sixth minute of the worst window. Steps after the window's end came too late for it.",
+    "指令は最も外れた窓の 6 分目までの最後のもの。窓の終わりより後の段階は間に合っていない。",
   ],
   step_requested: ["the request in force was announced", "このときの市場指令が示された"],
   step_requested_again: ["a new request was announced", "新しい市場指令が示された"],
@@ -164,8 +172,8 @@ Object.assign(WORDS, {
   never: ["never", "到達せず"],
   way: ["The way of the commands, leaf by leaf", "制御単位ごとの指令の経路"],
   way_how: [
-    "○ sent, | taken up by the cloud, bar: reached 10 to 90 % of the devices, ● half of them; ✕ so many are never reached. Strong colour: the last command before the worst window (shaded). The percentage is the share of the leaf's swing that was asked for.",
-    "○ 送信、| クラウド受理、帯は機器の 10～90 % に到達、● は半数、✕ はそこまで届かない。濃い色は最も外れた窓 (網掛け) の前の最後の指令。% は制御単位の容量に対する指令の割合。",
+    "○ sent, | taken up by the cloud, bar: reached 10 to 90 % of the devices, ● half of them; ✕ so many are never reached. Strong colour: the command that counts for the worst window (shaded). The percentage is the share of the leaf's swing that was asked for.",
+    "○ 送信、| クラウド受理、帯は機器の 10～90 % に到達、● は半数、✕ はそこまで届かない。濃い色は最も外れた窓 (網掛け) に対応する指令。% は制御単位の容量に対する指令の割合。",
   ],
   no_messages: ["No command had been sent to any leaf before this window.", "この窓の前に、どの制御単位にも指令は送られていない。"],
   way_table: ["The same as a table", "表で見る"],

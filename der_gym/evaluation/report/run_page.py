@@ -48,7 +48,7 @@ def run_data(board: Scoreboard, name: str, detail: Detail) -> dict[str, Any]:
         "head": head(board, name) | {"n_device": int(detail.unit.sum())},
         "market": market(played, rules.band_share, rules.window_min, detail),
         "power": power(played, twin),
-        "leaves": leaves(few),
+        "leaves": leaves(played, few, rules.metering == "receiving"),
         "seen": seen(played, few),
         "messages": messages(detail),
         "stored": {"classes": list(detail.class_names), "kwh": rounded(detail.stored_kwh.T)},
@@ -146,9 +146,14 @@ def fewer(detail: Detail, most: int = MOST_LEAVES) -> Detail:
     )
 
 
-def leaves(detail: Detail) -> dict[str, Any]:
-    """Return each leaf's name, class, size and power, kW: [leaf][minute]."""
+def leaves(played: Played, detail: Detail, receiving: bool) -> dict[str, Any]:
+    """Return each leaf's name, class, size and power, kW: [leaf][minute].
+
+    Where the homes' meters count (``receiving``), ``homes_kw`` is what the homes draw beside their devices.
+    """
+    homes = played.trace.true_kw[0] - detail.leaf_kw.sum(axis=1)
     return {
+        "homes_kw": rounded(homes) if receiving else None,
         "names": list(detail.leaf_names),
         "classes": list(detail.leaf_class),
         "n": [int(n) for n in detail.unit],

@@ -12,9 +12,11 @@ from der_gym.evaluation.causes import AT_REST, Block, cut
 from der_gym.evaluation.play import Played
 from der_gym.evaluation.report.detail import Detail
 from der_gym.evaluation.report.mail import REACHED, Message, first_s
+from der_gym.evaluation.report.page import rounded
 
 BIN_S = 300
 MOVED = 0.01  # of the award: a request that changes by less is the same
+MOST_ROWS = 24  # leaves whose messages are drawn
 BEFORE_S = 900  # the chart of a block starts so long before it
 
 
@@ -37,6 +39,11 @@ def in_force(messages: list[Message], by_s: float) -> list[Message]:
     return [newest[leaf] for leaf in sorted(newest)]
 
 
+def decided_s(start_s: float, window_s: float) -> float:
+    """Return until when a command counts as one for the window: its start; of a longer one than a bin, a bin later."""
+    return start_s + min(max(window_s - BIN_S, 0.0), BIN_S)
+
+
 def steps(message: Message) -> dict[str, float | None]:
     """Return a message's way, seconds of the episode, None where a step is never taken."""
     reach = {f"reach_{round(100 * share)}": message.reached_s(share) for share in REACHED}
@@ -52,12 +59,12 @@ def seconds(value: float) -> float | None:
 def chain(played: Played, detail: Detail, block: Block, b: int) -> list[dict[str, Any]]:
     """Return the steps from the request to the verdict in the order in which they came.
 
-    The commands are the last ones sent before the worst window began, of all leaves together. Those that fewer devices
-    than named ever got end the list, without a time.
+    The commands are the last ones sent by ``decided_s`` of the worst window, of all leaves together. Steps that are
+    never taken end the list, without a time.
     """
     window = BLOCK_S // len(block.low_kw)
     start = b * BLOCK_S + worst_window(block) * window
-    award, newest = float(played.award_kw[0, b]), in_force(detail.messages, start)
+    award, newest = float(played.award_kw[0, b]), in_force(detail.messages, decided_s(start, window))
     asked = requested_s(detail.request_kw, award, min((m.sent_s for m in newest), default=start))
     again = requested_s(detail.request_kw, award, start)
     told = [("requested", asked)] + ([("requested_again", again)] if again > asked else [])
@@ -91,7 +98,13 @@ def figures(block: Block) -> dict[str, float]:
         "unreachable": (ask * block.lost_kw).sum(axis=1),
         "rebound": rest.sum(axis=1),
     }
-    return {name: float(row[out].mean()) for name, row in rows.items()}
+    return {name: round(float(row[out].mean()), 2) for name, row in rows.items()}
+
+
+def largest(detail: Detail, messages: list[Message]) -> list[Message]:
+    """Return the messages to the ``MOST_ROWS`` leaves with the greatest rated swing, by leaf."""
+    order = sorted(messages, key=lambda m: -float(detail.nominal_kw[m.leaf]))
+    return sorted(order[:MOST_ROWS], key=lambda m: m.leaf)
 
 
 def way(played: Played, twin: Played, detail: Detail, band_share: float, b: int) -> dict[str, Any]:
@@ -99,20 +112,21 @@ def way(played: Played, twin: Played, detail: Detail, band_share: float, b: int)
     block = cut(played, twin, band_share, 0, b)
     k, window = worst_window(block), BLOCK_S // len(block.low_kw)
     start = b * BLOCK_S + k * window
-    newest = in_force(detail.messages, start)
+    newest = largest(detail, in_force(detail.messages, decided_s(start, window)))
     first, last = b * BLOCK_S - BEFORE_S, (b + 1) * BLOCK_S
-    shown = [m for m in detail.messages if not m.replaced and (first <= m.sent_s < last or m in newest)]
+    own = {m.leaf for m in newest}
+    shown = [m for m in detail.messages if m.leaf in own and not m.replaced and first <= m.sent_s < last]
     return {
         "window_s": [start, start + window],
-        "allowed_kw": [float(block.low_kw[k]) - block.band_kw, float(block.high_kw[k]) + block.band_kw],
-        "mean_kw": float(block.response_kw.reshape(len(block.low_kw), -1)[k].mean()),
+        "allowed_kw": rounded([block.low_kw[k] - block.band_kw, block.high_kw[k] + block.band_kw], 2),
+        "mean_kw": round(float(block.response_kw.reshape(len(block.low_kw), -1)[k].mean()), 2),
         "chain": chain(played, detail, block, b),
         "leaves": [_leaf(m) for m in newest],
-        "messages": [{"leaf": m.leaf, "a": m.a, **steps(m)} for m in shown],
+        "messages": [{"leaf": m.leaf, "a": round(m.a, 4), **steps(m)} for m in shown],
         "figures": figures(block),
     }
 
 
 def _leaf(m: Message) -> dict[str, Any]:
-    lost = float(np.isfinite(m.lost_s).mean()) if m.n else 0.0
-    return {"leaf": m.leaf, "a": m.a, "n": m.n, "lost_share": lost, **steps(m)}
+    lost = round(float(np.isfinite(m.lost_s).mean()), 4) if m.n else 0.0
+    return {"leaf": m.leaf, "a": round(m.a, 4), "n": m.n, "lost_share": lost, **steps(m)}
