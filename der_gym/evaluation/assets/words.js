@@ -22,10 +22,10 @@ const WORDS = {
   of: ["{a} of {b}", "{b} 中 {a}"],
   "no command": ["no command", "指令なし"],
   "plan error": ["plan error", "基準値の誤差"],
-  rebound: ["rebound", "反動"],
+  rebound: ["rebound", "反動 (リバウンド)"],
   "energy empty": ["energy empty", "エネルギー切れ"],
   saturation: ["saturation", "飽和"],
-  unreachable: ["unreachable", "通信不通"],
+  unreachable: ["unreachable", "通信断"],
   delay: ["delay", "遅れ"],
   control: ["control", "制御"],
 };

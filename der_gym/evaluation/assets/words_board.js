@@ -77,7 +77,7 @@ Object.assign(WORDS, {
   firm: ["Firm kW: how much may be promised", "確実な kW: どこまで約束できるか"],
   firm_how: [
     "Each point is one size of award, played on {n} episodes for each start: the share of blocks that passed. A controller can promise what lies where its curve is still above the level wanted (dotted). Curves may also fall to the left: a small award has a narrow band.",
-    "点は落札の大きさごとに開始時刻あたり {n} 回試した適合率。望む水準 (点線) を曲線が上回る範囲が約束できる量。落札が小さいと許容幅も狭く、左側でも下がりうる。",
+    "点は落札の大きさごとに開始時刻あたり {n} 回試した適合率。望む水準 (点線) を曲線が上回る範囲が約束できる量。落札が小さいと許容範囲も狭く、左側でも下がりうる。",
   ],
   firm_start: ["Season and start", "季節と開始時刻"],
   firm_table: ["Largest award kept, kW", "守れる最大の落札 kW"],
