@@ -294,3 +294,13 @@ def test_without_firm_the_page_says_how_to_get_it(tab: Opened, board: Scoreboard
     page = tab.open(write_board(tmp_path / "board.html", board))
     assert "der-gym firm tertiary-1" in page.inner_text("#firm")
     assert tab.said == []
+
+
+def test_a_board_of_one_seed_and_idle_alone_has_no_bands_and_no_complaints(tab: Opened, tmp_path: Path) -> None:
+    alone = evaluate(load("tertiary-1", small()), ["idle"], 1)
+    alone.interrupted = True
+    page = tab.open(write_board(tmp_path / "board.html", alone))
+    assert "Ended early" in page.inner_text("#summary")
+    assert page.locator("#scores tbody tr").count() == 1
+    assert "NaN" not in page.inner_text("main") + page.locator("main").inner_html()
+    assert tab.said == []

@@ -98,7 +98,7 @@ function dots(groups, width, label, range) {
   let y = 6;
   const nodes = [];
   for (const group of groups) {
-    if (group.title) { nodes.push(s("text", { x: 0, y: y + 12, fill: color("ink"), "font-weight": 600 }, group.title)); y += 22; }
+    if (group.title) { nodes.push(s("text", { x: 0, y: y + 12, fill: color("ink"), "font-weight": 600, stroke: color("card"), "stroke-width": 5, "paint-order": "stroke" }, group.title)); y += 22; }
     for (const row of group.rows) { nodes.push(...dot(row, x, y + 10, gutter)); y += 24; }
     y += 4;
   }

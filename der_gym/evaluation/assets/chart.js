@@ -115,7 +115,7 @@ function xAxis(spec, width) {
   const own = { ...axis(), label: spec.xLabel, labelSize: spec.xLabel ? 20 : 0, labelGap: 0, size: 30, space: width < 500 ? 52 : 64 };
   own.values = (u, ticks) => ticks.map((v) => num(v, stepDigits(ticks)));
   if (spec.time) Object.assign(own, { incrs: TIME_STEPS, values: (u, ticks) => ticks.map((v) => hhmm(v)) });
-  if (spec.xTicks) Object.assign(own, { splits: () => spec.xTicks, values: (u, ticks) => ticks.map(spec.xFormat) });
+  if (spec.xTicks) Object.assign(own, { splits: () => spec.xTicks(width), values: (u, ticks) => ticks.map(spec.xFormat) });
   return own;
 }
 
@@ -132,7 +132,7 @@ function yAxis(spec) {
 function series(one) {
   const paths = one.step ? uPlot.paths.stepped({ align: one.step === -1 ? -1 : 1 }) : undefined;
   return {
-    label: one.key, stroke: one.color, width: one.width === undefined ? 1.75 : one.width, dash: one.dash, fill: one.fill,
+    label: one.key, stroke: one.color, width: one.width === undefined ? 1.75 : one.width, dash: one.dash && one.dash.map((length) => length * devicePixelRatio), fill: one.fill,
     fillTo: one.fill ? 0 : undefined, paths, points: { show: Boolean(one.points), size: one.points || 0, fill: one.color },
   };
 }

@@ -23,7 +23,7 @@ function capability() {
 const hoursOfDay = () => Array.from({ length: 24 }, (_, hour) => hour);
 
 function hourAxis() {
-  return { xLabel: t("hour"), xRange: [-0.3, 23.3], xTicks: [0, 3, 6, 9, 12, 15, 18, 21], xFormat: (hour) => `${hour}:00` };
+  return { xLabel: t("hour"), xRange: [-0.3, 23.3], xTicks: (width) => (width < 500 ? [0, 6, 12, 18] : [0, 3, 6, 9, 12, 15, 18, 21]), xFormat: (hour) => `${hour}:00` };
 }
 
 // -- firm kW ---------------------------------------------------------------------------------------------------------
