@@ -19,7 +19,6 @@ const WORDS = {
   mid: ["spring, autumn", "春・秋"],
   summer: ["summer", "夏"],
   winter: ["winter", "冬"],
-  of: ["{a} of {b}", "{b} 中 {a}"],
   "no command": ["no command", "指令なし"],
   "plan error": ["plan error", "基準値の誤差"],
   rebound: ["rebound", "反動 (リバウンド)"],

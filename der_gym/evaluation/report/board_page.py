@@ -6,6 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from der_gym.evaluation.causes import CAUSES
 from der_gym.evaluation.firm import capability
 from der_gym.evaluation.measures import MEASURES
@@ -63,8 +65,6 @@ def head(board: Scoreboard) -> dict[str, Any]:
 
 def far_below(board: Scoreboard) -> list[str]:
     """Return the controllers whose median reward is so far below idle's that a chart of all would hide the rest."""
-    import numpy as np
-
     middle = {name: float(np.median(score.columns["reward"])) for name, score in board.scores.items()}
     span = max(middle.values()) - middle[IDLE]
     return [name for name, value in middle.items() if value < middle[IDLE] - FAR * max(span, 0.1)]

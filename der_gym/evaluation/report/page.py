@@ -12,6 +12,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from der_gym.core.errors import InputError
 from der_gym.core.files import write_text
 
@@ -107,7 +109,5 @@ def _finite(value: Any) -> Any:
 
 def rounded(values: Any, digits: int = 1) -> list[Any]:
     """Return an array as nested lists of floats with so many digits: a page stays small; -0.0 becomes 0.0."""
-    import numpy as np
-
     shown: list[Any] = (np.round(np.asarray(values, dtype=np.float64), digits) + 0.0).tolist()
     return shown
