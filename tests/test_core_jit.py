@@ -64,6 +64,33 @@ def test_an_edit_of_another_file_reaches_the_next_process(copy: Path, tmp_path: 
     assert edited != first and hits == 0
 
 
+PRINT_A_SUM = """
+import numpy as np
+from der_gym.controllers import loop
+from der_gym.core import jit
+total = loop.total(np.ones((3, 2)), 1)
+print(total, jit.source_hash(), sum(loop.total.stats.cache_hits.values()))
+"""
+
+
+def test_an_edit_of_a_controller_reaches_its_kernels_and_no_pool(copy: Path, tmp_path: Path) -> None:
+    shared = {"DER_GYM_CACHE": str(tmp_path / "cache")}
+    found = [run(copy, PRINT_A_SUM, **shared).stdout.split() for _ in range(2)]
+    source = copy / "der_gym" / "controllers" / "reading.py"
+    source.write_text(source.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    found.append(run(copy, PRINT_A_SUM, **shared).stdout.split())
+    assert [hits for _, _, hits in found] == ["0", "1", "0"]
+    assert {(total, kept) for total, kept, _ in found} == {("3.0", found[0][1])}
+
+
+def test_kernels_that_stand_apart_are_called_by_no_other_folder(project_root: Path) -> None:
+    for path in (project_root / "der_gym").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        for folder in jit._OWN_KERNELS - set(path.parts):
+            if re.search(r"^\s*@(\w+\.)?(kernel|scalar)\b", text, re.MULTILINE):
+                assert f"der_gym.{folder}" not in text, path
+
+
 def test_folders_left_out_of_the_hash_hold_no_kernel(project_root: Path) -> None:
     for folder in jit._NO_KERNELS:
         files = list((project_root / "der_gym" / folder).rglob("*.py"))

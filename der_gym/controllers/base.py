@@ -228,14 +228,6 @@ def settings(name: str, values: Mapping[str, Any]) -> ControllerConfig:
         raise InputError(f"controller {name}: {explain(error, model)}") from None
 
 
-def total(values: Array) -> Array:
-    """Return the sum over axis 1, column by column: the same bits for a row alone and in a batch."""
-    out: Array = values[:, 0].copy()
-    for j in range(1, values.shape[1]):
-        out += values[:, j]
-    return out
-
-
 def fresh(state: State | None, start: Array, like: Mapping[str, Array]) -> State:
     """Return ``state`` with the rows of ``start`` as in ``like``; a copy of ``like`` where there is no state."""
     if state is None:
@@ -245,8 +237,3 @@ def fresh(state: State | None, start: Array, like: Mapping[str, Array]) -> State
         keep = ~start.reshape(-1, *[1] * (array.ndim - 1))
         out[name] = np.where(keep, state[name], array)
     return out
-
-
-def push(history: Array, value: Array) -> Array:
-    """Return ``history`` (n, n_lag, ...) with ``value`` (n, ...) as its newest, first entry; the oldest is dropped."""
-    return np.concatenate([value[:, None], history[:, :-1]], axis=1)

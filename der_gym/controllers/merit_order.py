@@ -20,11 +20,38 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from der_gym.controllers.base import Array, PublicFacts, State, total
+from der_gym.controllers import own_power
+from der_gym.controllers.base import Array
 from der_gym.controllers.closed_loop import ClosedLoop, LoopConfig
-from der_gym.controllers.loop import expected_kw
-from der_gym.envs.layout import Layout
+from der_gym.controllers.loop import (
+    AWARD_KW,
+    BASE,
+    DOWN_KW,
+    GAIN,
+    N_EACH,
+    N_NOW,
+    PLAN_KW,
+    SEEN_KW,
+    SENT,
+    SENT_A,
+    STEP,
+    SWITCHED,
+    UP_KW,
+    WAIT_S,
+    Delays,
+    expected_kw,
+    recall,
+    shown_kw,
+    total,
+    weigh,
+)
+from der_gym.controllers.own_power import FIXED, IS_STORE, SETTING, learn_own, need_kw
+from der_gym.controllers.reading import read
+from der_gym.core.approx import clip
+from der_gym.core.jit import kernel, scalar
 
+LEARNING, BASE_SPEED, BASE_STEP, BASE_SHARE, CHANGE_SHARE = range(SETTING, SETTING + 5)  # places of `c`
+IS_FINE, NOMINAL_KW = range(FIXED, FIXED + 2)  # columns of `fixed`
 _LEARN_FROM = 0.03  # of nominal: a smaller expected response says nothing about the answer
 _GAIN_MIN, _GAIN_MAX = 0.5, 2.0
 
@@ -53,70 +80,111 @@ class MeritOrderConfig(LoopConfig):
     }
 
 
+@scalar
+def learn_gain(x, f, expected, c, m):  # type: ignore[no-untyped-def]
+    """Move the gain of a battery leaf towards seen over expected response, kW."""
+    wrong = (x[PLAN_KW] - x[SEEN_KW] - m[GAIN] * expected) / max(expected, 1e-6)
+    heard = f[IS_FINE] > 0.0 and expected > _LEARN_FROM * f[NOMINAL_KW]
+    m[GAIN] = clip(m[GAIN] + (c[LEARNING] * wrong if heard else 0.0), _GAIN_MIN, _GAIN_MAX)
+
+
+@scalar
+def coming(a, acting, m):  # type: ignore[no-untyped-def]
+    """Return a leaf's mean fraction over the coming step if ``a`` is in force: most of it may be on its way already."""
+    return weigh(m[SENT:], acting[1:]) + acting[0] * a
+
+
+@scalar
+def in_force(a, x, c):  # type: ignore[no-untyped-def]
+    """Return the fraction that the path lets through: ``a``, or the last one while ``a`` is too early or too close."""
+    goes = abs(a - x[SENT_A]) > c[CHANGE_SHARE] and x[WAIT_S] <= 0.0
+    return a if goes else x[SENT_A]
+
+
+@kernel
+def switch(need, live, each, c, group):  # type: ignore[no-untyped-def]
+    """Return the fraction of the switching leaves: a slow share of the base, in need everybody's."""
+    wanted = clip(need / max(total(each, UP_KW), 1e-6), 0.0, 1.0)
+    group[BASE] += c[BASE_SPEED] * (wanted - group[BASE])
+    aim = c[BASE_SHARE] * (1.0 if wanted >= 1.0 else group[BASE])
+    moves = abs(aim - group[SWITCHED]) >= c[BASE_STEP]
+    group[SWITCHED] = (aim if moves else group[SWITCHED]) if live else 0.0
+    return group[SWITCHED]
+
+
+@kernel
+def carry_base(a, each, fixed, acting, leaf, action):  # type: ignore[no-untyped-def]
+    """Set the switching leaves' fractions; return what they will give in the coming step, kW."""
+    given_kw = 0.0
+    for j in range(action.size):
+        if fixed[j, IS_FINE] == 0.0:
+            action[j] = a
+            given_kw += coming(a, acting[j], leaf[j]) * each[j, UP_KW]
+    return given_kw
+
+
+@kernel
+def carry_rest(left_kw, live, each, fixed, acting, order, c, leaf, action):  # type: ignore[no-untyped-def]
+    """Set the fine leaves' fractions in their order; each takes its part of what the ones before it leave open, kW."""
+    up_kw, down_kw = 0.0, 0.0
+    for j in range(action.size):
+        up_kw += each[j, UP_KW] * fixed[j, IS_FINE]
+        down_kw += each[j, DOWN_KW] * fixed[j, IS_FINE]
+    for j in order:
+        x = each[j]
+        part = clip(left_kw / max(up_kw if left_kw > 0.0 else down_kw, 1e-6), -1.0, 1.0)
+        a = part if live else 0.0
+        left_kw -= expected_kw(coming(in_force(a, x, c), acting[j], leaf[j]), x[UP_KW], x[DOWN_KW])
+        up_kw, down_kw = up_kw - x[UP_KW], down_kw - x[DOWN_KW]
+        action[j] = a
+
+
+@kernel
+def decide(obs, start, at, unit, c, fixed, showing, acting, order, group, leaf, action):  # type: ignore[no-untyped-def]
+    """Set the fractions of every row, float32 (n, n_leaf), and move its memory on; the tables are those of `loop`."""
+    seen = np.empty(at.size)
+    now, each = seen[:N_NOW], seen[N_NOW:].reshape((-1, N_EACH))
+    for w in range(obs.shape[0]):
+        read(at, unit, obs[w], seen)
+        recall(start[w], now, each, group[w], leaf[w])
+        for j in range(action.shape[1]):
+            x, f, m = each[j], fixed[j], leaf[w, j]
+            x[DOWN_KW] *= f[IS_STORE]
+            learn_gain(x, f, shown_kw(x, showing[j], m), c, m)
+            x[UP_KW] *= m[GAIN]
+            learn_own(now, x, f, shown_kw(x, showing[j], m), c, group[w, STEP], m)
+        need = need_kw(now, each, fixed, c, group[w], leaf[w])
+        live = now[AWARD_KW] > 0.0 or need != 0.0
+        base_kw = carry_base(switch(need, live, each, c, group[w]), each, fixed, acting, leaf[w], action[w])
+        carry_rest(need - base_kw, live, each, fixed, acting, order, c, leaf[w], action[w])
+
+
 class MeritOrder(ClosedLoop):
     """Slow and coarse leaves first, the fastest last; what each will really give is taken off before the next."""
 
     name = "merit_order"
     title = "Merit order: base from slow leaves, movement from fast ones, closed loop"
     config_class = MeritOrderConfig
+    decide = staticmethod(decide)
 
-    def bind(self, layout: Layout, public: PublicFacts) -> None:
-        """Keep layout and facts; rank the leaves."""
-        super().bind(layout, public)
-        fine = np.array(["battery" in name.split("+") for name in public.leaf_class])
-        self.fine = fine if fine.any() else np.ones_like(fine)
-        by_speed = np.argsort(-public.way_p95_s, kind="stable")
-        self.order = [int(j) for j in by_speed if self.fine[j]]
-        self.base_speed = 1.0 - np.exp(-public.decision_s / self.config.base_s)
+    def constants(self) -> list[float]:
+        """Return the places of ``c``."""
+        c = self.config
+        base_speed = 1.0 - np.exp(-self.public.decision_s / c.base_s)
+        own = (c.learning, base_speed, c.base_step, c.base_share, self.public.change_share)
+        return [*own_power.constants(self.public, c), *own]
 
-    def begin(self, n: int) -> State:
-        """Return the memory at an episode's start."""
-        leaf = (n, self.layout.n_leaf)
-        return super().begin(n) | {"gain": np.ones(leaf), "base": np.zeros(n), "switched": np.zeros(n)}
+    def columns(self) -> list[Array]:
+        """Return the columns of ``fixed``, (n_leaf,) each."""
+        return [*own_power.columns(self.public, self.config), self.fine, self.layout.nominal_kw]
 
-    def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
-        """Return the fractions of every leaf."""
-        memory = self.recall(obs, state, episode_start)
-        up_kw, down_kw = self.capacity(obs)
-        shown = self.delays.shown(memory["sent"])
-        self.learn(obs, memory, expected_kw(shown, up_kw, down_kw))
-        up_kw = memory["gain"] * up_kw
-        bias_kw = self.bias(obs, memory, expected_kw(shown, up_kw, down_kw))
-        return self.stack(obs, memory, self.need(obs, memory, bias_kw), up_kw, down_kw).astype(np.float32), memory
+    def tables(self, delays: Delays) -> tuple[Array, ...]:
+        """Return the arrays that the kernel takes behind ``fixed``: weights, and the fine leaves, slowest first."""
+        by_speed = np.argsort(-self.public.way_p95_s, kind="stable")
+        return delays.showing, delays.acting, by_speed[self.fine[by_speed]]
 
-    def learn(self, obs: Array, memory: State, expected: Array) -> None:
-        """Move each battery leaf's gain towards seen over expected response."""
-        plan_kw, seen_kw = self.read(obs, "leaf.plan_kw", "leaf.seen_kw")
-        heard = self.fine & (expected > _LEARN_FROM * self.layout.nominal_kw)
-        wrong = (plan_kw - seen_kw - memory["gain"] * expected) / np.maximum(expected, 1e-6)
-        gain = memory["gain"] + np.where(heard, self.config.learning * wrong, 0.0)
-        memory["gain"] = np.minimum(np.maximum(gain, _GAIN_MIN), _GAIN_MAX)
-
-    def stack(self, obs: Array, memory: State, need_kw: Array, up_kw: Array, down_kw: Array) -> Array:
-        """Return the fractions that make up ``need_kw``, from the coarsest leaf to the fastest."""
-        sent, wait_s, award_kw = self.read(obs, "leaf.sent_a", "leaf.wait_s", "award_kw")
-        moving = self.delays.on_the_way(memory["sent"])
-        action = np.zeros_like(up_kw)
-        live = (award_kw > 0.0) | (need_kw != 0.0)
-        left_kw = need_kw - self.base(memory, need_kw, live, up_kw, action, moving)
-        rest_up, rest_down = total(np.where(self.fine, up_kw, 0.0)), total(np.where(self.fine, down_kw, 0.0))
-        for j in self.order:
-            a = left_kw / np.maximum(np.where(left_kw > 0.0, rest_up, rest_down), 1e-6)
-            a = np.where(live, np.minimum(np.maximum(a, -1.0), 1.0), 0.0)
-            goes = (np.abs(a - sent[:, j]) > self.public.change_share) & (wait_s[:, j] <= 0.0)
-            coming = moving[:, j] + self.delays.at_once[j] * np.where(goes, a, sent[:, j])
-            left_kw = left_kw - expected_kw(coming, up_kw[:, j], down_kw[:, j])
-            rest_up, rest_down = rest_up - up_kw[:, j], rest_down - down_kw[:, j]
-            action[:, j] = a
-        return action
-
-    def base(self, memory: State, need_kw: Array, live: Array, up_kw: Array, action: Array, moving: Array) -> Array:
-        """Set the switching leaves' fractions in ``action``; return what they will give in the coming step, kW (n,)."""
-        wanted = np.minimum(np.maximum(need_kw / np.maximum(total(up_kw), 1e-6), 0.0), 1.0)
-        memory["base"] = memory["base"] + self.base_speed * (wanted - memory["base"])
-        aim = self.config.base_share * np.where(wanted >= 1.0, 1.0, memory["base"])  # in need, everybody
-        moves = np.abs(aim - memory["switched"]) >= self.config.base_step
-        memory["switched"] = np.where(live, np.where(moves, aim, memory["switched"]), 0.0)
-        held = np.where(self.fine, 0.0, memory["switched"][:, None])
-        action[:] = held
-        return total(np.where(self.fine, 0.0, (moving + self.delays.at_once * held) * up_kw))
+    @property
+    def fine(self) -> Array:
+        """Return which leaves follow what moves, bool (n_leaf,): those with batteries, all where there is none."""
+        fine = np.array(["battery" in name.split("+") for name in self.public.leaf_class])
+        return fine if fine.any() else np.ones_like(fine)

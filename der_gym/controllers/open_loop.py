@@ -5,8 +5,16 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from der_gym.controllers.base import Array, ControllerConfig, Rule, State, fresh, push, total
-from der_gym.controllers.loop import aim, n_past
+from der_gym.controllers.base import Array, ControllerConfig, PublicFacts, Rule, State
+from der_gym.controllers.loop import aim_kw, n_past, push, total
+from der_gym.controllers.reading import entries, read
+from der_gym.core.approx import clip
+from der_gym.core.jit import kernel
+from der_gym.envs.layout import Layout
+
+_NOW = ("unit_kw", "target_kw", "target_bin_end_kw", "bin_left")
+_UNIT_KW, TARGET_KW, BIN_END_KW, BIN_LEFT, N_NOW = range(5)
+GAIN, LAG_STEPS, DECISION_S = range(3)
 
 
 class OpenLoopConfig(ControllerConfig):
@@ -21,6 +29,20 @@ class OpenLoopConfig(ControllerConfig):
     search = {"gain": (0.7, 1.3), "lag_s": (-60.0, 180.0)}  # noqa: RUF012
 
 
+@kernel
+def decide(obs, start, at, unit, c, past_kw, action):  # type: ignore[no-untyped-def]
+    """Set the fractions of every row, float32 (n, n_leaf), and push its target into the past ones."""
+    seen = np.empty(at.size)
+    now, up_kw = seen[:N_NOW], seen[N_NOW:].reshape((-1, 1))
+    for w in range(obs.shape[0]):
+        read(at, unit, obs[w], seen)
+        if start[w]:
+            past_kw[w] = 0.0
+        push(past_kw[w], now[TARGET_KW])
+        wanted_kw = c[GAIN] * aim_kw(past_kw[w], now[BIN_END_KW], now[BIN_LEFT], c[LAG_STEPS], c[DECISION_S])
+        action[w] = clip(wanted_kw / max(total(up_kw, 0), 1e-6), 0.0, 1.0)
+
+
 class OpenLoop(Rule):
     """``a = gain * target / sum(up_kw)`` for all leaves alike, held within 0..1."""
 
@@ -28,13 +50,17 @@ class OpenLoop(Rule):
     title = "Open loop: the target over what is available"
     config_class = OpenLoopConfig
 
+    def bind(self, layout: Layout, public: PublicFacts) -> None:
+        """Keep layout and facts; work out what the kernel knows beforehand."""
+        super().bind(layout, public)
+        step_s = public.decision_s
+        c = np.array([self.config.gain, self.config.lag_s / step_s, step_s])
+        self.known = (*entries(layout, _NOW, ("leaf.up_kw",)), c)
+
     def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
         """Return one fraction for all leaves of a row."""
-        target_kw, end_kw, bin_left, up_kw = self.read(obs, "target_kw", "target_bin_end_kw", "bin_left", "leaf.up_kw")
-        step_s = self.public.decision_s
-        memory = fresh(state, episode_start, {"target_kw": np.zeros((len(obs), n_past(step_s)))})
-        past_kw = push(memory["target_kw"], target_kw)
-        wanted_kw = self.config.gain * aim(past_kw, end_kw, bin_left, self.config.lag_s / step_s, step_s)
-        share = np.clip(wanted_kw / np.maximum(total(up_kw), 1e-6), 0.0, 1.0)
-        action = np.repeat(share[:, None], self.layout.n_leaf, axis=1)
-        return action.astype(np.float32), {"target_kw": past_kw}
+        n = len(obs)
+        past_kw = np.zeros((n, n_past(self.public.decision_s))) if state is None else state["target_kw"].copy()
+        action = np.empty((n, self.layout.n_leaf), dtype=np.float32)
+        decide(np.ascontiguousarray(obs), episode_start, *self.known, past_kw, action)
+        return action, {"target_kw": past_kw}

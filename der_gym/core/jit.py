@@ -3,9 +3,9 @@
 ``scalar`` marks a pure, branch-free function of numbers that is inlined into the loops; ``kernel`` marks a loop over
 arrays. Both compile without fast-math, so a kernel gives the bits of the same loop in plain Python.
 
-The cache lies in a folder named by a hash of all sources of the package, numba's and llvmlite's versions and the
-CPU: numba alone would not see an edit in another file. Where no folder can be written a temporary one of the user's
-own serves. Only our kernels are kept there: numba's setting holds no longer than one kernel is declared.
+The cache lies in a folder named by a hash of the sources that the kernels come from, numba's and llvmlite's
+versions and the CPU: numba alone would not see an edit in another file. Where no folder can be written a temporary one
+of the user's own serves. Only our kernels are kept there: numba's setting holds no longer than one kernel is declared.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import platform
 import tempfile
 import warnings
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,19 +25,25 @@ F = TypeVar("F", bound=Callable[..., Any])
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False}
 
 
-_NO_KERNELS = {"cli", "evaluation", "controllers"}  # folders that hold no kernel and shape no pool
+_NO_KERNELS = {"cli", "evaluation"}  # folders that hold no kernel and shape no pool
+_OWN_KERNELS = {"controllers"}  # folders whose kernels no other folder calls, and that shape no pool
 
 
-@lru_cache(maxsize=1)
-def source_hash() -> str:
-    """Return 16 hex digits over the sources that kernels come from, the compiler's versions and the processor."""
+@cache
+def source_hash(own: str = "") -> str:
+    """Return 16 hex digits over the sources that kernels come from, the compiler's versions and the processor.
+
+    ``own`` is the folder of kernels that stand apart, and adds its sources; without it none of those folders counts,
+    so that an edit of a controller leaves pools and the engine's kernels as they are.
+    """
     import llvmlite
     import numba
     from llvmlite import binding
 
     digest = hashlib.sha256()
     root = Path(__file__).resolve().parents[1]
-    for path in sorted(p for p in root.rglob("*.py") if not _NO_KERNELS & set(p.relative_to(root).parts)):
+    skip = _NO_KERNELS | _OWN_KERNELS - {own}
+    for path in sorted(p for p in root.rglob("*.py") if not skip & set(p.relative_to(root).parts)):
         digest.update(str(path.relative_to(root)).encode())
         digest.update(path.read_bytes())
     cpu = f"{platform.machine()} {binding.get_host_cpu_name()} {binding.get_host_cpu_features().flatten()}"
@@ -85,15 +91,21 @@ def _own(folder: Path) -> bool:
 
 def _find_folder() -> str:
     """Return the folder for compiled kernels, '' (with a warning) where none can be written."""
-    name, last = Path("kernels") / source_hash(), _temporary_home()
+    last = _temporary_home()
     for home in (cache_home(), last):
-        if (home != last or _own(home)) and writable(home / name):
-            return str(home / name)
+        if (home != last or _own(home)) and writable(home / "kernels"):
+            return str(home / "kernels")
     warnings.warn("no folder for compiled kernels can be written; every start compiles anew", stacklevel=2)
     return ""
 
 
 _folder: str | None = None
+
+
+def _own_folder(function: Callable[..., Any]) -> str:
+    """Return the folder of the package that a kernel stands in if that folder's kernels stand apart, else ''."""
+    parts = function.__module__.split(".")
+    return next((name for name in parts[1:-1] if parts[0] == "der_gym" and name in _OWN_KERNELS), "")
 
 
 def kernel(function: F) -> F:
@@ -104,7 +116,7 @@ def kernel(function: F) -> F:
     if _folder is None:
         _folder = _find_folder()
     before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = _folder or before
+    numba.config.CACHE_DIR = str(Path(_folder) / source_hash(_own_folder(function))) if _folder else before
     try:
         compiled: F = numba.njit(cache=bool(_folder), **_OPTIONS)(function)
     finally:

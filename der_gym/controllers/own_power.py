@@ -1,0 +1,124 @@
+"""What the homes would draw without commands, estimated from what they report and what their messages should show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from der_gym.controllers.base import Array, PublicFacts
+from der_gym.controllers.loop import (
+    AGE_S,
+    AWARD_KW,
+    BEFORE_PLAN_KW,
+    BIN_END_KW,
+    BIN_LEFT,
+    BLOCK_AWARD_KW,
+    BLOCK_LEFT,
+    BLOCK_PLAN_KW,
+    OWN_KW,
+    PAST,
+    RESPONSE_KW,
+    SEEN_KW,
+    STEP,
+    TEMP_C,
+    WAS_PLAN_KW,
+    aim_kw,
+    total,
+)
+from der_gym.core.approx import clip
+from der_gym.core.jit import kernel, scalar
+from der_gym.core.units import BLOCK_S
+
+IS_STORE, IS_HEATER, SPEED, REPORT_S, FIXED = range(5)  # columns of `fixed`, those of single rules begin at FIXED
+LAG_STEPS, DECISION_S, N_LAG, SLOPE_PART, HEATER_GAIN, FROST_GAIN, SETTING = range(7)  # places of `c`, likewise
+
+_OLDEST_S = 3600.0  # a report older than this is shown as this old
+_UNSEEN_MAX = 0.5
+_FROST_C, _FROST_K = 5.0, 3.0  # frost begins, and is whole so much lower: section 7-1, appendix E, energy standard
+
+
+def constants(public: PublicFacts, config: Any) -> list[float]:
+    """Return the places of ``c`` that all loops have."""
+    delays = (config.lag_s / public.decision_s, public.decision_s, public.shown.shape[1])
+    return [*delays, config.slope_part, config.heater_gain, config.frost_gain]
+
+
+def columns(public: PublicFacts, config: Any) -> list[Array]:
+    """Return the columns of ``fixed`` that all loops have, (n_leaf,) each."""
+    heaters = np.array(["ecocute" in name.split("+") for name in public.leaf_class])
+    level, slow = (1.0 - np.exp(-public.decision_s / s) for s in (config.level_s, config.integral_s))
+    return [public.stores, heaters, np.where(public.stores, slow, level), public.report_s]
+
+
+@scalar
+def silent_share(age_s, report_s):  # type: ignore[no-untyped-def]
+    """Return homes that never report over those that do.
+
+    Such a home stands in the table at 0 kW with the oldest age that is shown, so the mean age tells their share.
+    """
+    return min(max(age_s - report_s, 0.0) / max(_OLDEST_S - age_s, 1.0), _UNSEEN_MAX)
+
+
+@scalar
+def heater_gain(temp_c, c):  # type: ignore[no-untyped-def]
+    """Return what water heaters draw over what they report: a nominal power that knows neither frost nor losses."""
+    return c[HEATER_GAIN] + c[FROST_GAIN] * clip((_FROST_C - temp_c) / _FROST_K, 0.0, 1.0)
+
+
+@scalar
+def drawn_kw(x, f, temp_c, c):  # type: ignore[no-untyped-def]
+    """Return what a leaf draws, from what it reports; batteries stand by at 0 kW and need no help."""
+    gain = heater_gain(temp_c, c) if f[IS_HEATER] > 0.0 else 1.0
+    return x[SEEN_KW] if f[IS_STORE] > 0.0 else x[SEEN_KW] * (1.0 + silent_share(x[AGE_S], f[REPORT_S])) * gain
+
+
+@scalar
+def learn_own(now, x, f, shown_kw, c, step, m):  # type: ignore[no-untyped-def]
+    """Move a leaf's own power, kept in its memory, towards what it draws plus the response that should show by now."""
+    own_kw = drawn_kw(x, f, now[TEMP_C], c) + shown_kw
+    level_kw = own_kw if step <= 1.0 else m[OWN_KW] + f[SPEED] * (own_kw - m[OWN_KW])
+    early = step <= c[N_LAG]  # reports of batteries from before their standby
+    m[OWN_KW] = 0.0 if early and f[IS_STORE] > 0.0 else level_kw
+
+
+@kernel
+def plan_step_kw(now, group):  # type: ignore[no-untyped-def]
+    """Return how much the plan rises over half an hour around now.
+
+    Its half-hour means, joined from middle to middle, give the slope.
+    """
+    plan_kw = now[BLOCK_PLAN_KW]
+    before_kw = group[WAS_PLAN_KW] if now[BLOCK_LEFT] >= 1.0 else group[BEFORE_PLAN_KW]
+    before_kw = plan_kw if group[STEP] <= 1.0 else before_kw
+    group[WAS_PLAN_KW], group[BEFORE_PLAN_KW] = plan_kw, before_kw
+    goes_on = now[BLOCK_AWARD_KW + 1] > 0.0  # after the last award batteries stand by no more
+    ahead_kw = now[BLOCK_PLAN_KW + 1] - plan_kw if goes_on else 0.0
+    return plan_kw - before_kw if now[BLOCK_LEFT] > 0.5 else ahead_kw
+
+
+@kernel
+def age_of_load_s(leaf, fixed):  # type: ignore[no-untyped-def]
+    """Return the mean age of the loads' reports, weighted by what they draw."""
+    load_kw, aged_kws = 0.0, 0.0
+    for j in range(leaf.shape[0]):
+        own_kw = 0.0 if fixed[j, IS_STORE] > 0.0 else max(leaf[j, OWN_KW], 0.0)
+        load_kw += own_kw
+        aged_kws += own_kw * fixed[j, REPORT_S]
+    return aged_kws / max(load_kw, 1e-6)
+
+
+@kernel
+def bias_kw(now, each, fixed, c, group, leaf):  # type: ignore[no-untyped-def]
+    """Return plan less own power as it should be now: the loads have gone on along the plan since they reported."""
+    age_s = age_of_load_s(leaf, fixed) + c[DECISION_S] / 2.0
+    grown_kw = c[SLOPE_PART] * age_s / BLOCK_S * plan_step_kw(now, group)
+    return now[RESPONSE_KW] + total(each, SEEN_KW) - total(leaf, OWN_KW) - grown_kw
+
+
+@kernel
+def need_kw(now, each, fixed, c, group, leaf):  # type: ignore[no-untyped-def]
+    """Return the response to command; 0 once award and target are over."""
+    unexplained_kw = bias_kw(now, each, fixed, c, group, leaf)
+    wanted_kw = aim_kw(group[PAST:], now[BIN_END_KW], now[BIN_LEFT], c[LAG_STEPS], c[DECISION_S])
+    return wanted_kw - unexplained_kw if now[AWARD_KW] > 0.0 or wanted_kw > 0.0 else 0.0
