@@ -42,7 +42,7 @@ from der_gym.controllers.loop import (
     shown_kw,
     total,
 )
-from der_gym.controllers.own_power import IS_STORE, SETTING, learn_own, need_kw
+from der_gym.controllers.own_power import IS_STORE, SETTING, bias_kw, learn_own, need_kw
 from der_gym.controllers.reading import entries, read
 from der_gym.core.approx import clip
 from der_gym.core.jit import kernel
@@ -89,8 +89,8 @@ class ClosedLoopConfig(LoopConfig):
 @kernel
 def share(need, each, fixed, action):  # type: ignore[no-untyped-def]
     """Set the fractions that share a need, kW, in proportion to what leaves have."""
-    up = clip(need / max(total(each, UP_KW), 1e-6), 0.0, 1.0)
-    down = clip(need / max(total(each, DOWN_KW), 1e-6), -1.0, 0.0)
+    up = clip(need / max(total(each[:, UP_KW]), 1e-6), 0.0, 1.0)
+    down = clip(need / max(total(each[:, DOWN_KW]), 1e-6), -1.0, 0.0)
     for j in range(action.size):
         action[j] = up if need > 0.0 else down * fixed[j, IS_STORE]
 
@@ -108,7 +108,8 @@ def decide(obs, start, at, unit, c, fixed, showing, group, leaf, action):  # typ
             x[UP_KW] *= c[FLEET_GAIN]
             x[DOWN_KW] *= f[IS_STORE]
             learn_own(now, x, f, shown_kw(x, showing[j], m), c, group[w, STEP], m)
-        share(need_kw(now, each, fixed, c, group[w], leaf[w]), each, fixed, action[w])
+        bias = bias_kw(now, each, fixed, c, group[w], leaf[w])
+        share(need_kw(now, bias, c, group[w]), each, fixed, action[w])
 
 
 class ClosedLoop(Rule):

@@ -91,11 +91,11 @@ def aim_kw(past_kw, end_kw, bin_left, steps, decision_s):  # type: ignore[no-unt
 
 
 @kernel
-def total(table, column):  # type: ignore[no-untyped-def]
-    """Return the sum of a column over the leaves, from first to last."""
+def total(column):  # type: ignore[no-untyped-def]
+    """Return the sum over the leaves, from first to last."""
     out = 0.0
-    for j in range(table.shape[0]):
-        out += table[j, column]
+    for j in range(column.size):
+        out += column[j]
     return out
 
 
@@ -116,7 +116,7 @@ def weigh(sent, weight):  # type: ignore[no-untyped-def]
     return out
 
 
-@scalar
+@kernel
 def shown_kw(x, weight, m):  # type: ignore[no-untyped-def]
     """Return the response of a leaf that telemetry should show by now: ``x`` of `each`, ``m`` of `leaf`."""
     return expected_kw(weigh(m[SENT:], weight), x[UP_KW], x[DOWN_KW])

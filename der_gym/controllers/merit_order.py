@@ -45,7 +45,7 @@ from der_gym.controllers.loop import (
     total,
     weigh,
 )
-from der_gym.controllers.own_power import FIXED, IS_STORE, SETTING, learn_own, need_kw
+from der_gym.controllers.own_power import FIXED, IS_STORE, SETTING, bias_kw, learn_own, need_kw
 from der_gym.controllers.reading import read
 from der_gym.core.approx import clip
 from der_gym.core.jit import kernel, scalar
@@ -80,7 +80,7 @@ class MeritOrderConfig(LoopConfig):
     }
 
 
-@scalar
+@kernel
 def learn_gain(x, f, expected, c, m):  # type: ignore[no-untyped-def]
     """Move the gain of a battery leaf towards seen over expected response, kW."""
     wrong = (x[PLAN_KW] - x[SEEN_KW] - m[GAIN] * expected) / max(expected, 1e-6)
@@ -88,7 +88,7 @@ def learn_gain(x, f, expected, c, m):  # type: ignore[no-untyped-def]
     m[GAIN] = clip(m[GAIN] + (c[LEARNING] * wrong if heard else 0.0), _GAIN_MIN, _GAIN_MAX)
 
 
-@scalar
+@kernel
 def coming(a, acting, m):  # type: ignore[no-untyped-def]
     """Return a leaf's mean fraction over the coming step if ``a`` is in force: most of it may be on its way already."""
     return weigh(m[SENT:], acting[1:]) + acting[0] * a
@@ -104,7 +104,7 @@ def in_force(a, x, c):  # type: ignore[no-untyped-def]
 @kernel
 def switch(need, live, each, c, group):  # type: ignore[no-untyped-def]
     """Return the fraction of the switching leaves: a slow share of the base, in need everybody's."""
-    wanted = clip(need / max(total(each, UP_KW), 1e-6), 0.0, 1.0)
+    wanted = clip(need / max(total(each[:, UP_KW]), 1e-6), 0.0, 1.0)
     group[BASE] += c[BASE_SPEED] * (wanted - group[BASE])
     aim = c[BASE_SHARE] * (1.0 if wanted >= 1.0 else group[BASE])
     moves = abs(aim - group[SWITCHED]) >= c[BASE_STEP]
@@ -153,7 +153,8 @@ def decide(obs, start, at, unit, c, fixed, showing, acting, order, group, leaf, 
             learn_gain(x, f, shown_kw(x, showing[j], m), c, m)
             x[UP_KW] *= m[GAIN]
             learn_own(now, x, f, shown_kw(x, showing[j], m), c, group[w, STEP], m)
-        need = need_kw(now, each, fixed, c, group[w], leaf[w])
+        bias = bias_kw(now, each, fixed, c, group[w], leaf[w])
+        need = need_kw(now, bias, c, group[w])
         live = now[AWARD_KW] > 0.0 or need != 0.0
         base_kw = carry_base(switch(need, live, each, c, group[w]), each, fixed, acting, leaf[w], action[w])
         carry_rest(need - base_kw, live, each, fixed, acting, order, c, leaf[w], action[w])

@@ -40,7 +40,7 @@ def decide(obs, start, at, unit, c, past_kw, action):  # type: ignore[no-untyped
             past_kw[w] = 0.0
         push(past_kw[w], now[TARGET_KW])
         wanted_kw = c[GAIN] * aim_kw(past_kw[w], now[BIN_END_KW], now[BIN_LEFT], c[LAG_STEPS], c[DECISION_S])
-        action[w] = clip(wanted_kw / max(total(up_kw, 0), 1e-6), 0.0, 1.0)
+        action[w] = clip(wanted_kw / max(total(up_kw[:, 0]), 1e-6), 0.0, 1.0)
 
 
 class OpenLoop(Rule):

@@ -73,7 +73,7 @@ def drawn_kw(x, f, temp_c, c):  # type: ignore[no-untyped-def]
     return x[SEEN_KW] if f[IS_STORE] > 0.0 else x[SEEN_KW] * (1.0 + silent_share(x[AGE_S], f[REPORT_S])) * gain
 
 
-@scalar
+@kernel
 def learn_own(now, x, f, shown_kw, c, step, m):  # type: ignore[no-untyped-def]
     """Move a leaf's own power, kept in its memory, towards what it draws plus the response that should show by now."""
     own_kw = drawn_kw(x, f, now[TEMP_C], c) + shown_kw
@@ -113,12 +113,11 @@ def bias_kw(now, each, fixed, c, group, leaf):  # type: ignore[no-untyped-def]
     """Return plan less own power as it should be now: the loads have gone on along the plan since they reported."""
     age_s = age_of_load_s(leaf, fixed) + c[DECISION_S] / 2.0
     grown_kw = c[SLOPE_PART] * age_s / BLOCK_S * plan_step_kw(now, group)
-    return now[RESPONSE_KW] + total(each, SEEN_KW) - total(leaf, OWN_KW) - grown_kw
+    return now[RESPONSE_KW] + total(each[:, SEEN_KW]) - total(leaf[:, OWN_KW]) - grown_kw
 
 
 @kernel
-def need_kw(now, each, fixed, c, group, leaf):  # type: ignore[no-untyped-def]
-    """Return the response to command; 0 once award and target are over."""
-    unexplained_kw = bias_kw(now, each, fixed, c, group, leaf)
+def need_kw(now, bias, c, group):  # type: ignore[no-untyped-def]
+    """Return the response to command where plan less own power is ``bias``, kW; 0 once award and target are over."""
     wanted_kw = aim_kw(group[PAST:], now[BIN_END_KW], now[BIN_LEFT], c[LAG_STEPS], c[DECISION_S])
-    return wanted_kw - unexplained_kw if now[AWARD_KW] > 0.0 or wanted_kw > 0.0 else 0.0
+    return wanted_kw - bias if now[AWARD_KW] > 0.0 or wanted_kw > 0.0 else 0.0
