@@ -191,7 +191,7 @@ def test_the_networks_kernels_give_the_bits_of_plain_loops(monkeypatch: pytest.M
     assert compiled["wires.latched"].any() and compiled["fleet"][:, 6:9].any()
     for module in (deliver, gate, post, report):
         names = plain(module)
-        for name in {"deliver", "retire", "send", "post", "book_last", "report"} & set(names) & set(vars(wires)):
+        for name in {"deliver", "retire", "send", "post", "report"} & set(names) & set(vars(wires)):
             if getattr(vars(module)[name], "py_func", None):
                 monkeypatch.setattr(wires, name, names[name])
     names = plain(outages)

@@ -139,18 +139,35 @@ def _release(latched, valid, end):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def retire(active, t_end, leaf, mail):  # type: ignore[no-untyped-def]
+def book_last(w, n_shard, cell_leaf, cell_slot, last, mail):  # type: ignore[no-untyped-def]
+    """Note the last arrival at a device of a world's new messages, over the cells and shards of their leaf, once."""
+    for c in range(cell_leaf.shape[0]):
+        slot = cell_slot[w, c]
+        if slot >= 0:
+            m = mail[w, cell_leaf[c], slot]
+            for s in range(w * n_shard, (w + 1) * n_shard):
+                m[T_LAST] = max(m[T_LAST], last[s, c])
+            cell_slot[w, c] = -1
+
+
+@kernel
+def retire(active, n_shard, t_end, cell_leaf, cell_slot, last, leaf, mail):  # type: ignore[no-untyped-def]
     """Free the ring slots whose message has reached all it will reach, oldest first; note the next end of a message.
 
     Parameters
     ----------
     t_end : float64 (n_world,)
         End of the tick just worked.
+    cell_slot : int64 (n_world, n_cell)
+        Slots posted in this tick; -1 afterwards, so that no message is posted twice.
+    last : float64 (S, n_cell)
+        What ``post`` wrote.
     """
     n_slot = mail.shape[2]
     for w in range(mail.shape[0]):
         if not active[w]:
             continue
+        book_last(w, n_shard, cell_leaf, cell_slot, last, mail)
         for j in range(mail.shape[1]):
             book = leaf[w, j]
             book[DIRTY] = 1.0 if book[FLYING] > 0 else 0.0  # one more tick rolls A1 into A0

@@ -15,7 +15,6 @@ from der_gym.network.rows import (
     POLL_A_S,
     POLL_A_SHARE,
     POLL_B_S,
-    T_LAST,
 )
 
 _LATENCY = rng.stream("network.latency")
@@ -150,17 +149,3 @@ def latest(arrive):  # type: ignore[no-untyped-def]
         t = arrive[i]
         lanes[0] = max(lanes[0], t if t < NEVER_S else _ZERO)
     return np.float64(lanes.max())
-
-
-@kernel
-def book_last(active, n_shard, cell_leaf, cell_slot, last, mail):  # type: ignore[no-untyped-def]
-    """Note each new message's last arrival at a device, over the cells and shards of its leaf."""
-    for w in range(mail.shape[0]):
-        if not active[w]:
-            continue
-        for c in range(cell_leaf.shape[0]):
-            slot = cell_slot[w, c]
-            if slot >= 0:
-                m = mail[w, cell_leaf[c], slot]
-                for s in range(w * n_shard, (w + 1) * n_shard):
-                    m[T_LAST] = max(m[T_LAST], last[s, c])

@@ -31,6 +31,8 @@ class Store:
     state: Array  # float32 (S, n_state, n)
     acc: Array  # float64 (S, n_acc, n)
     opt_out: np.float32
+    redrawing: tuple[Any, ...] = ()  # standing arguments of the class's kernels, see Fleet.bind
+    advancing: tuple[Any, ...] = ()
 
     def register(self, name: str) -> Array:
         """Return the register ``name`` of every device, float64 (S, n); zeros where the class has none."""
@@ -93,6 +95,14 @@ class Fleet:
         self.abs_s = np.zeros(n_world, dtype=np.int64)
         self.t_s = np.zeros(n_world)
         self.site_uid = np.ascontiguousarray(structure.site_uid)
+        self.bind()
+
+    def bind(self) -> None:
+        """Put the kernels' standing arguments together, once; who replaces an array binds anew."""
+        for st in self.stores.values():
+            own = (st.params, st.state, st.acc)
+            st.redrawing = (st.uid, self.abs_s, self.ctx, st.cfg, *own)
+            st.advancing = (self.ctx, st.cfg, st.site_index, self.site, *own, self.fleet, st.lo)
 
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on; the leading axis is worlds times shards, or worlds."""
@@ -144,7 +154,7 @@ class Fleet:
             self._members(s0, s1, turn)
         house.redraw_noise(*span, self.site_uid, self.abs_s, self.house_cfg, self.site)
         for st in self.stores.values():
-            st.device.redraw(*span, st.uid, self.abs_s, self.ctx, st.cfg, st.params, st.state, st.acc)
+            st.device.redraw(*span, *st.redrawing)
 
     def _members(self, s0: int, s1: int, due: Array) -> None:
         span = (s0, s1, self.n_shard, due, self.keys)
@@ -167,39 +177,13 @@ class Fleet:
         span = (s0, s1, self.n_shard, active)
         house.advance_sites(*span, self.ctx, self.house_cfg, self.site)
         for st in self.stores.values():
-            st.device.advance(
-                *span,
-                self.ctx,
-                st.cfg,
-                st.site_index,
-                self.site,
-                st.params,
-                st.state,
-                st.acc,
-                self.fleet,
-                st.lo,
-            )
+            st.device.advance(*span, *st.advancing)
             house.add_power(*span, st.site_index, self.fleet, st.lo, self.site)
 
     def measure(self, s0: int, s1: int, active: Array) -> None:
         """Refresh the gauge: what each device could give now, what it holds, what it will lack."""
         for st in self.stores.values():
-            st.device.gauge(
-                s0,
-                s1,
-                self.n_shard,
-                active,
-                self.ctx,
-                st.cfg,
-                st.site_index,
-                self.site,
-                st.params,
-                st.state,
-                st.acc,
-                self.fleet,
-                st.lo,
-                self.gauge,
-            )
+            st.device.gauge(s0, s1, self.n_shard, active, *st.advancing, self.gauge)
 
     def step_clock(self, active: Array, dt_s: int) -> None:
         """Move the clocks of ``active`` worlds on by one tick."""
