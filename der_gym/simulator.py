@@ -25,6 +25,7 @@ from der_gym.simulation.world import ground
 
 Array = np.ndarray
 MINUTE_S = 60
+FEW = 4  # shards at once where copies are held at reset: a large world has no room for copies of all
 
 
 class Simulator:
@@ -138,7 +139,8 @@ class Simulator:
         self.tallies.begin(mask)
         self.wires.new_day(0, fleet.n_all, mask, fleet.keys, fleet.abs_s, fleet.t_s, fleet.fleet)
         fleet.refresh(0, fleet.n_all, mask)
-        self._first_reports(mask)
+        for s0 in range(0, fleet.n_all, FEW):
+            self._first_reports(s0, min(s0 + FEW, fleet.n_all), mask)
         self.never[mask] = False
         if desk.perfect:
             self._fill_perfect(mask)
@@ -159,20 +161,22 @@ class Simulator:
             out[name] = rows_
         return out
 
-    def _first_reports(self, mask: Array) -> None:
+    def _first_reports(self, s0: int, s1: int, mask: Array) -> None:
         """Fill the table with what devices reported before the episode: their own schedule; silent homes, long ago."""
-        fleet, every = self.fleet, np.repeat(mask, self.fleet.n_shard)
-        keep = {name: (st.state.copy(), st.acc.copy()) for name, st in fleet.stores.items()}
-        fleet.advance(0, fleet.n_all, mask)
-        for name, (state, acc) in keep.items():
-            fleet.stores[name].state[:], fleet.stores[name].acc[:] = state, acc
-        f = fleet.fleet
-        silent = (f[every, rows.LINK_DOWN_S] <= 0) & (f[every, rows.LINK_UP_S] > 0)
-        f[every, rows.SEEN_KW] = np.where(silent, 0.0, f[every, rows.SHOWN_KW])
-        f[every, rows.SEEN_S] = np.where(silent, np.float32(-DAY_S), np.float32(0.0))
-        f[every, rows.PENDING_S] = np.float32(-1e9)
-        self.tallies.measure(0, fleet.n_all, mask)
-        self.tallies.count_seen(0, fleet.n_all, mask, 0)
+        fleet, stores = self.fleet, self.fleet.stores.values()
+        kept = [(st.state[s0:s1].copy(), st.acc[s0:s1].copy()) for st in stores]
+        fleet.advance(s0, s1, mask)
+        for st, (state, acc) in zip(stores, kept, strict=True):
+            st.state[s0:s1], st.acc[s0:s1] = state, acc
+        for s in range(s0, s1):
+            if mask[s // fleet.n_shard]:
+                f = fleet.fleet[s]
+                silent = (f[rows.LINK_DOWN_S] <= 0) & (f[rows.LINK_UP_S] > 0)
+                f[rows.SEEN_KW] = np.where(silent, 0.0, f[rows.SHOWN_KW])
+                f[rows.SEEN_S] = np.where(silent, np.float32(-DAY_S), np.float32(0.0))
+                f[rows.PENDING_S] = np.float32(-1e9)
+        self.tallies.measure(s0, s1, mask)
+        self.tallies.count_seen(s0, s1, mask, 0)
 
     def _fill_perfect(self, mask: Array) -> None:
         """Run the twin: the same worlds without commands, to their end; its power is the perfect plan."""

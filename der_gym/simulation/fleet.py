@@ -25,7 +25,6 @@ class Store:
     hi: int
     cfg: Array  # float32 (k,)
     uid: Array  # uint32 (n_shard, n)
-    given: Array  # float32 (n_shard, N_GIVEN, n)
     site_index: Array  # int32 (n_shard, n)
     params: Array  # float32 (S, n_param, n)
     state: Array  # float32 (S, n_state, n)
@@ -53,7 +52,6 @@ def make_store(name: str, structure: Structure, config: Any, n_all: int, opt_out
         hi=hi,
         cfg=device.constants(config),
         uid=np.ascontiguousarray(structure.uid[:, lo:hi]),
-        given=np.ascontiguousarray(structure.given[:, :, lo:hi]),
         site_index=np.ascontiguousarray(structure.site_index[:, lo:hi]),
         params=np.zeros((n_all, max(len(device.params), 1), n), dtype=np.float32),
         state=np.zeros((n_all, max(len(device.state), 1), n), dtype=np.float32),
@@ -122,7 +120,8 @@ class Fleet:
             self.site[s, rows.NOISE] = 1.0
         house.draw_sites(*span, self.site_uid, self.house_cfg, self.site)
         for st in self.stores.values():
-            st.device.draw(*span, st.uid, st.cfg, st.given, st.params, self.fleet, st.lo)
+            given = np.ascontiguousarray(self.structure.given[:, :, st.lo : st.hi])
+            st.device.draw(*span, st.uid, st.cfg, given, st.params, self.fleet, st.lo)
         for s in np.flatnonzero(np.repeat(active, self.n_shard)):  # padding weighs nothing
             self.fleet[s, rows.RATED_KW] *= self.structure.present[s % self.n_shard]
             self.site[s, rows.LOAD_SCALE : rows.PV_RATED_KW + 1] *= self.structure.site_present[s % self.n_shard]
