@@ -11,7 +11,6 @@ from der_gym.core import parallel, rows
 from der_gym.core.errors import InputError
 from der_gym.core.units import BLOCK_S, DAY_S, HOUR_S
 from der_gym.devices.behaviour import BEHAVIOURS
-from der_gym.devices.house import HOUSE_SHAPE
 from der_gym.network import rows as net
 from der_gym.scenario import Scenario
 from der_gym.simulation import books, tally
@@ -26,6 +25,7 @@ from der_gym.simulation.world import ground
 
 Array = np.ndarray
 MINUTE_S = 60
+FEW = 4  # shards at once where copies are held at reset: a large world has no room for copies of all
 
 
 class Simulator:
@@ -66,15 +66,32 @@ class Simulator:
         tolerance = scenario.devices.behaviour.meter_tolerance  # type: ignore[attr-defined]
         self.tallies = Tallies(self.fleet, self.desk.receiving, tolerance)
         self.never = np.ones(n_world, dtype=bool)  # worlds never reset
-        self.refreshed = np.zeros(n_world, dtype=bool)  # worlds that stood at a refresh in the last step
-        self._due, self._midnight = np.zeros(n_world, dtype=bool), np.zeros(n_world, dtype=bool)
-        self._ends, self._block = np.zeros(n_world, dtype=bool), np.zeros(n_world, dtype=bool)
-        self._minute = np.zeros(n_world, dtype=np.int64)
-        self._true_kw, self._metered_kw, self._plan_kw = np.zeros(n_world), np.zeros(n_world), np.zeros(n_world)
+        self.refreshed: Array | None = None  # worlds that stood at a refresh in the last step, where there are any
         self.nominal_kw = self._nominal()
         per_worker = max(1, parallel.WORTH_A_THREAD * 2 // 3)
         most = max(1, self.fleet.n_all * st.n_place // per_worker)
         self._ranges = parallel.split(self.fleet.n_all, min(workers or parallel.default_workers(), most))
+        # What is shown of the plan: the plan itself, but by the minute in the ablation without plan error.
+        self._shown_kw = np.zeros_like(self.desk.plan_kw) if self.desk.perfect else self.desk.plan_kw
+        self._exact = scenario.network.ideal  # reports then hold the power itself, no device's own estimate
+        self._bind()
+
+    def _bind(self) -> None:
+        """Put the kernels' standing arguments together, once; who replaces an array binds anew."""
+        n, d, t, p, product = self.n_world, self.desk, self.tallies, self.public, self.desk.product
+        self._due, self._midnight = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
+        self._opening = (self._due, self._midnight, d.day0, d.kinds, d.window, d.awarded, self.fleet.ctx)
+        ends, self._block = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
+        true_kw, metered_kw, plan_kw = np.zeros(n), np.zeros(n), np.zeros(n)
+        self._minute = (ends, np.zeros(n, dtype=np.int64), true_kw, metered_kw, plan_kw)
+        n_tick = float(MINUTE_S // self.scenario.tick_s)
+        self._closing = (n_tick, d.plan_kw, d.perfect_kw, d.perfect, self._block, *self._minute)
+        self._publishing = (
+            *(float(self.scenario.horizon_s), d.day0, d.kinds, d.failed_before, d.unit_kw, d.window, d.award_kw),
+            *(self._shown_kw, d.plan_leaf_kw, d.house_kw, product.request_kw, product.target_kw, t.rated_kw),
+            *(self.structure.cell_leaf, self.wires.gate, self.wires.leaf, self.wires.mail, t.bin_error),
+            *(d.seen_sum, d.seen_n, d.quiet_since_s, p.world, p.leaf, p.block),
+        )
 
     def _nominal(self) -> Array:
         """Return each leaf's rated swing, kW, from the pool's first fleet: the unit of its action and telemetry."""
@@ -124,7 +141,8 @@ class Simulator:
         self.tallies.begin(mask)
         self.wires.new_day(0, fleet.n_all, mask, fleet.keys, fleet.abs_s, fleet.t_s, fleet.fleet)
         fleet.refresh(0, fleet.n_all, mask)
-        self._first_reports(mask)
+        for s0 in range(0, fleet.n_all, FEW):
+            self._first_reports(s0, min(s0 + FEW, fleet.n_all), mask)
         self.never[mask] = False
         if desk.perfect:
             self._fill_perfect(mask)
@@ -145,20 +163,22 @@ class Simulator:
             out[name] = rows_
         return out
 
-    def _first_reports(self, mask: Array) -> None:
+    def _first_reports(self, s0: int, s1: int, mask: Array) -> None:
         """Fill the table with what devices reported before the episode: their own schedule; silent homes, long ago."""
-        fleet, every = self.fleet, np.repeat(mask, self.fleet.n_shard)
-        keep = {name: (st.state.copy(), st.acc.copy()) for name, st in fleet.stores.items()}
-        fleet.advance(0, fleet.n_all, mask)
-        for name, (state, acc) in keep.items():
-            fleet.stores[name].state[:], fleet.stores[name].acc[:] = state, acc
-        f = fleet.fleet
-        silent = (f[every, rows.LINK_DOWN_S] <= 0) & (f[every, rows.LINK_UP_S] > 0)
-        f[every, rows.SEEN_KW] = np.where(silent, 0.0, f[every, rows.SHOWN_KW])
-        f[every, rows.SEEN_S] = np.where(silent, np.float32(-DAY_S), np.float32(0.0))
-        f[every, rows.PENDING_S] = np.float32(-1e9)
-        self.tallies.measure(0, fleet.n_all, mask)
-        self.tallies.count_seen(0, fleet.n_all, mask, 0)
+        fleet, stores = self.fleet, self.fleet.stores.values()
+        kept = [(st.state[s0:s1].copy(), st.acc[s0:s1].copy()) for st in stores]
+        fleet.advance(s0, s1, mask)
+        for st, (state, acc) in zip(stores, kept, strict=True):
+            st.state[s0:s1], st.acc[s0:s1] = state, acc
+        for s in range(s0, s1):
+            if mask[s // fleet.n_shard]:
+                f = fleet.fleet[s]
+                silent = (f[rows.LINK_DOWN_S] <= 0) & (f[rows.LINK_UP_S] > 0)
+                f[rows.SEEN_KW] = np.where(silent, 0.0, f[rows.SHOWN_KW])
+                f[rows.SEEN_S] = np.where(silent, np.float32(-DAY_S), np.float32(0.0))
+                f[rows.PENDING_S] = np.float32(-1e9)
+        self.tallies.measure(s0, s1, mask)
+        self.tallies.count_seen(s0, s1, mask, 0)
 
     def _fill_perfect(self, mask: Array) -> None:
         """Run the twin: the same worlds without commands, to their end; its power is the perfect plan."""
@@ -194,7 +214,7 @@ class Simulator:
         dt = self.scenario.tick_s
         self.wires.send(active, self.fleet.t_s, message)
         self._ask(active)
-        self.refreshed[:] = False
+        self.refreshed = None
         n_tick = self.scenario.decision_s // dt
         for k in range(n_tick):
             self._tick(active, dt, posts=k == 0, last=k == n_tick - 1)
@@ -207,71 +227,56 @@ class Simulator:
 
     def _tick(self, active: Array, dt: int, posts: bool = False, last: bool = False) -> None:
         """Advance one tick: context, then every range of shards, then the wires' books."""
-        fleet, wires, tallies = self.fleet, self.wires, self.tallies
-        due, midnight = self._due, self._midnight
-        refreshes, turns = books.mark_due(active, fleet.t_s, fleet.abs_s, due, midnight)
+        fleet, tallies, due = self.fleet, self.tallies, self._due
+        refreshes, turns = books.open_tick(active, fleet.t_s, fleet.abs_s, dt, *self._opening)
         if refreshes:
-            self.refreshed |= due
+            self.refreshed = due.copy() if self.refreshed is None else self.refreshed | due
         if turns:
-            wires.refill(midnight)
-        self._context(active, dt)
+            self.wires.refill(self._midnight)
+        how = (active, dt, refreshes, turns, posts, last)
+        parallel.for_ranges(lambda s0, s1: self._work(s0, s1, *how), self._ranges)
+        power = (tallies.power, tallies.net, tallies.receiving, tallies.minute_kw)
+        books.end_tick(active, dt, fleet.t_s, fleet.abs_s, fleet.n_shard, *power)
+        self.wires.retire(active, fleet.t_s)
 
-        exact = self.scenario.network.ideal  # reports then hold the power itself, no device's own estimate
-
-        def work(s0: int, s1: int) -> None:
-            if refreshes:
-                if turns:
-                    wires.new_day(s0, s1, midnight, fleet.keys, fleet.abs_s, fleet.t_s, fleet.fleet)
-                fleet.refresh(s0, s1, due)
-            if posts:
-                wires.post(s0, s1, fleet.keys, fleet.fleet)
-            wires.deliver(s0, s1, active, fleet.t_s, dt, fleet.fleet)
-            for rule in self.behaviours:
-                rule.decide(s0, s1, fleet.n_shard, active, fleet.ctx, wires.latched, fleet.fleet)
-            fleet.advance(s0, s1, active)
-            if exact:
-                fleet.fleet[s0:s1, rows.SHOWN_KW] = fleet.fleet[s0:s1, rows.POWER_KW]
-            wires.report(s0, s1, active, fleet.keys, fleet.t_s, dt, fleet.fleet)
-            tallies.count_power(s0, s1, active)
-            if refreshes:
-                tallies.measure(s0, s1, due)
-            if last:
-                tallies.count_seen(s0, s1, active, dt)
-
-        parallel.for_ranges(work, self._ranges)
+    def _work(
+        self, s0: int, s1: int, active: Array, dt: int, refreshes: bool, turns: bool, posts: bool, last: bool
+    ) -> None:
+        """Work one tick of a range of shards, from the messages to the sums."""
+        fleet, wires, tallies = self.fleet, self.wires, self.tallies
+        keys, t_s, table = fleet.keys, fleet.t_s, fleet.fleet
+        if turns:
+            wires.new_day(s0, s1, self._midnight, keys, fleet.abs_s, t_s, table)
+        if refreshes:
+            fleet.refresh(s0, s1, self._due)
         if posts:
-            wires.book(active)
-        books.step_clock(active, dt, fleet.t_s, fleet.abs_s)
-        wires.retire(active, fleet.t_s)
-        tallies.add_tick(active)
+            wires.post(s0, s1, keys, table)
+        wires.deliver(s0, s1, active, t_s, dt, table)
+        for rule in self.behaviours:
+            rule.decide(s0, s1, fleet.n_shard, active, fleet.ctx, wires.latched, table)
+        fleet.advance(s0, s1, active)
+        if self._exact:
+            table[s0:s1, rows.SHOWN_KW] = table[s0:s1, rows.POWER_KW]
+        wires.report(s0, s1, active, keys, t_s, dt, table)
+        tallies.count_power(s0, s1, active)
+        if refreshes:
+            tallies.measure(s0, s1, self._due)
+        if last:
+            tallies.count_seen(s0, s1, active, dt)
 
     def _context(self, active: Array, dt: int) -> None:
-        f, d = self.fleet, self.desk
-        context(active, f.t_s, f.abs_s, dt, d.day0, d.kinds, d.window, d.awarded, HOUSE_SHAPE, f.ctx)
+        f = self.fleet
+        context(active, f.t_s, f.abs_s, dt, *self._opening[2:])
 
     def _end_of_minute(self, active: Array) -> None:
         """Settle the minute where one has ended, and freeze the plan where a block begins."""
         desk, fleet = self.desk, self.fleet
-        n_ends, n_blocks = books.close_minute(
-            active,
-            fleet.t_s,
-            self.tallies.minute_kw,
-            float(MINUTE_S // self.scenario.tick_s),
-            desk.plan_kw,
-            desk.perfect_kw,
-            desk.perfect,
-            self._ends,
-            self._block,
-            self._minute,
-            self._true_kw,
-            self._metered_kw,
-            self._plan_kw,
-        )
+        n_ends, n_blocks = books.close_minute(active, fleet.t_s, self.tallies.minute_kw, *self._closing)
         if not n_ends:
             return
         if n_blocks:
             self._registers(self._block)
-        desk.product.minute(self._ends, self._minute, self._true_kw, self._metered_kw, self._plan_kw, desk.registers)
+        desk.product.minute(*self._minute, desk.registers)
         if n_blocks:
             desk.freeze(self._block, (fleet.t_s // BLOCK_S).astype(np.int64), fleet.t_s)
 
@@ -279,67 +284,24 @@ class Simulator:
         """Read the cumulative registers that settlement books; called at block ends."""
         fleet, desk = self.fleet, self.desk
         messages = (self.wires.leaf[:, :, net.N_SENT] * self.wires.gate[:, net.N_UNIT]).sum(axis=1)
-        values = (fleet.total("discharged_kwh"), fleet.total("starts"), messages, desk.asked_kwh)
+        given = fleet.total("discharged_kwh"), fleet.total("given_kwh")
+        values = (given[0], fleet.total("starts"), messages, desk.asked_kwh, given[1])
         desk.registers[due] = np.stack(values, axis=1)[due]
 
     def _publish(self, active: Array) -> None:
-        fleet, desk, p = self.fleet, self.desk, self.public
-        st, n_shard, product = self.structure, fleet.n_shard, desk.product
+        if self.desk.perfect:
+            self._show_perfect()
+        n_shard = self.fleet.n_shard
         seen, stock = tally.fold_seen(self.tallies.seen, n_shard), tally.fold(self.tallies.stock, n_shard)
-        publish(
-            active,
-            fleet.t_s,
-            fleet.abs_s,
-            float(self.scenario.horizon_s),
-            desk.day0,
-            desk.kinds,
-            desk.failed_before,
-            desk.unit_kw,
-            desk.window,
-            desk.award_kw,
-            self._shown_plan_kw() if desk.perfect else desk.plan_kw,
-            desk.plan_leaf_kw,
-            desk.house_kw,
-            product.request_kw,
-            product.target_kw,
-            seen,
-            self.tallies.rated_kw,
-            stock,
-            st.cell_leaf,
-            self.wires.gate,
-            self.wires.leaf,
-            self.wires.mail,
-            self.tallies.bin_error,
-            p.clock,
-            p.world,
-            p.leaf,
-            p.block,
-        )
-        self._note(active)
+        publish(active, self.fleet.t_s, self.fleet.abs_s, seen, stock, *self._publishing)
 
-    def _shown_plan_kw(self) -> Array:
-        """Return the plan, the running block's as the twin's power of the last minute: what is seen belongs to it."""
+    def _show_perfect(self) -> None:
+        """Show for the running block what the twin drew in the last minute: what is seen belongs to it."""
         desk, w = self.desk, np.arange(self.n_world)
         minute = np.clip((self.fleet.t_s // MINUTE_S).astype(np.int64) - 1, 0, desk.perfect_kw.shape[1] - 1)
         block = np.minimum(self.fleet.t_s // BLOCK_S, desk.n_block - 1).astype(np.int64)
-        shown: Array = desk.plan_kw.copy()
-        shown[w, block] = desk.perfect_kw[w, minute]
-        return shown
-
-    def _note(self, active: Array) -> None:
-        """Keep the seen error of this 5-minute bin, the seen half-hour means and which leaves are under command."""
-        p, desk = self.public, self.desk
-        books.note(
-            active,
-            self.fleet.t_s,
-            p.world,
-            p.leaf,
-            self.wires.leaf,
-            self.tallies.bin_error,
-            desk.seen_sum,
-            desk.seen_n,
-            desk.quiet_since_s,
-        )
+        self._shown_kw[:] = desk.plan_kw
+        self._shown_kw[w, block] = desk.perfect_kw[w, minute]
 
     # -- after the end, copies -----------------------------------------------------------------------------------
 

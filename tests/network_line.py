@@ -117,8 +117,6 @@ class Line:
                 w.post(0, len(self.fleet), self.keys, self.fleet)
             w.deliver(0, len(self.fleet), self.active, self.t_s, self.tick_s, self.fleet)
             w.report(0, len(self.fleet), self.active, self.keys, self.t_s, self.tick_s, self.fleet)
-            if k == 0:
-                w.book(self.active)
             self.t_s[self.active] += self.tick_s
             self.abs_s[self.active] += self.tick_s
             w.retire(self.active, self.t_s)

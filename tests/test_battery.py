@@ -37,7 +37,7 @@ def make(
     f.fleet = np.zeros((n_world, rows.N_FLEET, LO + n + 2), np.float32)
     f.fleet[:, rows.TAKES] = 1.0
     f.params = np.zeros((n_world, len(b.BATTERY.params), n), np.float32)
-    f.state, f.acc = np.zeros((n_world, 1, n), np.float32), np.zeros((n_world, 4, n))
+    f.state, f.acc = np.zeros((n_world, 1, n), np.float32), np.zeros((n_world, len(b.BATTERY.acc), n))
     f.pool = np.full((n_world, 1, n), soc, np.float32)
     f.given = np.full((1, rows.N_GIVEN, n), np.nan, np.float32)
     if given is not None:

@@ -69,7 +69,7 @@ REBOUND = [-30] * 6
 def worked_example(mode: str) -> Tertiary1:
     p = product([90, 90, 0], FULL + EASED + [0] * 6, failed_before=2, penalty_mode=mode)
     # discharge_kwh, starts, messages at the ends of the blocks
-    play(p, LATE + MIXED + REBOUND, {0: [26, 0, 200, 40], 1: [60, 2, 500, 90], 2: [70, 6, 500, 90]})
+    play(p, LATE + MIXED + REBOUND, {0: [26, 0, 200, 40, 25], 1: [60, 2, 500, 90, 58], 2: [70, 6, 500, 90, 61]})
     return p
 
 
@@ -107,7 +107,7 @@ def test_ledger_by_hand(mode: str, penalty: float) -> None:
         "fee": -2 * 90 * 0.1,
         "penalty": -penalty,
         "owners": -0.5 * 360,
-        "owners_energy": -60 * 30,  # what batteries gave in awarded blocks, at the day price
+        "owners_energy": -61 * 30,  # what batteries gave, at the day price
         "retailer": -paid * 10,
         "maker": -3 * 10 * 0.5,  # ten units, three half hours, 1 yen an hour
         "wear": -(60 * 4 + 6 * 0.5),
@@ -120,12 +120,15 @@ def test_ledger_by_hand(mode: str, penalty: float) -> None:
     assert outcome(p, 1, "penalty_yen") == pytest.approx(penalty)
 
 
-@pytest.mark.parametrize(("asked_kwh", "repaid_kwh"), [(0.0, 0.0), (3.0, 3.0), (8.0, 5.0)])
+@pytest.mark.parametrize(
+    ("asked_kwh", "given_kwh", "repaid_kwh"),
+    [(0.0, 0.0, 0.0), (3.0, 0.0, 3.0), (8.0, 0.0, 5.0), (3.0, 2.0, 3.0), (0.0, 4.0, 4.0), (8.0, 9.0, 9.0)],
+)
 def test_drawing_less_than_planned_outside_the_award_earns_the_imbalance_price_and_repays_what_was_asked(
-    asked_kwh: float, repaid_kwh: float
+    asked_kwh: float, given_kwh: float, repaid_kwh: float
 ) -> None:
     p = product([90, 0], [0] * 12)
-    play(p, [0] * 6 + [10] * 6, {0: [0, 0, 0, 70], 1: [0, 0, 0, 70 + asked_kwh]})
+    play(p, [0] * 6 + [10] * 6, {0: [0, 0, 0, 70, 0], 1: [0, 0, 0, 70 + asked_kwh, given_kwh]})
     assert yen(p)["imbalance"] == pytest.approx(10 * 0.5 * 12)
     assert yen(p)["owners_energy"] == pytest.approx(-repaid_kwh * 30)  # theirs, or load that comes back later
 

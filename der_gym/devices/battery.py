@@ -33,7 +33,8 @@ PARAMS = (
 (CAPACITY_KWH, RESERVE_KWH, EFFICIENCY, STANDBY_KW, RATE_KW_S, RELEASE_KW_S, GAIN, OFFSET_KW) = range(8)
 (FEED_BACK, NIGHT_START_S, NIGHT_TARGET_KWH, NIGHT_DRAW) = range(8, 12)
 POWER_END_KW = 0  # state: power at the tick's end, from which the next ramp starts
-ENERGY_KWH, CHARGED_KWH, DISCHARGED_KWH, LOSS_KWH = range(4)  # stored above empty; AC in; AC out; lost standing by
+# stored above empty; AC in; AC out; lost standing by; drawn less than the own schedule
+ENERGY_KWH, CHARGED_KWH, DISCHARGED_KWH, LOSS_KWH, GIVEN_KWH = range(5)
 HOUSE, PV, EXPORT_MAX, IMPORT_MAX, LOW, HIGH, OWN, N_SEEN = range(8)  # rows of a tick's scratch, kW
 SOC = 0  # pool: 0 at the owner's reserve, 1 full
 
@@ -138,11 +139,13 @@ def follow(dt, storm, param, end, fleet, lo, seen):  # type: ignore[no-untyped-d
 
 
 @kernel
-def keep(hours, param, acc, power):  # type: ignore[no-untyped-def]
-    """Book the tick's energy."""
+def keep(hours, param, acc, power, seen):  # type: ignore[no-untyped-def]
+    """Book the tick's energy; given is what was drawn less than the own schedule would have, within the limits."""
     reserve, eta, standby = param[RESERVE_KWH], param[EFFICIENCY], param[STANDBY_KW]
     energy, charged, discharged, lost = acc[ENERGY_KWH], acc[CHARGED_KWH], acc[DISCHARGED_KWH], acc[LOSS_KWH]
+    low, high, own, given = seen[LOW], seen[HIGH], seen[OWN], acc[GIVEN_KWH]
     for i in range(power.shape[0]):
+        given[i] += np.float64(max(min(max(own[i], low[i]), high[i]) - power[i], _0)) * hours
         held, into, out, loss = store(energy[i], power[i], reserve[i], eta[i], standby[i], hours)
         energy[i] = held
         charged[i] += into
@@ -166,7 +169,7 @@ def advance(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, 
         sense(site_index[s % n_shard], site[s], seen)
         plan(slope, zero, dt / _HOUR_S, night, share, standby, storm, params[s], acc[s], rated, seen)
         follow(dt, storm, params[s], state[s, POWER_END_KW], fleet[s], lo, seen)
-        keep(np.float64(dt) / _HOUR8, params[s], acc[s], power)
+        keep(np.float64(dt) / _HOUR8, params[s], acc[s], power, seen)
 
 
 @kernel
@@ -241,7 +244,7 @@ BATTERY = DeviceClass(
     constants=constants,
     params=PARAMS,
     state=("power_end_kw",),
-    acc=("energy_kwh", "charged_kwh", "discharged_kwh", "loss_kwh"),
+    acc=("energy_kwh", "charged_kwh", "discharged_kwh", "loss_kwh", "given_kwh"),
     pool=("soc",),
     draw=draw,
     begin=begin,

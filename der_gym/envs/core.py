@@ -62,6 +62,17 @@ def fill_infos(terms, book, outcome, clipped, leaf, table):  # type: ignore[no-u
         table[k + 5, w], table[k + 6, w] = clipped[w], sent
 
 
+@kernel
+def count_step(active, step_no, n_step, ended):  # type: ignore[no-untyped-def]
+    """Count the decision of the active worlds, mark in ``ended`` those that reach their end; return how many do."""
+    n = 0
+    for w in range(active.shape[0]):
+        step_no[w] += 1 if active[w] else 0
+        ended[w] = active[w] and step_no[w] >= n_step
+        n += 1 if ended[w] else 0
+    return n
+
+
 class Worlds:
     """``n_world`` worlds of a scenario behind observation, action and reward."""
 
@@ -81,6 +92,7 @@ class Worlds:
         self._computes, self._no_extra = self.layout.computes, np.zeros((n_world, 0))
         self._message = np.zeros((n_world, self.layout.n_leaf, 3), dtype=np.float32)
         self._message[:, :, 0] = KINDS[HEADS["dispatch"].kind]
+        self._ready, self._n_step = False, self.scenario.n_step
         self.clipped = np.zeros(n_world)
         self.step_no = np.zeros(n_world, dtype=np.int64)
         low, high = self.layout.bounds()
@@ -97,14 +109,20 @@ class Worlds:
 
     def step(self, action: Any, active: Array) -> Array:
         """Take a decision in the ``active`` worlds; return which of them have reached their end."""
-        if self.simulator.never[active].any():
-            raise InputError("step: called before reset; call reset() first")
+        if not self._ready:
+            self._ready = self._check_reset(active)
         self._take(action, active)
         self.simulator.step(self._message, active)
-        self.step_no[active] += 1
-        ended: Array = active & (self.step_no >= self.scenario.n_step)
-        self.reward.step(active, ended)
+        ended = np.empty(self.n_world, dtype=bool)
+        n_ended = count_step(active, self.step_no, self._n_step, ended)
+        self.reward.step(active, ended if n_ended else None)
         return ended
+
+    def _check_reset(self, active: Array) -> bool:
+        """Refuse worlds that were never reset; return whether all have been."""
+        if self.simulator.never[active].any():
+            raise InputError("step: called before reset; call reset() first")
+        return not self.simulator.never.any()
 
     def _take(self, action: Any, active: Array) -> None:
         """Check actions (n_world, n_leaf), cut them to [-1, 1], count what was cut."""

@@ -95,7 +95,7 @@ class DERGroupEnv(gym.Env[Array, Array]):
 
     def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
         """Take one decision; returns observation, reward, terminated (never), truncated, info."""
-        ended = self.worlds.step([action], self._one)
+        ended = self.worlds.step(action[None] if isinstance(action, np.ndarray) else [action], self._one)
         if self._renderer is not None:
             self._renderer.note(self._one)
         return self._observation(), float(self.worlds.reward.reward[0]), False, bool(ended[0]), self._info()

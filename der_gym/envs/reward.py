@@ -93,6 +93,11 @@ class Reward:
         c = self.config
         self.weights = np.array([c.money, c.accuracy, c.lockout_share])
         self.extra = {name: np.zeros(n) for name in REWARD_TERMS}
+        product = simulator.desk.product
+        self._scoring = (
+            *(product.book, product.outcome, self.harm_yen, self.debt_yen, self.unit, self.weights, self.last),
+            *(self.terms, self.reward),
+        )
 
     def arrays(self) -> dict[str, Array]:
         """Return what a world's future reward depends on."""
@@ -120,31 +125,24 @@ class Reward:
             value[mask] = 0.0
         self.debt_start[mask] = self.simulator.debt_kwh(mask)[mask]
 
-    def step(self, active: Array, ended: Array) -> None:
-        """Work out the reward of the step just taken; ``ended`` worlds pay their debt."""
-        sim, product = self.simulator, self.simulator.desk.product
-        read = sim.refreshed | ended  # registers of comfort are read as often as the gauge, and at the end
-        if read.any():
+    def step(self, active: Array, ended: Array | None = None) -> None:
+        """Work out the reward of the step just taken; ``ended`` worlds, where there are any, pay their debt."""
+        sim, read = self.simulator, self.simulator.refreshed
+        if ended is not None:
+            self._owe(ended)
+            read = ended if read is None else read | ended
+        if read is not None:  # registers of comfort are read as often as the gauge, and at the end
             self.harm_yen[read] = self._harm()[read]
-        self.debt_yen[:] = 0.0
-        if ended.any():
-            owed = np.maximum(sim.debt_kwh(ended) - self.debt_start, 0.0) * self.config.debt_yen_kwh
-            self.debt_yen[ended] = owed[ended]
-        score(
-            active,
-            product.book,
-            product.outcome,
-            self.harm_yen,
-            self.debt_yen,
-            self.unit,
-            self.weights,
-            self.last,
-            self.terms,
-            self.reward,
-        )
+        score(active, *self._scoring)
+        if ended is not None:
+            self.debt_yen[:] = 0.0
         for name in self.extra:
             self.extra[name] = np.where(active, REWARD_TERMS[name].value(sim, active), 0.0)
             self.reward += self.extra[name]
+
+    def _owe(self, ended: Array) -> None:
+        owed = np.maximum(self.simulator.debt_kwh(ended) - self.debt_start, 0.0) * self.config.debt_yen_kwh
+        self.debt_yen[ended] = owed[ended]
 
     def _harm(self) -> Array:
         """Return the yen of comfort lost so far: missing EV energy, missing hot water, run-outs."""

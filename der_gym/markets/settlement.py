@@ -11,10 +11,11 @@ allowed lag: 0 inside, positive above, negative below. A window is in band when 
   ``|error|`` (``proportional``, so that over-delivery costs too) or the award (``block``); no more than the award.
   A block with a minute missing fails with its whole award. All of this is stylised [M].
 
-* Outside awarded blocks a deviation from the plan is settled at the one imbalance price. What is drawn less than
-  planned there, as far as it was asked for, is the owners' stored energy, or load that comes back after the books
-  close: they are repaid at retail, so emptying stores or holding back load at the end earns nothing. What homes do
-  there of themselves costs nobody, so asking for nothing, or for a little, dodges nothing either.
+* Owners are repaid at retail what their batteries *gave*: drew less than their own schedule, which in awarded blocks is
+  standby. So holding batteries back after the award, to push their charging past the end, is paid for as well.
+* Outside awarded blocks a deviation from the plan is settled at the one imbalance price. Load that is held back there
+  comes back after the books close: what is drawn less than planned, as far as it was asked for, is repaid like what
+  batteries gave (the larger of the two), so it earns nothing. What homes do of themselves costs nobody.
 
 Known error: energy is paid on ``min(delivered, requested)`` of each window without lag, so a late response is paid a
 little less; a response during the last ramp-down lies in an unawarded block and is imbalance.
@@ -32,6 +33,7 @@ REGISTERS = (
     "starts",  # compressor and plug starts
     "messages",  # messages to units
     "asked_kwh",  # upward energy that messages asked of the leaves, in rated swing
+    "given_kwh",  # electric energy that batteries drew less than their own schedule, true
 )
 """Cumulative counters, one column each, that the simulator hands over; 0 when an episode starts."""
 
@@ -97,6 +99,7 @@ ACC = (
     "starts",
     "messages",
     "asked_kwh",
+    "given_kwh",
     "failed",  # failed blocks within 30 days, those before the episode included
     "margin_yen",  # expected margin of one such window, for the lock-out
 )
@@ -117,10 +120,11 @@ C_BAND, C_BLOCK, C_FACTOR, C_PRICE, C_FEE, C_ENERGY, C_SHARE, C_RETAILER, C_WEAR
     A_STARTS,
     A_MESSAGES,
     A_ASKED_KWH,
+    A_GIVEN_KWH,
     A_FAILED,
     A_MARGIN,
 ) = range(len(ACC))
-R_DISCHARGE, R_STARTS, R_MESSAGES, R_ASKED_KWH = range(len(REGISTERS))
+R_DISCHARGE, R_STARTS, R_MESSAGES, R_ASKED_KWH, R_GIVEN_KWH = range(len(REGISTERS))
 (
     JUDGED,
     PASSED,
@@ -223,7 +227,6 @@ def book_award(cfg, term, discharge_kwh, lockout_yen, out, book):  # type: ignor
     book[L_FEE] -= term[AWARD] * cfg[C_FEE]
     book[L_PENALTY] -= out[PENALTY]
     book[L_OWNERS] -= revenue * cfg[C_SHARE]
-    book[L_OWNERS_ENERGY] -= discharge_kwh * term[RETAIL_PRICE]
     book[L_RETAILER] -= out[PAID] * cfg[C_RETAILER]
     book[L_WEAR] -= discharge_kwh * cfg[C_WEAR]
     book[L_LOCKOUT] -= lockout_yen
@@ -232,13 +235,15 @@ def book_award(cfg, term, discharge_kwh, lockout_yen, out, book):  # type: ignor
 @scalar
 def settle(cfg, term, register, acc, out, book):  # type: ignore[no-untyped-def]
     """Assess and book a full block and open the next."""
+    given_kwh = register[R_GIVEN_KWH] - acc[A_GIVEN_KWH]
     if term[AWARD] > 0.0:
         lockout = penalise(cfg, term[AWARD], acc, out)
         book_award(cfg, term, register[R_DISCHARGE] - acc[A_DISCHARGE], lockout, out, book)
     else:
         book[L_IMBALANCE] += out[DELIVERED] * term[IMBALANCE_PRICE]
         asked_kwh = register[R_ASKED_KWH] - acc[A_ASKED_KWH]
-        book[L_OWNERS_ENERGY] -= min(max(out[DELIVERED], 0.0), asked_kwh) * term[RETAIL_PRICE]
+        given_kwh = max(given_kwh, min(max(out[DELIVERED], 0.0), asked_kwh))
+    book[L_OWNERS_ENERGY] -= given_kwh * term[RETAIL_PRICE]
     book[L_MAKER] -= term[MAKER]
     book[L_WEAR] -= (register[R_STARTS] - acc[A_STARTS]) * cfg[C_START]
     book[L_MESSAGE] -= (register[R_MESSAGES] - acc[A_MESSAGES]) * cfg[C_MESSAGE]
@@ -254,6 +259,7 @@ def settle(cfg, term, register, acc, out, book):  # type: ignore[no-untyped-def]
     acc[A_STARTS] = register[R_STARTS]
     acc[A_MESSAGES] = register[R_MESSAGES]
     acc[A_ASKED_KWH] = register[R_ASKED_KWH]
+    acc[A_GIVEN_KWH] = register[R_GIVEN_KWH]
 
 
 @kernel

@@ -6,6 +6,7 @@ import numpy as np
 
 from der_gym.core.jit import kernel, scalar
 from der_gym.core.rows import A0, A1, PART, VALID_S
+from der_gym.core.sums import back, in_order
 from der_gym.network.rows import (
     DIRTY,
     EXPIRES_S,
@@ -23,6 +24,7 @@ from der_gym.network.rows import (
 
 _ZERO = np.float32(0.0)
 _ONE = np.float32(1.0)
+_NEVER_BITS = NEVER_S.view(np.int32)
 
 
 @scalar
@@ -42,7 +44,7 @@ def expire(a0, a1, part, valid, start, end):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def deliver(s0, s1, n_shard, active, t_s, dt_s, cell_lo, cell_hi, cell_leaf, mail, leaf, ring, fleet, latched):  # type: ignore[no-untyped-def]
+def deliver(s0, s1, n_shard, active, t_s, dt_s, cell_lo, cell_hi, cell_leaf, mail, leaf, ring, coming, fleet, latched):  # type: ignore[no-untyped-def]
     """Set A0, A1, PART and VALID_S of every device for the tick [t, t + dt].
 
     Parameters
@@ -53,6 +55,9 @@ def deliver(s0, s1, n_shard, active, t_s, dt_s, cell_lo, cell_hi, cell_leaf, mai
     leaf : float64 (n_world, n_leaf, N_LEAF)
         Read only; ``retire`` updates it once all shards are done.
     ring : float32 (S, n_slot, N)
+    coming : float32 (S, n_slot, n_cell)
+        The earliest arrival still to come of each message in each cell: messages that nobody gets in this tick are
+        left out, up to the oldest that somebody gets.
     fleet : float32 (S, N_FLEET, N)
     latched : float32 (S, 3, N or 0)
         Kind, a, b in force, kept only where a scenario uses more than dispatch.
@@ -76,14 +81,19 @@ def deliver(s0, s1, n_shard, active, t_s, dt_s, cell_lo, cell_hi, cell_leaf, mai
             a0, a1 = fleet[s, A0, lo:hi], fleet[s, A1, lo:hi]
             part, valid = fleet[s, PART, lo:hi], fleet[s, VALID_S, lo:hi]
             _roll(start, a0, a1, part, valid)
+            news = False
             for k in range(int(book[FLYING])):
                 slot = (int(book[OLDEST]) + k) % n_slot
+                news = news or coming[s, slot, c] <= end
+                if not news:
+                    continue
                 m = mail[w, cell_leaf[c], slot]
                 a, until = np.float32(m[A]), np.float32(m[VALID_UNTIL])
                 if until <= start:  # whoever held it is on its own schedule; whoever gets it now drops it
                     continue
                 arrive = ring[s, slot, lo:hi]
                 _take(a, until, start, end, arrive, a0, a1, part, valid)
+                coming[s, slot, c] = _next_arrival(end, arrive)
                 if kinds:
                     _latch(latched[s, :, lo:hi], arrive, until, end, np.float32(m[KIND]), a, np.float32(m[B]))
             if book[EXPIRES_S] < t_s[w] + dt_s:
@@ -116,6 +126,16 @@ def _take(a, until, start, end, arrive, a0, a1, part, valid):  # type: ignore[no
 
 
 @kernel
+def _next_arrival(end, arrive):  # type: ignore[no-untyped-def]
+    """Return the earliest arrival after ``end``."""
+    least = _NEVER_BITS
+    for i in range(arrive.shape[0]):
+        t = arrive[i]
+        least = min(least, in_order(t if t > end else NEVER_S))
+    return back(least)
+
+
+@kernel
 def _expire_all(start, end, a0, a1, part, valid):  # type: ignore[no-untyped-def]
     for i in range(a0.shape[0]):
         a0[i], a1[i], part[i] = expire(a0[i], a1[i], part[i], valid[i], start, end)
@@ -139,18 +159,35 @@ def _release(latched, valid, end):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def retire(active, t_end, leaf, mail):  # type: ignore[no-untyped-def]
+def book_last(w, n_shard, cell_leaf, cell_slot, last, mail):  # type: ignore[no-untyped-def]
+    """Note the last arrival at a device of a world's new messages, over the cells and shards of their leaf, once."""
+    for c in range(cell_leaf.shape[0]):
+        slot = cell_slot[w, c]
+        if slot >= 0:
+            m = mail[w, cell_leaf[c], slot]
+            for s in range(w * n_shard, (w + 1) * n_shard):
+                m[T_LAST] = max(m[T_LAST], last[s, c])
+            cell_slot[w, c] = -1
+
+
+@kernel
+def retire(active, n_shard, t_end, cell_leaf, cell_slot, last, leaf, mail):  # type: ignore[no-untyped-def]
     """Free the ring slots whose message has reached all it will reach, oldest first; note the next end of a message.
 
     Parameters
     ----------
     t_end : float64 (n_world,)
         End of the tick just worked.
+    cell_slot : int64 (n_world, n_cell)
+        Slots posted in this tick; -1 afterwards, so that no message is posted twice.
+    last : float64 (S, n_cell)
+        What ``post`` wrote.
     """
     n_slot = mail.shape[2]
     for w in range(mail.shape[0]):
         if not active[w]:
             continue
+        book_last(w, n_shard, cell_leaf, cell_slot, last, mail)
         for j in range(mail.shape[1]):
             book = leaf[w, j]
             book[DIRTY] = 1.0 if book[FLYING] > 0 else 0.0  # one more tick rolls A1 into A0

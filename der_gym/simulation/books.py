@@ -6,6 +6,7 @@ from der_gym.core.jit import kernel
 from der_gym.core.units import BLOCK_S, DAY_S, REFRESH_S
 from der_gym.network import rows as net
 from der_gym.simulation import public, tally
+from der_gym.simulation.context import context
 
 _MINUTE_S = 60
 _BLOCK_MIN = BLOCK_S // _MINUTE_S
@@ -24,17 +25,16 @@ def mark_due(active, t_s, abs_s, due, midnight):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def step_clock(active, dt_s, t_s, abs_s):  # type: ignore[no-untyped-def]
-    """Move the clocks of the active worlds on by one tick."""
-    for w in range(active.shape[0]):
-        if active[w]:
-            t_s[w] += dt_s
-            abs_s[w] += dt_s
+def open_tick(active, t_s, abs_s, dt_s, due, midnight, day0, kinds, window, awarded, ctx):  # type: ignore[no-untyped-def]
+    """Do `mark_due`, then fill the context rows of the tick that begins now (see ``context``)."""
+    refreshes, turns = mark_due(active, t_s, abs_s, due, midnight)
+    context(active, t_s, abs_s, dt_s, day0, kinds, window, awarded, ctx)
+    return refreshes, turns
 
 
 @kernel
-def add_power(active, n_shard, power, site_net, receiving, minute_kw):  # type: ignore[no-untyped-def]
-    """Add the list's metered and true kW of the tick to the minute's sums.
+def end_tick(active, dt_s, t_s, abs_s, n_shard, power, site_net, receiving, minute_kw):  # type: ignore[no-untyped-def]
+    """Move the clocks on by the tick and add the list's metered and true kW of it to the minute's sums.
 
     Parameters
     ----------
@@ -45,6 +45,8 @@ def add_power(active, n_shard, power, site_net, receiving, minute_kw):  # type: 
     """
     for w in range(active.shape[0]):
         if active[w]:
+            t_s[w] += dt_s
+            abs_s[w] += dt_s
             for r in range(tally.N_POWER):
                 total = 0.0
                 for s in range(w * n_shard, (w + 1) * n_shard):
@@ -58,7 +60,7 @@ def add_power(active, n_shard, power, site_net, receiving, minute_kw):  # type: 
 
 @kernel
 def close_minute(  # type: ignore[no-untyped-def]
-    active, t_s, minute_kw, n_tick, plan, perfect_kw, perfect, ends, block, minute, true_kw, metered_kw, plan_kw
+    active, t_s, minute_kw, n_tick, plan, perfect_kw, perfect, block, ends, minute, true_kw, metered_kw, plan_kw
 ):
     """Mark the worlds whose minute (and block) has just ended and hand out its means; return how many there are.
 
@@ -66,7 +68,7 @@ def close_minute(  # type: ignore[no-untyped-def]
     ----------
     plan : float64 (n_world, n_block); perfect_kw : float64 (n_world, n_minute)
         The plan, or the minute-wise one of the ablation, which counts where ``perfect``.
-    ends, block : bool (n_world,); minute : int64; true_kw, metered_kw, plan_kw : float64 (n_world,)
+    block, ends : bool (n_world,); minute : int64; true_kw, metered_kw, plan_kw : float64 (n_world,)
         Out.
 
     Returns
@@ -92,36 +94,6 @@ def close_minute(  # type: ignore[no-untyped-def]
         else:
             plan_kw[w] = plan[w, min(m // _BLOCK_MIN, plan.shape[1] - 1)]
     return n_ends, n_blocks
-
-
-@kernel
-def note(active, t_s, world, leaf, sent, bin_error, seen_sum, seen_n, quiet_since_s):  # type: ignore[no-untyped-def]
-    """Keep what the aggregator reckons from the public table it has just got.
-
-    Parameters
-    ----------
-    world, leaf : the public table
-    sent : float64 (n_world, n_leaf, net.N_LEAF)
-        The sender's book.
-    bin_error : float64 (n_world, 2)
-        Sum and count of the seen error over the minutes of this 5-minute bin.
-    seen_sum : float64 (n_world, n_leaf); seen_n : float64 (n_world,)
-        Sum and count of the seen power over this half hour.
-    quiet_since_s : float64 (n_world, n_leaf)
-        Last moment at which the leaf was under command.
-    """
-    for w in range(active.shape[0]):
-        if not active[w]:
-            continue
-        if t_s[w] % public.BIN_S == 0.0:
-            bin_error[w, 0], bin_error[w, 1] = 0.0, 0.0
-        bin_error[w, 0] += world[w, public.RESPONSE] - world[w, public.TARGET]
-        bin_error[w, 1] += 1.0
-        seen_n[w] += 1.0
-        for j in range(leaf.shape[1]):
-            seen_sum[w, j] += leaf[w, j, public.L_SEEN]
-            if sent[w, j, net.SENT_A] != 0.0 and sent[w, j, net.SENT_UNTIL] > t_s[w]:
-                quiet_since_s[w, j] = t_s[w]
 
 
 @kernel

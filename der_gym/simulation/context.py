@@ -19,13 +19,14 @@ from der_gym.core.rows import (
     WEEKEND,
 )
 from der_gym.core.units import DAY_S, REFRESH_S
+from der_gym.devices import house
 from der_gym.signals import table as columns
 
 _HALF_HOUR_S = 1800
 
 
 @kernel
-def context(active, t_s, abs_s, dt_s, day0, kinds, window, awarded, shape, ctx):  # type: ignore[no-untyped-def]
+def context(active, t_s, abs_s, dt_s, day0, kinds, window, awarded, ctx):  # type: ignore[no-untyped-def]
     """Fill the context rows for the tick that begins now.
 
     Parameters
@@ -38,8 +39,6 @@ def context(active, t_s, abs_s, dt_s, day0, kinds, window, awarded, shape, ctx):
         Signals from the episode's start, every 300 s; linear between for temperature and sun.
     awarded : uint8 (n_world, n_block)
         1 in awarded blocks.
-    shape : float32 (3, 2, 48)
-        The household's hourly shape by season and kind of day.
     ctx : float32 (n_world, N_CTX)
     """
     last = window.shape[2] - 1
@@ -60,5 +59,5 @@ def context(active, t_s, abs_s, dt_s, day0, kinds, window, awarded, shape, ctx):
         row[TEMP_C] = temp[i] + (temp[j] - temp[i]) * part
         row[SUN_KW_M2] = sun[i] + (sun[j] - sun[i]) * part
         row[MAINS_C] = window[w, columns.MAINS_C, i]
-        row[HOUSE_SHAPE] = shape[day[1], day[0], sod // _HALF_HOUR_S]
+        row[HOUSE_SHAPE] = house.HOUSE_SHAPE[day[1], day[0], sod // _HALF_HOUR_S]
         row[STANDBY] = np.float32(awarded[w, block]) if block < awarded.shape[1] else np.float32(0.0)

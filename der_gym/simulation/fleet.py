@@ -25,12 +25,13 @@ class Store:
     hi: int
     cfg: Array  # float32 (k,)
     uid: Array  # uint32 (n_shard, n)
-    given: Array  # float32 (n_shard, N_GIVEN, n)
     site_index: Array  # int32 (n_shard, n)
     params: Array  # float32 (S, n_param, n)
     state: Array  # float32 (S, n_state, n)
     acc: Array  # float64 (S, n_acc, n)
     opt_out: np.float32
+    redrawing: tuple[Any, ...] = ()  # standing arguments of the class's kernels, see Fleet.bind
+    advancing: tuple[Any, ...] = ()
 
     def register(self, name: str) -> Array:
         """Return the register ``name`` of every device, float64 (S, n); zeros where the class has none."""
@@ -51,7 +52,6 @@ def make_store(name: str, structure: Structure, config: Any, n_all: int, opt_out
         hi=hi,
         cfg=device.constants(config),
         uid=np.ascontiguousarray(structure.uid[:, lo:hi]),
-        given=np.ascontiguousarray(structure.given[:, :, lo:hi]),
         site_index=np.ascontiguousarray(structure.site_index[:, lo:hi]),
         params=np.zeros((n_all, max(len(device.params), 1), n), dtype=np.float32),
         state=np.zeros((n_all, max(len(device.state), 1), n), dtype=np.float32),
@@ -93,6 +93,14 @@ class Fleet:
         self.abs_s = np.zeros(n_world, dtype=np.int64)
         self.t_s = np.zeros(n_world)
         self.site_uid = np.ascontiguousarray(structure.site_uid)
+        self.bind()
+
+    def bind(self) -> None:
+        """Put the kernels' standing arguments together, once; who replaces an array binds anew."""
+        for st in self.stores.values():
+            own = (st.params, st.state, st.acc)
+            st.redrawing = (st.uid, self.abs_s, self.ctx, st.cfg, *own)
+            st.advancing = (self.ctx, st.cfg, st.site_index, self.site, *own, self.fleet, st.lo)
 
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on; the leading axis is worlds times shards, or worlds."""
@@ -112,7 +120,8 @@ class Fleet:
             self.site[s, rows.NOISE] = 1.0
         house.draw_sites(*span, self.site_uid, self.house_cfg, self.site)
         for st in self.stores.values():
-            st.device.draw(*span, st.uid, st.cfg, st.given, st.params, self.fleet, st.lo)
+            given = np.ascontiguousarray(self.structure.given[:, :, st.lo : st.hi])
+            st.device.draw(*span, st.uid, st.cfg, given, st.params, self.fleet, st.lo)
         for s in np.flatnonzero(np.repeat(active, self.n_shard)):  # padding weighs nothing
             self.fleet[s, rows.RATED_KW] *= self.structure.present[s % self.n_shard]
             self.site[s, rows.LOAD_SCALE : rows.PV_RATED_KW + 1] *= self.structure.site_present[s % self.n_shard]
@@ -144,7 +153,7 @@ class Fleet:
             self._members(s0, s1, turn)
         house.redraw_noise(*span, self.site_uid, self.abs_s, self.house_cfg, self.site)
         for st in self.stores.values():
-            st.device.redraw(*span, st.uid, self.abs_s, self.ctx, st.cfg, st.params, st.state, st.acc)
+            st.device.redraw(*span, *st.redrawing)
 
     def _members(self, s0: int, s1: int, due: Array) -> None:
         span = (s0, s1, self.n_shard, due, self.keys)
@@ -167,39 +176,13 @@ class Fleet:
         span = (s0, s1, self.n_shard, active)
         house.advance_sites(*span, self.ctx, self.house_cfg, self.site)
         for st in self.stores.values():
-            st.device.advance(
-                *span,
-                self.ctx,
-                st.cfg,
-                st.site_index,
-                self.site,
-                st.params,
-                st.state,
-                st.acc,
-                self.fleet,
-                st.lo,
-            )
+            st.device.advance(*span, *st.advancing)
             house.add_power(*span, st.site_index, self.fleet, st.lo, self.site)
 
     def measure(self, s0: int, s1: int, active: Array) -> None:
         """Refresh the gauge: what each device could give now, what it holds, what it will lack."""
         for st in self.stores.values():
-            st.device.gauge(
-                s0,
-                s1,
-                self.n_shard,
-                active,
-                self.ctx,
-                st.cfg,
-                st.site_index,
-                self.site,
-                st.params,
-                st.state,
-                st.acc,
-                self.fleet,
-                st.lo,
-                self.gauge,
-            )
+            st.device.gauge(s0, s1, self.n_shard, active, *st.advancing, self.gauge)
 
     def step_clock(self, active: Array, dt_s: int) -> None:
         """Move the clocks of ``active`` worlds on by one tick."""

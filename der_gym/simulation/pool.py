@@ -19,7 +19,6 @@ from der_gym.core import rows
 from der_gym.core.files import whole_file
 from der_gym.core.jit import cache_home, source_hash, writable
 from der_gym.core.units import BLOCK_S, DAY_S, REFRESH_S, SLOT_PER_DAY
-from der_gym.devices.house import HOUSE_SHAPE
 from der_gym.groups.structure import Structure
 from der_gym.signals import calendar
 from der_gym.signals.table import SignalTable
@@ -96,7 +95,7 @@ def run_pool(
     window = np.ascontiguousarray(window)
     awarded = np.zeros((n_fleet, 1), dtype=np.uint8)
     for _ in range(n_day * DAY_S // REFRESH_S):
-        context(active, fleet.t_s, fleet.abs_s, REFRESH_S, day0, kinds, window, awarded, HOUSE_SHAPE, fleet.ctx)
+        context(active, fleet.t_s, fleet.abs_s, REFRESH_S, day0, kinds, window, awarded, fleet.ctx)
         fleet.refresh(0, fleet.n_all, active)
         recorder.before()
         fleet.advance(0, fleet.n_all, active)

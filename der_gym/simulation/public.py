@@ -82,36 +82,42 @@ _SIN, _COS = np.sin(_CLOCK), np.cos(_CLOCK)
 
 
 @kernel
+def note(active, t_s, world, leaf, sent, bin_error, seen_sum, seen_n, quiet_since_s):  # type: ignore[no-untyped-def]
+    """Keep what the aggregator reckons from the public table it has just got.
+
+    Parameters
+    ----------
+    world, leaf : the public table
+    sent : float64 (n_world, n_leaf, net.N_LEAF)
+        The sender's book.
+    bin_error : float64 (n_world, 2)
+        Sum and count of the seen error over the minutes of this 5-minute bin.
+    seen_sum : float64 (n_world, n_leaf); seen_n : float64 (n_world,)
+        Sum and count of the seen power over this half hour.
+    quiet_since_s : float64 (n_world, n_leaf)
+        Last moment at which the leaf was under command.
+    """
+    for w in range(active.shape[0]):
+        if not active[w]:
+            continue
+        if t_s[w] % BIN_S == 0.0:
+            bin_error[w, 0], bin_error[w, 1] = 0.0, 0.0
+        bin_error[w, 0] += world[w, RESPONSE] - world[w, TARGET]
+        bin_error[w, 1] += 1.0
+        seen_n[w] += 1.0
+        for j in range(leaf.shape[1]):
+            seen_sum[w, j] += leaf[w, j, L_SEEN]
+            if sent[w, j, net.SENT_A] != 0.0 and sent[w, j, net.SENT_UNTIL] > t_s[w]:
+                quiet_since_s[w, j] = t_s[w]
+
+
+@kernel
 def publish(  # type: ignore[no-untyped-def]
-    active,
-    t_s,
-    abs_s,
-    horizon_s,
-    day0,
-    kinds,
-    failed,
-    unit_kw,
-    window,
-    award,
-    plan,
-    plan_leaf,
-    house_kw,
-    request,
-    target,
-    seen,
-    rated_kw,
-    stock,
-    leaf_of,
-    gate,
-    book,
-    mail,
-    bin_error,
-    clock,
-    world,
-    leaf,
-    block,
-):
-    """Write the public table at the moment ``t_s``.
+    active, t_s, abs_s, seen, stock, horizon_s, day0, kinds, failed, unit_kw, window, award, plan, plan_leaf,
+    house_kw, request, target, rated_kw, leaf_of, gate, book, mail, bin_error, seen_sum, seen_n, quiet_since_s,
+    world, leaf, block,
+):  # fmt: skip
+    """Write the public table at the moment ``t_s``, then `note` what it says.
 
     Parameters
     ----------
@@ -127,8 +133,8 @@ def publish(  # type: ignore[no-untyped-def]
     rated_kw : float64 (n_world, n_cell)
     bin_error : float64 (n_world, 2)
         Sum and count of the seen error over the minutes of this 5-minute bin.
-    clock : float64 (2, 1440)
-        Sine and cosine of the minute of the day.
+    seen_sum, seen_n, quiet_since_s
+        See `note`.
     """
     n_block, n_bin, n_min = award.shape[1], request.shape[1], target.shape[1]
     for w in range(world.shape[0]):
@@ -148,7 +154,7 @@ def publish(  # type: ignore[no-untyped-def]
         row[BIN_LEFT] = 1.0 - (t - b * BIN_S) / BIN_S
         row[BLOCK_LEFT] = 1.0 - (t - k * BLOCK_S) / BLOCK_S
         row[EPISODE_LEFT] = 1.0 - t / horizon_s
-        row[SIN], row[COS] = clock[0, sod // 60], clock[1, sod // 60]
+        row[SIN], row[COS] = _SIN[sod // 60], _COS[sod // 60]
         today = kinds[w, min(abs_s[w] // DAY_S - day0[w], kinds.shape[1] - 1)]
         row[WEEKEND] = today[0]
         row[SUMMER] = 1.0 if today[1] == 1 else 0.0
@@ -184,6 +190,7 @@ def publish(  # type: ignore[no-untyped-def]
             total += s_seen
         row[SEEN], row[RESPONSE] = total, row[PLAN] - total
         row[ERROR_BIN] = bin_error[w, 0] / max(bin_error[w, 1], 1.0)
+    note(active, t_s, world, leaf, book, bin_error, seen_sum, seen_n, quiet_since_s)
 
 
 @kernel
@@ -204,7 +211,6 @@ class Public:
         self.world = np.zeros((n_world, len(WORLD)))
         self.leaf = np.zeros((n_world, n_leaf, len(LEAF)))
         self.block = np.zeros((n_world, N_AHEAD, len(BLOCK)))
-        self.clock = np.stack([_SIN, _COS])
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the table's arrays by name."""

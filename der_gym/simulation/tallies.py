@@ -6,7 +6,7 @@ import numpy as np
 
 from der_gym.core import rows
 from der_gym.markets.meter import draw_gain
-from der_gym.simulation import books, tally
+from der_gym.simulation import tally
 from der_gym.simulation.fleet import Fleet
 
 Array = np.ndarray
@@ -35,6 +35,7 @@ class Tallies:
         self.minute_kw = np.zeros((n_world, tally.N_POWER))
         self.bin_error = np.zeros((n_world, 2))
         self._site_weight = self._site_weights(np.float32(tolerance))
+        self._cells = (st.cell_lo, st.cell_hi, fleet.fleet)
 
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on."""
@@ -62,29 +63,25 @@ class Tallies:
 
     def count_power(self, s0: int, s1: int, active: Array) -> None:
         """Sum the tick's metered and true power."""
-        f, st = self.fleet, self.fleet.structure
-        tally.tally_power(s0, s1, f.n_shard, active, st.cell_lo, st.cell_hi, f.fleet, self.power)
+        f = self.fleet
+        tally.tally_power(s0, s1, f.n_shard, active, *self._cells, self.power)
         if self.receiving:
             here, gain = self._site_weight
             tally.tally_sites(s0, s1, f.n_shard, active, here, gain, f.site, self.net)
 
     def count_seen(self, s0: int, s1: int, active: Array, dt_s: int) -> None:
         """Sum the aggregator's table as it stands ``dt_s`` after the clock."""
-        f, st = self.fleet, self.fleet.structure
-        tally.tally_seen(s0, s1, f.n_shard, active, f.t_s, dt_s, st.cell_lo, st.cell_hi, f.fleet, self.seen)
+        f = self.fleet
+        tally.tally_seen(s0, s1, f.n_shard, active, f.t_s, dt_s, *self._cells, self.seen)
 
     def measure(self, s0: int, s1: int, due: Array) -> None:
         """Refresh the gauge and sum what devices whose link is up report of it.
 
         Nobody knows who has opted out, so the gauge counts every member as one that takes commands.
         """
-        f, st = self.fleet, self.fleet.structure
+        f = self.fleet
         takes = f.fleet[s0:s1, rows.TAKES].copy()
         f.fleet[s0:s1, rows.TAKES] = f.fleet[s0:s1, rows.PRESENT]
         f.measure(s0, s1, due)
         f.fleet[s0:s1, rows.TAKES] = takes
-        tally.tally_stock(s0, s1, f.n_shard, due, f.t_s, st.cell_lo, st.cell_hi, f.fleet, f.gauge, True, self.stock)
-
-    def add_tick(self, active: Array) -> None:
-        """Add the tick to the minute."""
-        books.add_power(active, self.fleet.n_shard, self.power, self.net, self.receiving, self.minute_kw)
+        tally.tally_stock(s0, s1, f.n_shard, due, f.t_s, *self._cells, f.gauge, True, self.stock)

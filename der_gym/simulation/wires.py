@@ -15,7 +15,7 @@ from der_gym.network.config import NetworkConfig
 from der_gym.network.deliver import deliver, retire
 from der_gym.network.gate import send
 from der_gym.network.paths import PathConfig
-from der_gym.network.post import book_last, post
+from der_gym.network.post import post
 from der_gym.network.report import report
 from der_gym.simulation.sample import units
 
@@ -95,6 +95,7 @@ class Wires:
         self.cloud_name = np.array(names, dtype=np.uint32)
         n_slot = ring_depth(paths, decision_s)
         self.ring = np.full((n_all, n_slot, structure.n_place), rows.NEVER_S, dtype=np.float32)
+        self.coming = np.zeros((n_all, n_slot, n_cell), dtype=np.float32)
         self.latched = np.zeros((n_all, 3, structure.n_place if kinds else 0), dtype=np.float32)
         self.mail = np.zeros((n_world, n_leaf, n_slot, rows.N_MAIL))
         self.leaf = np.zeros((n_world, n_leaf, rows.N_LEAF))
@@ -102,16 +103,31 @@ class Wires:
         self.cell_t = np.zeros((n_world, n_cell))
         self.cell_slot = np.full((n_world, n_cell), -1, dtype=np.int64)
         self.last = np.zeros((n_all, n_cell))
+        self.bind()
+
+    def bind(self) -> None:
+        """Put the kernels' standing arguments together, once; who replaces an array binds anew."""
+        st = self.structure
+        cells = (st.cell_lo, st.cell_hi, st.cell_leaf)
+        self._sending = (
+            *(self.gate, st.cell_leaf, st.cell_cloud, self.service_s),
+            *(self.cloud, self.leaf, self.mail, self.cell_t, self.cell_slot),
+        )
+        self._posting = (st.uid, *cells, self.path, self.table, self.cell_t, self.service_s, self.cell_slot)
+        self._delivering = (*cells, self.mail, self.leaf, self.ring, self.coming)
+        self._reporting = (st.cell_lo, st.cell_hi, st.cell_cloud, self.path, self.cloud)
+        self._retiring = (st.cell_leaf, self.cell_slot, self.last, self.leaf, self.mail)
 
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on."""
-        names = ("ring", "latched", "mail", "leaf", "cloud", "cell_t")
+        names = ("ring", "coming", "latched", "mail", "leaf", "cloud", "cell_t")
         return {f"wires.{name}": getattr(self, name) for name in names}
 
     def begin(self, active: Array, keys: Array, abs_s: Array) -> None:
         """Empty the rings and draw the outages of the clouds for the worlds in ``active``."""
         every = np.repeat(active, self.n_shard)
         self.ring[every] = rows.NEVER_S
+        self.coming[every] = 0.0
         self.latched[every] = 0.0
         self.mail[active] = 0.0
         self.mail[active, :, :, rows.VALID_UNTIL] = -1.0
@@ -144,89 +160,20 @@ class Wires:
 
     def send(self, active: Array, t_s: Array, message: Array) -> None:
         """Send the leaves' messages that are due; ``message`` float32 (n_world, n_leaf, 3): kind, a, b."""
-        st = self.structure
-        send(
-            active,
-            t_s,
-            message,
-            self.gate,
-            st.cell_leaf,
-            st.cell_cloud,
-            self.service_s,
-            self.cloud,
-            self.leaf,
-            self.mail,
-            self.cell_t,
-            self.cell_slot,
-        )
+        send(active, t_s, message, *self._sending)
 
     def post(self, s0: int, s1: int, keys: Array, fleet: Array) -> None:
         """Work out when the messages just sent reach each device."""
-        st = self.structure
-        post(
-            s0,
-            s1,
-            self.n_shard,
-            keys,
-            st.uid,
-            st.cell_lo,
-            st.cell_hi,
-            st.cell_leaf,
-            self.path,
-            self.table,
-            self.cell_t,
-            self.service_s,
-            self.cell_slot,
-            fleet,
-            self.ring,
-            self.last,
-        )
-
-    def book(self, active: Array) -> None:
-        """Note the last arrivals once every shard is posted; no message is posted twice."""
-        book_last(active, self.n_shard, self.structure.cell_leaf, self.cell_slot, self.last, self.mail)
-        self.cell_slot[:] = -1
+        post(s0, s1, self.n_shard, keys, *self._posting, fleet, self.ring, self.coming, self.last)
 
     def deliver(self, s0: int, s1: int, active: Array, t_s: Array, dt_s: int, fleet: Array) -> None:
         """Set what each device holds during the tick."""
-        st = self.structure
-        deliver(
-            s0,
-            s1,
-            self.n_shard,
-            active,
-            t_s,
-            dt_s,
-            st.cell_lo,
-            st.cell_hi,
-            st.cell_leaf,
-            self.mail,
-            self.leaf,
-            self.ring,
-            fleet,
-            self.latched,
-        )
+        deliver(s0, s1, self.n_shard, active, t_s, dt_s, *self._delivering, fleet, self.latched)
 
     def report(self, s0: int, s1: int, active: Array, keys: Array, t_s: Array, dt_s: int, fleet: Array) -> None:
-        """Advance the aggregator's table."""
-        st = self.structure
-        report(
-            s0,
-            s1,
-            self.n_shard,
-            active,
-            keys,
-            st.uid,
-            t_s,
-            dt_s,
-            st.cell_lo,
-            st.cell_hi,
-            st.cell_cloud,
-            self.path,
-            self.cloud,
-            fleet,
-        )
+        """Bring the aggregator's table up to the end of the tick."""
+        report(s0, s1, self.n_shard, active, keys, self.structure.uid, t_s, dt_s, *self._reporting, fleet)
 
     def retire(self, active: Array, t_end: Array) -> None:
-        """Free the ring slots that are done."""
-        retire(active, t_end, self.leaf, self.mail)
+        """Note the last arrivals once every shard is posted, and free the ring slots that are done."""
+        retire(active, self.n_shard, t_end, *self._retiring)
