@@ -9,7 +9,7 @@ import numpy as np
 
 from der_gym.core import parallel, rows
 from der_gym.core.errors import InputError
-from der_gym.core.units import BLOCK_S, DAY_S
+from der_gym.core.units import BLOCK_S, DAY_S, HOUR_S
 from der_gym.devices.behaviour import BEHAVIOURS
 from der_gym.devices.house import HOUSE_SHAPE
 from der_gym.network import rows as net
@@ -193,12 +193,17 @@ class Simulator:
         """
         dt = self.scenario.tick_s
         self.wires.send(active, self.fleet.t_s, message)
+        self._ask(active)
         self.refreshed[:] = False
         n_tick = self.scenario.decision_s // dt
         for k in range(n_tick):
             self._tick(active, dt, posts=k == 0, last=k == n_tick - 1)
             self._end_of_minute(active)
         self._publish(active)
+
+    def _ask(self, active: Array) -> None:
+        wires, step_h = self.wires, self.scenario.decision_s / HOUR_S
+        books.ask(active, self.fleet.t_s, step_h, wires.leaf, self.public.leaf, self.nominal_kw, self.desk.asked_kwh)
 
     def _tick(self, active: Array, dt: int, posts: bool = False, last: bool = False) -> None:
         """Advance one tick: context, then every range of shards, then the wires' books."""
@@ -274,7 +279,7 @@ class Simulator:
         """Read the cumulative registers that settlement books; called at block ends."""
         fleet, desk = self.fleet, self.desk
         messages = (self.wires.leaf[:, :, net.N_SENT] * self.wires.gate[:, net.N_UNIT]).sum(axis=1)
-        values = (fleet.total("discharged_kwh"), fleet.total("starts"), messages)
+        values = (fleet.total("discharged_kwh"), fleet.total("starts"), messages, desk.asked_kwh)
         desk.registers[due] = np.stack(values, axis=1)[due]
 
     def _publish(self, active: Array) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# No display is needed for a figure, and tables have the same width and no colour codes wherever the tests run.
+# No display is needed for a figure or a window; tables have the same width and no colour codes wherever the tests run.
 os.environ["MPLBACKEND"] = "Agg"
+os.environ["SDL_VIDEODRIVER"] = "dummy"
 os.environ["NO_COLOR"] = "1"
 os.environ["COLUMNS"] = "120"
 

@@ -126,11 +126,11 @@ class OpenLoop(Rule):
     def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
         """Return one fraction for all leaves of a row."""
         target_kw, end_kw, bin_left, up_kw = self.read(obs, "target_kw", "target_bin_end_kw", "bin_left", "leaf.up_kw")
-        step_s = self.public.decision_s
+        step_s, award_kw = self.public.decision_s, self.read(obs, "award_kw")[0]
         memory = fresh(state, episode_start, {"target_kw": np.zeros((len(obs), n_past(step_s)))})
         past_kw = push(memory["target_kw"], target_kw)
         wanted_kw = self.config.gain * aim(past_kw, end_kw, bin_left, self.config.lag_s / step_s, step_s)
-        share = np.clip(wanted_kw / np.maximum(total(up_kw), 1e-6), 0.0, 1.0)
+        share = np.where(award_kw > 0.0, np.clip(wanted_kw / np.maximum(total(up_kw), 1e-6), 0.0, 1.0), 0.0)
         action = np.repeat(share[:, None], self.layout.n_leaf, axis=1)
         return action.astype(np.float32), {"target_kw": past_kw}
 
@@ -225,11 +225,11 @@ class ClosedLoop(Rule):
         return np.where(self.stores, seen_kw, seen_kw * (1.0 + silent) * gain)
 
     def need(self, obs: Array, memory: State, bias_kw: Array) -> Array:
-        """Return the response to command, kW (n,); 0 once award and target are over."""
+        """Return the response to command, kW (n,); 0 once the award is over."""
         award_kw, end_kw, bin_left = self.read(obs, "award_kw", "target_bin_end_kw", "bin_left")
         step_s = self.public.decision_s
         wanted = aim(memory["target_kw"], end_kw, bin_left, self.config.lag_s / step_s, step_s)
-        return np.where((award_kw > 0.0) | (wanted > 0.0), wanted - bias_kw, 0.0)
+        return np.where(award_kw > 0.0, wanted - bias_kw, 0.0)
 
     def share(self, need_kw: Array, up_kw: Array, down_kw: Array) -> Array:
         """Return the fractions (n, n_leaf) that share ``need_kw`` (n,) in proportion to what leaves have."""
@@ -281,7 +281,7 @@ class MeritOrder(ClosedLoop):
         sent, wait_s, award_kw = self.read(obs, "leaf.sent_a", "leaf.wait_s", "award_kw")
         moving = self.delays.on_the_way(memory["sent"])
         action = np.zeros_like(up_kw)
-        live = (award_kw > 0.0) | (need_kw != 0.0)
+        live = award_kw > 0.0
         left_kw = need_kw - self.base(memory, need_kw, live, up_kw, action, moving)
         rest_up, rest_down = total(np.where(self.fine, up_kw, 0.0)), total(np.where(self.fine, down_kw, 0.0))
         for j in self.order:

@@ -153,7 +153,9 @@ def test_firm_prints_capability_and_awards(command: Command, tmp_path: Path) -> 
     out = succeed(command(*words, "--season", "summer", "--share", 0.5, "--level", 0.5, "--out", tmp_path / "f"))
     assert "Upward kW for 30 minutes, summer" in out
     assert "50 % of blocks" in out
-    assert {path.name for path in (tmp_path / "f").iterdir()} == {"capability.csv", "firm.csv", "run.json"}
+    assert {path.name for path in (tmp_path / "f").iterdir()} == {
+        *("capability.csv", "firm.csv", "report.html", "run.json")
+    }
 
 
 def test_tune_writes_settings_that_run_takes(command: Command, tmp_path: Path) -> None:

@@ -144,8 +144,6 @@ def test_make_by_module_name_and_overrides() -> None:
     with pytest.raises(gym.error.ResetNeeded):
         env.step(env.action_space.sample())
     assert gym.make("DERGroup-v0", overrides=small()).unwrapped.worlds.scenario.name == "tertiary-1"  # type: ignore[attr-defined]
-    with pytest.raises(InputError, match="render_mode"):
-        DERGroupEnv(overrides=small(), render_mode="human")
 
 
 def test_an_inactive_world_changes_no_bit() -> None:

@@ -16,7 +16,17 @@ SIBLINGS = {"devices", "network", "groups", "markets", "signals"}  # layer 1
 LAYERS = {"core": 0, **dict.fromkeys(SIBLINGS, 1), "envs": 3, "controllers": 3, "evaluation": 4, "cli": 4}
 COMPOSING = 2  # every other module of der_gym: scenario, simulator, pool, simulation ...
 ABOVE = {"agents", "tests", "scripts"}
-HEAVY = {"matplotlib", "pandas", "pyarrow", "sb3_contrib", "stable_baselines3", "tensorboard", "torch"}
+HEAVY = {
+    "matplotlib",
+    "moviepy",
+    "pandas",
+    "pyarrow",
+    "pygame",
+    "sb3_contrib",
+    "stable_baselines3",
+    "tensorboard",
+    "torch",
+}
 
 
 def module_name(path: Path) -> str:

@@ -69,7 +69,7 @@ REBOUND = [-30] * 6
 def worked_example(mode: str) -> Tertiary1:
     p = product([90, 90, 0], FULL + EASED + [0] * 6, failed_before=2, penalty_mode=mode)
     # discharge_kwh, starts, messages at the ends of the blocks
-    play(p, LATE + MIXED + REBOUND, {0: [26, 0, 200], 1: [60, 2, 500], 2: [70, 6, 500]})
+    play(p, LATE + MIXED + REBOUND, {0: [26, 0, 200, 40], 1: [60, 2, 500, 90], 2: [70, 6, 500, 90]})
     return p
 
 
@@ -120,11 +120,14 @@ def test_ledger_by_hand(mode: str, penalty: float) -> None:
     assert outcome(p, 1, "penalty_yen") == pytest.approx(penalty)
 
 
-def test_drawing_less_than_planned_outside_the_award_earns_the_imbalance_price_and_repays_the_owners() -> None:
+@pytest.mark.parametrize(("asked_kwh", "repaid_kwh"), [(0.0, 0.0), (3.0, 3.0), (8.0, 5.0)])
+def test_drawing_less_than_planned_outside_the_award_earns_the_imbalance_price_and_repays_what_was_asked(
+    asked_kwh: float, repaid_kwh: float
+) -> None:
     p = product([90, 0], [0] * 12)
-    play(p, [0] * 6 + [10] * 6)
+    play(p, [0] * 6 + [10] * 6, {0: [0, 0, 0, 70], 1: [0, 0, 0, 70 + asked_kwh]})
     assert yen(p)["imbalance"] == pytest.approx(10 * 0.5 * 12)
-    assert yen(p)["owners_energy"] == pytest.approx(-10 * 0.5 * 30)  # theirs, or load that comes back later
+    assert yen(p)["owners_energy"] == pytest.approx(-repaid_kwh * 30)  # theirs, or load that comes back later
 
 
 def test_drawing_more_than_planned_outside_the_award_costs_the_imbalance_price() -> None:

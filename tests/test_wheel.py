@@ -73,6 +73,14 @@ def test_every_setting_travels(wheel: Path) -> None:
     assert inside == {f"der_gym/{name}" for name in at_home}
 
 
+def test_all_that_a_report_is_made_of_travels(wheel: Path) -> None:
+    assets = ROOT / "der_gym" / "evaluation" / "assets"
+    at_home = {path.relative_to(ROOT).as_posix() for path in assets.rglob("*") if path.is_file()}
+    inside = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("der_gym/evaluation/assets/")}
+    assert "der_gym/evaluation/assets/vendor/uPlot.LICENSE" in at_home
+    assert inside == at_home
+
+
 def test_the_wheel_is_imported_and_not_the_checkout(installed: Path, tmp_path: Path) -> None:
     where = succeed(tmp_path, installed / SCRIPTS / "python", "-c", "import der_gym; print(der_gym.__file__)")
     assert Path(where.strip()).is_relative_to(installed)
@@ -84,8 +92,9 @@ def test_the_command_finds_the_scenarios(installed: Path, tmp_path: Path) -> Non
 
 
 def test_the_command_runs_an_episode(installed: Path, tmp_path: Path) -> None:
-    words = ["run", "tertiary-1-tiny", "--controller", "idle", "--seed", "1"]
+    words = ["run", "tertiary-1-tiny", "--controller", "idle", "--seed", "1", "--report", "run.html"]
     assert succeed(tmp_path, installed / SCRIPTS / "der-gym", *words).strip()
+    assert (tmp_path / "run.html").exists()
 
 
 def test_the_command_refuses_an_unknown_scenario_in_one_line(installed: Path, tmp_path: Path) -> None:

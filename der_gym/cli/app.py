@@ -72,6 +72,7 @@ Settings = Annotated[
 ]
 Split = Annotated[str, typer.Option("--split", help="Dates and seeds: test, validation or train.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write the results into this folder.")]
+Report = Annotated[Path | None, typer.Option("--report", metavar="FILE", help="Write one HTML page with charts.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the results of an earlier run in that folder.")]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Threads; the result does not depend on it.")]
 Csv = Annotated[Path | None, typer.Option(metavar="CSV")]
@@ -110,6 +111,7 @@ def run(
     settings: Settings = None,
     out: Out = None,
     overwrite: Overwrite = False,
+    report: Report = None,
     workers: Workers = None,
 ) -> None:
     """Play one episode and show its ledger, its service and why blocks failed."""
@@ -126,7 +128,7 @@ def run(
         "signals.request": request,
         "signals.request_sign": request_sign.value if request_sign else None,
     }
-    play.run(scenario, controller, seed, given, start_h, settings or [], out, overwrite, workers)
+    play.run(scenario, controller, seed, given, start_h, settings or [], out, overwrite, report, workers)
 
 
 @app.command()
@@ -140,12 +142,17 @@ def evaluate(
     base: Annotated[str, typer.Option(help="Controller that the others are compared with.")] = "closed_loop",
     settings: Settings = None,
     traces: Annotated[bool, typer.Option(help="Whether to write every minute as well.")] = True,
+    report: Report = None,
+    firm: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Show the curves of der-gym firm --out DIR in the report.")
+    ] = None,
     workers: Workers = None,
 ) -> None:
     """Compare controllers on the same worlds."""
     from der_gym.cli import compare
 
-    compare.evaluate(scenario, controller, seeds, out, overwrite, split, base, settings or [], traces, workers)
+    pages = compare.Pages(report, firm)
+    compare.evaluate(scenario, controller, seeds, out, overwrite, split, base, settings or [], traces, pages, workers)
 
 
 @app.command()
@@ -161,6 +168,7 @@ def firm(
     share: Annotated[list[float] | None, typer.Option(help="Award to try, times the scenario's; repeatable.")] = None,
     out: Out = None,
     overwrite: Overwrite = False,
+    report: Report = None,
     split: Split = "test",
     settings: Settings = None,
     workers: Workers = None,
@@ -169,7 +177,7 @@ def firm(
     from der_gym.cli import promise
 
     chosen = {"seasons": season, "starts": start_h, "levels": level, "shares": share}
-    promise.firm(scenario, controller, chosen, seeds, out, overwrite, split, settings or [], workers)
+    promise.firm(scenario, controller, chosen, seeds, out, overwrite, report, split, settings or [], workers)
 
 
 @app.command()

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from der_gym.core.data import read_value
 from der_gym.core.errors import InputError
+from der_gym.evaluation.report.page import REPORT, check_target
 
 Told = Callable[[str, float], None]
 
@@ -48,6 +49,12 @@ def names(text: str) -> list[str]:
     if not found:
         raise InputError(f"--controller {text!r}; allowed: names with commas between, or all")
     return found
+
+
+def reports(report: Path | None, out: Path | None) -> list[Path]:
+    """Return the pages to write: the one asked for, checked before anything is played, and one in the folder."""
+    asked = [check_target(report)] if report is not None else []
+    return list(dict.fromkeys([*asked, *([out / REPORT] if out is not None else [])]))
 
 
 def console() -> Console:

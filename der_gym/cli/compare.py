@@ -5,15 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 
 from der_gym.cli import common
 from der_gym.evaluation import results
+from der_gym.evaluation.report.board_page import write_board
+from der_gym.evaluation.report.firm_page import read_firm
 from der_gym.evaluation.scoreboard import Scoreboard
 from der_gym.evaluation.scoreboard import evaluate as compare
+from der_gym.scenario import load
 
 SERVICE = (
     ("penalty\nyen", "penalty_yen", 0),
@@ -30,6 +33,13 @@ SERVICE = (
 )
 
 
+class Pages(NamedTuple):
+    """The page that is asked for, and the folder of ``der-gym firm`` whose curves it shows."""
+
+    report: Path | None = None
+    firm: Path | None = None
+
+
 def evaluate(
     scenario: str,
     controller: str,
@@ -40,9 +50,13 @@ def evaluate(
     base: str,
     pairs: Sequence[str],
     traces: bool,
+    asked: Pages,
     workers: int | None,
 ) -> None:
     """Play, print the tables, write the files; after Ctrl-C those of the controllers that were finished."""
+    pages = common.reports(asked.report, out)
+    settings = common.parse_settings(pairs)
+    kept = read_firm(asked.firm, load(scenario, settings).name) if asked.firm is not None else None
     folder = results.open_folder(out, overwrite) if out is not None else None
     with common.progress() as told:
         board = compare(
@@ -50,7 +64,7 @@ def evaluate(
             common.names(controller),
             seeds,
             split,
-            overrides=common.parse_settings(pairs),
+            overrides=settings,
             base=base,
             workers=workers,
             progress=told,
@@ -61,6 +75,8 @@ def evaluate(
     if folder is not None and board.scores:
         written = results.save(board, folder, traces)
         console.print(f"Results: {folder} ({', '.join(path.name for path in written if 'traces' not in path.name)})")
+    for page in pages if board.scores else ():
+        console.print(f"Report: {write_board(page, board, kept)}", soft_wrap=True)
     if board.interrupted:
         print(f"der-gym: interrupted; finished: {', '.join(board.scores) or 'none'}", file=sys.stderr)
         raise SystemExit(130)

@@ -11,10 +11,14 @@ from rich.console import Console
 from der_gym.cli import common
 from der_gym.controllers import Controller
 from der_gym.core.errors import InputError
+from der_gym.envs.core import Worlds
 from der_gym.evaluation import results
 from der_gym.evaluation.causes import clock, failures
 from der_gym.evaluation.measures import Facts, measure
-from der_gym.evaluation.play import Played, Stage
+from der_gym.evaluation.play import Played, Stage, Watch
+from der_gym.evaluation.recorder import Recorder
+from der_gym.evaluation.report.detail import Detail, DetailRecorder
+from der_gym.evaluation.report.run_page import write_run
 from der_gym.evaluation.roster import players, resolve
 from der_gym.evaluation.scoreboard import IDLE, Score, Scoreboard
 from der_gym.markets.settlement import LINES
@@ -49,6 +53,7 @@ def run(
     pairs: Sequence[str],
     out: Path | None,
     overwrite: bool,
+    report: Path | None,
     workers: int | None,
 ) -> None:
     """Play idle (the twin) and the controller, show the summary, write files where asked."""
@@ -62,13 +67,16 @@ def run(
         options = {"start_h": start_h}
         if start_h not in loaded.market.starts_h:
             loaded = load(loaded, {"market.starts_h": [start_h]})
+    pages = common.reports(report, out)
     folder = results.open_folder(out, overwrite) if out is not None else None
-    board = _play(loaded, chosen, seed, options, workers)
+    board, details = _play(loaded, chosen, seed, options, bool(pages), workers)
     console = common.console()
     _show(console, board, name)
     if folder is not None:
         written = results.save(board, folder)
         console.print(f"Results: {folder} ({len(written)} files)")
+    for page in pages:
+        console.print(f"Report: {write_run(page, board, name, details[name])}", soft_wrap=True)
 
 
 def _play(
@@ -76,25 +84,46 @@ def _play(
     chosen: Mapping[str, Controller],
     seed: int,
     options: Mapping[str, Any] | None,
+    detailed: bool,
     workers: int | None,
-) -> Scoreboard:
-    """Play idle first, then the other; idle is the twin."""
+) -> tuple[Scoreboard, dict[str, Detail]]:
+    """Play idle first, then the other; idle is the twin. Where a page is wanted, what it needs goes with it."""
     board = Scoreboard(scenario, scenario.split, [seed], IDLE)
     with common.progress() as told:
         stage = Stage(scenario, workers)
-        plays = {name: _one(stage, name, controller, seed, options, told) for name, controller in chosen.items()}
+        watchers = {name: _Watcher() for name in chosen if detailed}
+        plays = {
+            name: _one(stage, name, controller, seed, options, told, watchers.get(name, Recorder))
+            for name, controller in chosen.items()
+        }
     worlds = stage.worlds(1)
     facts = Facts(plays[IDLE], float(worlds.layout.nominal_kw.sum()), worlds.simulator.structure.n_device)
     for name, played in plays.items():
         found = failures(played, plays[IDLE], scenario.market.rules.band_share)
         board.scores[name] = Score(name, played, measure(played, facts), found, 0.0)
-    return board
+    return board, {name: watcher.seen.detail for name, watcher in watchers.items()}
 
 
 def _one(
-    stage: Stage, name: str, controller: Controller, seed: int, options: Mapping[str, Any] | None, told: common.Told
+    stage: Stage,
+    name: str,
+    controller: Controller,
+    seed: int,
+    options: Mapping[str, Any] | None,
+    told: common.Told,
+    watch: Watch,
 ) -> Played:
-    return stage.play(controller, [seed], options, progress=lambda share: told(name, share))
+    return stage.play(controller, [seed], options, progress=lambda share: told(name, share), watch=watch)
+
+
+class _Watcher:
+    """Makes the recorder of a page's play and keeps it."""
+
+    seen: DetailRecorder
+
+    def __call__(self, worlds: Worlds) -> DetailRecorder:
+        self.seen = DetailRecorder(worlds)
+        return self.seen
 
 
 def _show(console: Console, board: Scoreboard, name: str) -> None:

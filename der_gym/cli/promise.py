@@ -13,6 +13,7 @@ from der_gym.core.files import write_text
 from der_gym.evaluation import results
 from der_gym.evaluation.firm import Firm
 from der_gym.evaluation.firm import firm as work_out
+from der_gym.evaluation.report.firm_page import write_firm
 
 HOURS = range(0, 24, 2)
 
@@ -24,11 +25,13 @@ def firm(
     seeds: int,
     out: Path | None,
     overwrite: bool,
+    report: Path | None,
     split: str,
     pairs: Sequence[str],
     workers: int | None,
 ) -> None:
     """Work out, print and write the capability and the awards that can be kept."""
+    pages = common.reports(report, out)
     folder = results.open_folder(out, overwrite) if out is not None else None
     told = {key: value for key, value in chosen.items() if value}
     with common.progress() as progress:
@@ -52,6 +55,8 @@ def firm(
         more: dict[str, Any] = {"split": split, "seeds": seeds, "passed": found.passed}
         write_text(folder / "run.json", results.record(found.scenario, **more))
         console.print(f"Results: {folder} (capability.csv, firm.csv, run.json)")
+    for page in pages:
+        console.print(f"Report: {write_firm(page, found, seeds)}", soft_wrap=True)
 
 
 def _capability(found: Firm, season: str) -> Table:

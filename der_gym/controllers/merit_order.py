@@ -155,7 +155,7 @@ def decide(obs, start, at, unit, c, fixed, showing, acting, order, group, leaf, 
             learn_own(now, x, f, shown_kw(x, showing[j], m), c, group[w, STEP], m)
         bias = bias_kw(now, each, fixed, c, group[w], leaf[w])
         need = need_kw(now, bias, c, group[w])
-        live = now[AWARD_KW] > 0.0 or need != 0.0
+        live = now[AWARD_KW] > 0.0
         base_kw = carry_base(switch(need, live, each, c, group[w]), each, fixed, acting, leaf[w], action[w])
         carry_rest(need - base_kw, live, each, fixed, acting, order, c, leaf[w], action[w])
 

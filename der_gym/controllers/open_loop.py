@@ -12,8 +12,8 @@ from der_gym.core.approx import clip
 from der_gym.core.jit import kernel
 from der_gym.envs.layout import Layout
 
-_NOW = ("unit_kw", "target_kw", "target_bin_end_kw", "bin_left")
-_UNIT_KW, TARGET_KW, BIN_END_KW, BIN_LEFT, N_NOW = range(5)
+_NOW = ("unit_kw", "award_kw", "target_kw", "target_bin_end_kw", "bin_left")
+_UNIT_KW, AWARD_KW, TARGET_KW, BIN_END_KW, BIN_LEFT, N_NOW = range(6)
 GAIN, LAG_STEPS, DECISION_S = range(3)
 
 
@@ -40,11 +40,11 @@ def decide(obs, start, at, unit, c, past_kw, action):  # type: ignore[no-untyped
             past_kw[w] = 0.0
         push(past_kw[w], now[TARGET_KW])
         wanted_kw = c[GAIN] * aim_kw(past_kw[w], now[BIN_END_KW], now[BIN_LEFT], c[LAG_STEPS], c[DECISION_S])
-        action[w] = clip(wanted_kw / max(total(up_kw[:, 0]), 1e-6), 0.0, 1.0)
+        action[w] = clip(wanted_kw / max(total(up_kw[:, 0]), 1e-6), 0.0, 1.0) if now[AWARD_KW] > 0.0 else 0.0
 
 
 class OpenLoop(Rule):
-    """``a = gain * target / sum(up_kw)`` for all leaves alike, held within 0..1."""
+    """``a = gain * target / sum(up_kw)`` for all leaves alike, held within 0..1; 0 once the award is over."""
 
     name = "open_loop"
     title = "Open loop: the target over what is available"

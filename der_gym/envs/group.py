@@ -9,9 +9,9 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from der_gym.core.errors import InputError
 from der_gym.envs.core import Worlds
 from der_gym.envs.layout import field_table
+from der_gym.envs.render import FPS, MODES, Renderer, check_mode, warn_no_mode
 from der_gym.scenario import Scenario
 
 Array = np.ndarray
@@ -48,9 +48,17 @@ MANUAL = """Dispatch a group of distributed energy resources into a balancing ma
     "start_h": 14}}`` fixes them. The episode is truncated after its last unawarded block, never terminated: a learner
     should bootstrap; the clock is observed.
 
+    ## Rendering
+
+    ``render_mode="rgb_array"``: ``render()`` returns the present moment as a picture, uint8 (480, 800, 3): the episode
+    so far (request, target, the band that passes, response), a row per leaf, money and reward. ``"human"`` shows the
+    same in a window at each step (needs pygame: ``pip install 'der_gym[viz]'``). ``"ansi"``: lines of text. Pictures
+    are for people: what is marked ``metered (hindsight)`` the aggregator does not know, and no observation holds it.
+    Past a ``restore``, the curves begin anew.
+
     ## Arguments
 
-    ``scenario`` (name, YAML path or dict), ``overrides`` (dotted keys), ``workers`` (threads).
+    ``scenario`` (name, YAML path or dict), ``overrides`` (dotted keys), ``workers`` (threads), ``render_mode``.
 
     ## Versions
 
@@ -59,7 +67,7 @@ MANUAL = """Dispatch a group of distributed energy resources into a balancing ma
 
 
 class DERGroupEnv(gym.Env[Array, Array]):
-    metadata = {"render_modes": []}  # noqa: RUF012  gymnasium's own form
+    metadata = {"render_modes": list(MODES), "render_fps": FPS}  # noqa: RUF012  gymnasium's own form
 
     def __init__(
         self,
@@ -68,10 +76,10 @@ class DERGroupEnv(gym.Env[Array, Array]):
         workers: int | None = None,
         render_mode: str | None = None,
     ) -> None:
-        if render_mode is not None:
-            raise InputError(f"render_mode: {render_mode!r}; allowed: None")
+        check_mode(render_mode)
         self.render_mode = render_mode
         self.worlds = Worlds(scenario, overrides, 1, workers)
+        self._renderer = Renderer(self.worlds, render_mode) if render_mode is not None else None
         self.layout = self.worlds.layout
         self.observation_space = self.worlds.observation_space
         self.action_space = self.worlds.action_space
@@ -81,12 +89,28 @@ class DERGroupEnv(gym.Env[Array, Array]):
         """Start an episode; returns observation and info."""
         super().reset(seed=seed)
         self.worlds.reset(self._one, {0: self.np_random}, options)
+        if self._renderer is not None:
+            self._renderer.begin(self._one)
         return self._observation(), self._info()
 
     def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
         """Take one decision; returns observation, reward, terminated (never), truncated, info."""
         ended = self.worlds.step([action], self._one)
+        if self._renderer is not None:
+            self._renderer.note(self._one)
         return self._observation(), float(self.worlds.reward.reward[0]), False, bool(ended[0]), self._info()
+
+    def render(self) -> Array | str | None:
+        """Return the present moment as ``render_mode`` says; see the class."""
+        if self._renderer is None:
+            warn_no_mode("make")
+            return None
+        return self._renderer.render(0)
+
+    def close(self) -> None:
+        """Close the window, if any."""
+        if self._renderer is not None:
+            self._renderer.close()
 
     def _observation(self) -> Array:
         obs: Array = self.worlds.observe(np.empty((1, self.layout.size), dtype=np.float32), self._one)[0]
@@ -103,9 +127,11 @@ class DERGroupEnv(gym.Env[Array, Array]):
         """Put a world back, to the bit; also one that a vector environment's ``snapshot`` took."""
         self.worlds.restore(kept, [0])
         self.np_random = self.worlds.simulator.generators[0]
+        if self._renderer is not None:
+            self._renderer.begin(self._one)
 
     def fork(self) -> DERGroupEnv:
-        """Return another environment with a copy of this world."""
+        """Return another environment with a copy of this world; it renders nothing."""
         twin = DERGroupEnv(self.worlds.scenario)
         twin.restore(self.snapshot())
         return twin

@@ -14,9 +14,11 @@ from gymnasium.vector.utils import batch_space
 
 from der_gym.core.errors import InputError
 from der_gym.envs.core import Worlds
+from der_gym.envs.render import FPS, Renderer, check_mode, warn_no_mode
 from der_gym.scenario import Scenario
 
 Array = np.ndarray
+MODES = ("rgb_array", "ansi")  # a window shows one world
 
 
 class DERGroupVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
@@ -31,6 +33,8 @@ class DERGroupVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
         ``NextStep`` (default): the step after an end resets; ``SameStep``: the ending step resets, its last
         observation and info stand in ``infos["final_obs"]`` and ``infos["final_info"]``; ``Disabled``: the caller
         resets with ``reset(options={"reset_mask": mask})``.
+    render_mode : str, optional
+        ``rgb_array`` or ``ansi``: ``render()`` returns a picture or a text of each world.
     """
 
     def __init__(
@@ -42,12 +46,12 @@ class DERGroupVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
         workers: int | None = None,
         render_mode: str | None = None,
     ) -> None:
-        if render_mode is not None:
-            raise InputError(f"render_mode: {render_mode!r}; allowed: None")
+        check_mode(render_mode, MODES)
         self.render_mode = render_mode
         self.autoreset_mode = _mode(autoreset_mode)
-        self.metadata = {"render_modes": [], "autoreset_mode": self.autoreset_mode}
+        self.metadata = {"render_modes": list(MODES), "render_fps": FPS, "autoreset_mode": self.autoreset_mode}
         self.worlds = Worlds(scenario, overrides, num_envs, workers)
+        self._renderer = Renderer(self.worlds, render_mode) if render_mode is not None else None
         self.layout = self.worlds.layout
         self.num_envs = num_envs
         self.single_observation_space = self.worlds.observation_space
@@ -68,9 +72,14 @@ class DERGroupVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
         if mask.shape != (self.num_envs,) or not mask.any():
             raise InputError(f"reset_mask: shape {mask.shape}; allowed: ({self.num_envs},) with a True")
         self._seed(mask, seed)
-        self.worlds.reset(mask, self._generators, options)
+        self._begin(mask, options)
         self._ended[mask] = False
         return self._observe(mask), self._infos(mask)
+
+    def _begin(self, mask: Array, options: dict[str, Any]) -> None:
+        self.worlds.reset(mask, self._generators, options)
+        if self._renderer is not None:
+            self._renderer.begin(mask)
 
     def _seed(self, mask: Array, seed: int | Sequence[int | None] | None) -> None:
         seeds = [None if seed is None else seed + i for i in range(self.num_envs)] if _single(seed) else list(seed)  # type: ignore[operator, arg-type]
@@ -87,8 +96,10 @@ class DERGroupVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
             raise InputError(f"step: world {int(again.argmax())} has ended; call reset(options={{'reset_mask': mask}})")
         active = ~again
         ended = self.worlds.step(actions, active) if active.any() else np.zeros_like(again)
+        if self._renderer is not None:
+            self._renderer.note(active)
         if again.any():
-            self.worlds.reset(again, self._generators, {})
+            self._begin(again, {})
         reward = np.where(active, self.worlds.reward.reward, 0.0)
         obs, infos = self._observe(self._all), self._infos(self._all)
         self._ended = ended
@@ -100,7 +111,7 @@ class DERGroupVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
         final = np.full(self.num_envs, None, dtype=object)
         for w in np.flatnonzero(ended):
             final[w] = obs[w].copy()
-        self.worlds.reset(ended, self._generators, {})
+        self._begin(ended, {})
         self._ended = np.zeros(self.num_envs, dtype=bool)
         last = {name: np.where(ended, value, 0.0) for name, value in infos.items() if not name.startswith("_")}
         last |= {f"_{name}": ended.copy() for name in last}
@@ -122,6 +133,13 @@ class DERGroupVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
             infos[f"_{name}"] = mask.copy()
         return infos
 
+    def render(self) -> tuple[Any, ...] | None:
+        """Return one picture, uint8 (480, 800, 3), or text per world; None without ``render_mode``."""
+        if self._renderer is None:
+            warn_no_mode("make_vec")
+            return None
+        return tuple(self._renderer.render(w) for w in range(self.num_envs))
+
     def snapshot(self, worlds: Sequence[int] | None = None) -> Any:
         """Return chosen worlds whole, autoreset flags included."""
         which = list(range(self.num_envs)) if worlds is None else list(worlds)
@@ -132,7 +150,10 @@ class DERGroupVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
         which = list(range(self.num_envs)) if worlds is None else list(worlds)
         self.worlds.restore(kept[:2], which)
         self._ended[which] = kept[2] if len(kept) > 2 else False
-        self._observe(np.isin(np.arange(self.num_envs), which))
+        mask = np.isin(np.arange(self.num_envs), which)
+        self._observe(mask)
+        if self._renderer is not None:
+            self._renderer.begin(mask)
         for w in which:
             self._generators[w] = self.worlds.simulator.generators[w]
 

@@ -19,6 +19,7 @@ from der_gym.scenario import Scenario
 Array = np.ndarray
 CHUNK = 64  # worlds played at once; a result does not depend on it
 Progress = Callable[[float], None]  # told the share of the play that is done
+Watch = Callable[[Worlds], Recorder]
 Options = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
 
@@ -106,6 +107,7 @@ class Stage:
         chunk: int = CHUNK,
         progress: Progress | None = None,
         run_on: bool = True,
+        watch: Watch = Recorder,
     ) -> Played:
         """Play ``controller`` on every seed, ``chunk`` worlds at a time.
 
@@ -121,6 +123,8 @@ class Stage:
         progress : callable, optional
         run_on : bool
             Whether to run 24 hours on after the end without commands, and count what homes lacked by then.
+        watch : callable
+            Makes the recorder of each chunk's worlds once they are reset; a report has one of its own.
         """
         every = [dict(options or {})] * len(seeds) if options is None or isinstance(options, Mapping) else list(options)
         firsts = range(0, len(seeds), chunk)
@@ -128,7 +132,7 @@ class Stage:
         for k, i in enumerate(firsts):
             part, own = list(seeds[i : i + chunk]), every[i : i + chunk]
             tell = _share_of(progress, k, len(firsts))
-            played.append(_play(self.worlds(len(part)), controller, part, own, tell, run_on))
+            played.append(_play(self.worlds(len(part)), controller, part, own, tell, run_on, watch))
         return played[0] if len(played) == 1 else _join(played)
 
 
@@ -145,12 +149,13 @@ def _play(
     options: Sequence[Mapping[str, Any]],
     tell: Progress,
     run_on: bool,
+    watch: Watch,
 ) -> Played:
     n = worlds.n_world
     every = np.ones(n, dtype=bool)
     _reset(worlds, {i: seeding.np_random(seed)[0] for i, seed in enumerate(seeds)}, options)
     controller.bind(worlds.layout, facts(worlds))
-    recorder = Recorder(worlds)
+    recorder = watch(worlds)
     obs = np.empty((n, worlds.layout.size), dtype=np.float32)
     reward, terms, state, start = np.zeros(n), np.zeros_like(worlds.reward.terms), None, every
     n_step = worlds.scenario.n_step

@@ -24,7 +24,16 @@ from der_gym.evaluation.scoreboard import Scoreboard
 from der_gym.scenario import Scenario
 
 PACKAGES = ("numpy", "numba", "gymnasium", "scipy", "pydantic")
-OURS = ("scoreboard.csv", "seeds.csv", "seeds.parquet", "failures.csv", "run.json", "firm.csv", "capability.csv")
+OURS = (
+    "scoreboard.csv",
+    "seeds.csv",
+    "seeds.parquet",
+    "failures.csv",
+    "run.json",
+    "firm.csv",
+    "capability.csv",
+    "report.html",
+)
 TRACES = "traces-*.npz"
 
 

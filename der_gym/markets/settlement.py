@@ -12,8 +12,9 @@ allowed lag: 0 inside, positive above, negative below. A window is in band when 
   A block with a minute missing fails with its whole award. All of this is stylised [M].
 
 * Outside awarded blocks a deviation from the plan is settled at the one imbalance price. What is drawn less than
-  planned there is the owners' stored energy, or load that comes back after the books close: they are repaid at retail,
-  so emptying stores or holding back load at the end earns nothing.
+  planned there, as far as it was asked for, is the owners' stored energy, or load that comes back after the books
+  close: they are repaid at retail, so emptying stores or holding back load at the end earns nothing. What homes do
+  there of themselves costs nobody, so asking for nothing, or for a little, dodges nothing either.
 
 Known error: energy is paid on ``min(delivered, requested)`` of each window without lag, so a late response is paid a
 little less; a response during the last ramp-down lies in an unawarded block and is imbalance.
@@ -30,6 +31,7 @@ REGISTERS = (
     "discharge_kwh",  # electric energy that batteries (and cars that feed back) have given, true, since the start
     "starts",  # compressor and plug starts
     "messages",  # messages to units
+    "asked_kwh",  # upward energy that messages asked of the leaves, in rated swing
 )
 """Cumulative counters, one column each, that the simulator hands over; 0 when an episode starts."""
 
@@ -94,6 +96,7 @@ ACC = (
     "discharge_kwh",  # registers at the block's start
     "starts",
     "messages",
+    "asked_kwh",
     "failed",  # failed blocks within 30 days, those before the episode included
     "margin_yen",  # expected margin of one such window, for the lock-out
 )
@@ -102,10 +105,22 @@ AWARD, IMBALANCE_PRICE, RETAIL_PRICE, MAKER = range(len(TERMS))
 C_BAND, C_BLOCK, C_FACTOR, C_PRICE, C_FEE, C_ENERGY, C_SHARE, C_RETAILER, C_WEAR, C_START, C_MESSAGE, C_LOCK, C_DAYS = (
     range(len(CFG))
 )
-A_N, A_KW, A_TARGET, A_JUDGED, A_LOST, A_ASKED, A_LEFT, A_DISCHARGE, A_STARTS, A_MESSAGES, A_FAILED, A_MARGIN = range(
-    len(ACC)
-)
-R_DISCHARGE, R_STARTS, R_MESSAGES = range(len(REGISTERS))
+(
+    A_N,
+    A_KW,
+    A_TARGET,
+    A_JUDGED,
+    A_LOST,
+    A_ASKED,
+    A_LEFT,
+    A_DISCHARGE,
+    A_STARTS,
+    A_MESSAGES,
+    A_ASKED_KWH,
+    A_FAILED,
+    A_MARGIN,
+) = range(len(ACC))
+R_DISCHARGE, R_STARTS, R_MESSAGES, R_ASKED_KWH = range(len(REGISTERS))
 (
     JUDGED,
     PASSED,
@@ -222,7 +237,8 @@ def settle(cfg, term, register, acc, out, book):  # type: ignore[no-untyped-def]
         book_award(cfg, term, register[R_DISCHARGE] - acc[A_DISCHARGE], lockout, out, book)
     else:
         book[L_IMBALANCE] += out[DELIVERED] * term[IMBALANCE_PRICE]
-        book[L_OWNERS_ENERGY] -= max(out[DELIVERED], 0.0) * term[RETAIL_PRICE]
+        asked_kwh = register[R_ASKED_KWH] - acc[A_ASKED_KWH]
+        book[L_OWNERS_ENERGY] -= min(max(out[DELIVERED], 0.0), asked_kwh) * term[RETAIL_PRICE]
     book[L_MAKER] -= term[MAKER]
     book[L_WEAR] -= (register[R_STARTS] - acc[A_STARTS]) * cfg[C_START]
     book[L_MESSAGE] -= (register[R_MESSAGES] - acc[A_MESSAGES]) * cfg[C_MESSAGE]
@@ -237,6 +253,7 @@ def settle(cfg, term, register, acc, out, book):  # type: ignore[no-untyped-def]
     acc[A_DISCHARGE] = register[R_DISCHARGE]
     acc[A_STARTS] = register[R_STARTS]
     acc[A_MESSAGES] = register[R_MESSAGES]
+    acc[A_ASKED_KWH] = register[R_ASKED_KWH]
 
 
 @kernel

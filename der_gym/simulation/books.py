@@ -125,6 +125,26 @@ def note(active, t_s, world, leaf, sent, bin_error, seen_sum, seen_n, quiet_sinc
 
 
 @kernel
+def ask(active, t_s, step_h, sent, leaf, nominal_kw, asked_kwh):  # type: ignore[no-untyped-def]
+    """Add the upward energy that messages ask of the leaves in the coming step: the last sent or the last arrived one.
+
+    Parameters
+    ----------
+    step_h : float
+        Time to the next decision, h.
+    sent : float64 (n_world, n_leaf, net.N_LEAF); leaf : the public table
+    nominal_kw : float64 (n_leaf,)
+        Rated swing: what the fraction 1 asks for.
+    asked_kwh : float64 (n_world,)
+    """
+    for w in range(active.shape[0]):
+        if active[w]:
+            for j in range(nominal_kw.shape[0]):
+                in_force = sent[w, j, net.SENT_A] if sent[w, j, net.SENT_UNTIL] > t_s[w] else 0.0
+                asked_kwh[w] += max(in_force, leaf[w, j, public.L_ARRIVED], 0.0) * nominal_kw[j] * step_h
+
+
+@kernel
 def check_action(action, active, cut, clipped):  # type: ignore[no-untyped-def]
     """Cut actions to [-1, 1], count what was cut; return the flat index of a value that is not finite, or -1.
 

@@ -78,6 +78,7 @@ class Desk:
         self.quiet_since_s = np.zeros((n_world, n_leaf))
         self.seen_sum = np.zeros((n_world, n_leaf))
         self.seen_n = np.zeros(n_world)
+        self.asked_kwh = np.zeros(n_world)  # what messages asked of the leaves, for settlement outside the award
         self.registers = np.zeros((n_world, len(REGISTERS)))
 
     def arrays(self) -> dict[str, Array]:
@@ -100,6 +101,7 @@ class Desk:
             "quiet_since_s",
             "seen_sum",
             "seen_n",
+            "asked_kwh",
             "registers",
         ]
         own = {f"desk.{name}": getattr(self, name) for name in names}
@@ -181,7 +183,7 @@ class Desk:
         )
         self._forecast(which)
         self.quiet_since_s[mask], self.seen_sum[mask], self.seen_n[mask] = -QUIET_S, 0.0, 0.0
-        self.registers[mask] = 0.0
+        self.asked_kwh[mask], self.registers[mask] = 0.0, 0.0
 
     def _award(self, w: int) -> None:
         m = self.scenario.market

@@ -1,0 +1,75 @@
+"""What a learner plays: a policy's inputs in, corrections of its rule out. The same code runs the policy later."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+
+from der_gym.controllers.perceptron import LIMIT
+from der_gym.controllers.policy import Policy
+
+Array = np.ndarray
+
+
+class Corrected(VecEnvWrapper):
+    """Worlds whose observation is ``policy.inputs`` and whose action is the correction, -1..1 per leaf.
+
+    Parameters
+    ----------
+    venv : DERGroupSB3VecEnv
+    policy : Policy
+        Bound; its network is not used.
+    reward_scale : float
+        Times the reward: a learner wants returns of about 1.
+
+    Attributes
+    ----------
+    world_s, rule_s : float
+        Seconds spent in the worlds, and in the rule and the inputs.
+    """
+
+    def __init__(self, venv: VecEnv, policy: Policy, reward_scale: float = 1.0) -> None:
+        n_in = policy.card.n_input
+        super().__init__(venv, gym.spaces.Box(-LIMIT, LIMIT, (n_in,), np.float32), venv.action_space)
+        self.policy, self.reward_scale = policy, reward_scale
+        self.memory: dict[str, Array] | None = None
+        self.base = np.zeros((venv.num_envs, *venv.action_space.shape), dtype=np.float32)  # type: ignore[misc]
+        self.world_s = self.rule_s = 0.0
+
+    def reset(self) -> Array:
+        """Start all worlds; return the first inputs, float32 (n_envs, n_input)."""
+        obs = self.venv.reset()
+        return self._see(obs, np.ones(self.num_envs, dtype=bool))  # type: ignore[arg-type]
+
+    def step_async(self, actions: Array) -> None:
+        """Send the rule's action plus the correction."""
+        moved = self.base + np.float32(self.policy.card.scale) * np.clip(actions, -1.0, 1.0)
+        self.venv.step_async(np.clip(moved, -1.0, 1.0).astype(np.float32))
+
+    def step_wait(self) -> tuple[Array, Array, Array, list[dict[str, Any]]]:
+        """Return inputs, scaled rewards, dones and infos; ``terminal_observation`` holds inputs too."""
+        began = time.perf_counter()
+        obs, reward, done, infos = self.venv.step_wait()
+        self.world_s += time.perf_counter() - began
+        if done.any():
+            self._show_last(obs, done, infos)  # type: ignore[arg-type]
+        return self._see(obs, done), reward * np.float32(self.reward_scale), done, infos  # type: ignore[arg-type]
+
+    def _see(self, obs: Array, start: Array) -> Array:
+        began = time.perf_counter()
+        x, self.base, self.memory = self.policy.inputs(obs, self.memory, start)
+        self.rule_s += time.perf_counter() - began
+        return x
+
+    def _show_last(self, obs: Array, done: Array, infos: list[dict[str, Any]]) -> None:
+        """Put the inputs of the last observation in the place of that observation: a learner bootstraps there."""
+        last = obs.copy()
+        for i in np.flatnonzero(done):
+            last[i] = infos[i]["terminal_observation"]
+        x, _, _ = self.policy.inputs(last, self.memory, np.zeros_like(done))
+        for i in np.flatnonzero(done):
+            infos[i]["terminal_observation"] = x[i]

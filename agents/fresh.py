@@ -1,0 +1,98 @@
+"""A policy before training: its card, and inputs scaled to what its rule meets in one episode."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import der_gym
+from der_gym.controllers import facts, make
+from der_gym.controllers.perceptron import LIMIT
+from der_gym.controllers.policy import Policy
+from der_gym.controllers.policy_file import PolicyCard, RuleCard, field_cards, head_cards, shapes
+from der_gym.envs.sb3 import DERGroupSB3VecEnv
+
+Array = np.ndarray
+LEAST_SPREAD = 0.02  # an entry that hardly moves is not blown up
+MESSAGE_FIELDS = ("leaf.sent_a", "leaf.arrived_a")
+
+
+def fresh_policy(
+    venv: DERGroupSB3VecEnv,
+    rule: str,
+    scale: float,
+    hidden: tuple[int, ...],
+    frames: int,
+    without: tuple[str, ...] = (),
+) -> Policy:
+    """Return a policy that answers like its rule, bound to the worlds' layout; its inputs are not scaled yet.
+
+    Parameters
+    ----------
+    venv : DERGroupSB3VecEnv
+    rule : str
+        Name of the controller to correct, with its shipped settings; ``idle``: learn from nothing.
+    scale : float
+        Largest correction.
+    hidden : tuple of int
+    frames : int
+        Decisions that the network sees.
+    without : tuple of str
+        Fields that it does not see.
+    """
+    worlds = venv.native.worlds
+    values = make(rule).config.model_dump(mode="json")
+    card = PolicyCard(
+        algorithm="none",
+        env="DERGroup-v0",
+        der_gym=der_gym.__version__,
+        scenario=worlds.scenario.name,
+        scenario_hash=worlds.scenario.hash(),
+        leaves=worlds.layout.leaf_names,
+        fields=field_cards(worlds.layout),
+        heads=head_cards(),
+        inputs=tuple(name for name in worlds.layout.fields if name not in without),
+        frames=frames,
+        hidden=hidden,
+        rule=RuleCard(controller=rule, values=values),
+        scale=scale,
+    )
+    tensors = {name: np.zeros(shape, np.float32) for name, shape in shapes(card).items()}
+    tensors["gain"][:] = 1.0
+    policy = Policy(card, tensors)
+    policy.bind(worlds.layout, facts(worlds))
+    return policy
+
+
+def scale_to_rule(policy: Policy, venv: DERGroupSB3VecEnv, gamma: float) -> float:
+    """Play the rule for one episode and set ``policy.mean`` and ``gain``; return the spread of the discounted return.
+
+    Inputs are read with gain 1, so what lies beyond ``LIMIT`` counts as ``LIMIT``.
+    """
+    n_x, n = len(policy.mean), venv.num_envs
+    obs: Any = venv.reset()
+    memory, start = None, np.ones(n, dtype=bool)
+    total, square, rewards = np.zeros(n_x), np.zeros(n_x), []
+    for _ in range(venv.native.worlds.scenario.n_step):
+        x, base, memory = policy.inputs(obs, memory, start)
+        now = x[:, :n_x].astype(np.float64)
+        total, square = total + now.mean(axis=0), square + (now**2).mean(axis=0)
+        obs, reward, start, _ = venv.step(base)
+        rewards.append(reward)
+    mean = total / len(rewards)
+    spread = np.sqrt(np.maximum(square / len(rewards) - mean**2, 0.0))
+    policy.mean[:] = mean
+    policy.gain[:] = 1.0 / np.maximum(spread, LEAST_SPREAD)
+    assert LIMIT > 0
+    return _return_spread(np.array(rewards, dtype=np.float64), gamma)
+
+
+def _return_spread(rewards: Array, gamma: float) -> float:
+    """Return the standard deviation of the discounted returns of (n_step, n) rewards, over steps and worlds."""
+    returns = np.zeros_like(rewards)
+    ahead = np.zeros(rewards.shape[1])
+    for k in range(len(rewards) - 1, -1, -1):
+        ahead = rewards[k] + gamma * ahead
+        returns[k] = ahead
+    return float(max(returns.std(), 1e-6))

@@ -1,0 +1,368 @@
+"""Train a policy by PPO [1]_ that corrects a rule, and leave it as ``policy.json`` and ``policy.safetensors``.
+
+    python agents/train_ppo.py --scenario tertiary-1 --seed 0 --out results/ppo-0
+    python agents/train_ppo.py --resume results/ppo-0             # goes on after a stop, to the bit
+    der-gym evaluate --controller merit_order,policy:results/ppo-0
+
+It learns on the training dates and seeds; every ``eval_every`` iterations the mean action is played on the validation
+split, and the best policy so far is what the folder holds. The rule stays in force: the network adds at most ``scale``
+to each of its fractions, so learning begins at the rule's own score.
+
+References
+----------
+.. [1] Schulman et al., "Proximal policy optimization algorithms", 2017, arXiv:1707.06347; by Stable-Baselines3.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger, configure
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # run as a script, the folder above is not on the path
+
+from agents import checkpoint  # noqa: E402
+from agents.corrected import Corrected  # noqa: E402
+from agents.fresh import MESSAGE_FIELDS, fresh_policy, scale_to_rule  # noqa: E402
+from der_gym.cli import common  # noqa: E402
+from der_gym.controllers import make, policy_file  # noqa: E402
+from der_gym.controllers.policy import Policy  # noqa: E402
+from der_gym.core.errors import DerGymError, InputError  # noqa: E402
+from der_gym.core.files import new_folder, write_text  # noqa: E402
+from der_gym.envs.sb3 import DERGroupSB3VecEnv  # noqa: E402
+from der_gym.evaluation.play import Played, Stage  # noqa: E402
+from der_gym.evaluation.scoreboard import seeds_of  # noqa: E402
+from der_gym.scenario import load  # noqa: E402
+
+Array = np.ndarray
+PARTS = ("worlds", "rule", "inference", "update")  # of the time
+FIRST_SEED = 10_000  # runs with different seeds meet different worlds
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides how a run goes; a run goes on only with the same ones."""
+
+    scenario: str
+    rule: str
+    scale: float
+    frames: int
+    message_fields: bool
+    seed: int
+    worlds: int
+    steps: int
+    n_steps: int
+    batch: int
+    epochs: int
+    learning_rate: float
+    gamma: float
+    gae_lambda: float
+    clip: float
+    entropy: float
+    noise: float
+    hidden: int
+    eval_every: int
+    eval_seeds: int
+    patience: int
+
+
+@dataclass
+class Books:
+    """What a run has found so far; part of every checkpoint."""
+
+    iteration: int = 0
+    best: float = -np.inf
+    since_best: int = 0
+    rule: float = 0.0
+    reward_scale: float = 1.0
+    rows: list[dict[str, float]] = field(default_factory=list)
+    seconds: dict[str, float] = field(
+        default_factory=lambda: dict.fromkeys(("worlds", "rule", "inference", "update"), 0.0)
+    )
+
+
+class Run(BaseCallback):
+    """Between two iterations: books, checkpoint, evaluation, early stop.
+
+    Parameters
+    ----------
+    settings : Settings
+    out : Path
+    env : Corrected
+    books : Books
+    told : callable
+        Hears what is being done and the share that is done.
+    """
+
+    def __init__(self, settings: Settings, out: Path, env: Corrected, books: Books, told: common.Told) -> None:
+        super().__init__()
+        self.settings, self.out, self.env, self.books, self.told = settings, out, env, books, told
+        self.stage = Stage(load(settings.scenario, {"split": "validation"}))
+        self.seeds = seeds_of("validation", settings.eval_seeds)
+        self.began, self.rollout_s, self.first_step = time.perf_counter(), 0.0, 0
+        self.on_rule: Array = np.zeros(0)
+
+    def _on_training_start(self) -> None:
+        self.on_rule = self._play(make(self.settings.rule)).reward
+        self.books.rule = float(self.on_rule.mean())
+        self.first_step = self.num_timesteps
+        self.began = self.rollout_s = time.perf_counter()
+
+    def _on_rollout_start(self) -> None:
+        self.books.seconds["update"] += time.perf_counter() - self.rollout_s if self.num_timesteps else 0.0
+        self.env.world_s = self.env.rule_s = 0.0
+        self.rollout_s = time.perf_counter()
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        spent, s = time.perf_counter() - self.rollout_s, self.books.seconds
+        s["worlds"] += self.env.world_s
+        s["rule"] += self.env.rule_s
+        s["inference"] += spent - self.env.world_s - self.env.rule_s
+        self.rollout_s = time.perf_counter()
+
+    def between(self) -> bool:
+        """Close an iteration: check, note, evaluate, keep; return whether training should go on."""
+        books, settings = self.books, self.settings
+        books.iteration += 1
+        self._refuse_nan()
+        row = self._row()
+        if books.iteration % settings.eval_every == 0 or self.num_timesteps >= settings.steps:
+            row |= self._evaluate()
+        books.rows.append(row)
+        self._log(row)
+        self._tell(row)
+        if "validation" in row:
+            self._keep()
+        return books.since_best < settings.patience
+
+    def _refuse_nan(self) -> None:
+        if not all(bool(torch.isfinite(p).all()) for p in self.model.policy.parameters()):
+            raise DerGymError(
+                f"training: the network holds numbers that are not finite after {self.num_timesteps:,} steps; lower "
+                f"--learning-rate; the last whole checkpoint is in {self.out}"
+            )
+
+    def _row(self) -> dict[str, float]:
+        recent = [episode["r"] for episode in self.model.ep_info_buffer or []]
+        noise = float(self.model.policy.log_std.detach().exp().mean())  # type: ignore[operator]
+        row = {"iteration": self.books.iteration, "steps": self.num_timesteps, "noise": noise}
+        return row | ({"train": float(np.mean(recent))} if recent else {})
+
+    def _evaluate(self) -> dict[str, float]:
+        """Play the mean action on the validation split; keep the policy where it is the best so far."""
+        played = self._play(self.policy())
+        better = played.reward - self.on_rule
+        row = {
+            "validation": float(played.reward.mean()),
+            "against_rule": float(better.mean()),
+            "against_rule_se": float(better.std() / np.sqrt(len(better))),
+            "pass_rate": float(np.nanmean(played.passed)),
+        }
+        self.books.since_best += 1
+        if row["validation"] > self.books.best:
+            self.books.best, self.books.since_best = row["validation"], 0
+            self._export(row)
+        return row
+
+    def _play(self, controller: Any) -> Played:
+        return self.stage.play(controller, self.seeds, run_on=False)
+
+    def policy(self) -> Policy:
+        """Return the network as it stands as a policy."""
+        fresh = self.env.policy
+        return Policy(fresh.card, tensors(self.model, fresh))
+
+    def _export(self, row: dict[str, float]) -> None:
+        metrics = {name: round(row[name], 4) for name in ("validation", "against_rule", "pass_rate")}
+        training = asdict(self.settings) | {"iteration": self.books.iteration, "steps_taken": self.num_timesteps}
+        card = self.env.policy.card.model_copy(
+            update={"algorithm": "PPO (Stable-Baselines3)", "metrics": metrics, "training": training}
+        )
+        policy_file.save(self.out, card, tensors(self.model, self.env.policy))
+
+    def _keep(self) -> None:
+        self.books.seconds["update"] += time.perf_counter() - self.rollout_s
+        self.rollout_s = time.perf_counter()
+        write_text(self.out / "progress.csv", _csv(self.books.rows))
+        checkpoint.save(self.out, self.model, self.env, asdict(self.settings), asdict(self.books))  # type: ignore[arg-type]
+
+    def _log(self, row: dict[str, float]) -> None:
+        for name, value in row.items():
+            self.logger.record(f"run/{name}", value)
+        self.logger.dump(self.num_timesteps)
+
+    def _tell(self, row: dict[str, float]) -> None:
+        done, most = self.num_timesteps, self.settings.steps
+        left = (time.perf_counter() - self.began) / max(done - self.first_step, 1) * max(most - done, 0)
+        self.told(f"{left / 60:.0f} min left", min(done / most, 1.0))
+        if "validation" in row:
+            print(
+                f"{self.num_timesteps:>10,} steps  validation {row['validation']:.3f}  against {self.settings.rule} "
+                f"{row['against_rule']:+.3f} (+-{row['against_rule_se']:.3f})  blocks {row['pass_rate']:.1%}  "
+                f"best {self.books.best:.3f}  {left / 60:.0f} min left",
+                flush=True,
+            )
+
+
+def tensors(model: Any, policy: Policy) -> dict[str, Array]:
+    """Return a model's action network as a policy's tensors."""
+    layers = [m for m in model.policy.mlp_extractor.policy_net if hasattr(m, "weight")] + [model.policy.action_net]
+    out = {"mean": policy.mean, "gain": policy.gain}
+    for k, layer in enumerate(layers):
+        out |= {f"weight.{k}": layer.weight.detach().numpy().T.copy(), f"bias.{k}": layer.bias.detach().numpy().copy()}
+    return out
+
+
+def _csv(rows: list[dict[str, float]]) -> str:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def make_env(s: Settings, workers: int | None) -> tuple[Corrected, float]:
+    """Return the worlds to learn in, and what scales their reward to returns of about 1."""
+    venv = DERGroupSB3VecEnv(s.worlds, s.scenario, {"split": "train"}, workers)
+    venv.seed(s.seed * FIRST_SEED)
+    without = () if s.message_fields else MESSAGE_FIELDS
+    policy = fresh_policy(venv, s.rule, s.scale, (s.hidden, s.hidden), s.frames, without)
+    reward_scale = 1.0 / scale_to_rule(policy, venv, s.gamma)
+    return Corrected(venv, policy, reward_scale), reward_scale
+
+
+def make_model(s: Settings, env: Corrected, logger: Logger) -> PPO:
+    """Return the learner."""
+    net = {"pi": [s.hidden, s.hidden], "vf": [s.hidden, s.hidden]}
+    model = PPO(
+        "MlpPolicy",
+        env,
+        n_steps=s.n_steps,
+        batch_size=s.batch,
+        n_epochs=s.epochs,
+        learning_rate=lambda left: s.learning_rate * left,
+        gamma=s.gamma,
+        gae_lambda=s.gae_lambda,
+        clip_range=s.clip,
+        ent_coef=s.entropy,
+        seed=s.seed,
+        device="cpu",
+        policy_kwargs={"net_arch": net, "log_std_init": float(np.log(s.noise)), "activation_fn": torch.nn.Tanh},
+    )
+    model.set_logger(logger)
+    return model
+
+
+def learn(model: PPO, run: Run) -> None:
+    """Take iterations until the steps are used up or the validation score no longer rises."""
+    s = run.settings
+    _, callback = model._setup_learn(s.steps - model.num_timesteps, run, reset_num_timesteps=model._last_obs is None)
+    callback.on_training_start(locals(), globals())
+    going = True
+    while going and model.num_timesteps < s.steps:
+        model.collect_rollouts(model.env, callback, model.rollout_buffer, s.n_steps)  # type: ignore[arg-type]
+        model._update_current_progress_remaining(model.num_timesteps, s.steps)
+        model.train()
+        going = run.between()
+    callback.on_training_end()
+
+
+def train(s: Settings, out: Path, resume: bool, workers: int | None, told: common.Told) -> Books:
+    """Train, or go on; return what was found."""
+    torch.set_num_threads(1)  # small networks: more threads cost more than they save
+    text, arrays = checkpoint.read(out) if resume else ({}, {})
+    if resume:
+        checkpoint.check_settings(text["settings"], asdict(s))
+    env, reward_scale = make_env(s, workers)
+    model = make_model(s, env, configure(str(out / "tensorboard"), ["tensorboard"]))
+    env.seed(s.seed * FIRST_SEED)  # making the model has seeded them anew
+    books = Books(**text["books"]) if resume else Books(reward_scale=reward_scale)
+    if resume:
+        checkpoint.restore(text, arrays, model, env)
+    run = Run(s, out, env, books, told)
+    try:
+        learn(model, run)
+    except KeyboardInterrupt:
+        print(f"interrupted; go on with: python agents/train_ppo.py --resume {out}", file=sys.stderr)
+        raise SystemExit(130) from None
+    return books
+
+
+def show_time(books: Books) -> None:
+    """Print where the time went."""
+    whole = max(sum(books.seconds.values()), 1e-9)
+    parts = ", ".join(f"{name} {spent / whole:.0%}" for name, spent in books.seconds.items())
+    steps = books.rows[-1]["steps"] if books.rows else 0
+    print(f"time: {parts} of {whole:.0f} s; {steps / whole:,.0f} steps/s")
+
+
+def main(
+    context: typer.Context,
+    scenario: Annotated[str, typer.Option(help="A shipped scenario or a YAML file.")] = "tertiary-1",
+    out: Annotated[Path | None, typer.Option(help="Folder of the run. Default: results/ppo-SCENARIO-SEED.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder, to the bit.")] = None,
+    seed: Annotated[int, typer.Option(min=0, max=99, help="Of the network, the noise and the worlds.")] = 0,
+    steps: Annotated[int, typer.Option(min=1, help="Decisions of all worlds together, at most.")] = 4_000_000,
+    rule: Annotated[str, typer.Option(help="Controller to correct; idle: learn from nothing.")] = "merit_order",
+    scale: Annotated[float, typer.Option(min=0.01, max=2, help="Largest correction of a fraction.")] = 0.3,
+    frames: Annotated[int, typer.Option(min=1, max=64, help="Decisions that the network sees.")] = 1,
+    message_fields: Annotated[bool, typer.Option(help="Whether it sees what was sent and has arrived.")] = True,
+    worlds: Annotated[int, typer.Option(min=1, help="Worlds played at once.")] = 64,
+    n_steps: Annotated[int, typer.Option(min=1, help="Decisions of each world in an iteration.")] = 105,
+    batch: Annotated[int, typer.Option(min=1, help="Decisions in a minibatch.")] = 1680,
+    epochs: Annotated[int, typer.Option(min=1, help="Times that an iteration's decisions are learned from.")] = 4,
+    learning_rate: Annotated[float, typer.Option(min=0, help="Adam's; falls to 0 along the steps.")] = 3e-4,
+    gamma: Annotated[float, typer.Option(min=0, max=1, help="Discount of a decision.")] = 0.99,
+    gae_lambda: Annotated[float, typer.Option(min=0, max=1, help="Of generalised advantage estimation.")] = 0.95,
+    clip: Annotated[float, typer.Option(min=0, help="Largest change of a probability ratio.")] = 0.2,
+    entropy: Annotated[float, typer.Option(min=0, help="Reward for noise.")] = 0.0,
+    noise: Annotated[float, typer.Option(min=1e-3, help="Spread of the first corrections, of scale.")] = 0.2,
+    hidden: Annotated[int, typer.Option(min=1, help="Width of both hidden layers.")] = 64,
+    eval_every: Annotated[int, typer.Option(min=1, help="Iterations between two evaluations.")] = 20,
+    eval_seeds: Annotated[int, typer.Option(min=1, help="Validation seeds.")] = 64,
+    patience: Annotated[int, typer.Option(min=1, help="Evaluations without a new best before it stops.")] = 20,
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads of the worlds; the result is the same.")] = None,
+) -> None:
+    """Train a policy by PPO that corrects a rule."""
+    given = locals()
+    named = {key for key in given if str(context.get_parameter_source(key)).endswith("COMMANDLINE")}
+    settings = Settings(**{f.name: given[f.name] for f in fields(Settings)})
+    if settings.worlds * settings.n_steps % settings.batch:
+        raise InputError(f"--batch {batch}: does not divide worlds x n_steps = {worlds * n_steps}")
+    if resume is not None:  # what is not named again stays as it was
+        kept = checkpoint.read(resume)[0]["settings"]
+        settings = Settings(**{**kept, **{key: value for key, value in asdict(settings).items() if key in named}})
+    folder = resume or new_folder(out or ROOT / "results" / f"ppo-{Path(scenario).stem}-{seed}")
+    with common.progress() as told:
+        books = train(settings, folder, resume is not None, workers, told)
+    show_time(books)
+    print(f"best on validation {books.best:.3f}, {settings.rule} {books.rule:.3f}; policy in {folder}")
+
+
+def script(command: Callable[..., None]) -> None:
+    """Run a command; what goes wrong is one line on stderr and exit code 2."""
+    try:
+        typer.run(command)
+    except DerGymError as error:
+        print(f"{Path(sys.argv[0]).stem}: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    script(main)

@@ -1,0 +1,104 @@
+"""A learned policy: a small network that corrects a rule. Runs in numpy, without the packages it was trained with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from der_gym.controllers import policy_file
+from der_gym.controllers.base import Array, ControllerConfig, PublicFacts, State
+from der_gym.controllers.perceptron import answer, flatten, look
+from der_gym.controllers.policy_file import PolicyCard
+from der_gym.controllers.store import make
+from der_gym.core.errors import InputError
+from der_gym.envs.layout import Layout
+
+_RULE = "rule."
+_FRAMES = "frames"
+
+
+class Policy:
+    """``action = clip(rule + scale * clip(network(inputs)))``.
+
+    Parameters
+    ----------
+    card : PolicyCard
+    tensors : mapping
+        ``mean``, ``gain``, ``weight.k``, ``bias.k``; see :func:`der_gym.controllers.policy_file.shapes`.
+    """
+
+    name: ClassVar[str] = "policy"
+    title: ClassVar[str] = "A learned policy that corrects a rule"
+    needs: ClassVar[Literal["observation", "truth"]] = "observation"
+    config_class: ClassVar[type[ControllerConfig]] = ControllerConfig
+
+    def __init__(self, card: PolicyCard, tensors: Mapping[str, Array]) -> None:
+        self.card = card
+        self.rule = make(card.rule.controller, card.rule.values)
+        self.mean, self.gain = tensors["mean"], tensors["gain"]
+        self.sizes, self.weights = flatten(tensors, len(card.hidden) + 1)
+        head = card.heads[0]
+        self._limits = np.float32(card.scale), np.float32(head.low), np.float32(head.high)
+
+    @staticmethod
+    def load(path: str | Path) -> Policy:
+        """Return the policy of a folder or a ``policy.json``; nothing in it is executed. InputError as `load` says."""
+        return Policy(*policy_file.load(path))
+
+    def bind(self, layout: Layout, public: PublicFacts) -> None:
+        """Keep the layout; InputError names the fields, heads or leaves in which it is not the policy's own."""
+        _same_layout(self.card, layout)
+        self.rule.bind(layout, public)
+        chosen = [layout.fields[name] for name in self.card.inputs]
+        self.places = np.array([i for _, at, n in chosen for i in range(at, at + n)], dtype=np.int64)
+
+    def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
+        """Return the actions; see :class:`der_gym.controllers.base.Controller`."""
+        x, base, memory = self.inputs(obs, state, episode_start)
+        action = np.empty_like(base)
+        answer(x, self.sizes, self.weights, base, *self._limits, action)
+        return action, memory
+
+    def inputs(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, Array, State]:
+        """Return what the network sees, float32 (n, n_input), the rule's action (n, n_leaf), and the next memory."""
+        rule = None if state is None else {k[len(_RULE) :]: v for k, v in state.items() if k.startswith(_RULE)}
+        base, rule = self.rule.predict(obs, rule, episode_start)
+        n_x, n_past = len(self.mean), self.card.frames - 1
+        x = np.empty((len(obs), (1 + n_past) * n_x), dtype=np.float32)
+        past = np.zeros((len(obs), n_past * n_x), np.float32) if state is None or not n_past else state[_FRAMES]
+        look(obs, self.places, base, self.mean, self.gain, past, x)
+        if n_past and episode_start.any():
+            x[episode_start, n_x:] = np.tile(x[episode_start, :n_x], n_past)  # nothing was seen before
+        memory = {_RULE + name: array for name, array in rule.items()}
+        return x, base, memory | ({_FRAMES: x[:, : n_past * n_x].copy()} if n_past else {})
+
+
+def _same_layout(card: PolicyCard, layout: Layout) -> None:
+    """Raise InputError where a card's fields, heads or leaves are not those of ``layout``."""
+    pairs: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
+        ("fields", _named(card.fields), _named(policy_file.field_cards(layout))),
+        ("heads", _named(card.heads), _named(policy_file.head_cards())),
+        ("leaves", {n: k for k, n in enumerate(card.leaves)}, {n: k for k, n in enumerate(layout.leaf_names)}),
+    )
+    for what, own, here in pairs:
+        differ = [name for name in {**own, **here} if own.get(name) != here.get(name)]
+        if differ:
+            shown = ", ".join(_difference(name, own.get(name), here.get(name)) for name in differ[:5])
+            more = f" and {len(differ) - 5} more" if len(differ) > 5 else ""
+            raise InputError(f"policy for {card.scenario}: {what} that differ: {shown}{more}")
+
+
+def _named(cards: Any) -> dict[str, Any]:
+    return {card.name: card for card in cards}
+
+
+def _difference(name: str, own: Any, here: Any) -> str:
+    if own is None or here is None:
+        return f"{name} ({'unknown to the policy' if own is None else 'not in this scenario'})"
+    if isinstance(own, int):
+        return f"{name} (place {own} there, {here} here)"
+    keys = [k for k in own.model_dump() if getattr(own, k) != getattr(here, k)]
+    return f"{name} ({', '.join(f'{k} {getattr(own, k)} there, {getattr(here, k)} here' for k in keys)})"

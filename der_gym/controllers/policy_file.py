@@ -1,0 +1,201 @@
+"""A learned policy as two files: ``policy.json`` (what it is) and ``policy.safetensors`` (numbers). Neither executes.
+
+One sha256 covers both, so a change of either is noticed; it says that the files belong together, not who made them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from der_gym.core.errors import InputError
+from der_gym.core.files import whole_file, write_text
+from der_gym.envs.heads import HEADS
+from der_gym.envs.layout import Layout
+from der_gym.scenario import explain
+
+Array = np.ndarray
+CARD, WEIGHTS = "policy.json", "policy.safetensors"
+LARGEST_BYTES = 256 * 2**20
+
+
+class _Card(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class FieldCard(_Card):
+    """An observation field as the policy knew it: its place and its scale."""
+
+    name: str
+    first: int = Field(ge=0)
+    n: int = Field(ge=1)
+    unit: str
+    scale: float | str
+    low: float
+    high: float
+
+
+class HeadCard(_Card):
+    """An action head as the policy knew it."""
+
+    name: str
+    scope: str
+    kind: str
+    low: float
+    high: float
+
+
+class RuleCard(_Card):
+    """The rule that the policy corrects, with its settings."""
+
+    controller: str
+    values: dict[str, Any]
+
+
+class PolicyCard(_Card):
+    """All that a policy is, but for its numbers.
+
+    Attributes
+    ----------
+    inputs : tuple of str
+        Names of the fields that its network sees; the rule's action follows them.
+    frames : int
+        Decisions that it sees, this one and the last ones.
+    hidden : tuple of int
+        Widths of the hidden layers.
+    rule : RuleCard
+        The rule that it corrects (``idle``: none).
+    scale : float
+        Its action is the rule's plus at most this much either way.
+    metrics, training : dict
+        What it scored and how it was made; for people, nothing depends on them.
+    sha256 : str
+        Over the weights' file and this card without this entry.
+    """
+
+    format: Literal["der_gym-policy-1"] = "der_gym-policy-1"
+    algorithm: str
+    env: str
+    der_gym: str
+    scenario: str
+    scenario_hash: str
+    leaves: tuple[str, ...]
+    fields: tuple[FieldCard, ...]
+    heads: tuple[HeadCard, ...]
+    inputs: tuple[str, ...]
+    frames: int = Field(1, ge=1, le=64)
+    hidden: tuple[int, ...]
+    rule: RuleCard
+    scale: float = Field(gt=0, le=2)
+    metrics: dict[str, float] = {}
+    training: dict[str, Any] = {}
+    sha256: str = ""
+
+    def digest(self, weights: bytes) -> str:
+        """Return the sha256 over the weights' bytes and this card without its ``sha256``."""
+        text = json.dumps(self.model_dump(mode="json", exclude={"sha256"}), sort_keys=True)
+        return hashlib.sha256(weights + text.encode()).hexdigest()
+
+    @property
+    def n_input(self) -> int:
+        """Return the network's number of inputs."""
+        chosen = sum(f.n for f in self.fields if f.name in self.inputs)
+        return self.frames * (chosen + len(self.leaves))
+
+
+def field_cards(layout: Layout) -> tuple[FieldCard, ...]:
+    """Return a layout's fields as cards."""
+    return tuple(
+        FieldCard(name=name, first=at, n=n, unit=f.unit, scale=f.scale, low=f.low, high=f.high)
+        for name, (f, at, n) in layout.fields.items()
+    )
+
+
+def head_cards() -> tuple[HeadCard, ...]:
+    """Return the action heads as cards."""
+    heads = (HEADS[name] for name in HEADS)
+    return tuple(HeadCard(name=h.name, scope=h.scope, kind=h.kind, low=h.low, high=h.high) for h in heads)
+
+
+def save(folder: Path, card: PolicyCard, tensors: dict[str, Array]) -> PolicyCard:
+    """Write a policy's two files, the card last, and return the card with its sha256."""
+    from safetensors.numpy import save as to_bytes
+
+    whole = to_bytes({name: np.ascontiguousarray(t, dtype=np.float32) for name, t in tensors.items()})
+    card = card.model_copy(update={"sha256": card.digest(whole)})
+    with whole_file(folder / WEIGHTS) as temporary:
+        temporary.write_bytes(whole)
+    write_text(folder / CARD, json.dumps(card.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n")
+    return card
+
+
+def load(path: str | Path) -> tuple[PolicyCard, dict[str, Array]]:
+    """Return the card and the tensors of a policy: a folder, or its ``policy.json``.
+
+    Raises
+    ------
+    InputError
+        For a file that is missing, too large, of another kind, changed since it was made, or of other shapes.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as from_bytes
+
+    named = Path(path)
+    file = named if named.suffix == ".json" else named / CARD
+    card = _read_card(file)
+    weights = _read(file.with_suffix(Path(WEIGHTS).suffix))
+    if card.digest(weights) != card.sha256:
+        raise InputError(f"policy {file}: changed since it was made (sha256 differs); take the original files")
+    try:
+        tensors = from_bytes(weights)
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise InputError(f"policy {file}: its weights are no safetensors file: {error}") from None
+    _check_shapes(file, card, tensors)
+    return card, tensors
+
+
+def _read(file: Path) -> bytes:
+    try:
+        if file.stat().st_size > LARGEST_BYTES:
+            raise InputError(f"policy {file}: {file.stat().st_size} bytes; allowed: {LARGEST_BYTES}")
+        return file.read_bytes()
+    except OSError as error:
+        raise InputError(f"policy {file}: cannot be read: {error.strerror}") from None
+
+
+def _read_card(file: Path) -> PolicyCard:
+    try:
+        data = json.loads(_read(file))
+    except (ValueError, RecursionError):
+        raise InputError(f"policy {file}: is no JSON; allowed: a policy.json as training writes it") from None
+    try:
+        return PolicyCard.model_validate(data)
+    except ValidationError as error:
+        raise InputError(f"policy {file}: {explain(error, PolicyCard)}") from None
+
+
+def shapes(card: PolicyCard) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every tensor that a card asks for."""
+    n_x = card.n_input // card.frames
+    widths = [card.n_input, *card.hidden, len(card.leaves)]
+    wanted: dict[str, tuple[int, ...]] = {"mean": (n_x,), "gain": (n_x,)}
+    for k, (n_in, n_out) in enumerate(pairwise(widths)):
+        wanted |= {f"weight.{k}": (n_in, n_out), f"bias.{k}": (n_out,)}
+    return wanted
+
+
+def _check_shapes(file: Path, card: PolicyCard, tensors: dict[str, Array]) -> None:
+    wanted = shapes(card)
+    for name in sorted(wanted.keys() | tensors.keys()):
+        found = tensors.get(name)
+        if name not in wanted or found is None or found.shape != wanted[name] or found.dtype != np.float32:
+            have = "missing" if found is None else f"{found.dtype} {found.shape}"
+            raise InputError(f"policy {file}: tensor {name!r} is {have}; allowed: float32 {wanted.get(name, 'none')}")
+        if not np.isfinite(found).all():
+            raise InputError(f"policy {file}: tensor {name!r} holds a number that is not finite")

@@ -1,0 +1,203 @@
+// The page of one episode.
+
+const START_MIN = DATA.head.start_min;
+const N_MINUTE = DATA.power.plan.length;
+const CLOCK = Array.from({ length: N_MINUTE }, (_, k) => START_MIN + k);
+const WINDOW = DATA.market.window_min;
+const N_WINDOW = N_MINUTE / WINDOW;
+
+/** Return a time of day of a number of seconds since the start. */
+const at = (seconds, exact) => hhmm(START_MIN + seconds / 60, exact);
+
+/** Return a value per window as one per minute. */
+const perMinute = (values) => values.flatMap((value) => Array(WINDOW).fill(value));
+
+const FAILED_WINDOWS = DATA.market.mean
+  .map((mean, k) => ({ k, out: DATA.market.low[k] !== null && (mean < DATA.market.low[k] - 0.05 || mean > DATA.market.high[k] + 0.05) }))
+  .filter((one) => one.out).map((one) => one.k);
+
+function sections() {
+  return [summary(), market(), power(), leaves(), seen(), messages(), stored(), ledger(), failures()];
+}
+
+// -- summary ---------------------------------------------------------------------------------------------------------
+
+function summary() {
+  const head = DATA.head, other = head.controller !== "idle";
+  const beside = (text) => (other ? t("idle_beside", { v: text }) : null);
+  const judged = head.passed.filter((v) => v !== null), passed = judged.filter((v) => v === 1).length;
+  return h("section", { id: "summary" },
+    h("h1", {}, t("run_title", head)),
+    h("p", { class: "lead" }, t("lead", { title: head.title || head.scenario, n: num(head.n_device), starts: head.starts, award: num(head.award_kw) })),
+    h("div", { class: "tiles" },
+      tile(t("blocks"), t("blocks_of", { a: passed, b: judged.length }), beside(head.idle_passed)),
+      tile(t("reward"), num(head.values.reward, 2), beside(num(head.idle.reward, 2))),
+      tile(t("accuracy"), num(head.values.accuracy, 2), beside(num(head.idle.accuracy, 2))),
+      tile(t("total_yen"), `¥${num(head.values.profit_yen)}`, beside(`¥${num(head.idle.profit_yen)}`)),
+      tile(t("per_unit"), num(head.values.messages_per_unit, 1), beside(num(head.idle.messages_per_unit, 1)))),
+    h("div", { class: "card" }, h("h2", {}, t("verdicts")), strip(), h("p", { class: "how" }, t("strip_how"))));
+}
+
+function strip() {
+  const marks = DATA.head.passed.map((verdict, b) => {
+    if (verdict === null) return null;
+    const from = at(b * 1800);
+    return verdict === 1 ? h("span", { class: "good" }, `✓ ${from}`) : h("a", { class: "bad", href: `#block-${b}` }, `✕ ${from}`);
+  });
+  return h("div", { class: "strip" }, ...marks);
+}
+
+// -- charts over time ------------------------------------------------------------------------------------------------
+
+function overTime(more) {
+  return { x: CLOCK, time: true, sync: "time", unit: t("kw"), ...more };
+}
+
+function marketSeries() {
+  const m = DATA.market;
+  return [
+    { key: "high", label: t("band"), color: color("band"), values: perMinute(m.high), step: true, width: 0, area: true, quiet: true },
+    { key: "low", label: t("band"), color: color("band"), values: perMinute(m.low), step: true, width: 0, bare: true },
+    { key: "request", label: t("request"), color: color("purple"), values: m.request, step: true, dash: [6, 4], width: 1.5 },
+    { key: "target", label: t("target"), color: color("green"), values: m.target, width: 2 },
+    { key: "response", label: t("response"), color: color("sky"), values: m.response, width: 1 },
+    { key: "mean", label: t("mean"), color: color("blue"), values: perMinute(m.mean), step: true, width: 2 },
+  ];
+}
+
+const BAND = () => [{ from: "high", to: "low", fill: color("band") }];
+
+/** Return the market's series from minute ``first`` to ``last``, whose value is that of the minute before. */
+function between(first, last) {
+  const cut = (values) => [...values.slice(first, last), values[last - 1]];
+  const x = [...CLOCK.slice(first, last), START_MIN + last];
+  return { x, series: marketSeries().map((one) => ({ ...one, values: cut(one.values) })) };
+}
+
+function shadeFailed(u) {
+  for (const k of FAILED_WINDOWS) shadeSpan(u, START_MIN + k * WINDOW, START_MIN + (k + 1) * WINDOW, color("shade"));
+}
+
+function verdicts(u) {
+  DATA.head.passed.forEach((verdict, b) => {
+    if (verdict !== null) topText(u, START_MIN + 30 * b + 15, verdict ? "✓" : "✕", color(verdict ? "good" : "bad"));
+  });
+}
+
+function market() {
+  const last = 30 * (DATA.market.award.findLastIndex((kw) => kw > 0) + 1);
+  const chart = lines(overTime({
+    id: "market", label: t("market"), ...between(0, last), bands: BAND(), height: 320, under: shadeFailed, marks: verdicts,
+  }));
+  return card("market", t("market"), t("market_how", { w: WINDOW }), chart);
+}
+
+function power() {
+  const p = DATA.power;
+  const chart = lines(overTime({
+    id: "power", label: t("power"), height: 300, series: [
+      { key: "plan", label: t("plan"), color: color("orange"), values: p.plan, step: true, width: 2 },
+      { key: "metered", label: t("metered"), color: color("blue"), values: p.metered },
+      { key: "true", label: t("true"), color: color("black"), values: p.true, width: 1 },
+      { key: "twin", label: t("twin"), color: color("purple"), values: p.twin, dash: [5, 4], width: 1.5 },
+    ],
+  }));
+  return card("power", t("power"), t("power_how"), chart);
+}
+
+// -- leaves, stacked -------------------------------------------------------------------------------------------------
+
+/** Return a colour by class, shaded among the leaves of a class: hues that colour-blind readers tell apart. */
+function leafColor(i) {
+  const classes = DATA.leaves.classes, own = classes[i];
+  const hue = { battery: 205, ecocute: 33, ev: 162 }[own] ?? 318;
+  const rank = classes.slice(0, i).filter((name) => name === own).length, n = classes.filter((name) => name === own).length;
+  const share = n > 1 ? rank / (n - 1) : 0.4;
+  return state.dark ? `hsl(${hue} 62% ${38 + 40 * share}%)` : `hsl(${hue} 74% ${26 + 46 * share}%)`;
+}
+
+const STACKED = DATA.leaves.homes_kw ? [...DATA.leaves.kw, DATA.leaves.homes_kw] : DATA.leaves.kw; // the last: the homes
+const leafName = (i) => t(i < DATA.leaves.names.length ? DATA.leaves.names[i] : "homes");
+
+/** Return the areas of a stack: the leaves that are on, positive parts upwards from zero, negative ones downwards. */
+function stack(off) {
+  const on = STACKED.map((_, i) => i).filter((i) => !off.has(`leaf ${i}`));
+  const up = new Array(N_MINUTE).fill(0), down = new Array(N_MINUTE).fill(0), parts = [];
+  for (const i of on) {
+    STACKED[i].forEach((v, k) => { if (v > 0) up[k] += v; else down[k] += v; });
+    const base = { color: leafColor(i), fill: leafColor(i), width: 0, tell: STACKED[i] };
+    parts.push({ ...base, key: `leaf ${i}`, values: [...up] }, { ...base, key: `leaf ${i} below`, values: [...down] });
+  }
+  parts.reverse(); // the outermost first: what is drawn later covers what lies below it
+  const total = up.map((v, k) => v + down[k]);
+  return off.has("sum") ? parts : [...parts, { key: "sum", color: color("ink"), values: total, width: 1.75 }];
+}
+
+function leaves() {
+  const legend = STACKED.map((_, i) => ({ key: `leaf ${i}`, label: leafName(i), color: leafColor(i), area: true }));
+  legend.push({ key: "sum", label: t("sum"), color: color("ink") });
+  const chart = lines(overTime({ id: "leaves", label: t("leaves"), height: 320, legend, parts: stack }));
+  return card("leaves", t("leaves"), t("leaves_how"), chart);
+}
+
+// -- what was seen ---------------------------------------------------------------------------------------------------
+
+function seen() {
+  const names = ["all", ...DATA.leaves.names.map((_, i) => String(i))];
+  const pick = choice("seen", names, "seen_of");
+  for (const option of pick.querySelectorAll("option")) if (option.value !== "all") option.textContent = leafName(Number(option.value));
+  const i = state.pick.seen === "all" ? null : Number(state.pick.seen), d = DATA.seen;
+  const kw = lines(overTime({
+    id: "seen", label: t("seen"), series: [
+      { key: "truth", label: t("truth"), color: color("black"), values: i === null ? DATA.power.true : DATA.leaves.kw[i], width: 1.5 },
+      { key: "seen", label: t("seen_kw"), color: color("orange"), values: i === null ? d.kw : d.leaf_kw[i], width: 2 },
+    ],
+  }));
+  const age = lines(overTime({
+    id: "age", label: t("age"), unit: t("minutes"), height: 180, series: [
+      { key: "age", label: t("age"), color: color("blue"), values: i === null ? d.age_min : d.leaf_age_min[i] },
+      { key: "oldest", label: t("oldest"), color: color("red"), values: i === null ? d.oldest_min : d.leaf_oldest_min[i], dash: [5, 4] },
+    ],
+  }));
+  return card("seen", t("seen"), t("seen_how"), pick, kw, age);
+}
+
+// -- messages, stored energy, ledger ---------------------------------------------------------------------------------
+
+function messages() {
+  const m = DATA.messages;
+  const tone = { sent: "black", arrived: "green", lost: "red", under_way: "purple" };
+  const chart = lines(overTime({
+    id: "messages", label: t("messages"), unit: t("number"), series: Object.keys(tone).map((key) => (
+      { key, label: t(key), color: color(tone[key]), values: m[key], dash: key === "sent" ? [7, 4] : undefined })),
+  }));
+  const seconds = (value) => (value === null ? "–" : value < 90 ? `${num(value)} s` : `${num(value / 60, 1)} min`);
+  const rows = m.leaves.map((row) => [row.leaf, num(row.commands), num(row.sent), num(row.arrived), num(row.lost), num(row.under_way), seconds(row.p50_s), seconds(row.p90_s)]);
+  rows.push([t("sum"), num(m.leaves.reduce((sum, row) => sum + row.commands, 0)), ...["sent", "arrived", "lost", "under_way"].map((key) => num(m[key].at(-1))), "", ""]);
+  const heads = ["leaf", "commands", "sent", "arrived", "lost", "under_way", "way_p50", "way_p90"].map((key) => t(key));
+  return card("messages", t("messages"), t("messages_how"), chart, table(heads, rows, true));
+}
+
+function stored() {
+  const tone = ["blue", "orange", "green", "purple", "red", "sky"];
+  const hue = { battery: "blue", ecocute: "orange", ev: "green" };
+  const chart = lines(overTime({
+    id: "stored", label: t("stored"), unit: t("kwh"), series: DATA.stored.classes.map((name, i) => (
+      { key: name, label: t(name), color: color(hue[name] || tone[i % tone.length]), values: DATA.stored.kwh[i], dash: [undefined, [8, 4], [3, 3]][i % 3], width: 2 })),
+  }));
+  return card("stored", t("stored"), t("stored_how"), chart);
+}
+
+function ledger() {
+  const lines_ = DATA.ledger, beside = lines_[0].idle_yen !== null;
+  const most = Math.max(1, ...lines_.flatMap((row) => [Math.abs(row.yen), Math.abs(row.idle_yen || 0)]));
+  const rows = lines_.map((row) => [t(row.line), money(row.yen, most), num(row.yen), ...(beside ? [num(row.idle_yen)] : [])]);
+  const node = table([t("line"), "", `${DATA.head.controller} (${t("yen")})`, ...(beside ? [`${t("idle")} (${t("yen")})`] : [])], rows, true);
+  return card("ledger", t("ledger"), t("ledger_how"), node);
+}
+
+function money(yen, most) {
+  const share = (50 * Math.abs(yen)) / most;
+  const style = { width: `${share}%`, left: yen < 0 ? `${50 - share}%` : "50%", background: color(yen < 0 ? "red" : "blue") };
+  return h("div", { class: "money" }, h("div", { class: "track" }, h("b", { style })));
+}

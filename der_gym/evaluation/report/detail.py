@@ -1,0 +1,136 @@
+"""What a report of one episode needs beside the trace: reports with their age, stored energy, every message."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import TracebackType
+
+import numpy as np
+
+from der_gym.core import rows
+from der_gym.core.errors import InputError
+from der_gym.envs.core import Worlds
+from der_gym.evaluation.recorder import MINUTE_S, Recorder
+from der_gym.evaluation.report.mail import Message, Messages
+from der_gym.simulation import public, tally
+from der_gym.simulation.sample import units
+
+Array = np.ndarray
+
+
+@dataclass
+class Detail:
+    """One episode from within; kW and kWh, one row per minute.
+
+    Attributes
+    ----------
+    leaf_names, class_names, leaf_class : tuple of str
+        Leaves of the control tree; device classes; the class of most of a leaf's devices.
+    unit, nominal_kw : (n_leaf,)
+        Devices and rated swing of each leaf.
+    request_kw : (n_bin,)
+        The market's request, one per 5 minutes.
+    leaf_kw : (n_minute, n_leaf)
+        True power, mean over the minute.
+    seen_kw, age_s, oldest_s : (n_minute, n_leaf)
+        By the telemetry at hand when the minute began: power; age of the reports weighted by rated kW; greatest age.
+    stored_kwh : (n_minute, n_class)
+        Energy that upward response can draw on, gauged every 5 minutes.
+    messages : list of Message
+    """
+
+    leaf_names: tuple[str, ...]
+    class_names: tuple[str, ...]
+    leaf_class: tuple[str, ...]
+    unit: Array
+    nominal_kw: Array
+    request_kw: Array
+    leaf_kw: Array
+    seen_kw: Array
+    age_s: Array
+    oldest_s: Array
+    stored_kwh: Array
+    messages: list[Message] = field(default_factory=list)
+
+
+class DetailRecorder(Recorder):
+    """A recorder of one world that also fills a :class:`Detail`.
+
+    Raises
+    ------
+    InputError
+        For more than one world.
+    """
+
+    def __init__(self, worlds: Worlds) -> None:
+        super().__init__(worlds)
+        if worlds.n_world != 1:
+            raise InputError(f"report of an episode: {worlds.n_world} worlds; allowed: 1")
+        self.detail = _empty(worlds, self.trace.plan_kw.shape[1])
+        self._messages = Messages(self.sim.structure, self.sim.wires)
+        self.detail.messages = self._messages.sent
+        self._t_s = 0.0
+
+    def __enter__(self) -> DetailRecorder:
+        super().__enter__()
+        self._add_tick = self.sim.tallies.add_tick
+        self.sim.tallies.add_tick = self._listen  # type: ignore[method-assign]
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.sim.tallies.add_tick = self._add_tick  # type: ignore[method-assign]
+        super().__exit__(kind, error, at)
+
+    def before(self, action: Array) -> None:
+        """Note what is seen, how old it is, and what is stored when a decision is taken."""
+        if self._minutes.stop:  # what was stored stays on show until the next gauge
+            self.detail.stored_kwh[self._minutes.stop :] = self.detail.stored_kwh[self._minutes.stop - 1]
+        super().before(action)
+        self._t_s = float(self.sim.fleet.t_s[0])
+        seen = self.sim.public.leaf[0]
+        columns = (("seen_kw", public.L_SEEN), ("age_s", public.L_AGE), ("oldest_s", public.L_AGE_MAX))
+        for name, column in columns:
+            getattr(self.detail, name)[self._minutes] = seen[:, column]
+
+    def after(self) -> None:
+        """Note what each leaf drew, and the messages that went out."""
+        super().after()
+        self._messages.collect(self._t_s, self.sim.fleet.fleet)
+
+    def _listen(self, active: Array) -> None:
+        """Add a tick to the minute's mean of each leaf; the clock stands at the tick's end."""
+        self._add_tick(active)
+        dt = self.worlds.scenario.tick_s
+        minute = int(self.sim.fleet.t_s[0] - dt) // MINUTE_S
+        leaves = self._leaves(self.sim.tallies.power[:, :, tally.TRUE])[0]
+        self.detail.leaf_kw[minute] += leaves * (dt / MINUTE_S)
+
+    def _gauge(self, minutes: slice) -> None:
+        super()._gauge(minutes)
+        fleet = self.sim.fleet
+        held = fleet.gauge[:, rows.STORED_KWH] * fleet.fleet[:, rows.PRESENT]
+        slices = self.sim.structure.class_slice
+        for k, name in enumerate(self.detail.class_names):
+            lo, hi = slices[name]
+            self.detail.stored_kwh[minutes, k] = held[:, lo:hi].sum(dtype=np.float64)
+
+
+def _empty(worlds: Worlds, n_minute: int) -> Detail:
+    sim, layout = worlds.simulator, worlds.layout
+    st = sim.structure
+    n_leaf, n_class = layout.n_leaf, len(st.class_slice)
+    unit = np.bincount(st.cell_leaf, units(st), minlength=n_leaf)
+    most = [max(np.flatnonzero(st.cell_leaf == j), key=lambda c: units(st)[c]) for j in range(n_leaf)]
+    return Detail(
+        leaf_names=layout.leaf_names,
+        class_names=tuple(st.class_slice),
+        leaf_class=tuple(st.class_names[st.cell_class[c]] for c in most),
+        unit=unit,
+        nominal_kw=layout.nominal_kw.copy(),
+        request_kw=sim.desk.product.request_kw[0].copy(),
+        leaf_kw=np.zeros((n_minute, n_leaf)),
+        seen_kw=np.zeros((n_minute, n_leaf)),
+        age_s=np.zeros((n_minute, n_leaf)),
+        oldest_s=np.zeros((n_minute, n_leaf)),
+        stored_kwh=np.zeros((n_minute, n_class)),
+    )

@@ -1,0 +1,204 @@
+"""The page of one episode: what was asked, what the group did, what was seen of it, and why blocks failed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from der_gym.core.units import BLOCK_S, DAY_S
+from der_gym.evaluation.causes import clock
+from der_gym.evaluation.play import Played
+from der_gym.evaluation.report import page
+from der_gym.evaluation.report.detail import Detail
+from der_gym.evaluation.report.mail import counts
+from der_gym.evaluation.report.page import rounded
+from der_gym.evaluation.report.timeline import way
+from der_gym.evaluation.scoreboard import IDLE, Scoreboard
+from der_gym.markets.settlement import LINES
+
+Array = np.ndarray
+MOST_LEAVES = 12  # more than that are not told apart in a chart: the smallest become one
+OTHERS = "others"
+
+
+def write_run(path: str | Path, board: Scoreboard, name: str, detail: Detail) -> Path:
+    """Write the page of an episode.
+
+    Parameters
+    ----------
+    path : str or Path
+    board : Scoreboard
+        One seed, the controller and idle.
+    name : str
+        The controller.
+    detail : Detail
+        Of its play.
+    """
+    return page.write(path, "run", f"{board.scenario.name} · {name} · {board.seeds[0]}", run_data(board, name, detail))
+
+
+def run_data(board: Scoreboard, name: str, detail: Detail) -> dict[str, Any]:
+    """Return all that the page draws; power in kW per minute, times in seconds or minutes from the start."""
+    score, idle = board.scores[name], board.scores[IDLE]
+    played, twin, rules = score.played, idle.played, board.scenario.market.rules
+    few = fewer(detail)
+    return {
+        "head": head(board, name) | {"n_device": int(detail.unit.sum())},
+        "market": market(played, rules.band_share, rules.window_min, detail),
+        "power": power(played, twin),
+        "leaves": leaves(played, few, rules.metering == "receiving"),
+        "seen": seen(played, few),
+        "messages": messages(detail),
+        "stored": {"classes": list(detail.class_names), "kwh": rounded(detail.stored_kwh.T)},
+        "ledger": ledger(played, twin if name != IDLE else None),
+        "failures": [
+            {
+                "block": f.block,
+                "starts": f.starts,
+                "award_kw": f.award_kw,
+                "worst_kw": f.worst_kw,
+                "cause": f.cause,
+                "text": f.text,
+                **way(played, twin, detail, rules.band_share, f.block),
+            }
+            for f in score.failures
+        ],
+    }
+
+
+def head(board: Scoreboard, name: str) -> dict[str, Any]:
+    """Return what was played, and the result in a few numbers, beside those of idle."""
+    scenario, score, idle = board.scenario, board.scores[name], board.scores[IDLE]
+    start = int(score.played.start_abs_s[0])
+    keys = ("reward", "accuracy", "profit_yen", "messages_per_unit")
+    return {
+        "scenario": scenario.name,
+        "title": scenario.title,
+        "controller": name,
+        "seed": board.seeds[0],
+        "starts": clock(start),
+        "start_min": start % DAY_S // 60,
+        "award_kw": float(score.played.award_kw.max()),
+        "values": {key: float(score.columns[key][0]) for key in keys},
+        "idle": {key: float(idle.columns[key][0]) for key in keys},
+        "passed": [None if np.isnan(v) else int(v) for v in score.played.passed[0]],
+        "idle_passed": int((idle.played.passed == 1).sum()),
+    }
+
+
+def market(played: Played, band_share: float, window_min: int, detail: Detail) -> dict[str, Any]:
+    """Return request, target, what each window allowed, and response, kW; NaN where nothing is judged."""
+    t = played.trace
+    per_block = BLOCK_S // 60 // window_min
+    award = np.repeat(played.award_kw[0], per_block)
+    band, judged = band_share * award, award > 0
+    response = (t.plan_kw - t.metered_kw)[0].astype(np.float64)
+    low, high = played.window_kw[0, 0] - band, played.window_kw[0, 1] + band
+    return {
+        "window_min": window_min,
+        "request": rounded(np.repeat(detail.request_kw, 5)[: len(response)]),
+        "target": rounded(t.target_kw[0]),
+        "response": rounded(response),
+        "low": rounded(np.where(judged, low, np.nan)),
+        "high": rounded(np.where(judged, high, np.nan)),
+        "mean": rounded(response.reshape(-1, window_min).mean(axis=1)),
+        "award": rounded(played.award_kw[0]),
+    }
+
+
+def power(played: Played, twin: Played) -> dict[str, Any]:
+    """Return plan, power as it was and as metered, and that of the same group without commands, kW per minute."""
+    t = played.trace
+    return {
+        "plan": rounded(t.plan_kw[0]),
+        "true": rounded(t.true_kw[0]),
+        "metered": rounded(t.metered_kw[0]),
+        "twin": rounded(twin.trace.true_kw[0]),
+    }
+
+
+def fewer(detail: Detail, most: int = MOST_LEAVES) -> Detail:
+    """Return a detail of at most ``most`` leaves, the smallest summed up in one; messages are those of all."""
+    if len(detail.leaf_names) <= most:
+        return detail
+    order = np.argsort(-detail.nominal_kw, kind="stable")
+    kept, rest = np.sort(order[: most - 1]), order[most - 1 :]
+    weight = detail.nominal_kw[rest] / max(detail.nominal_kw[rest].sum(), 1e-9)
+
+    def with_rest(values: Array, summed: Array) -> Array:
+        return np.concatenate([values[..., kept], np.asarray(summed)[..., None]], axis=-1)
+
+    return Detail(
+        (*(detail.leaf_names[j] for j in kept), OTHERS),
+        detail.class_names,
+        (*(detail.leaf_class[j] for j in kept), OTHERS),
+        with_rest(detail.unit, detail.unit[rest].sum()),
+        with_rest(detail.nominal_kw, detail.nominal_kw[rest].sum()),
+        detail.request_kw,
+        with_rest(detail.leaf_kw, detail.leaf_kw[:, rest].sum(axis=1)),
+        with_rest(detail.seen_kw, detail.seen_kw[:, rest].sum(axis=1)),
+        with_rest(detail.age_s, detail.age_s[:, rest] @ weight),
+        with_rest(detail.oldest_s, detail.oldest_s[:, rest].max(axis=1)),
+        detail.stored_kwh,
+        detail.messages,
+    )
+
+
+def leaves(played: Played, detail: Detail, receiving: bool) -> dict[str, Any]:
+    """Return each leaf's name, class, size and power, kW: [leaf][minute].
+
+    Where the homes' meters count (``receiving``), ``homes_kw`` is what the homes draw beside their devices.
+    """
+    homes = played.trace.true_kw[0] - detail.leaf_kw.sum(axis=1)
+    return {
+        "homes_kw": rounded(homes) if receiving else None,
+        "names": list(detail.leaf_names),
+        "classes": list(detail.leaf_class),
+        "n": [int(n) for n in detail.unit],
+        "nominal_kw": rounded(detail.nominal_kw),
+        "kw": rounded(detail.leaf_kw.T),
+    }
+
+
+def seen(played: Played, detail: Detail) -> dict[str, Any]:
+    """Return what the aggregator saw, of the group and of each leaf, and the age of its reports in minutes."""
+    share = detail.nominal_kw / max(detail.nominal_kw.sum(), 1e-9)
+    return {
+        "kw": rounded(played.trace.seen_kw[0]),
+        "age_min": rounded(detail.age_s @ share / 60.0),
+        "oldest_min": rounded(detail.oldest_s.max(axis=1) / 60.0),
+        "leaf_kw": rounded(detail.seen_kw.T),
+        "leaf_age_min": rounded(detail.age_s.T / 60.0),
+        "leaf_oldest_min": rounded(detail.oldest_s.T / 60.0),
+    }
+
+
+def messages(detail: Detail) -> dict[str, Any]:
+    """Return messages to devices so far, per minute, and per leaf at the end."""
+    n_minute = len(detail.leaf_kw)
+    total = {name: values.tolist() for name, values in counts(detail.messages, n_minute).items()}
+    return total | {"leaves": [_mail_of(detail, j, n_minute) for j in range(len(detail.leaf_names))]}
+
+
+def _mail_of(detail: Detail, leaf: int, n_minute: int) -> dict[str, Any]:
+    own = [m for m in detail.messages if m.leaf == leaf]
+    kept = [m for m in own if not m.replaced]
+    row = {name: int(values[-1]) for name, values in counts(own, n_minute).items()}
+    delay = np.concatenate([(m.reach_s - m.sent_s)[np.isfinite(m.reach_s)] for m in kept] or [np.zeros(0)])
+    p50, p90 = np.quantile(delay, [0.5, 0.9]) if len(delay) else (np.nan, np.nan)
+    more = {"leaf": detail.leaf_names[leaf], "commands": len(kept), "replaced": len(own) - len(kept)}
+    return more | row | {"p50_s": float(p50), "p90_s": float(p90)}
+
+
+def ledger(played: Played, twin: Played | None) -> list[dict[str, Any]]:
+    """Return the ledger's lines in yen, income positive, the total last; beside those of idle where it is another."""
+    return [
+        {
+            "line": line,
+            "yen": float(played.book[0, k]),
+            "idle_yen": None if twin is None else float(twin.book[0, k]),
+        }
+        for k, line in enumerate(LINES)
+    ]
