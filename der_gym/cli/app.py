@@ -64,8 +64,8 @@ class Sign(StrEnum):
 
 Name = Annotated[str, typer.Argument(metavar="SCENARIO", help="A shipped scenario or a YAML file.")]
 Scenario = Annotated[str, typer.Option("--scenario", help="A shipped scenario or a YAML file.")]
-Controller = Annotated[str, typer.Option("--controller", help="A controller, or NAME@FILE with tuned settings.")]
-Controllers = Annotated[str, typer.Option("--controller", help="Controllers with commas between, or all.")]
+Controller = Annotated[str, typer.Option("--controller", help="A controller, NAME@FILE (settings) or policy:PATH.")]
+Controllers = Annotated[str, typer.Option("--controller", help="Those with commas between; all: the rules.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a setting: fleet.n_device=200. Repeatable."),

@@ -170,8 +170,9 @@ def _read(file: Path) -> bytes:
 
 
 def _read_card(file: Path) -> PolicyCard:
+    text = _read(file)
     try:
-        data = json.loads(_read(file))
+        data = json.loads(text)
     except (ValueError, RecursionError):
         raise InputError(f"policy {file}: is no JSON; allowed: a policy.json as training writes it") from None
     try:

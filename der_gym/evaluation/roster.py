@@ -1,4 +1,4 @@
-"""Controllers by name, with their shipped settings or those of a file."""
+"""Controllers by name: rules with their shipped settings or those of a file, and policies from files."""
 
 from __future__ import annotations
 
@@ -6,22 +6,26 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from der_gym.controllers import CONTROLLERS, Controller, make
+from der_gym.controllers.policy import Policy
+from der_gym.controllers.policy_file import CARD
 from der_gym.controllers.store import read_settings
 from der_gym.core.errors import unknown
 
 ALL = "all"
 FROM = "@"
+POLICY = "policy:"
 
 
 def resolve(names: Sequence[str]) -> list[str]:
     """Return names without repeats; ``all`` stands for every registered one. Unknown: InputError.
 
-    ``closed_loop@mine.yaml`` is the closed loop with the settings of a file, as tuning writes it.
+    ``closed_loop@mine.yaml`` is the closed loop with the settings of a file, as tuning writes it; ``policy:PATH`` is a
+    learned policy: its folder, or its ``policy.json``.
     """
     wanted = [name for each in names for name in (CONTROLLERS if each == ALL else [each])]
     for name in wanted:
-        if name.partition(FROM)[0] not in CONTROLLERS:
-            raise unknown("controller", name, [*CONTROLLERS, ALL])
+        if not name.startswith(POLICY) and name.partition(FROM)[0] not in CONTROLLERS:
+            raise unknown("controller", name, [*CONTROLLERS, ALL, f"{POLICY}PATH"])
     return list(dict.fromkeys(wanted))
 
 
@@ -29,15 +33,26 @@ def players(controllers: Sequence[str | tuple[str, Controller]]) -> dict[str, Co
     """Return label -> new controller, of names (`resolve`) and of pairs of a label with an object of one's own."""
     names = resolve([name for name in controllers if isinstance(name, str)])
     own = dict(pair for pair in controllers if not isinstance(pair, str))
-    return {label(name): _make(name) for name in names} | own
+    made: dict[str, Controller] = {}
+    for name in names:
+        called, k = label(name), 2
+        while called in made:  # policies from folders of one name
+            called, k = f"{label(name)}-{k}", k + 1
+        made[called] = _make(name)
+    return made | own
 
 
 def label(name: str) -> str:
-    """Return how a controller is called in tables and file names: ``closed_loop@mine``."""
+    """Return how a controller is called in tables and file names: ``closed_loop@mine``, ``policy-tertiary-1``."""
+    if name.startswith(POLICY):
+        path = Path(name.removeprefix(POLICY)).absolute()
+        return f"policy-{(path.parent if path.name == CARD else path).name}"
     rule, sign, file = name.partition(FROM)
     return rule + sign + Path(file).stem if sign else rule
 
 
 def _make(name: str) -> Controller:
+    if name.startswith(POLICY):
+        return Policy.load(name.removeprefix(POLICY))
     rule, sign, file = name.partition(FROM)
     return make(rule, read_settings(rule, Path(file))["values"]) if sign else make(rule)
