@@ -68,7 +68,7 @@ PRINT_A_SUM = """
 import numpy as np
 from der_gym.controllers import loop
 from der_gym.core import jit
-total = loop.total(np.ones((3, 2)), 1)
+total = loop.total(np.ones(3))
 print(total, jit.source_hash(), sum(loop.total.stats.cache_hits.values()))
 """
 

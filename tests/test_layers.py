@@ -217,6 +217,13 @@ def test_kernels_hold_no_bare_literal_and_no_libm(folder: str) -> None:
     assert not found, "\n".join(found)
 
 
+def test_the_rules_kernels_hold_no_libm() -> None:
+    """They count in float64, where a literal costs nothing."""
+    files = sorted((PACKAGE / "controllers").rglob("*.py"))
+    functions = [f for path in files for f in compiled(ast.parse(path.read_text(encoding="utf-8")))]
+    assert functions and not [fault for function in functions for fault in libm(function)]
+
+
 def test_the_exceptions_are_still_needed() -> None:
     sources = [path.read_text(encoding="utf-8") for path in (PACKAGE / "network").rglob("*.py")]
     functions = [function for source in sources for function in compiled(ast.parse(source))]

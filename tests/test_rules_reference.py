@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import reference_rules as slow
+from numba.core.dispatcher import Dispatcher
 from test_controllers import FACTS, LAYOUT, noise
 from test_house import plain
 from worlds import small
@@ -100,6 +101,7 @@ def test_a_rules_kernel_has_the_bits_of_plain_python(name: str) -> None:
 def by_hand(rule: Any, obs: Array, state: Any, start: Array) -> tuple[Array, Any]:
     """Return what ``predict`` of a rule returns with its kernel in plain Python."""
     names = plain(MODULES[rule.name])
+    assert not isinstance(names["decide"], Dispatcher) and not isinstance(names["read"], Dispatcher)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(MODULES[rule.name], "decide", names["decide"])
         if hasattr(rule, "decide"):

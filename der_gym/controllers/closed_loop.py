@@ -106,7 +106,7 @@ def decide(obs, start, at, unit, c, fixed, showing, group, leaf, action):  # typ
         for j in range(action.shape[1]):
             x, f, m = each[j], fixed[j], leaf[w, j]
             x[UP_KW] *= c[FLEET_GAIN]
-            x[DOWN_KW] *= f[IS_STORE]
+            x[DOWN_KW] *= f[IS_STORE]  # loads are not asked to take more
             learn_own(now, x, f, shown_kw(x, showing[j], m), c, group[w, STEP], m)
         bias = bias_kw(now, each, fixed, c, group[w], leaf[w])
         share(need_kw(now, bias, c, group[w]), each, fixed, action[w])

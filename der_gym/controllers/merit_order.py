@@ -149,7 +149,7 @@ def decide(obs, start, at, unit, c, fixed, showing, acting, order, group, leaf, 
         recall(start[w], now, each, group[w], leaf[w])
         for j in range(action.shape[1]):
             x, f, m = each[j], fixed[j], leaf[w, j]
-            x[DOWN_KW] *= f[IS_STORE]
+            x[DOWN_KW] *= f[IS_STORE]  # loads are not asked to take more
             learn_gain(x, f, shown_kw(x, showing[j], m), c, m)
             x[UP_KW] *= m[GAIN]
             learn_own(now, x, f, shown_kw(x, showing[j], m), c, group[w, STEP], m)

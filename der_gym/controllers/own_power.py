@@ -118,6 +118,6 @@ def bias_kw(now, each, fixed, c, group, leaf):  # type: ignore[no-untyped-def]
 
 @kernel
 def need_kw(now, bias, c, group):  # type: ignore[no-untyped-def]
-    """Return the response to command where plan less own power is ``bias``, kW; 0 once award and target are over."""
+    """Return the response to command where plan less own power is ``bias``, kW; 0 once the award is over."""
     wanted_kw = aim_kw(group[PAST:], now[BIN_END_KW], now[BIN_LEFT], c[LAG_STEPS], c[DECISION_S])
     return wanted_kw - bias if now[AWARD_KW] > 0.0 else 0.0
