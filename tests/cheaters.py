@@ -161,6 +161,16 @@ class ChargeAfter(Cheater):
         return np.where(~now[:, None] & ~self.loads, -1.0, action)
 
 
+class RestAfter(Cheater):
+    """Ask batteries for a trifle once nobody judges: they leave their own schedule, and charge after the books close."""
+
+    name, title = "cheat_rest_after", "Hold the batteries at rest after the award"
+
+    def bend(self, obs: Array, action: Array, own: State) -> Array:
+        now = self.awarded(obs)
+        return np.where(~now[:, None] & ~self.loads, 0.01, action)
+
+
 CHEATERS: tuple[type[Cheater], ...] = (
     EmptyStores,
     PushPastEnd,
@@ -171,4 +181,5 @@ CHEATERS: tuple[type[Cheater], ...] = (
     Chatter,
     Sandbag,
     ChargeAfter,
+    RestAfter,
 )

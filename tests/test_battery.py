@@ -502,4 +502,9 @@ def test_the_class_names_its_rows_as_the_kernels_count_them() -> None:
     cls = b.BATTERY
     assert cls.stage == 2 and cls.japanese == "家庭用蓄電池"
     assert cls.params.index("night_draw") == b.NIGHT_DRAW and cls.params.index("feed_back") == b.FEED_BACK
-    assert cls.acc.index("loss_kwh") == b.LOSS_KWH and len(cls.acc) == 4 and len(cls.params) == 12
+    assert (
+        cls.acc.index("loss_kwh") == b.LOSS_KWH
+        and cls.acc.index("given_kwh") == b.GIVEN_KWH
+        and len(cls.acc) == 5
+        and len(cls.params) == 12
+    )
