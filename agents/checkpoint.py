@@ -108,7 +108,7 @@ def _worlds(env: Corrected) -> dict[str, Array]:
     kept, own, ended = env.venv.native.snapshot()  # type: ignore[attr-defined]
     arrays = {f"world.{name}": a for name, a in kept.arrays.items()} | {f"own.{name}": a for name, a in own.items()}
     arrays |= {f"memory.{name}": a for name, a in (env.memory or {}).items()}
-    return arrays | {"ended": ended, "base": env.base, _HASH: np.array(kept.scenario_hash)}
+    return arrays | {"ended": ended, "base": env.base, "reach": env.reach, _HASH: np.array(kept.scenario_hash)}
 
 
 def _load_worlds(env: Corrected, text: dict[str, Any], arrays: dict[str, Array]) -> None:
@@ -118,7 +118,7 @@ def _load_worlds(env: Corrected, text: dict[str, Any], arrays: dict[str, Array])
     env.venv.reset()
     kept = Snapshot(str(arrays[_HASH]), part("world"), tuple(text["generators"]))
     env.venv.native.restore((kept, part("own"), arrays["ended"]))  # type: ignore[attr-defined]
-    env.memory, env.base = part("memory"), arrays["base"]
+    env.memory, env.base, env.reach = part("memory"), arrays["base"], arrays["reach"]
     adapter: Any = env.venv
     adapter._return[:], adapter._length[:] = text["clock"]
 

@@ -38,6 +38,7 @@ class Corrected(VecEnvWrapper):
         self.policy, self.reward_scale = policy, reward_scale
         self.memory: dict[str, Array] | None = None
         self.base = np.zeros((venv.num_envs, *venv.action_space.shape), dtype=np.float32)  # type: ignore[misc]
+        self.reach = np.zeros(venv.num_envs, dtype=np.float32)
         self.world_s = self.rule_s = 0.0
 
     def reset(self) -> Array:
@@ -47,7 +48,7 @@ class Corrected(VecEnvWrapper):
 
     def step_async(self, actions: Array) -> None:
         """Send the rule's action plus the correction."""
-        moved = self.base + np.float32(self.policy.card.scale) * np.clip(actions, -1.0, 1.0)
+        moved = self.base + self.reach[:, None] * np.clip(actions, -1.0, 1.0)
         self.venv.step_async(np.clip(moved, -1.0, 1.0).astype(np.float32))
 
     def step_wait(self) -> tuple[Array, Array, Array, list[dict[str, Any]]]:
@@ -62,6 +63,7 @@ class Corrected(VecEnvWrapper):
     def _see(self, obs: Array, start: Array) -> Array:
         began = time.perf_counter()
         x, self.base, self.memory = self.policy.inputs(obs, self.memory, start)
+        self.reach = self.policy.reach(obs)
         self.rule_s += time.perf_counter() - began
         return x
 

@@ -162,7 +162,7 @@ class ChargeAfter(Cheater):
 
 
 class RestAfter(Cheater):
-    """Ask batteries for a trifle once nobody judges: they leave their own schedule, and charge after the books close."""
+    """Ask batteries for a trifle once nobody judges: they leave their own schedule and charge after the end."""
 
     name, title = "cheat_rest_after", "Hold the batteries at rest after the award"
 

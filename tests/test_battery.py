@@ -504,7 +504,8 @@ def test_the_class_names_its_rows_as_the_kernels_count_them() -> None:
     assert cls.params.index("night_draw") == b.NIGHT_DRAW and cls.params.index("feed_back") == b.FEED_BACK
     assert (
         cls.acc.index("loss_kwh") == b.LOSS_KWH
-        and cls.acc.index("given_kwh") == b.GIVEN_KWH
+    assert cls.acc.index("loss_kwh") == b.LOSS_KWH and cls.acc.index("given_kwh") == b.GIVEN_KWH
+    assert len(cls.acc) == 5 and len(cls.params) == 12
         and len(cls.acc) == 5
         and len(cls.params) == 12
     )

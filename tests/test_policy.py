@@ -45,7 +45,7 @@ def play(policy: Any, seen: list[Array], rows: Any) -> Array:
     return np.array(out)
 
 
-def plainly(policy: Any, x: Array, base: Array) -> Array:
+def plainly(policy: Any, obs: Array, x: Array, base: Array) -> Array:
     """Return the actions by plain loops in float64."""
     t = tensors_for(policy.card)
     out = np.empty_like(base)
@@ -54,7 +54,8 @@ def plainly(policy: Any, x: Array, base: Array) -> Array:
         for k in range(len(policy.card.hidden) + 1):
             h = h @ t[f"weight.{k}"].astype(np.float64) + t[f"bias.{k}"]
             h = np.tanh(h) if k < len(policy.card.hidden) else h
-        out[r] = np.clip(base[r] + policy.card.scale * np.clip(h, -1, 1), -1, 1)
+        awarded = obs[r, policy.award_place] > 0
+        out[r] = np.clip(base[r] + policy.card.scale * awarded * np.clip(h, -1, 1), -1, 1)
     return out
 
 
@@ -72,7 +73,7 @@ def test_the_network_is_what_its_numbers_say(worlds: Worlds, seen: list[Array], 
         start = np.full(N, k == 0)
         x, base, _ = policy.inputs(obs, state, start)
         action, state = policy.predict(obs, state, start)
-        np.testing.assert_allclose(action, plainly(policy, x, base), atol=2e-5)
+        np.testing.assert_allclose(action, plainly(policy, obs, x, base), atol=2e-5)
     assert np.abs(action - base).max() > 0.1
 
 
@@ -104,6 +105,14 @@ def test_actions_stay_within_the_head_and_near_the_rule(worlds: Worlds, seen: li
     action, _ = policy.predict(seen[3], None, np.ones(N, dtype=bool))
     assert np.abs(action).max() <= 1.0
     assert np.abs(action - base).max() == pytest.approx(policy.card.scale, rel=1e-5)
+
+
+def test_outside_the_award_the_rule_stands(worlds: Worlds, seen: list[Array]) -> None:
+    policy, over = bound(worlds), seen[3].copy()
+    worlds.layout.raw(over, "award_kw")[:] = 0.0
+    start = np.ones(N, dtype=bool)
+    assert (policy.predict(over, None, start)[0] == policy.inputs(over, None, start)[1]).all()
+    assert (policy.predict(seen[3], None, start)[0] != policy.inputs(seen[3], None, start)[1]).any()
 
 
 def test_a_network_of_zeros_is_its_rule(worlds: Worlds) -> None:

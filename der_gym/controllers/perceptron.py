@@ -49,8 +49,8 @@ def look(obs, places, base, mean, gain, frames, out):  # type: ignore[no-untyped
 
 
 @kernel
-def answer(x, sizes, weights, base, scale, low, high, out):  # type: ignore[no-untyped-def]
-    """Write ``clip(base + scale * clip(y, low, high), low, high)`` into ``out``, float32 (n, n_leaf).
+def answer(x, sizes, weights, base, reach, low, high, out):  # type: ignore[no-untyped-def]
+    """Write ``clip(base + reach * clip(y, low, high), low, high)`` into ``out``, float32 (n, n_leaf).
 
     Parameters
     ----------
@@ -59,6 +59,8 @@ def answer(x, sizes, weights, base, scale, low, high, out):  # type: ignore[no-u
         Widths, the input's first, ``n_leaf`` last.
     weights : float32 (n_weight,)
         Per layer the matrix by rows (from, to), then the bias.
+    base : float32 (n, n_leaf); reach : float32 (n,)
+        The rule's action, and how far the network may move it.
     """
     widest = sizes.max()
     here, there = np.empty(widest, np.float32), np.empty(widest, np.float32)
@@ -81,7 +83,7 @@ def answer(x, sizes, weights, base, scale, low, high, out):  # type: ignore[no-u
             at += (n_in + 1) * n_out
         own, action = base[r], out[r]
         for j in range(action.shape[0]):
-            action[j] = min(max(own[j] + scale * min(max(here[j], low), high), low), high)
+            action[j] = min(max(own[j] + reach[r] * min(max(here[j], low), high), low), high)
 
 
 def flatten(tensors: Mapping[str, Array], n_layer: int) -> tuple[Array, Array]:

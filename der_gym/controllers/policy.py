@@ -21,7 +21,10 @@ _FRAMES = "frames"
 
 
 class Policy:
-    """``action = clip(rule + scale * clip(network(inputs)))``.
+    """``action = clip(rule + scale * clip(network(inputs)))`` while an award stands, else the rule's.
+
+    Outside the award the rule releases the homes, and a correction however small would hold them: 0 is their own
+    schedule, 0.001 is not.
 
     Parameters
     ----------
@@ -41,7 +44,7 @@ class Policy:
         self.mean, self.gain = tensors["mean"], tensors["gain"]
         self.sizes, self.weights = flatten(tensors, len(card.hidden) + 1)
         head = card.heads[0]
-        self._limits = np.float32(card.scale), np.float32(head.low), np.float32(head.high)
+        self._limits = np.float32(head.low), np.float32(head.high)
 
     @staticmethod
     def load(path: str | Path) -> Policy:
@@ -53,14 +56,19 @@ class Policy:
         _same_layout(self.card, layout)
         self.rule.bind(layout, public)
         chosen = [layout.fields[name] for name in self.card.inputs]
+        self.award_place = layout.fields["award_kw"][1]
         self.places = np.array([i for _, at, n in chosen for i in range(at, at + n)], dtype=np.int64)
 
     def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
         """Return the actions; see :class:`der_gym.controllers.base.Controller`."""
         x, base, memory = self.inputs(obs, state, episode_start)
         action = np.empty_like(base)
-        answer(x, self.sizes, self.weights, base, *self._limits, action)
+        answer(x, self.sizes, self.weights, base, self.reach(obs), *self._limits, action)
         return action, memory
+
+    def reach(self, obs: Array) -> Array:
+        """Return how far each row's fractions may be moved: ``scale`` while an award stands, else 0, float32 (n,)."""
+        return np.float32(self.card.scale) * (obs[:, self.award_place] > 0)
 
     def inputs(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, Array, State]:
         """Return what the network sees, float32 (n, n_input), the rule's action (n, n_leaf), and the next memory."""
