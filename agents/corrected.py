@@ -18,13 +18,20 @@ Array = np.ndarray
 class Corrected(VecEnvWrapper):
     """Worlds whose observation is ``policy.inputs`` and whose action is the correction, -1..1 per leaf.
 
+    Every world has a *twin* behind it: the same seed, played by the rule alone. What is learned from is how much more
+    the correction earns than the rule does on the same day with the same luck; the luck itself, which moves an episode
+    ten times as much as a correction does, falls out.
+
     Parameters
     ----------
     venv : DERGroupSB3VecEnv
+        Worlds; with ``paired`` an even number, the second half the twins.
     policy : Policy
         Bound; its network is not used.
     reward_scale : float
         Times the reward: a learner wants returns of about 1.
+    paired : bool
+        Whether the second half of the worlds are twins.
 
     Attributes
     ----------
@@ -32,40 +39,53 @@ class Corrected(VecEnvWrapper):
         Seconds spent in the worlds, and in the rule and the inputs.
     """
 
-    def __init__(self, venv: VecEnv, policy: Policy, reward_scale: float = 1.0) -> None:
+    def __init__(self, venv: VecEnv, policy: Policy, reward_scale: float = 1.0, paired: bool = False) -> None:
         n_in = policy.card.n_input
         super().__init__(venv, gym.spaces.Box(-LIMIT, LIMIT, (n_in,), np.float32), venv.action_space)
-        self.policy, self.reward_scale = policy, reward_scale
+        self.policy, self.reward_scale, self.paired = policy, reward_scale, paired
+        self.n_all = venv.num_envs
+        self.num_envs = venv.num_envs // 2 if paired else venv.num_envs
         self.memory: dict[str, Array] | None = None
-        self.base = np.zeros((venv.num_envs, *venv.action_space.shape), dtype=np.float32)  # type: ignore[misc]
-        self.reach = np.zeros(venv.num_envs, dtype=np.float32)
+        self.base = np.zeros((self.n_all, *venv.action_space.shape), dtype=np.float32)  # type: ignore[misc]
+        self.reach = np.zeros_like(self.base)
         self.world_s = self.rule_s = 0.0
+
+    def seed(self, seed: int | None = None) -> list[int | None]:
+        """Seed the worlds, each twin like its world; acts at the next reset."""
+        seeds = self.venv.seed(seed)
+        if self.paired:
+            adapter: Any = self.venv
+            adapter._seeds[self.num_envs :] = adapter._seeds[: self.num_envs]
+        return list(seeds)[: self.num_envs]
 
     def reset(self) -> Array:
         """Start all worlds; return the first inputs, float32 (n_envs, n_input)."""
         obs = self.venv.reset()
-        return self._see(obs, np.ones(self.num_envs, dtype=bool))  # type: ignore[arg-type]
+        return self._see(obs, np.ones(self.n_all, dtype=bool))  # type: ignore[arg-type]
 
     def step_async(self, actions: Array) -> None:
-        """Send the rule's action plus the correction."""
-        moved = self.base + self.reach[:, None] * np.clip(actions, -1.0, 1.0)
+        """Send the rule's action plus the correction; the twins get the rule's alone."""
+        moved = self.base.copy()
+        n = self.num_envs
+        moved[:n] += self.reach[:n] * np.clip(actions, -1.0, 1.0)
         self.venv.step_async(np.clip(moved, -1.0, 1.0).astype(np.float32))
 
     def step_wait(self) -> tuple[Array, Array, Array, list[dict[str, Any]]]:
         """Return inputs, scaled rewards, dones and infos; ``terminal_observation`` holds inputs too."""
-        began = time.perf_counter()
+        began, n = time.perf_counter(), self.num_envs
         obs, reward, done, infos = self.venv.step_wait()
         self.world_s += time.perf_counter() - began
         if done.any():
             self._show_last(obs, done, infos)  # type: ignore[arg-type]
-        return self._see(obs, done), reward * np.float32(self.reward_scale), done, infos  # type: ignore[arg-type]
+        gain = reward[:n] - reward[n:] if self.paired else reward
+        return self._see(obs, done), gain * np.float32(self.reward_scale), done[:n], infos[:n]  # type: ignore[arg-type]
 
     def _see(self, obs: Array, start: Array) -> Array:
         began = time.perf_counter()
         x, self.base, self.memory = self.policy.inputs(obs, self.memory, start)
         self.reach = self.policy.reach(obs)
         self.rule_s += time.perf_counter() - began
-        return x
+        return x[: self.num_envs].copy()
 
     def _show_last(self, obs: Array, done: Array, infos: list[dict[str, Any]]) -> None:
         """Put the inputs of the last observation in the place of that observation: a learner bootstraps there."""

@@ -5,8 +5,8 @@
     der-gym evaluate --controller merit_order,policy:results/ppo-0
 
 It learns on the training dates and seeds; every ``eval_every`` iterations the mean action is played on the validation
-split, and the best policy so far is what the folder holds. The rule stays in force: the network adds at most ``scale``
-to each of its fractions, so learning begins at the rule's own score.
+split, and the best policy so far is what the folder holds. The rule stays in force: the network moves each leaf by at
+most ``scale`` of the award, so learning begins at the rule's own score.
 
 References
 ----------
@@ -61,6 +61,7 @@ class Settings:
     scale: float
     frames: int
     message_fields: bool
+    paired: bool
     seed: int
     worlds: int
     steps: int
@@ -239,12 +240,12 @@ def _csv(rows: list[dict[str, float]]) -> str:
 
 def make_env(s: Settings, workers: int | None) -> tuple[Corrected, float]:
     """Return the worlds to learn in, and what scales their reward to returns of about 1."""
-    venv = DERGroupSB3VecEnv(s.worlds, s.scenario, {"split": "train"}, workers)
+    venv = DERGroupSB3VecEnv(s.worlds * (2 if s.paired else 1), s.scenario, {"split": "train"}, workers)
     venv.seed(s.seed * FIRST_SEED)
     without = () if s.message_fields else MESSAGE_FIELDS
     policy = fresh_policy(venv, s.rule, s.scale, (s.hidden, s.hidden), s.frames, without)
     reward_scale = 1.0 / scale_to_rule(policy, venv, s.gamma)
-    return Corrected(venv, policy, reward_scale), reward_scale
+    return Corrected(venv, policy, reward_scale, s.paired), reward_scale
 
 
 def make_model(s: Settings, env: Corrected, logger: Logger) -> PPO:
@@ -317,10 +318,11 @@ def main(
     scenario: Annotated[str, typer.Option(help="A shipped scenario or a YAML file.")] = "tertiary-1",
     out: Annotated[Path | None, typer.Option(help="Folder of the run. Default: results/ppo-SCENARIO-SEED.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder, to the bit.")] = None,
+    paired: Annotated[bool, typer.Option(help="Whether each world has a twin that the rule plays alone.")] = True,
     seed: Annotated[int, typer.Option(min=0, max=99, help="Of the network, the noise and the worlds.")] = 0,
     steps: Annotated[int, typer.Option(min=1, help="Decisions of all worlds together, at most.")] = 4_000_000,
     rule: Annotated[str, typer.Option(help="Controller to correct; idle: learn from nothing.")] = "merit_order",
-    scale: Annotated[float, typer.Option(min=0.01, max=2, help="Largest correction of a fraction.")] = 0.3,
+    scale: Annotated[float, typer.Option(min=0.01, max=2, help="Largest correction of a leaf, of the award.")] = 0.3,
     frames: Annotated[int, typer.Option(min=1, max=64, help="Decisions that the network sees.")] = 1,
     message_fields: Annotated[bool, typer.Option(help="Whether it sees what was sent and has arrived.")] = True,
     worlds: Annotated[int, typer.Option(min=1, help="Worlds played at once.")] = 64,
@@ -332,7 +334,7 @@ def main(
     gae_lambda: Annotated[float, typer.Option(min=0, max=1, help="Of generalised advantage estimation.")] = 0.95,
     clip: Annotated[float, typer.Option(min=0, help="Largest change of a probability ratio.")] = 0.2,
     entropy: Annotated[float, typer.Option(min=0, help="Reward for noise.")] = 0.0,
-    noise: Annotated[float, typer.Option(min=1e-3, help="Spread of the first corrections, of scale.")] = 0.2,
+    noise: Annotated[float, typer.Option(min=1e-3, help="Spread of the first corrections, of scale.")] = 0.1,
     hidden: Annotated[int, typer.Option(min=1, help="Width of both hidden layers.")] = 64,
     eval_every: Annotated[int, typer.Option(min=1, help="Iterations between two evaluations.")] = 20,
     eval_seeds: Annotated[int, typer.Option(min=1, help="Validation seeds.")] = 64,
@@ -344,7 +346,11 @@ def main(
     named = {key for key in given if str(context.get_parameter_source(key)).endswith("COMMANDLINE")}
     settings = Settings(**{f.name: given[f.name] for f in fields(Settings)})
     if settings.worlds * settings.n_steps % settings.batch:
-        raise InputError(f"--batch {batch}: does not divide worlds x n_steps = {worlds * n_steps}")
+        fits = [b for b in range(1, worlds * n_steps + 1) if worlds * n_steps % b == 0]
+        near = ", ".join(map(str, sorted(sorted(fits, key=lambda b: abs(b - batch))[:2])))
+        raise InputError(
+            f"--batch {batch}: does not divide worlds x n_steps = {worlds * n_steps}; nearest that do: {near}"
+        )
     if resume is not None:  # what is not named again stays as it was
         kept = checkpoint.read(resume)[0]["settings"]
         settings = Settings(**{**kept, **{key: value for key, value in asdict(settings).items() if key in named}})

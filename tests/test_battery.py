@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from batteries import EXACT, FAST, LO, NIGHT_S, NOON_S, advance, balance, gauge, make, mine, site
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -16,73 +17,6 @@ from der_gym.core import rows
 from der_gym.devices import battery as b
 from der_gym.devices import battery_config as c
 from der_gym.devices.battery_draws import pick
-
-LO = 3  # other classes' devices stand before these
-EXACT = {"gain_sd": 0.0, "offset_sd_kw": 0.0, "standby_min_kw": 0.0, "standby_max_kw": 0.0}
-FAST = {"ramp_fast_share": 1.0, "ramp_middle_share": 0.0}
-NOON_S, NIGHT_S = 43_200.0, 4 * 3600.0
-
-
-def make(
-    n: int = 16, n_world: int = 1, soc: float = 0.5, given: tuple[float, float] | None = None, **settings: Any
-) -> Any:
-    """Return batteries drawn and begun at one state of charge, one per site, with 1 kW of house and no panels."""
-    f = SimpleNamespace(n=n, n_world=n_world, cfg=c.constants(c.BatteryConfig.model_validate(settings)))
-    f.keys = np.random.default_rng(8).integers(0, 2**32, (n_world, 4), dtype=np.uint32)
-    f.uid, f.index = np.arange(n, dtype=np.uint32)[None] + 50, np.arange(n, dtype=np.int32)[None, ::-1].copy()
-    f.active, f.abs_s = np.ones(n_world, bool), np.zeros(n_world, np.int64)
-    f.site = np.zeros((n_world, rows.N_SITE, n), np.float32)
-    f.site[:, rows.LOAD_KW], f.site[:, rows.NET_KW] = 1.0, 1.0
-    f.site[:, rows.IMPORT_MAX_KW], f.site[:, rows.EXPORT_MAX_KW] = 10.0, 9.9
-    f.fleet = np.zeros((n_world, rows.N_FLEET, LO + n + 2), np.float32)
-    f.fleet[:, rows.TAKES] = 1.0
-    f.params = np.zeros((n_world, len(b.BATTERY.params), n), np.float32)
-    f.state, f.acc = np.zeros((n_world, 1, n), np.float32), np.zeros((n_world, len(b.BATTERY.acc), n))
-    f.pool = np.full((n_world, 1, n), soc, np.float32)
-    f.given = np.full((1, rows.N_GIVEN, n), np.nan, np.float32)
-    if given is not None:
-        f.given[0, rows.GIVEN_RATED_KW], f.given[0, rows.GIVEN_FEED_BACK] = given
-    f.ctx = np.zeros((n_world, rows.N_CTX), np.float32)
-    f.ctx[:, rows.DT_S], f.ctx[:, rows.SOD_S] = 60.0, NOON_S
-    b.draw(0, n_world, 1, f.active, f.keys, f.uid, f.cfg, f.given, f.params, f.fleet, LO)
-    b.begin(0, n_world, 1, f.active, f.keys, f.uid, f.abs_s, f.ctx, f.cfg, f.pool, f.params, f.state, f.acc)
-    return f
-
-
-def mine(f: Any, row: int) -> np.ndarray:
-    """Return a fleet row of these batteries, (W, n)."""
-    return f.fleet[:, row, LO : LO + f.n]
-
-
-def site(f: Any, row: int) -> np.ndarray:
-    """Return a site row in the order of the batteries, (W, n)."""
-    return f.site[:, row][:, f.index[0]]
-
-
-def advance(f: Any, a0: Any = 0.0, a1: Any = None, part: Any = 1.0, dt: float = 60.0) -> np.ndarray:
-    """Work one tick; return the mean power (W, n) in kW."""
-    mine(f, rows.A0)[:], mine(f, rows.A1)[:], mine(f, rows.PART)[:] = a0, a0 if a1 is None else a1, part
-    f.ctx[:, rows.DT_S] = dt
-    b.advance(
-        0, f.n_world, 1, f.active, f.ctx, f.cfg, f.index, f.site, f.params, f.state, f.acc, f.fleet, LO
-    )  # fmt: skip
-    return mine(f, rows.POWER_KW).copy()
-
-
-def gauge(f: Any) -> np.ndarray:
-    """Return the gauge (N_GAUGE, W, n)."""
-    out = np.full((f.n_world, rows.N_GAUGE, f.fleet.shape[2]), np.nan, np.float32)
-    b.gauge(0, f.n_world, 1, f.active, f.ctx, f.cfg, f.index, f.site, f.params, f.state, f.acc, f.fleet, LO, out)
-    assert np.isnan(out[:, :, :LO]).all() and np.isnan(out[:, :, LO + f.n :]).all()
-    return out[:, :, LO : LO + f.n].transpose(1, 0, 2)
-
-
-def balance(f: Any, start: np.ndarray) -> np.ndarray:
-    """Return what the registers leave unexplained of the change of stored energy, kWh."""
-    eta = f.params[:, b.EFFICIENCY].astype(np.float64)
-    energy, charged, discharged, lost = (f.acc[:, k] for k in range(4))
-    return energy - start - (charged * eta - discharged / eta - lost)
-
 
 # what a battery is ------------------------------------------------------------------------------------------------
 
@@ -502,10 +436,5 @@ def test_the_class_names_its_rows_as_the_kernels_count_them() -> None:
     cls = b.BATTERY
     assert cls.stage == 2 and cls.japanese == "家庭用蓄電池"
     assert cls.params.index("night_draw") == b.NIGHT_DRAW and cls.params.index("feed_back") == b.FEED_BACK
-    assert (
-        cls.acc.index("loss_kwh") == b.LOSS_KWH
     assert cls.acc.index("loss_kwh") == b.LOSS_KWH and cls.acc.index("given_kwh") == b.GIVEN_KWH
     assert len(cls.acc) == 5 and len(cls.params) == 12
-        and len(cls.acc) == 5
-        and len(cls.params) == 12
-    )

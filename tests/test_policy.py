@@ -54,8 +54,9 @@ def plainly(policy: Any, obs: Array, x: Array, base: Array) -> Array:
         for k in range(len(policy.card.hidden) + 1):
             h = h @ t[f"weight.{k}"].astype(np.float64) + t[f"bias.{k}"]
             h = np.tanh(h) if k < len(policy.card.hidden) else h
-        awarded = obs[r, policy.award_place] > 0
-        out[r] = np.clip(base[r] + policy.card.scale * awarded * np.clip(h, -1, 1), -1, 1)
+        award_kw = policy.layout.decode(obs[r], "award_kw")
+        reach = np.minimum(policy.card.scale * award_kw / policy.layout.nominal_kw, 1.0)
+        out[r] = np.clip(base[r] + reach * np.clip(h, -1, 1), -1, 1)
     return out
 
 
@@ -104,7 +105,11 @@ def test_actions_stay_within_the_head_and_near_the_rule(worlds: Worlds, seen: li
     _, base, _ = policy.inputs(seen[3], None, np.ones(N, dtype=bool))
     action, _ = policy.predict(seen[3], None, np.ones(N, dtype=bool))
     assert np.abs(action).max() <= 1.0
-    assert np.abs(action - base).max() == pytest.approx(policy.card.scale, rel=1e-5)
+    moved_kw = np.abs(action - base) * worlds.layout.nominal_kw
+    award_kw = worlds.layout.decode(seen[3], "award_kw")[:, None]
+    free = np.abs(action) < 1.0  # not cut by the head
+    assert (moved_kw <= policy.card.scale * award_kw * (1 + 1e-5)).all()
+    assert (moved_kw / award_kw)[free].max() == pytest.approx(policy.card.scale, rel=1e-4)
 
 
 def test_outside_the_award_the_rule_stands(worlds: Worlds, seen: list[Array]) -> None:

@@ -59,7 +59,7 @@ def answer(x, sizes, weights, base, reach, low, high, out):  # type: ignore[no-u
         Widths, the input's first, ``n_leaf`` last.
     weights : float32 (n_weight,)
         Per layer the matrix by rows (from, to), then the bias.
-    base : float32 (n, n_leaf); reach : float32 (n,)
+    base, reach : float32 (n, n_leaf)
         The rule's action, and how far the network may move it.
     """
     widest = sizes.max()
@@ -81,9 +81,9 @@ def answer(x, sizes, weights, base, reach, low, high, out):  # type: ignore[no-u
                     to[j] = tanh(to[j])
             here, there = there, here
             at += (n_in + 1) * n_out
-        own, action = base[r], out[r]
+        own, far, action = base[r], reach[r], out[r]
         for j in range(action.shape[0]):
-            action[j] = min(max(own[j] + reach[r] * min(max(here[j], low), high), low), high)
+            action[j] = min(max(own[j] + far[j] * min(max(here[j], low), high), low), high)
 
 
 def flatten(tensors: Mapping[str, Array], n_layer: int) -> tuple[Array, Array]:

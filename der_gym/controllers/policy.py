@@ -21,10 +21,11 @@ _FRAMES = "frames"
 
 
 class Policy:
-    """``action = clip(rule + scale * clip(network(inputs)))`` while an award stands, else the rule's.
+    """``action = clip(rule + reach * clip(network(inputs)))`` while an award stands, else the rule's.
 
-    Outside the award the rule releases the homes, and a correction however small would hold them: 0 is their own
-    schedule, 0.001 is not.
+    ``reach`` is ``scale`` times the award over the leaf's rated swing: a correction of 1 moves every leaf by the same
+    kW, whatever its size. Outside the award the rule releases the homes, and a correction however small would hold
+    them: 0 is their own schedule, 0.001 is not.
 
     Parameters
     ----------
@@ -56,7 +57,7 @@ class Policy:
         _same_layout(self.card, layout)
         self.rule.bind(layout, public)
         chosen = [layout.fields[name] for name in self.card.inputs]
-        self.award_place = layout.fields["award_kw"][1]
+        self.layout = layout
         self.places = np.array([i for _, at, n in chosen for i in range(at, at + n)], dtype=np.int64)
 
     def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
@@ -67,8 +68,10 @@ class Policy:
         return action, memory
 
     def reach(self, obs: Array) -> Array:
-        """Return how far each row's fractions may be moved: ``scale`` while an award stands, else 0, float32 (n,)."""
-        return np.float32(self.card.scale) * (obs[:, self.award_place] > 0)
+        """Return how far each fraction may be moved, float32 (n, n_leaf): ``scale`` of the award in kW; else 0."""
+        award = self.layout.decode(obs, "award_kw")[:, None]
+        most: Array = np.minimum(self.card.scale * award / self.layout.nominal_kw, 1.0).astype(np.float32)
+        return most
 
     def inputs(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, Array, State]:
         """Return what the network sees, float32 (n, n_input), the rule's action (n, n_leaf), and the next memory."""

@@ -72,7 +72,7 @@ class PolicyCard(_Card):
     rule : RuleCard
         The rule that it corrects (``idle``: none).
     scale : float
-        Its action is the rule's plus at most this much either way, while an award stands.
+        It moves a leaf by at most this share of the award, in kW, while an award stands.
     metrics, training : dict
         What it scored and how it was made; for people, nothing depends on them.
     sha256 : str
