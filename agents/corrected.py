@@ -9,18 +9,20 @@ import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
-from der_gym.controllers.perceptron import LIMIT
+from der_gym.controllers.perceptron import LIMIT, move
 from der_gym.controllers.policy import Policy
 
 Array = np.ndarray
+_LOW, _HIGH = np.float32(-1.0), np.float32(1.0)
 
 
 class Corrected(VecEnvWrapper):
     """Worlds whose observation is ``policy.inputs`` and whose action is the correction, -1..1 per leaf.
 
-    Every world has a *twin* behind it: the same seed, played by the rule alone. What is learned from is how much more
-    the correction earns than the rule does on the same day with the same luck; the luck itself, which moves an episode
-    ten times as much as a correction does, falls out.
+    A step is ``policy.card.hold`` decisions, an episode a whole number of steps. With ``paired`` every world has
+    a *twin* behind it: the same seed, played by the rule alone. What is learned from is how much more the correction
+    earns than the rule does on the same day with the same luck; the luck itself, which moves an episode ten times as
+    much as a correction does, falls out.
 
     Parameters
     ----------
@@ -47,7 +49,8 @@ class Corrected(VecEnvWrapper):
         self.num_envs = venv.num_envs // 2 if paired else venv.num_envs
         self.memory: dict[str, Array] | None = None
         self.base = np.zeros((self.n_all, *venv.action_space.shape), dtype=np.float32)  # type: ignore[misc]
-        self.reach = np.zeros_like(self.base)
+        self.reach, self.held = np.zeros_like(self.base), np.zeros_like(self.base)
+        self.x = np.zeros((self.num_envs, n_in), dtype=np.float32)
         self.world_s = self.rule_s = 0.0
 
     def seed(self, seed: int | None = None) -> list[int | None]:
@@ -64,21 +67,31 @@ class Corrected(VecEnvWrapper):
         return self._see(obs, np.ones(self.n_all, dtype=bool))  # type: ignore[arg-type]
 
     def step_async(self, actions: Array) -> None:
-        """Send the rule's action plus the correction; the twins get the rule's alone."""
-        moved = self.base.copy()
-        n = self.num_envs
-        moved[:n] += self.reach[:n] * np.clip(actions, -1.0, 1.0)
-        self.venv.step_async(np.clip(moved, -1.0, 1.0).astype(np.float32))
+        """Keep the corrections for ``step_wait``; the twins have none."""
+        self.held[: self.num_envs] = np.clip(actions, -1.0, 1.0)
 
     def step_wait(self) -> tuple[Array, Array, Array, list[dict[str, Any]]]:
-        """Return inputs, scaled rewards, dones and infos; ``terminal_observation`` holds inputs too."""
-        began, n = time.perf_counter(), self.num_envs
-        obs, reward, done, infos = self.venv.step_wait()
+        """Hold the corrections for ``hold`` decisions; return inputs, scaled rewards, dones and infos.
+
+        ``terminal_observation`` holds inputs too.
+        """
+        n, gain = self.num_envs, np.zeros(self.num_envs, dtype=np.float32)
+        for _ in range(self.policy.card.hold):
+            reward, done, infos = self._decide()
+            gain += reward[:n] - reward[n:] if self.paired else reward
+        return self.x, gain * np.float32(self.reward_scale), done[:n], infos[:n]
+
+    def _decide(self) -> tuple[Array, Array, list[dict[str, Any]]]:
+        """Take one decision of all worlds; return rewards, dones and infos."""
+        began = time.perf_counter()
+        action = np.empty_like(self.base)
+        move(self.base, self.held, self.reach, _LOW, _HIGH, action)
+        obs, reward, done, infos = self.venv.step(action)
         self.world_s += time.perf_counter() - began
         if done.any():
             self._show_last(obs, done, infos)  # type: ignore[arg-type]
-        gain = reward[:n] - reward[n:] if self.paired else reward
-        return self._see(obs, done), gain * np.float32(self.reward_scale), done[:n], infos[:n]  # type: ignore[arg-type]
+        self.x = self._see(obs, done)  # type: ignore[arg-type]
+        return reward, done, infos
 
     def _see(self, obs: Array, start: Array) -> Array:
         began = time.perf_counter()

@@ -8,7 +8,6 @@ import numpy as np
 
 import der_gym
 from der_gym.controllers import facts, make
-from der_gym.controllers.perceptron import LIMIT
 from der_gym.controllers.policy import Policy
 from der_gym.controllers.policy_file import PolicyCard, RuleCard, field_cards, head_cards, shapes
 from der_gym.envs.sb3 import DERGroupSB3VecEnv
@@ -22,8 +21,10 @@ def fresh_policy(
     venv: DERGroupSB3VecEnv,
     rule: str,
     scale: float,
+    scale_loads: float,
     hidden: tuple[int, ...],
     frames: int,
+    hold: int,
     without: tuple[str, ...] = (),
 ) -> Policy:
     """Return a policy that answers like its rule, bound to the worlds' layout; its inputs are not scaled yet.
@@ -33,11 +34,12 @@ def fresh_policy(
     venv : DERGroupSB3VecEnv
     rule : str
         Name of the controller to correct, with its shipped settings; ``idle``: learn from nothing.
-    scale : float
-        Largest correction.
+    scale, scale_loads : float
+        Largest correction of a leaf of batteries, and of one that switches (water heaters, cars), of the award.
+        Errors of the first show at once; what the second give more, batteries give less a few minutes later.
     hidden : tuple of int
-    frames : int
-        Decisions that the network sees.
+    frames, hold : int
+        Decisions that the network sees; decisions for which it stays with its correction.
     without : tuple of str
         Fields that it does not see.
     """
@@ -54,9 +56,10 @@ def fresh_policy(
         heads=head_cards(),
         inputs=tuple(name for name in worlds.layout.fields if name not in without),
         frames=frames,
+        hold=hold,
         hidden=hidden,
         rule=RuleCard(controller=rule, values=values),
-        scale=scale,
+        scale=tuple(scale if own else scale_loads for own in facts(worlds).stores),
     )
     tensors = {name: np.zeros(shape, np.float32) for name, shape in shapes(card).items()}
     tensors["gain"][:] = 1.0
@@ -68,7 +71,9 @@ def fresh_policy(
 def scale_to_rule(policy: Policy, venv: DERGroupSB3VecEnv, gamma: float) -> float:
     """Play the rule for one episode and set ``policy.mean`` and ``gain``; return the spread of the discounted return.
 
-    Inputs are read with gain 1, so what lies beyond ``LIMIT`` counts as ``LIMIT``.
+    ``gamma`` is the discount of one correction, thus of ``hold`` decisions.
+
+    Inputs are read with gain 1, so what lies beyond ``perceptron.LIMIT`` counts as that.
     """
     n_x, n = len(policy.mean), venv.num_envs
     obs: Any = venv.reset()
@@ -84,8 +89,7 @@ def scale_to_rule(policy: Policy, venv: DERGroupSB3VecEnv, gamma: float) -> floa
     spread = np.sqrt(np.maximum(square / len(rewards) - mean**2, 0.0))
     policy.mean[:] = mean
     policy.gain[:] = 1.0 / np.maximum(spread, LEAST_SPREAD)
-    assert LIMIT > 0
-    return _return_spread(np.array(rewards, dtype=np.float64), gamma)
+    return _return_spread(np.array(rewards, dtype=np.float64), gamma ** (1.0 / policy.card.hold))
 
 
 def _return_spread(rewards: Array, gamma: float) -> float:

@@ -59,7 +59,9 @@ class Settings:
     scenario: str
     rule: str
     scale: float
+    scale_loads: float
     frames: int
+    hold: int
     message_fields: bool
     paired: bool
     seed: int
@@ -243,7 +245,7 @@ def make_env(s: Settings, workers: int | None) -> tuple[Corrected, float]:
     venv = DERGroupSB3VecEnv(s.worlds * (2 if s.paired else 1), s.scenario, {"split": "train"}, workers)
     venv.seed(s.seed * FIRST_SEED)
     without = () if s.message_fields else MESSAGE_FIELDS
-    policy = fresh_policy(venv, s.rule, s.scale, (s.hidden, s.hidden), s.frames, without)
+    policy = fresh_policy(venv, s.rule, s.scale, s.scale_loads, (s.hidden, s.hidden), s.frames, s.hold, without)
     reward_scale = 1.0 / scale_to_rule(policy, venv, s.gamma)
     return Corrected(venv, policy, reward_scale, s.paired), reward_scale
 
@@ -320,17 +322,18 @@ def main(
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder, to the bit.")] = None,
     paired: Annotated[bool, typer.Option(help="Whether each world has a twin that the rule plays alone.")] = True,
     seed: Annotated[int, typer.Option(min=0, max=99, help="Of the network, the noise and the worlds.")] = 0,
-    steps: Annotated[int, typer.Option(min=1, help="Decisions of all worlds together, at most.")] = 4_000_000,
+    steps: Annotated[int, typer.Option(min=1, help="Corrections of all worlds together, at most.")] = 1_000_000,
     rule: Annotated[str, typer.Option(help="Controller to correct; idle: learn from nothing.")] = "merit_order",
     scale: Annotated[float, typer.Option(min=0.01, max=2, help="Largest correction of a leaf, of the award.")] = 0.3,
     frames: Annotated[int, typer.Option(min=1, max=64, help="Decisions that the network sees.")] = 1,
+    hold: Annotated[int, typer.Option(min=1, max=240, help="Decisions for which a correction is held.")] = 5,
     message_fields: Annotated[bool, typer.Option(help="Whether it sees what was sent and has arrived.")] = True,
     worlds: Annotated[int, typer.Option(min=1, help="Worlds played at once.")] = 64,
-    n_steps: Annotated[int, typer.Option(min=1, help="Decisions of each world in an iteration.")] = 105,
-    batch: Annotated[int, typer.Option(min=1, help="Decisions in a minibatch.")] = 1680,
-    epochs: Annotated[int, typer.Option(min=1, help="Times that an iteration's decisions are learned from.")] = 4,
+    n_steps: Annotated[int, typer.Option(min=1, help="Corrections of each world in an iteration.")] = 84,
+    batch: Annotated[int, typer.Option(min=1, help="Corrections in a minibatch.")] = 1344,
+    epochs: Annotated[int, typer.Option(min=1, help="Times that an iteration's corrections are learned from.")] = 4,
     learning_rate: Annotated[float, typer.Option(min=0, help="Adam's; falls to 0 along the steps.")] = 3e-4,
-    gamma: Annotated[float, typer.Option(min=0, max=1, help="Discount of a decision.")] = 0.99,
+    gamma: Annotated[float, typer.Option(min=0, max=1, help="Discount of a correction.")] = 0.99,
     gae_lambda: Annotated[float, typer.Option(min=0, max=1, help="Of generalised advantage estimation.")] = 0.95,
     clip: Annotated[float, typer.Option(min=0, help="Largest change of a probability ratio.")] = 0.2,
     entropy: Annotated[float, typer.Option(min=0, help="Reward for noise.")] = 0.0,

@@ -30,7 +30,7 @@ def card_for(worlds: Worlds, **changes: Any) -> PolicyCard:
         "inputs": tuple(worlds.layout.fields),
         "hidden": (8, 8),
         "rule": RuleCard(controller="merit_order", values=make("merit_order").config.model_dump()),
-        "scale": 0.4,
+        "scale": (0.4,) * worlds.layout.n_leaf,
     }
     return PolicyCard(**{**own, **changes})
 

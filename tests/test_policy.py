@@ -55,7 +55,7 @@ def plainly(policy: Any, obs: Array, x: Array, base: Array) -> Array:
             h = h @ t[f"weight.{k}"].astype(np.float64) + t[f"bias.{k}"]
             h = np.tanh(h) if k < len(policy.card.hidden) else h
         award_kw = policy.layout.decode(obs[r], "award_kw")
-        reach = np.minimum(policy.card.scale * award_kw / policy.layout.nominal_kw, 1.0)
+        reach = np.minimum(np.array(policy.card.scale) * award_kw / policy.layout.nominal_kw, 1.0)
         out[r] = np.clip(base[r] + reach * np.clip(h, -1, 1), -1, 1)
     return out
 
@@ -108,8 +108,8 @@ def test_actions_stay_within_the_head_and_near_the_rule(worlds: Worlds, seen: li
     moved_kw = np.abs(action - base) * worlds.layout.nominal_kw
     award_kw = worlds.layout.decode(seen[3], "award_kw")[:, None]
     free = np.abs(action) < 1.0  # not cut by the head
-    assert (moved_kw <= policy.card.scale * award_kw * (1 + 1e-5)).all()
-    assert (moved_kw / award_kw)[free].max() == pytest.approx(policy.card.scale, rel=1e-4)
+    assert (moved_kw <= policy.card.scale[0] * award_kw * (1 + 1e-5)).all()
+    assert (moved_kw / award_kw)[free].max() == pytest.approx(policy.card.scale[0], rel=1e-4)
 
 
 def test_outside_the_award_the_rule_stands(worlds: Worlds, seen: list[Array]) -> None:

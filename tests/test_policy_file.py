@@ -76,9 +76,9 @@ def test_a_pickle_in_its_place_is_refused_and_not_run(folder: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"scale": 1.9}, "changed since it was made"),
+        ({"scale": [1.9] * 9}, "changed since it was made"),
         ({"metrics": {"validation": 9.0}}, "changed since it was made"),
-        ({"scale": -1}, "scale"),
+        ({"scale": [-1.0] * 9}, "scale.0"),
         ({"scales": 1}, "scales: unknown key; did you mean 'scale'"),
         ({"format": "other"}, "format"),
     ],

@@ -104,7 +104,7 @@ def test_after_a_kill_it_goes_on_to_the_bit(trained: Path, scenario: Path, tmp_p
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--scale", "0.5"], "other settings than the run began with: scale 0.3 then, 0.5 now"),
+        (["--scale", "0.5"], "other settings than the run began with: scale 0.1 then, 0.5 now"),
         (["--steps", "999"], "steps 180 then, 999 now"),
     ],
 )

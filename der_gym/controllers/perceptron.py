@@ -49,22 +49,22 @@ def look(obs, places, base, mean, gain, frames, out):  # type: ignore[no-untyped
 
 
 @kernel
-def answer(x, sizes, weights, base, reach, low, high, out):  # type: ignore[no-untyped-def]
-    """Write ``clip(base + reach * clip(y, low, high), low, high)`` into ``out``, float32 (n, n_leaf).
+def answer(x, due, sizes, weights, low, high, out):  # type: ignore[no-untyped-def]
+    """Write ``clip(y, low, high)`` of the rows that are due into ``out``, float32 (n, n_leaf); others stay.
 
     Parameters
     ----------
-    x : float32 (n, sizes[0])
+    x : float32 (n, sizes[0]); due : bool (n,)
     sizes : int64 (n_layer + 1,)
         Widths, the input's first, ``n_leaf`` last.
     weights : float32 (n_weight,)
         Per layer the matrix by rows (from, to), then the bias.
-    base, reach : float32 (n, n_leaf)
-        The rule's action, and how far the network may move it.
     """
     widest = sizes.max()
     here, there = np.empty(widest, np.float32), np.empty(widest, np.float32)
     for r in range(x.shape[0]):
+        if not due[r]:
+            continue
         here[: sizes[0]] = x[r]
         at = 0
         for k in range(sizes.shape[0] - 1):
@@ -81,9 +81,18 @@ def answer(x, sizes, weights, base, reach, low, high, out):  # type: ignore[no-u
                     to[j] = tanh(to[j])
             here, there = there, here
             at += (n_in + 1) * n_out
-        own, far, action = base[r], reach[r], out[r]
+        answered = out[r]
+        for j in range(answered.shape[0]):
+            answered[j] = min(max(here[j], low), high)
+
+
+@kernel
+def move(base, held, reach, low, high, out):  # type: ignore[no-untyped-def]
+    """Write ``clip(base + reach * held, low, high)`` into ``out``; all float32 (n, n_leaf)."""
+    for r in range(out.shape[0]):
+        own, by, far, action = base[r], held[r], reach[r], out[r]
         for j in range(action.shape[0]):
-            action[j] = min(max(own[j] + far[j] * min(max(here[j], low), high), low), high)
+            action[j] = min(max(own[j] + far[j] * by[j], low), high)
 
 
 def flatten(tensors: Mapping[str, Array], n_layer: int) -> tuple[Array, Array]:

@@ -10,22 +10,23 @@ import numpy as np
 
 from der_gym.controllers import policy_file
 from der_gym.controllers.base import Array, ControllerConfig, PublicFacts, State
-from der_gym.controllers.perceptron import answer, flatten, look
+from der_gym.controllers.perceptron import answer, flatten, look, move
 from der_gym.controllers.policy_file import PolicyCard
 from der_gym.controllers.store import make
 from der_gym.core.errors import InputError
 from der_gym.envs.layout import Layout
 
 _RULE = "rule."
-_FRAMES = "frames"
+_FRAMES, _HELD, _AGE = "frames", "held", "age"
 
 
 class Policy:
-    """``action = clip(rule + reach * clip(network(inputs)))`` while an award stands, else the rule's.
+    """``action = clip(rule + reach * correction)``; every ``hold`` decisions ``correction = clip(network(inputs))``.
 
-    ``reach`` is ``scale`` times the award over the leaf's rated swing: a correction of 1 moves every leaf by the same
-    kW, whatever its size. Outside the award the rule releases the homes, and a correction however small would hold
-    them: 0 is their own schedule, 0.001 is not.
+    The rule acts at every decision; the correction is held, for what is changed every minute costs a message every
+    minute. ``reach`` is ``scale`` times the award over the leaf's rated swing: a correction of 1 moves every leaf by
+    the same kW, whatever its size. It is 0 outside the award, when the rule releases the homes: a fraction of 0 is
+    their own schedule, one of 0.001 holds them.
 
     Parameters
     ----------
@@ -57,20 +58,24 @@ class Policy:
         _same_layout(self.card, layout)
         self.rule.bind(layout, public)
         chosen = [layout.fields[name] for name in self.card.inputs]
-        self.layout = layout
+        self.layout, self.per_kw = layout, np.array(self.card.scale) / layout.nominal_kw
         self.places = np.array([i for _, at, n in chosen for i in range(at, at + n)], dtype=np.int64)
 
     def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
         """Return the actions; see :class:`der_gym.controllers.base.Controller`."""
         x, base, memory = self.inputs(obs, state, episode_start)
+        held, age = np.zeros_like(base), np.zeros(len(obs), dtype=np.int64)
+        if state is not None:
+            held, age = state[_HELD].copy(), np.where(episode_start, 0, state[_AGE])
+        answer(x, age == 0, self.sizes, self.weights, *self._limits, held)
         action = np.empty_like(base)
-        answer(x, self.sizes, self.weights, base, self.reach(obs), *self._limits, action)
-        return action, memory
+        move(base, held, self.reach(obs), *self._limits, action)
+        return action, memory | {_HELD: held, _AGE: (age + 1) % self.card.hold}
 
     def reach(self, obs: Array) -> Array:
-        """Return how far each fraction may be moved, float32 (n, n_leaf): ``scale`` of the award in kW; else 0."""
+        """Return how far each fraction may be moved, float32 (n, n_leaf): ``scale`` of the award, else 0."""
         award = self.layout.decode(obs, "award_kw")[:, None]
-        most: Array = np.minimum(self.card.scale * award / self.layout.nominal_kw, 1.0).astype(np.float32)
+        most: Array = np.minimum(self.per_kw * award, 1.0).astype(np.float32)
         return most
 
     def inputs(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, Array, State]:

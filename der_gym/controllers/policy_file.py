@@ -9,7 +9,7 @@ import hashlib
 import json
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -67,12 +67,14 @@ class PolicyCard(_Card):
         Names of the fields that its network sees; the rule's action follows them.
     frames : int
         Decisions that it sees, this one and the last ones.
+    hold : int
+        Decisions for which a correction is held.
     hidden : tuple of int
         Widths of the hidden layers.
     rule : RuleCard
         The rule that it corrects (``idle``: none).
-    scale : float
-        It moves a leaf by at most this share of the award, in kW, while an award stands.
+    scale : tuple of float
+        Per leaf: it moves the leaf by at most this share of the award, in kW, while an award stands.
     metrics, training : dict
         What it scored and how it was made; for people, nothing depends on them.
     sha256 : str
@@ -90,9 +92,10 @@ class PolicyCard(_Card):
     heads: tuple[HeadCard, ...]
     inputs: tuple[str, ...]
     frames: int = Field(1, ge=1, le=64)
+    hold: int = Field(1, ge=1, le=240)
     hidden: tuple[int, ...]
     rule: RuleCard
-    scale: float = Field(gt=0, le=2)
+    scale: tuple[Annotated[float, Field(gt=0, le=2)], ...]
     metrics: dict[str, float] = {}
     training: dict[str, Any] = {}
     sha256: str = ""
@@ -192,6 +195,8 @@ def shapes(card: PolicyCard) -> dict[str, tuple[int, ...]]:
 
 
 def _check_shapes(file: Path, card: PolicyCard, tensors: dict[str, Array]) -> None:
+    if len(card.scale) != len(card.leaves):
+        raise InputError(f"policy {file}: scale holds {len(card.scale)} numbers; allowed: one per leaf")
     wanted = shapes(card)
     for name in sorted(wanted.keys() | tensors.keys()):
         found = tensors.get(name)
