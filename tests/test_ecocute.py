@@ -249,12 +249,13 @@ def loops(homes: Homes) -> dict[str, tuple[Any, ...]]:
     fleet = {row: homes.fleet[0, row, LO : LO + homes.n] for row in range(rows.N_FLEET)}
     sent = fleet[rows.A0], fleet[rows.A1]
     gauges = tuple(np.zeros((rows.N_GAUGE, homes.n), F4))
+    tick = np.zeros((c.N_TICK, homes.n), F4)
     return {
-        "ask": (ctx, homes.cfg, own, state, acc, fleet[rows.TAKES], *sent),
-        "work": (ctx, homes.cfg, own, state, acc, fleet[rows.PART], state[c.ASK_0], F4(1), F4(-1), F4(0)),
-        "book_heat": (state, acc),
-        "book_power": (ctx, homes.cfg, state, acc, fleet[rows.POWER_KW], fleet[rows.SHOWN_KW]),
-        "book_runouts": (ctx, homes.cfg, state, acc),
+        "ask": (ctx, homes.cfg, own, state, tick, fleet[rows.TAKES], *sent),
+        "work": (ctx, homes.cfg, own, state, tick, fleet[rows.PART], tick[c.TICK_ASK_0], F4(1), F4(-1), F4(0)),
+        "book_heat": (tick, acc),
+        "book_power": (ctx, homes.cfg, state, tick, acc, fleet[rows.POWER_KW], fleet[rows.SHOWN_KW]),
+        "book_runouts": (ctx, homes.cfg, state, tick, acc),
         "measure": (ctx, homes.cfg, own, state, acc[c.HEAT_KWH], fleet[rows.TAKES], *gauges),
     }
 
@@ -342,4 +343,4 @@ def test_settings_reach_the_vector() -> None:
     assert tuple(cfg[c.C_DAY_H : c.C_DAY_H + 2]) == config.day_h
     assert cfg[c.C_CLASS + 3] == pytest.approx(1) and cfg[c.C_HOUSEHOLD + 4] == pytest.approx(1)
     assert cfg[c.C_USED] == 0 and cfg[-1] == pytest.approx(1) and (np.diff(cfg[c.C_USED :]) >= 0).all()
-    assert len(c.PARAMS) == c.SHOWN_GAIN + 1 and len(c.STATE) == c.TICK_ON_S + 1 and len(c.ACC) == c.STARTS + 1
+    assert len(c.PARAMS) == c.SHOWN_GAIN + 1 and len(c.STATE) == c.NOMINAL_KW + 1 and len(c.ACC) == c.STARTS + 1

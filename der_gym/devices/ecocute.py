@@ -92,6 +92,7 @@ def begin(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, pool, params, sta
 def advance(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, fleet, lo):  # type: ignore[no-untyped-def]
     """Advance one tick in small loops, each short enough in rows to be worked eight homes at a time."""
     n = params.shape[2]
+    tick = np.empty((c.N_TICK, n), np.float32)
     for s in range(s0, s1):
         w = s // n_shard
         if not active[w]:
@@ -99,32 +100,40 @@ def advance(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, 
         takes, a0 = fleet[s, rows.TAKES, lo : lo + n], fleet[s, rows.A0, lo : lo + n]
         a1, part = fleet[s, rows.A1, lo : lo + n], fleet[s, rows.PART, lo : lo + n]
         power, shown = fleet[s, rows.POWER_KW, lo : lo + n], fleet[s, rows.SHOWN_KW, lo : lo + n]
-        ask(ctx[w], cfg, params[s], state[s], acc[s], takes, a0, a1)
+        narrow(acc[s, c.HEAT_KWH], tick[c.TICK_HEAT])
+        ask(ctx[w], cfg, params[s], state[s], tick, takes, a0, a1)
         first, second = phases(part)
         if first > 0:
-            work(ctx[w], cfg, params[s], state[s], acc[s], part, state[s, c.ASK_0], ONE, -ONE, ZERO)
+            work(ctx[w], cfg, params[s], state[s], tick, part, tick[c.TICK_ASK_0], ONE, -ONE, ZERO)
         if second > 0:
-            work(ctx[w], cfg, params[s], state[s], acc[s], part, state[s, c.ASK_1], ZERO, ONE, ONE)
-        book_heat(state[s], acc[s])
-        book_power(ctx[w], cfg, state[s], acc[s], power, shown)
-        book_runouts(ctx[w], cfg, state[s], acc[s])
+            work(ctx[w], cfg, params[s], state[s], tick, part, tick[c.TICK_ASK_1], ZERO, ONE, ONE)
+        book_heat(tick, acc[s])
+        book_power(ctx[w], cfg, state[s], tick, acc[s], power, shown)
+        book_runouts(ctx[w], cfg, state[s], tick, acc[s])
 
 
 @kernel
-def ask(ctx, cfg, own, state, acc, takes, a0, a1):  # type: ignore[no-untyped-def]
-    """Set what the command asks of each home of a shard, and whether its own schedule is due; clear the TICK rows."""
+def narrow(held, heat):  # type: ignore[no-untyped-def]
+    """Write the heat at the tick's start as float32: loops without float64 take twice as many homes at a time."""
+    for i in range(held.shape[0]):
+        heat[i] = np.float32(held[i])
+
+
+@kernel
+def ask(ctx, cfg, own, state, tick, takes, a0, a1):  # type: ignore[no-untyped-def]
+    """Set what the command asks of each home of a shard, and whether its own schedule is due; clear what moves."""
     night_left, night_window = window(ctx[rows.SOD_S], cfg[c.C_NIGHT_H], cfg[c.C_NIGHT_H + 1])
     day_left, day_window = window(ctx[rows.SOD_S], cfg[c.C_DAY_H], cfg[c.C_DAY_H + 1])
-    day_boil, lead, ramp, heat = own[c.DAY_BOIL], own[c.LEAD_S], own[c.RAMP_PER_S], acc[c.HEAT_KWH]
+    day_boil, lead, ramp, heat = own[c.DAY_BOIL], own[c.LEAD_S], own[c.RAMP_PER_S], tick[c.TICK_HEAT]
     threshold, heat_kw, wanted = state[c.THRESHOLD], state[c.HEAT_KW], state[c.WANTED_KWH]
-    ask_0, ask_1, due = state[c.ASK_0], state[c.ASK_1], state[c.DUE]
-    put, drawn, loss, on_s = state[c.TICK_IN], state[c.TICK_DRAWN], state[c.TICK_LOSS], state[c.TICK_ON_S]
+    ask_0, ask_1, due = tick[c.TICK_ASK_0], tick[c.TICK_ASK_1], tick[c.TICK_DUE]
+    put, drawn, loss, on_s = tick[c.TICK_IN], tick[c.TICK_DRAWN], tick[c.TICK_LOSS], tick[c.TICK_ON_S]
     for i in range(heat.shape[0]):
         by_day = day_boil[i] > ZERO
         ask_0[i], ask_1[i] = asked(a0[i] * takes[i], threshold[i]), asked(a1[i] * takes[i], threshold[i])
         due[i] = is_due(
             day_left if by_day else night_left, day_window if by_day else night_window, lead[i],
-            wanted[i] - np.float32(heat[i]), heat_kw[i], ramp[i],
+            wanted[i] - heat[i], heat_kw[i], ramp[i],
         )  # fmt: skip
         put[i], drawn[i], loss[i], on_s[i] = ZERO, ZERO, ZERO, ZERO
 
@@ -140,8 +149,8 @@ def phases(part):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def work(ctx, cfg, own, state, acc, part, ask, base, slope, begins):  # type: ignore[no-untyped-def]
-    """Work the first or second phase of a tick of a shard's machines and tanks; what moved is added to the TICK rows.
+def work(ctx, cfg, own, state, tick, part, ask, base, slope, begins):  # type: ignore[no-untyped-def]
+    """Work the first or second phase of a tick of a shard's machines and tanks; what moved is added up in ``tick``.
 
     The phase lasts ``base + slope * part`` of the tick: the first ``1 - part``, the second ``part``. Own starts happen
     at whole minutes, at the start of the tick; a phase of at least ``begins`` of the tick stands there.
@@ -154,14 +163,20 @@ def work(ctx, cfg, own, state, acc, part, ask, base, slope, begins):  # type: ig
     reheat = water_kwh(cfg[c.C_REHEAT_L], cfg[c.C_FLOOR_C], mains)
     min_on, min_off, most = cfg[c.C_MIN_ON_S], cfg[c.C_MIN_OFF_S], cfg[c.C_STARTS]
     free = most - cfg[c.C_STARTS_KEPT]
-    held, tank, ramp, due, taps = acc[c.HEAT_KWH], own[c.TANK_KWH_K], own[c.RAMP_PER_S], state[c.DUE], state[c.DRAW_KW]
+    held, due, taps, tank, ramp = (
+        tick[c.TICK_HEAT],
+        tick[c.TICK_DUE],
+        state[c.DRAW_KW],
+        own[c.TANK_KWH_K],
+        own[c.RAMP_PER_S],
+    )
     heat_kw, capacity, wanted = state[c.HEAT_KW], state[c.CAPACITY_KWH], state[c.WANTED_KWH]
     run, level, boiling, starts = state[c.RUN_S], state[c.LEVEL], state[c.BOILING], state[c.STARTS_TODAY]
-    put, drawn, loss, on_s = state[c.TICK_IN], state[c.TICK_DRAWN], state[c.TICK_LOSS], state[c.TICK_ON_S]
+    put, drawn, loss, on_s = tick[c.TICK_IN], tick[c.TICK_DRAWN], tick[c.TICK_LOSS], tick[c.TICK_ON_S]
     for i in range(held.shape[0]):
         share = base + slope * part[i]
         now = minute & (share >= begins)
-        heat = np.float32(held[i]) + put[i] - drawn[i] - loss[i]
+        heat = held[i] + put[i] - drawn[i] - loss[i]
         run[i], level[i], boiling[i], starts[i], put_i, drawn_i, loss_i, on_i = phase(
             dt * share, ask[i], now, now & (due[i] > ZERO), heat, run[i], level[i], boiling[i], starts[i], taps[i],
             loss_0, loss_k / tank[i], heat_kw[i], capacity[i], wanted[i], ramp[i], floor, reheat, min_on, min_off, most,
@@ -174,9 +189,9 @@ def work(ctx, cfg, own, state, acc, part, ask, base, slope, begins):  # type: ig
 
 
 @kernel
-def book_heat(state, acc):  # type: ignore[no-untyped-def]
+def book_heat(tick, acc):  # type: ignore[no-untyped-def]
     """Book what moved into the tank and its registers, so that they balance to float64."""
-    put, drawn, loss = state[c.TICK_IN], state[c.TICK_DRAWN], state[c.TICK_LOSS]
+    put, drawn, loss = tick[c.TICK_IN], tick[c.TICK_DRAWN], tick[c.TICK_LOSS]
     heat, heat_in, out, lost = acc[c.HEAT_KWH], acc[c.HEAT_IN_KWH], acc[c.DRAWN_KWH], acc[c.LOSS_KWH]
     for i in range(heat.shape[0]):
         put_i, drawn_i, loss_i = np.float64(put[i]), np.float64(drawn[i]), np.float64(loss[i])
@@ -187,7 +202,7 @@ def book_heat(state, acc):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def book_power(ctx, cfg, state, acc, power, shown):  # type: ignore[no-untyped-def]
+def book_power(ctx, cfg, state, tick, acc, power, shown):  # type: ignore[no-untyped-def]
     """Write the power and what the home reports of it, and book electricity and starts."""
     dt = ctx[rows.DT_S]
     hours8 = np.float64(dt) / _HOUR8
@@ -195,7 +210,7 @@ def book_power(ctx, cfg, state, acc, power, shown):  # type: ignore[no-untyped-d
     by_day = _ZERO8 if left <= length else _ONE8
     aux_off = cfg[c.C_AUX_OFF_W] / _WATT
     aux_on = cfg[c.C_AUX_ON_W] / _WATT - aux_off
-    put, cop, on_s, run = state[c.TICK_IN], state[c.COP], state[c.TICK_ON_S], state[c.RUN_S]
+    put, cop, on_s, run = tick[c.TICK_IN], state[c.COP], tick[c.TICK_ON_S], state[c.RUN_S]
     nominal, today, before = state[c.NOMINAL_KW], state[c.STARTS_TODAY], state[c.STARTS_BEFORE]
     electric, day, starts = acc[c.ELECTRIC_KWH], acc[c.DAY_KWH], acc[c.STARTS]
     for i in range(put.shape[0]):
@@ -209,11 +224,11 @@ def book_power(ctx, cfg, state, acc, power, shown):  # type: ignore[no-untyped-d
 
 
 @kernel
-def book_runouts(ctx, cfg, state, acc):  # type: ignore[no-untyped-def]
+def book_runouts(ctx, cfg, state, tick, acc):  # type: ignore[no-untyped-def]
     """Book the hot water that was asked for and not there; a run-out lasts until the floor is reached again."""
     hours, minutes8 = ctx[rows.DT_S] / HOUR_S, np.float64(ctx[rows.DT_S]) / _MINUTE8
     floor = water_kwh(cfg[c.C_FLOOR_L], cfg[c.C_FLOOR_C], ctx[rows.MAINS_C])
-    drawn, taps, dry, heat = state[c.TICK_DRAWN], state[c.DRAW_KW], state[c.DRY], acc[c.HEAT_KWH]
+    drawn, taps, dry, heat = tick[c.TICK_DRAWN], state[c.DRAW_KW], state[c.DRY], acc[c.HEAT_KWH]
     unserved, minutes, events = acc[c.UNSERVED_KWH], acc[c.RUNOUT_MIN], acc[c.RUNOUTS]
     for i in range(heat.shape[0]):
         wanted = taps[i] * hours

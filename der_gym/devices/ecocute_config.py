@@ -59,13 +59,6 @@ STATE = (
     "capacity_kwh",
     "wanted_kwh",  # heat wanted at the end of the next boil
     "nominal_kw",  # its own, with its error; reported while it is on
-    "ask_0",  # this tick's command: 1 off, -1 on, 0 none; before and after it changes
-    "ask_1",
-    "due",  # 1 where the own schedule wants to begin
-    "tick_in_kwh",  # moved in the last tick
-    "tick_drawn_kwh",
-    "tick_loss_kwh",
-    "tick_on_s",
 )
 ACC = (
     "heat_kwh",  # thermal, held above the mains temperature
@@ -83,9 +76,11 @@ POOL = ("heat_share", "boiling", "run_s", "level", "day_boil")
 
 WEEKDAY_L, WEEKEND_L, BATH_SHARE, KIND, MODE, TANK_KWH_K, SCALE, DAY_BOIL, LEAD_S, RAMP_PER_S, SHOWN_GAIN = range(11)
 RUN_S, LEVEL, BOILING, STARTS_TODAY, STARTS_BEFORE, DRY, THRESHOLD, BATH_L, BATH_SLOT, OTHER_L = range(10)
-DRAW_KW, HEAT_KW, COP, CAPACITY_KWH, WANTED_KWH, NOMINAL_KW, ASK_0, ASK_1, DUE = range(10, 19)
-TICK_IN, TICK_DRAWN, TICK_LOSS, TICK_ON_S = range(19, 23)
+DRAW_KW, HEAT_KW, COP, CAPACITY_KWH, WANTED_KWH, NOMINAL_KW = range(10, 16)
 HEAT_KWH, HEAT_IN_KWH, DRAWN_KWH, LOSS_KWH, ELECTRIC_KWH, DAY_KWH, UNSERVED_KWH, RUNOUT_MIN, RUNOUTS, STARTS = range(10)
+# a tick's scratch: the command before and after it changes (1 off, -1 on, 0 none), 1 where the own schedule wants to
+# begin, heat at the start; then what moved, kWh_th, and the seconds with the compressor on
+TICK_ASK_0, TICK_ASK_1, TICK_DUE, TICK_HEAT, TICK_IN, TICK_DRAWN, TICK_LOSS, TICK_ON_S, N_TICK = range(9)
 POOL_HEAT, POOL_BOILING, POOL_RUN, POOL_LEVEL, POOL_DAY = range(5)
 
 
