@@ -53,6 +53,50 @@ def lane_sum_weighted(v, w, lo, hi):  # type: ignore[no-untyped-def]
     return (a + b) + (c + d)
 
 
+@scalar
+def lane_sums_weighted(v, w, x, lo, hi):  # type: ignore[no-untyped-def]
+    """Return what `lane_sum_weighted` gives for (v, w) and for (v, x), in one pass."""
+    a, b, c, d = _ZERO, _ZERO, _ZERO, _ZERO
+    e, f, g, h = _ZERO, _ZERO, _ZERO, _ZERO
+    cut, by, too = v[lo:hi], w[lo:hi], x[lo:hi]
+    n = hi - lo
+    full = n // 4
+    for j in range(full):
+        i = 4 * j
+        p, q, r, s = np.float64(cut[i]), np.float64(cut[i + 1]), np.float64(cut[i + 2]), np.float64(cut[i + 3])
+        a += p * np.float64(by[i])
+        b += q * np.float64(by[i + 1])
+        c += r * np.float64(by[i + 2])
+        d += s * np.float64(by[i + 3])
+        e += p * np.float64(too[i])
+        f += q * np.float64(too[i + 1])
+        g += r * np.float64(too[i + 2])
+        h += s * np.float64(too[i + 3])
+    rest = 4 * full
+    for k in range(n - rest):
+        i = rest + k
+        y, z = np.float64(cut[i]) * np.float64(by[i]), np.float64(cut[i]) * np.float64(too[i])
+        a += y if k == 0 else _ZERO
+        b += y if k == 1 else _ZERO
+        c += y if k == 2 else _ZERO
+        e += z if k == 0 else _ZERO
+        f += z if k == 1 else _ZERO
+        g += z if k == 2 else _ZERO
+    return (a + b) + (c + d), (e + f) + (g + h)
+
+
+@scalar
+def in_order(t):  # type: ignore[no-untyped-def]
+    """Return an int32 that orders float32 ``t`` >= 0 as ``t`` does: a loop for the least or greatest of these packs."""
+    return np.float32(t).view(np.int32)
+
+
+@scalar
+def back(bits):  # type: ignore[no-untyped-def]
+    """Return the float32 of `in_order`."""
+    return np.int32(bits).view(np.float32)
+
+
 @kernel
 def sum_cells(s0, s1, n_shard, active, values, row, lo, hi, out):  # type: ignore[no-untyped-def]
     """Write each cell's sum of one row into ``out``.

@@ -100,12 +100,14 @@ def refresh(s0, s1, n_shard, active, keys, uid, present, abs_s, t_s, cfg, opt_ou
             v = rng.quick_uniform(k0, k1, ids[i], _JOIN, np.uint32(1))
             x = rng.quick_uniform(k0, k1, ids[i], _LEAVE, np.uint32(0))
             y = rng.quick_uniform(k0, k1, ids[i], _LEAVE, np.uint32(1))
-            z = approx.normal_quantile(rng.quick_uniform(f0, f1, ids[i], _GAIN, np.uint32(0)))
             stays = rng.quick_uniform(k0, k1, ids[i], _OPT_OUT, slot) >= opt_out
             joins = v * horizon if u < late else -_ONE
             leaves = y * horizon if x < leave else _FAR * horizon
             inside = (joins <= now) & (now < leaves) & (real[i] == np.uint8(1))
-            factor = _ONE + approx.clip(z * tolerance * _THIRD, -tolerance, tolerance)
             here[i] = _ONE if inside else _ZERO
-            gain[i] = factor if inside else _ZERO
+            gain[i] = gain[i] if inside else _ZERO
             takes[i] = _ONE if inside & stays else _ZERO
+        for i in range(hi - lo):  # few join, and what a meter errs by stays
+            if here[i] > _ZERO and gain[i] == _ZERO:
+                z = approx.normal_quantile(rng.quick_uniform(f0, f1, ids[i], _GAIN, np.uint32(0)))
+                gain[i] = _ONE + approx.clip(z * tolerance * _THIRD, -tolerance, tolerance)

@@ -6,6 +6,7 @@ import numpy as np
 
 from der_gym.core.jit import kernel, scalar
 from der_gym.core.rows import A0, A1, PART, VALID_S
+from der_gym.core.sums import back, in_order
 from der_gym.network.rows import (
     DIRTY,
     EXPIRES_S,
@@ -23,6 +24,7 @@ from der_gym.network.rows import (
 
 _ZERO = np.float32(0.0)
 _ONE = np.float32(1.0)
+_NEVER_BITS = NEVER_S.view(np.int32)
 
 
 @scalar
@@ -42,7 +44,7 @@ def expire(a0, a1, part, valid, start, end):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def deliver(s0, s1, n_shard, active, t_s, dt_s, cell_lo, cell_hi, cell_leaf, mail, leaf, ring, fleet, latched):  # type: ignore[no-untyped-def]
+def deliver(s0, s1, n_shard, active, t_s, dt_s, cell_lo, cell_hi, cell_leaf, mail, leaf, ring, coming, fleet, latched):  # type: ignore[no-untyped-def]
     """Set A0, A1, PART and VALID_S of every device for the tick [t, t + dt].
 
     Parameters
@@ -53,6 +55,9 @@ def deliver(s0, s1, n_shard, active, t_s, dt_s, cell_lo, cell_hi, cell_leaf, mai
     leaf : float64 (n_world, n_leaf, N_LEAF)
         Read only; ``retire`` updates it once all shards are done.
     ring : float32 (S, n_slot, N)
+    coming : float32 (S, n_slot, n_cell)
+        The earliest arrival still to come of each message in each cell: messages that nobody gets in this tick are
+        left out, up to the oldest that somebody gets.
     fleet : float32 (S, N_FLEET, N)
     latched : float32 (S, 3, N or 0)
         Kind, a, b in force, kept only where a scenario uses more than dispatch.
@@ -76,14 +81,19 @@ def deliver(s0, s1, n_shard, active, t_s, dt_s, cell_lo, cell_hi, cell_leaf, mai
             a0, a1 = fleet[s, A0, lo:hi], fleet[s, A1, lo:hi]
             part, valid = fleet[s, PART, lo:hi], fleet[s, VALID_S, lo:hi]
             _roll(start, a0, a1, part, valid)
+            news = False
             for k in range(int(book[FLYING])):
                 slot = (int(book[OLDEST]) + k) % n_slot
+                news = news or coming[s, slot, c] <= end
+                if not news:
+                    continue
                 m = mail[w, cell_leaf[c], slot]
                 a, until = np.float32(m[A]), np.float32(m[VALID_UNTIL])
                 if until <= start:  # whoever held it is on its own schedule; whoever gets it now drops it
                     continue
                 arrive = ring[s, slot, lo:hi]
                 _take(a, until, start, end, arrive, a0, a1, part, valid)
+                coming[s, slot, c] = _next_arrival(end, arrive)
                 if kinds:
                     _latch(latched[s, :, lo:hi], arrive, until, end, np.float32(m[KIND]), a, np.float32(m[B]))
             if book[EXPIRES_S] < t_s[w] + dt_s:
@@ -113,6 +123,16 @@ def _take(a, until, start, end, arrive, a0, a1, part, valid):  # type: ignore[no
         a1[i] = a if here else old1
         part[i] = new_part if here else old_part
         valid[i] = until if here else old_valid
+
+
+@kernel
+def _next_arrival(end, arrive):  # type: ignore[no-untyped-def]
+    """Return the earliest arrival after ``end``."""
+    least = _NEVER_BITS
+    for i in range(arrive.shape[0]):
+        t = arrive[i]
+        least = min(least, in_order(t if t > end else NEVER_S))
+    return back(least)
 
 
 @kernel

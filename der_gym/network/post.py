@@ -7,6 +7,7 @@ import numpy as np
 from der_gym.core import approx, rng
 from der_gym.core.jit import kernel, scalar
 from der_gym.core.rows import DEAD_S, LINK_DOWN_S, LINK_UP_S
+from der_gym.core.sums import back, in_order
 from der_gym.network.rows import (
     LONGEST_S,
     LOSS,
@@ -24,6 +25,7 @@ _PLACE = rng.stream("network.place")
 _POLLER = rng.stream("network.poller")
 _ZERO = np.float32(0.0)
 _ONE = np.float32(1.0)
+_ZERO_BITS = np.int32(0)
 
 
 @scalar
@@ -75,6 +77,7 @@ def post(  # type: ignore[no-untyped-def]
     cell_slot,
     fleet,
     ring,
+    coming,
     last,
 ):
     """Write the arrival times of the messages that ``send`` has put out into the ring.
@@ -90,6 +93,8 @@ def post(  # type: ignore[no-untyped-def]
     fleet : float32 (S, N_FLEET, N)
     ring : float32 (S, n_slot, N)
         Out: seconds of the episode.
+    coming : float32 (S, n_slot, n_cell)
+        Out: 0, ``deliver`` shall look.
     last : float64 (S, n_cell)
         Out: the cell's last arrival.
     """
@@ -134,18 +139,14 @@ def post(  # type: ignore[no-untyped-def]
             for i in range(hi - lo):
                 out[i] = arrival(t_cloud, out[i], down[i], up[i], dead[i], longest)
             last[s, c] = latest(out)
+            coming[s, slot, c] = _ZERO
 
 
 @kernel
 def latest(arrive):  # type: ignore[no-untyped-def]
-    """Return the last arrival of a row that comes at all, float64 s; eight lanes."""
-    n = arrive.shape[0]
-    lanes = np.zeros(8, dtype=np.float32)
-    for j in range(n // 8):
-        for k in range(8):
-            t = arrive[8 * j + k]
-            lanes[k] = max(lanes[k], t if t < NEVER_S else _ZERO)
-    for i in range(8 * (n // 8), n):
+    """Return the last arrival of a row that comes at all, float64 s."""
+    last = _ZERO_BITS
+    for i in range(arrive.shape[0]):
         t = arrive[i]
-        lanes[0] = max(lanes[0], t if t < NEVER_S else _ZERO)
-    return np.float64(lanes.max())
+        last = max(last, in_order(t if t < NEVER_S else _ZERO))
+    return np.float64(back(last))

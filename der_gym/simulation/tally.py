@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from der_gym.core.jit import kernel
+from der_gym.core.jit import kernel, scalar
 from der_gym.core.rows import (
     DEBT_KWH,
     DOWN_KW,
@@ -20,7 +20,7 @@ from der_gym.core.rows import (
     STORED_KWH,
     UP_KW,
 )
-from der_gym.core.sums import lane_sum_weighted
+from der_gym.core.sums import back, in_order, lane_sum_weighted, lane_sums_weighted
 
 METERED, TRUE = 0, 1
 N_POWER = 2
@@ -30,7 +30,7 @@ UP, DOWN, STORED, DEBT = 0, 1, 2, 3
 N_STOCK = 4
 OLDEST_SHOWN_S = 3600.0  # a report older than that counts as so old
 
-_ZERO, _OLDEST_SHOWN_S = np.float32(0.0), np.float32(OLDEST_SHOWN_S)
+_ZERO, _ZERO8, _OLDEST_SHOWN_S = np.float32(0.0), np.float64(0.0), np.float32(OLDEST_SHOWN_S)
 
 
 @kernel
@@ -41,8 +41,7 @@ def tally_power(s0, s1, n_shard, active, lo, hi, fleet, out):  # type: ignore[no
             continue
         power, gain, here = fleet[s, POWER_KW], fleet[s, METER_GAIN], fleet[s, PRESENT]
         for c in range(lo.shape[0]):
-            out[s, c, METERED] = lane_sum_weighted(power, gain, lo[c], hi[c])
-            out[s, c, TRUE] = lane_sum_weighted(power, here, lo[c], hi[c])
+            out[s, c, METERED], out[s, c, TRUE] = lane_sums_weighted(power, gain, here, lo[c], hi[c])
 
 
 @kernel
@@ -78,24 +77,36 @@ def tally_seen(s0, s1, n_shard, active, t_s, dt_s, lo, hi, fleet, out):  # type:
 
 @kernel
 def reports(now, rated, when):  # type: ignore[no-untyped-def]
-    """Return float64 (sum of rated kW x time of the report, earliest report) of a cell, in eight lanes.
+    """Return float64 (sum of rated kW x time of the report, earliest report) of a cell, the sum in eight lanes.
 
     A report counts as at most ``OLDEST_SHOWN_S`` old, and a home that was silent before the episode and still is does
     not set the earliest: else the few homes that never answer would hide how old the others' reports are. Padding
     (rated 0) sets nothing.
     """
-    n = rated.shape[0]
-    least = now - _OLDEST_SHOWN_S
-    total, low = np.zeros(8), np.full(8, now)
+    n, least = rated.shape[0], now - _OLDEST_SHOWN_S
+    a, b, c, d, e, f, g, h = _ZERO8, _ZERO8, _ZERO8, _ZERO8, _ZERO8, _ZERO8, _ZERO8, _ZERO8
     for j in range(n // 8):
-        for k in range(8):
-            i = 8 * j + k
-            total[k] += np.float64(rated[i]) * np.float64(max(when[i], least))
-            low[k] = min(low[k], when[i] if (when[i] >= _ZERO) & (rated[i] > _ZERO) else now)
+        i = 8 * j
+        a += held(rated[i], when[i], least)
+        b += held(rated[i + 1], when[i + 1], least)
+        c += held(rated[i + 2], when[i + 2], least)
+        d += held(rated[i + 3], when[i + 3], least)
+        e += held(rated[i + 4], when[i + 4], least)
+        f += held(rated[i + 5], when[i + 5], least)
+        g += held(rated[i + 6], when[i + 6], least)
+        h += held(rated[i + 7], when[i + 7], least)
     for i in range(8 * (n // 8), n):
-        total[0] += np.float64(rated[i]) * np.float64(max(when[i], least))
-        low[0] = min(low[0], when[i] if (when[i] >= _ZERO) & (rated[i] > _ZERO) else now)
-    return total.sum(), np.float64(low.min())
+        a += held(rated[i], when[i], least)
+    low = in_order(now)
+    for i in range(n):
+        low = min(low, in_order(when[i] if (when[i] >= _ZERO) & (rated[i] > _ZERO) else now))
+    return a + b + c + d + e + f + g + h, np.float64(back(low))
+
+
+@scalar
+def held(rated, when, least):  # type: ignore[no-untyped-def]
+    """Return rated kW x time of a report that is no older than ``least``."""
+    return np.float64(rated) * np.float64(max(when, least))
 
 
 @kernel
@@ -113,16 +124,16 @@ def tally_stock(s0, s1, n_shard, active, t_s, lo, hi, fleet, gauge, reached, out
             continue
         now = np.float32(t_s[w])
         here, down, up = fleet[s, PRESENT], fleet[s, LINK_DOWN_S], fleet[s, LINK_UP_S]
+        give, take, stored, debt = gauge[s, UP_KW], gauge[s, DOWN_KW], gauge[s, STORED_KWH], gauge[s, DEBT_KWH]
         for c in range(lo.shape[0]):
-            total = np.zeros(N_STOCK)
+            a, b, d, e = _ZERO8, _ZERO8, _ZERO8, _ZERO8
             for i in range(lo[c], hi[c]):
-                k = here[i] if (now < down[i]) | (now >= up[i]) | (not reached) else np.float32(0.0)
-                total[0] += np.float64(gauge[s, UP_KW, i] * k)
-                total[1] += np.float64(gauge[s, DOWN_KW, i] * k)
-                total[2] += np.float64(gauge[s, STORED_KWH, i] * k)
-                total[3] += np.float64(gauge[s, DEBT_KWH, i] * k)
-            for r in range(N_STOCK):
-                out[s, c, r] = total[r]
+                k = here[i] if (now < down[i]) | (now >= up[i]) | (not reached) else _ZERO
+                a += np.float64(give[i] * k)
+                b += np.float64(take[i] * k)
+                d += np.float64(stored[i] * k)
+                e += np.float64(debt[i] * k)
+            out[s, c, UP], out[s, c, DOWN], out[s, c, STORED], out[s, c, DEBT] = a, b, d, e
 
 
 def fold(parts: np.ndarray, n_shard: int) -> np.ndarray:

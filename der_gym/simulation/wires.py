@@ -95,6 +95,7 @@ class Wires:
         self.cloud_name = np.array(names, dtype=np.uint32)
         n_slot = ring_depth(paths, decision_s)
         self.ring = np.full((n_all, n_slot, structure.n_place), rows.NEVER_S, dtype=np.float32)
+        self.coming = np.zeros((n_all, n_slot, n_cell), dtype=np.float32)
         self.latched = np.zeros((n_all, 3, structure.n_place if kinds else 0), dtype=np.float32)
         self.mail = np.zeros((n_world, n_leaf, n_slot, rows.N_MAIL))
         self.leaf = np.zeros((n_world, n_leaf, rows.N_LEAF))
@@ -113,19 +114,20 @@ class Wires:
             *(self.cloud, self.leaf, self.mail, self.cell_t, self.cell_slot),
         )
         self._posting = (st.uid, *cells, self.path, self.table, self.cell_t, self.service_s, self.cell_slot)
-        self._delivering = (*cells, self.mail, self.leaf, self.ring)
+        self._delivering = (*cells, self.mail, self.leaf, self.ring, self.coming)
         self._reporting = (st.cell_lo, st.cell_hi, st.cell_cloud, self.path, self.cloud)
         self._retiring = (st.cell_leaf, self.cell_slot, self.last, self.leaf, self.mail)
 
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on."""
-        names = ("ring", "latched", "mail", "leaf", "cloud", "cell_t")
+        names = ("ring", "coming", "latched", "mail", "leaf", "cloud", "cell_t")
         return {f"wires.{name}": getattr(self, name) for name in names}
 
     def begin(self, active: Array, keys: Array, abs_s: Array) -> None:
         """Empty the rings and draw the outages of the clouds for the worlds in ``active``."""
         every = np.repeat(active, self.n_shard)
         self.ring[every] = rows.NEVER_S
+        self.coming[every] = 0.0
         self.latched[every] = 0.0
         self.mail[active] = 0.0
         self.mail[active, :, :, rows.VALID_UNTIL] = -1.0
@@ -162,7 +164,7 @@ class Wires:
 
     def post(self, s0: int, s1: int, keys: Array, fleet: Array) -> None:
         """Work out when the messages just sent reach each device."""
-        post(s0, s1, self.n_shard, keys, *self._posting, fleet, self.ring, self.last)
+        post(s0, s1, self.n_shard, keys, *self._posting, fleet, self.ring, self.coming, self.last)
 
     def deliver(self, s0: int, s1: int, active: Array, t_s: Array, dt_s: int, fleet: Array) -> None:
         """Set what each device holds during the tick."""
