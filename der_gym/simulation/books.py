@@ -12,23 +12,25 @@ _BLOCK_MIN = BLOCK_S // _MINUTE_S
 
 
 @kernel
-def mark_due(active, t_s, abs_s, due, midnight):  # type: ignore[no-untyped-def]
-    """Mark the worlds that stand at a refresh, and at midnight, after their start; return whether there are any."""
-    any_due, any_midnight = False, False
+def mark_due(active, t_s, abs_s, due, turn, midnight):  # type: ignore[no-untyped-def]
+    """Mark the worlds that stand at a refresh, a half hour, midnight, after their start; return if there are any."""
+    any_due, any_turn, any_midnight = False, False, False
     for w in range(active.shape[0]):
         due[w] = active[w] and t_s[w] > 0.0 and abs_s[w] % REFRESH_S == 0
+        turn[w] = due[w] and abs_s[w] % BLOCK_S == 0
         midnight[w] = due[w] and abs_s[w] % DAY_S == 0
         any_due = any_due or due[w]
+        any_turn = any_turn or turn[w]
         any_midnight = any_midnight or midnight[w]
-    return any_due, any_midnight
+    return any_due, any_turn, any_midnight
 
 
 @kernel
-def open_tick(active, t_s, abs_s, dt_s, due, midnight, day0, kinds, window, awarded, ctx):  # type: ignore[no-untyped-def]
+def open_tick(active, t_s, abs_s, dt_s, due, turn, midnight, day0, kinds, window, awarded, ctx):  # type: ignore[no-untyped-def]
     """Do `mark_due`, then fill the context rows of the tick that begins now (see ``context``)."""
-    refreshes, turns = mark_due(active, t_s, abs_s, due, midnight)
+    found = mark_due(active, t_s, abs_s, due, turn, midnight)
     context(active, t_s, abs_s, dt_s, day0, kinds, window, awarded, ctx)
-    return refreshes, turns
+    return found
 
 
 @kernel

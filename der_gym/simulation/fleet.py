@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from der_gym.core import rows
-from der_gym.core.units import BLOCK_S, DAY_S
+from der_gym.core.units import DAY_S
 from der_gym.devices import DEVICES, behaviour, house
 from der_gym.devices.base import DeviceClass
 from der_gym.groups.structure import Structure
@@ -148,14 +148,12 @@ class Fleet:
     def refresh(self, s0: int, s1: int, due: Array) -> None:
         """Redraw what belongs to the slots that begin now; ``due`` worlds stand at a multiple of REFRESH_S."""
         span = (s0, s1, self.n_shard, due, self.keys)
-        turn = due & (self.abs_s % BLOCK_S == 0)
-        if turn.any():
-            self._members(s0, s1, turn)
         house.redraw_noise(*span, self.site_uid, self.abs_s, self.house_cfg, self.site)
         for st in self.stores.values():
             st.device.redraw(*span, *st.redrawing)
 
-    def _members(self, s0: int, s1: int, due: Array) -> None:
+    def turn(self, s0: int, s1: int, due: Array) -> None:
+        """Let units join and leave, and owners opt out; ``due`` worlds stand at a half hour."""
         span = (s0, s1, self.n_shard, due, self.keys)
         for st in self.stores.values():
             behaviour.refresh(
