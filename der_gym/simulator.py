@@ -177,7 +177,7 @@ class Simulator:
                 f[rows.SEEN_S] = np.where(silent, np.float32(-DAY_S), np.float32(0.0))
                 f[rows.PENDING_S] = np.float32(-1e9)
         self.tallies.measure(s0, s1, mask)
-        self.tallies.count_seen(s0, s1, mask, 0)
+        self.tallies.count_seen(s0, s1, mask)
 
     def _fill_perfect(self, mask: Array) -> None:
         """Run the twin: the same worlds without commands, to their end; its power is the perfect plan."""
@@ -263,11 +263,9 @@ class Simulator:
         if self._exact:
             table[s0:s1, rows.SHOWN_KW] = table[s0:s1, rows.POWER_KW]
         wires.report(s0, s1, active, keys, t_s, dt, table)
-        tallies.count_power(s0, s1, active)
+        tallies.count(s0, s1, active, dt, last)
         if refreshes:
             tallies.measure(s0, s1, self._due)
-        if last:
-            tallies.count_seen(s0, s1, active, dt)
 
     def _context(self, active: Array, dt: int) -> None:
         f = self.fleet

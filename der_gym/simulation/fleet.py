@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,8 @@ class Fleet:
             name: make_store(name, structure, getattr(devices, name), n_all, opt_out.get(name, 0.0))
             for name in structure.class_slice
         }
+        stages = groupby(self.stores.values(), key=lambda st: st.device.stage)  # classes stand in order of their stage
+        self.stages = [list(stage) for _, stage in stages]
         self.house_cfg = house.constants(devices.house)
         self.behaviour_cfg = devices.behaviour.constants(horizon_s)
         self.fleet = np.zeros((n_all, rows.N_FLEET, structure.n_place), dtype=np.float32)
@@ -173,9 +176,10 @@ class Fleet:
         """Advance homes and devices by one tick, stage by stage."""
         span = (s0, s1, self.n_shard, active)
         house.advance_sites(*span, self.ctx, self.house_cfg, self.site)
-        for st in self.stores.values():
-            st.device.advance(*span, *st.advancing)
-            house.add_power(*span, st.site_index, self.fleet, st.lo, self.site)
+        for stage in self.stages:
+            for st in stage:
+                st.device.advance(*span, *st.advancing)
+            house.add_power(*span, self.structure.site_index, self.fleet, stage[0].lo, stage[-1].hi, self.site)
 
     def measure(self, s0: int, s1: int, active: Array) -> None:
         """Refresh the gauge: what each device could give now, what it holds, what it will lack."""
