@@ -34,7 +34,7 @@ class Tallies:
         self.rated_kw = np.zeros((n_world, st.n_cell))
         self.minute_kw = np.zeros((n_world, tally.N_POWER))
         self.bin_error = np.zeros((n_world, 2))
-        self._site_weight = self._site_weights(np.float32(tolerance))
+        self._site_weight = self._site_weights(np.float32(tolerance)) if receiving else None
         self._cells = (st.cell_lo, st.cell_hi, fleet.fleet)
 
     def arrays(self) -> dict[str, Array]:
@@ -68,7 +68,7 @@ class Tallies:
             tally.tally_tick(s0, s1, f.n_shard, active, f.t_s, dt_s, *self._cells, self.power, self.seen)
         else:
             tally.tally_power(s0, s1, f.n_shard, active, *self._cells, self.power)
-        if self.receiving:
+        if self._site_weight is not None:
             here, gain = self._site_weight
             tally.tally_sites(s0, s1, f.n_shard, active, here, gain, f.site, self.net)
 
