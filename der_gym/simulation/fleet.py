@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from der_gym.core import rows
+from der_gym.core.sums import add_register
 from der_gym.core.units import DAY_S
 from der_gym.devices import DEVICES, behaviour, house
 from der_gym.devices.base import DeviceClass
@@ -198,9 +199,9 @@ class Fleet:
 
     def total(self, register: str) -> Array:
         """Return a register's sum over all devices (padding left out), float64 (n_world,)."""
-        shape, here = (self.n_world, self.n_shard, -1), self.structure.present
         summed = np.zeros(self.n_world)
         for st in self.stores.values():
             if register in st.device.acc:
-                summed += (st.register(register).reshape(shape) * here[:, st.lo : st.hi]).sum(axis=(1, 2))
+                row = st.device.acc.index(register)
+                add_register(self.n_shard, st.acc, row, self.structure.present, st.lo, summed)
         return summed
