@@ -79,8 +79,8 @@ class Simulator:
     def _bind(self) -> None:
         """Put the kernels' standing arguments together, once; who replaces an array binds anew."""
         n, d, t, p, product = self.n_world, self.desk, self.tallies, self.public, self.desk.product
-        self._due, self._midnight = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
-        self._opening = (self._due, self._midnight, d.day0, d.kinds, d.window, d.awarded, self.fleet.ctx)
+        self._due, self._turn, self._midnight = (np.zeros(n, dtype=bool) for _ in range(3))
+        self._opening = (self._due, self._turn, self._midnight, d.day0, d.kinds, d.window, d.awarded, self.fleet.ctx)
         ends, self._block = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
         true_kw, metered_kw, plan_kw = np.zeros(n), np.zeros(n), np.zeros(n)
         self._minute = (ends, np.zeros(n, dtype=np.int64), true_kw, metered_kw, plan_kw)
@@ -140,6 +140,7 @@ class Simulator:
         self.wires.begin(mask, fleet.keys, fleet.abs_s)
         self.tallies.begin(mask)
         self.wires.new_day(0, fleet.n_all, mask, fleet.keys, fleet.abs_s, fleet.t_s, fleet.fleet)
+        fleet.turn(0, fleet.n_all, mask & (fleet.abs_s % BLOCK_S == 0))
         fleet.refresh(0, fleet.n_all, mask)
         for s0 in range(0, fleet.n_all, FEW):
             self._first_reports(s0, min(s0 + FEW, fleet.n_all), mask)
@@ -178,7 +179,7 @@ class Simulator:
                 f[rows.SEEN_S] = np.where(silent, np.float32(-DAY_S), np.float32(0.0))
                 f[rows.PENDING_S] = np.float32(-1e9)
         self.tallies.measure(s0, s1, mask)
-        self.tallies.count_seen(s0, s1, mask, 0)
+        self.tallies.count_seen(s0, s1, mask)
 
     def _fill_perfect(self, mask: Array) -> None:
         """Run the twin: the same worlds without commands, to their end; its power is the perfect plan."""
@@ -228,25 +229,36 @@ class Simulator:
     def _tick(self, active: Array, dt: int, posts: bool = False, last: bool = False) -> None:
         """Advance one tick: context, then every range of shards, then the wires' books."""
         fleet, tallies, due = self.fleet, self.tallies, self._due
-        refreshes, turns = books.open_tick(active, fleet.t_s, fleet.abs_s, dt, *self._opening)
+        refreshes, turns, days = books.open_tick(active, fleet.t_s, fleet.abs_s, dt, *self._opening)
         if refreshes:
             self.refreshed = due.copy() if self.refreshed is None else self.refreshed | due
-        if turns:
+        if days:
             self.wires.refill(self._midnight)
-        how = (active, dt, refreshes, turns, posts, last)
+        how = (active, dt, refreshes, turns, days, posts, last)
         parallel.for_ranges(lambda s0, s1: self._work(s0, s1, *how), self._ranges)
         power = (tallies.power, tallies.net, tallies.receiving, tallies.minute_kw)
         books.end_tick(active, dt, fleet.t_s, fleet.abs_s, fleet.n_shard, *power)
         self.wires.retire(active, fleet.t_s)
 
     def _work(
-        self, s0: int, s1: int, active: Array, dt: int, refreshes: bool, turns: bool, posts: bool, last: bool
+        self,
+        s0: int,
+        s1: int,
+        active: Array,
+        dt: int,
+        refreshes: bool,
+        turns: bool,
+        days: bool,
+        posts: bool,
+        last: bool,
     ) -> None:
-        """Work one tick of a range of shards, from the messages to the sums."""
+        """Work one tick of a range of shards, from the messages to the sums; the flags say what is due in it."""
         fleet, wires, tallies = self.fleet, self.wires, self.tallies
         keys, t_s, table = fleet.keys, fleet.t_s, fleet.fleet
-        if turns:
+        if days:
             wires.new_day(s0, s1, self._midnight, keys, fleet.abs_s, t_s, table)
+        if turns:
+            fleet.turn(s0, s1, self._turn)
         if refreshes:
             fleet.refresh(s0, s1, self._due)
         if posts:
@@ -258,15 +270,13 @@ class Simulator:
         if self._exact:
             table[s0:s1, rows.SHOWN_KW] = table[s0:s1, rows.POWER_KW]
         wires.report(s0, s1, active, keys, t_s, dt, table)
-        tallies.count_power(s0, s1, active)
+        tallies.count(s0, s1, active, dt, last)
         if refreshes:
             tallies.measure(s0, s1, self._due)
-        if last:
-            tallies.count_seen(s0, s1, active, dt)
 
     def _context(self, active: Array, dt: int) -> None:
         f = self.fleet
-        context(active, f.t_s, f.abs_s, dt, *self._opening[2:])
+        context(active, f.t_s, f.abs_s, dt, *self._opening[3:])
 
     def _end_of_minute(self, active: Array) -> None:
         """Settle the minute where one has ended, and freeze the plan where a block begins."""

@@ -30,7 +30,7 @@ def by_uid(sim: Simulator, w: int) -> dict[str, dict[Any, Any]]:
         luck[name] = dict(zip(uid.tolist(), fleet.fleet[w, row].tolist(), strict=True))
     homes = fleet.site[w, [rows.NOISE, rows.LOAD_SCALE]].T.tolist()
     luck["house"] = dict(zip(st.site_uid[0].tolist(), homes, strict=True))
-    weights = sim.tallies._site_weight[1][0]
+    weights = sim.tallies._site_weights(np.float32(0.02))[1][0]
     luck["site_meter"] = dict(zip(st.site_uid[0].tolist(), weights.tolist(), strict=True))
     for device, names in {"ev": ("arrive_s", "own_s", "depart_s"), "ecocute": ("draw_kw", "bath_l", "other_l")}.items():
         store = fleet.stores[device]

@@ -141,13 +141,13 @@ def test_devices_add_up_at_their_site_in_their_order() -> None:
     h = make(n_site=5)
     advance(h)
     before = h.site[:, rows.NET_KW].copy()
-    index = np.array([[4, 0, 4, 2]], np.int32)
+    index = np.array([[1, 1, 1, 4, 0, 4, 2]], np.int32)
     fleet = np.zeros((2, rows.N_FLEET, 7), np.float32)
     fleet[:, rows.POWER_KW, 3:] = 1.0, 2.0, -0.5, 0.25
     h.active[1] = False
-    house.add_power(0, 2, 1, h.active, index, fleet, 3, h.site)
+    house.add_power(0, 2, 1, h.active, index, fleet, 3, 7, h.site)
     expected = before[0].copy()
-    for j, power in zip(index[0], fleet[0, rows.POWER_KW, 3:], strict=True):
+    for j, power in zip(index[0, 3:], fleet[0, rows.POWER_KW, 3:], strict=True):
         expected[j] += power
     assert np.array_equal(h.site[0, rows.NET_KW], expected)
     assert np.array_equal(h.site[1, rows.NET_KW], before[1])

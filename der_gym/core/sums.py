@@ -165,3 +165,26 @@ def fold_shards(w0, w1, n_shard, active, parts, out):  # type: ignore[no-untyped
                 part = parts[s]
                 for c in range(total.size):
                     total[c] += part[c]
+
+
+@kernel
+def add_register(n_shard, acc, row, present, lo, out):  # type: ignore[no-untyped-def]
+    """Add a register's sum over a class's devices to each world's figure, shard by shard.
+
+    Parameters
+    ----------
+    n_shard : int
+        Shards per world.
+    acc : float64 (S, n_acc, n)
+        The class's registers.
+    row : int
+        Register to sum.
+    present : uint8 (n_shard, N)
+        0 for padding; the class takes places ``lo .. lo + n``.
+    out : float64 (n_world,)
+        Added to in place.
+    """
+    n = acc.shape[2]
+    for w in range(out.shape[0]):
+        for p in range(n_shard):
+            out[w] += lane_sum_weighted(acc[w * n_shard + p, row], present[p, lo : lo + n], 0, n)

@@ -200,12 +200,11 @@ def advance_sites(s0, s1, n_shard, active, ctx, cfg, site):  # type: ignore[no-u
 
 
 @kernel
-def add_power(s0, s1, n_shard, active, site_index, fleet, lo, site):  # type: ignore[no-untyped-def]
-    """Add a class's power to its sites, in the order of the devices: one order, so always the same bits."""
+def add_power(s0, s1, n_shard, active, site_index, fleet, lo, hi, site):  # type: ignore[no-untyped-def]
+    """Add the power of the places ``lo .. hi`` to their sites, in the order of the devices: so always the same bits."""
     for s in range(s0, s1):
         if not active[s // n_shard]:
             continue
-        at, net = site_index[s % n_shard], site[s, rows.NET_KW]
-        power = fleet[s, rows.POWER_KW, lo : lo + at.shape[0]]
-        for i in range(at.shape[0]):
+        at, net, power = site_index[s % n_shard], site[s, rows.NET_KW], fleet[s, rows.POWER_KW]
+        for i in range(lo, hi):
             net[np.uint32(at[i])] += power[i]

@@ -62,17 +62,6 @@ def fill_infos(terms, book, outcome, clipped, leaf, table):  # type: ignore[no-u
         table[k + 5, w], table[k + 6, w] = clipped[w], sent
 
 
-@kernel
-def count_step(active, step_no, n_step, ended):  # type: ignore[no-untyped-def]
-    """Count the decision of the active worlds, mark in ``ended`` those that reach their end; return how many do."""
-    n = 0
-    for w in range(active.shape[0]):
-        step_no[w] += 1 if active[w] else 0
-        ended[w] = active[w] and step_no[w] >= n_step
-        n += 1 if ended[w] else 0
-    return n
-
-
 class Worlds:
     """``n_world`` worlds of a scenario behind observation, action and reward."""
 
@@ -111,11 +100,10 @@ class Worlds:
         """Take a decision in the ``active`` worlds; return which of them have reached their end."""
         if not self._ready:
             self._ready = self._check_reset(active)
-        self._take(action, active)
-        self.simulator.step(self._message, active)
         ended = np.empty(self.n_world, dtype=bool)
-        n_ended = count_step(active, self.step_no, self._n_step, ended)
-        self.reward.step(active, ended if n_ended else None)
+        any_ended = self._take(action, active, ended)
+        self.simulator.step(self._message, active)
+        self.reward.step(active, ended if any_ended else None)
         return ended
 
     def _check_reset(self, active: Array) -> bool:
@@ -124,8 +112,8 @@ class Worlds:
             raise InputError("step: called before reset; call reset() first")
         return not self.simulator.never.any()
 
-    def _take(self, action: Any, active: Array) -> None:
-        """Check actions (n_world, n_leaf), cut them to [-1, 1], count what was cut."""
+    def _take(self, action: Any, active: Array, ended: Array) -> bool:
+        """Check actions (n_world, n_leaf), cut them to [-1, 1], count them; mark the worlds that end with this one."""
         try:
             given = np.asarray(action, dtype=np.float32)
         except (TypeError, ValueError):
@@ -135,12 +123,14 @@ class Worlds:
                 f"action: shape {given.shape}; allowed: {(self.n_world, self.layout.n_leaf)}, one fraction per leaf "
                 f"({', '.join(self.layout.leaf_names)})"
             )
-        at = books.check_action(given, active, self._message, self.clipped)
+        counted = (self._message, self.clipped, self.step_no, self._n_step, ended)
+        at, n_ended = books.take_action(given, active, *counted)
         if at >= 0:
             w, j = divmod(at, self.layout.n_leaf)
             raise InputError(
                 f"action: {given[w, j]} in world {w}, entry {j} ({self.layout.leaf_names[j]}); allowed: finite, -1 to 1"
             )
+        return bool(n_ended)
 
     def observe(self, out: Array, active: Array) -> Array:
         """Write the active worlds' observations into ``out``, float32 (n_world, size), and return it."""

@@ -13,23 +13,25 @@ _BLOCK_MIN = BLOCK_S // _MINUTE_S
 
 
 @kernel
-def mark_due(active, t_s, abs_s, due, midnight):  # type: ignore[no-untyped-def]
-    """Mark the worlds that stand at a refresh, and at midnight, after their start; return whether there are any."""
-    any_due, any_midnight = False, False
+def mark_due(active, t_s, abs_s, due, turn, midnight):  # type: ignore[no-untyped-def]
+    """Mark the worlds that stand at a refresh, a half hour, midnight, after their start; return if there are any."""
+    any_due, any_turn, any_midnight = False, False, False
     for w in range(active.shape[0]):
         due[w] = active[w] and t_s[w] > 0.0 and abs_s[w] % REFRESH_S == 0
+        turn[w] = due[w] and abs_s[w] % BLOCK_S == 0
         midnight[w] = due[w] and abs_s[w] % DAY_S == 0
         any_due = any_due or due[w]
+        any_turn = any_turn or turn[w]
         any_midnight = any_midnight or midnight[w]
-    return any_due, any_midnight
+    return any_due, any_turn, any_midnight
 
 
 @kernel
-def open_tick(active, t_s, abs_s, dt_s, due, midnight, day0, kinds, window, awarded, ctx):  # type: ignore[no-untyped-def]
+def open_tick(active, t_s, abs_s, dt_s, due, turn, midnight, day0, kinds, window, awarded, ctx):  # type: ignore[no-untyped-def]
     """Do `mark_due`, then fill the context rows of the tick that begins now (see ``context``)."""
-    refreshes, turns = mark_due(active, t_s, abs_s, due, midnight)
+    found = mark_due(active, t_s, abs_s, due, turn, midnight)
     context(active, t_s, abs_s, dt_s, day0, kinds, window, awarded, ctx)
-    return refreshes, turns
+    return found
 
 
 @kernel
@@ -117,26 +119,34 @@ def ask(active, t_s, step_h, sent, leaf, nominal_kw, asked_kwh):  # type: ignore
 
 
 @kernel
-def check_action(action, active, cut, clipped):  # type: ignore[no-untyped-def]
-    """Cut actions to [-1, 1], count what was cut; return the flat index of a value that is not finite, or -1.
+def take_action(action, active, cut, clipped, step_no, n_step, ended):  # type: ignore[no-untyped-def]
+    """Cut actions to [-1, 1], count what was cut, count the step and mark the worlds that end with it.
 
     Parameters
     ----------
     action : float32 (n_world, n_leaf)
     cut : float32 (n_world, n_leaf, 3)
         Column 1 is written.
-    clipped : float64 (n_world,)
+    clipped : float64 (n_world,); step_no : int64 (n_world,); ended : bool (n_world,)
+
+    Returns
+    -------
+    (int, int)
+        Flat index of a value that is not finite (then nothing is counted) or -1; how many worlds end.
     """
-    n_leaf = action.shape[1]
+    n_leaf, n_ended = action.shape[1], 0
     for w in range(action.shape[0]):
         if active[w]:
             for j in range(n_leaf):
                 if not abs(action[w, j]) < 3e38:
-                    return w * n_leaf + j
+                    return w * n_leaf + j, 0
     for w in range(action.shape[0]):
+        ended[w] = active[w] and step_no[w] + 1 >= n_step
+        n_ended += 1 if ended[w] else 0
         if active[w]:
+            step_no[w] += 1
             for j in range(n_leaf):
                 a = action[w, j]
                 cut[w, j, 1] = min(max(a, -1.0), 1.0)
                 clipped[w] += 1.0 if abs(a) > 1.0 else 0.0
-    return -1
+    return -1, n_ended

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from der_gym.core import rows
-from der_gym.core.units import BLOCK_S, DAY_S
+from der_gym.core.sums import add_register
+from der_gym.core.units import DAY_S
 from der_gym.devices import DEVICES, behaviour, house
 from der_gym.devices.base import DeviceClass
 from der_gym.groups.structure import Structure
@@ -83,6 +85,8 @@ class Fleet:
             name: make_store(name, structure, getattr(devices, name), n_all, opt_out.get(name, 0.0))
             for name in structure.class_slice
         }
+        stages = groupby(self.stores.values(), key=lambda st: st.device.stage)  # classes stand in order of their stage
+        self.stages = [list(stage) for _, stage in stages]
         self.house_cfg = house.constants(devices.house)
         self.behaviour_cfg = devices.behaviour.constants(horizon_s)
         self.fleet = np.zeros((n_all, rows.N_FLEET, structure.n_place), dtype=np.float32)
@@ -148,14 +152,12 @@ class Fleet:
     def refresh(self, s0: int, s1: int, due: Array) -> None:
         """Redraw what belongs to the slots that begin now; ``due`` worlds stand at a multiple of REFRESH_S."""
         span = (s0, s1, self.n_shard, due, self.keys)
-        turn = due & (self.abs_s % BLOCK_S == 0)
-        if turn.any():
-            self._members(s0, s1, turn)
         house.redraw_noise(*span, self.site_uid, self.abs_s, self.house_cfg, self.site)
         for st in self.stores.values():
             st.device.redraw(*span, *st.redrawing)
 
-    def _members(self, s0: int, s1: int, due: Array) -> None:
+    def turn(self, s0: int, s1: int, due: Array) -> None:
+        """Let units join and leave, and owners opt out; ``due`` worlds stand at a half hour."""
         span = (s0, s1, self.n_shard, due, self.keys)
         for st in self.stores.values():
             behaviour.refresh(
@@ -175,9 +177,10 @@ class Fleet:
         """Advance homes and devices by one tick, stage by stage."""
         span = (s0, s1, self.n_shard, active)
         house.advance_sites(*span, self.ctx, self.house_cfg, self.site)
-        for st in self.stores.values():
-            st.device.advance(*span, *st.advancing)
-            house.add_power(*span, st.site_index, self.fleet, st.lo, self.site)
+        for stage in self.stages:
+            for st in stage:
+                st.device.advance(*span, *st.advancing)
+            house.add_power(*span, self.structure.site_index, self.fleet, stage[0].lo, stage[-1].hi, self.site)
 
     def measure(self, s0: int, s1: int, active: Array) -> None:
         """Refresh the gauge: what each device could give now, what it holds, what it will lack."""
@@ -196,9 +199,9 @@ class Fleet:
 
     def total(self, register: str) -> Array:
         """Return a register's sum over all devices (padding left out), float64 (n_world,)."""
-        shape, here = (self.n_world, self.n_shard, -1), self.structure.present
         summed = np.zeros(self.n_world)
         for st in self.stores.values():
             if register in st.device.acc:
-                summed += (st.register(register).reshape(shape) * here[:, st.lo : st.hi]).sum(axis=(1, 2))
+                row = st.device.acc.index(register)
+                add_register(self.n_shard, st.acc, row, self.structure.present, st.lo, summed)
         return summed

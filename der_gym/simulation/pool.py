@@ -96,6 +96,8 @@ def run_pool(
     awarded = np.zeros((n_fleet, 1), dtype=np.uint8)
     for _ in range(n_day * DAY_S // REFRESH_S):
         context(active, fleet.t_s, fleet.abs_s, REFRESH_S, day0, kinds, window, awarded, fleet.ctx)
+        if fleet.abs_s[0] % BLOCK_S == 0:
+            fleet.turn(0, fleet.n_all, active)
         fleet.refresh(0, fleet.n_all, active)
         recorder.before()
         fleet.advance(0, fleet.n_all, active)

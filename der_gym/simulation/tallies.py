@@ -34,7 +34,7 @@ class Tallies:
         self.rated_kw = np.zeros((n_world, st.n_cell))
         self.minute_kw = np.zeros((n_world, tally.N_POWER))
         self.bin_error = np.zeros((n_world, 2))
-        self._site_weight = self._site_weights(np.float32(tolerance))
+        self._site_weight = self._site_weights(np.float32(tolerance)) if receiving else None
         self._cells = (st.cell_lo, st.cell_hi, fleet.fleet)
 
     def arrays(self) -> dict[str, Array]:
@@ -61,18 +61,21 @@ class Tallies:
         for c in range(st.n_cell):
             self.rated_kw[mask, c] = rated[mask, st.cell_lo[c] : st.cell_hi[c]].sum(axis=1, dtype=np.float64)
 
-    def count_power(self, s0: int, s1: int, active: Array) -> None:
-        """Sum the tick's metered and true power."""
+    def count(self, s0: int, s1: int, active: Array, dt_s: int, last: bool) -> None:
+        """Sum the tick's metered and true power, and after a step's ``last`` tick the aggregator's table."""
         f = self.fleet
-        tally.tally_power(s0, s1, f.n_shard, active, *self._cells, self.power)
-        if self.receiving:
+        if last:
+            tally.tally_tick(s0, s1, f.n_shard, active, f.t_s, dt_s, *self._cells, self.power, self.seen)
+        else:
+            tally.tally_power(s0, s1, f.n_shard, active, *self._cells, self.power)
+        if self._site_weight is not None:
             here, gain = self._site_weight
             tally.tally_sites(s0, s1, f.n_shard, active, here, gain, f.site, self.net)
 
-    def count_seen(self, s0: int, s1: int, active: Array, dt_s: int) -> None:
-        """Sum the aggregator's table as it stands ``dt_s`` after the clock."""
+    def count_seen(self, s0: int, s1: int, active: Array) -> None:
+        """Sum the aggregator's table as it stands now."""
         f = self.fleet
-        tally.tally_seen(s0, s1, f.n_shard, active, f.t_s, dt_s, *self._cells, self.seen)
+        tally.tally_seen(s0, s1, f.n_shard, active, f.t_s, 0, *self._cells, self.seen)
 
     def measure(self, s0: int, s1: int, due: Array) -> None:
         """Refresh the gauge and sum what devices whose link is up report of it.

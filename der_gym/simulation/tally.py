@@ -45,6 +45,13 @@ def tally_power(s0, s1, n_shard, active, lo, hi, fleet, out):  # type: ignore[no
 
 
 @kernel
+def tally_tick(s0, s1, n_shard, active, t_s, dt_s, lo, hi, fleet, power, seen):  # type: ignore[no-untyped-def]
+    """Do `tally_power` and `tally_seen` in one call, for the last tick of a step."""
+    tally_power(s0, s1, n_shard, active, lo, hi, fleet, power)
+    tally_seen(s0, s1, n_shard, active, t_s, dt_s, lo, hi, fleet, seen)
+
+
+@kernel
 def tally_sites(s0, s1, n_shard, active, present, gain, site, out):  # type: ignore[no-untyped-def]
     """Write the sites' metered and true net kW into ``out``, float64 (S, N_POWER).
 
