@@ -6,6 +6,8 @@ One ``.npz`` of plain arrays and one JSON text; nothing in it is executed when i
 from __future__ import annotations
 
 import json
+import zipfile
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +52,12 @@ def save(folder: Path, model: PPO, env: Corrected, settings: dict[str, Any], boo
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, Array]]:
     """Return a checkpoint's text and arrays; InputError where there is none that can be read."""
     try:
-        with np.load(folder / FILE, allow_pickle=False) as kept:
+        with open(folder / FILE, "rb") as file, np.load(file, allow_pickle=False) as kept:
             arrays = {name: kept[name] for name in kept.files}
         text: dict[str, Any] = json.loads(str(arrays.pop("text")))
     except FileNotFoundError:
         raise InputError(f"--resume: {folder} holds no {FILE}") from None
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"--resume: {folder / FILE} cannot be read: {error}") from None
     return text, arrays
 
@@ -74,7 +76,8 @@ def restore(text: dict[str, Any], arrays: dict[str, Array], model: PPO, env: Cor
     _load_worlds(env, text, arrays)
     model.num_timesteps, model._n_updates = text["num_timesteps"], text["n_updates"]
     model._last_obs, model._last_episode_starts = arrays["last_obs"], arrays["last_start"]
-    model.ep_info_buffer.extend(text["episodes"])  # type: ignore[union-attr]
+    model.ep_info_buffer = deque(text["episodes"], maxlen=model._stats_window_size)
+    model.ep_success_buffer = deque(maxlen=model._stats_window_size)
     name, key, place, has_gauss, gauss = text["numpy"]
     np.random.set_state((name, np.array(key, dtype=np.uint32), place, has_gauss, gauss))
     torch.set_rng_state(torch.from_numpy(arrays["torch_state"]))

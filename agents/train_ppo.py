@@ -322,26 +322,29 @@ def main(
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder, to the bit.")] = None,
     paired: Annotated[bool, typer.Option(help="Whether each world has a twin that the rule plays alone.")] = True,
     seed: Annotated[int, typer.Option(min=0, max=99, help="Of the network, the noise and the worlds.")] = 0,
-    steps: Annotated[int, typer.Option(min=1, help="Corrections of all worlds together, at most.")] = 1_000_000,
+    steps: Annotated[int, typer.Option(min=1, help="Corrections of all worlds together, at most.")] = 400_000,
     rule: Annotated[str, typer.Option(help="Controller to correct; idle: learn from nothing.")] = "merit_order",
-    scale: Annotated[float, typer.Option(min=0.01, max=2, help="Largest correction of a leaf, of the award.")] = 0.3,
+    scale: Annotated[
+        float, typer.Option(min=1e-3, max=2, help="Largest correction of batteries, of the award.")
+    ] = 0.02,
+    scale_loads: Annotated[float, typer.Option(min=1e-3, max=2, help="That of water heaters and cars.")] = 1.0,
     frames: Annotated[int, typer.Option(min=1, max=64, help="Decisions that the network sees.")] = 1,
-    hold: Annotated[int, typer.Option(min=1, max=240, help="Decisions for which a correction is held.")] = 5,
+    hold: Annotated[int, typer.Option(min=1, max=240, help="Decisions for which a correction is held.")] = 15,
     message_fields: Annotated[bool, typer.Option(help="Whether it sees what was sent and has arrived.")] = True,
     worlds: Annotated[int, typer.Option(min=1, help="Worlds played at once.")] = 64,
-    n_steps: Annotated[int, typer.Option(min=1, help="Corrections of each world in an iteration.")] = 84,
-    batch: Annotated[int, typer.Option(min=1, help="Corrections in a minibatch.")] = 1344,
+    n_steps: Annotated[int, typer.Option(min=1, help="Corrections of each world in an iteration.")] = 28,
+    batch: Annotated[int, typer.Option(min=1, help="Corrections in a minibatch.")] = 448,
     epochs: Annotated[int, typer.Option(min=1, help="Times that an iteration's corrections are learned from.")] = 4,
-    learning_rate: Annotated[float, typer.Option(min=0, help="Adam's; falls to 0 along the steps.")] = 3e-4,
+    learning_rate: Annotated[float, typer.Option(min=0, help="Adam's; falls to 0 along the steps.")] = 1e-3,
     gamma: Annotated[float, typer.Option(min=0, max=1, help="Discount of a correction.")] = 0.99,
     gae_lambda: Annotated[float, typer.Option(min=0, max=1, help="Of generalised advantage estimation.")] = 0.95,
     clip: Annotated[float, typer.Option(min=0, help="Largest change of a probability ratio.")] = 0.2,
     entropy: Annotated[float, typer.Option(min=0, help="Reward for noise.")] = 0.0,
-    noise: Annotated[float, typer.Option(min=1e-3, help="Spread of the first corrections, of scale.")] = 0.1,
+    noise: Annotated[float, typer.Option(min=1e-3, help="Spread of the first corrections, of scale.")] = 0.3,
     hidden: Annotated[int, typer.Option(min=1, help="Width of both hidden layers.")] = 64,
     eval_every: Annotated[int, typer.Option(min=1, help="Iterations between two evaluations.")] = 20,
-    eval_seeds: Annotated[int, typer.Option(min=1, help="Validation seeds.")] = 64,
-    patience: Annotated[int, typer.Option(min=1, help="Evaluations without a new best before it stops.")] = 20,
+    eval_seeds: Annotated[int, typer.Option(min=1, help="Validation seeds.")] = 128,
+    patience: Annotated[int, typer.Option(min=1, help="Evaluations without a new best before it stops.")] = 10,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads of the worlds; the result is the same.")] = None,
 ) -> None:
     """Train a policy by PPO that corrects a rule."""
@@ -367,7 +370,9 @@ def main(
 def script(command: Callable[..., None]) -> None:
     """Run a command; what goes wrong is one line on stderr and exit code 2."""
     try:
-        typer.run(command)
+        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+        app.command()(command)
+        app()
     except DerGymError as error:
         print(f"{Path(sys.argv[0]).stem}: {error}", file=sys.stderr)
         raise SystemExit(2) from None
