@@ -37,9 +37,10 @@ def main() -> None:
 
 
 def demo() -> None:
-    """compare all controllers on the first scenario"""
+    """compare the rules and a learned policy on the first scenario"""
     install()
-    what = f"--scenario tertiary-1 --controller all --seeds 16 --out {RESULTS.as_posix()} --overwrite"
+    players = "all,policy:agents/zoo/tertiary-1"
+    what = f"--scenario tertiary-1 --controller {players} --seeds 16 --out {RESULTS.as_posix()} --overwrite"
     der_gym("evaluate", *what.split())
     print(f"Results: {ROOT / RESULTS}")
 
