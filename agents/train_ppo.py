@@ -244,6 +244,9 @@ def make_env(s: Settings, workers: int | None) -> tuple[Corrected, float]:
     """Return the worlds to learn in, and what scales their reward to returns of about 1."""
     venv = DERGroupSB3VecEnv(s.worlds * (2 if s.paired else 1), s.scenario, {"split": "train"}, workers)
     venv.seed(s.seed * FIRST_SEED)
+    n_decision = venv.native.worlds.scenario.n_step
+    if n_decision % s.hold:
+        raise InputError(f"--hold {s.hold}: does not divide the {n_decision} decisions of an episode of {s.scenario}")
     without = () if s.message_fields else MESSAGE_FIELDS
     policy = fresh_policy(venv, s.rule, s.scale, s.scale_loads, (s.hidden, s.hidden), s.frames, s.hold, without)
     reward_scale = 1.0 / scale_to_rule(policy, venv, s.gamma)
