@@ -119,7 +119,7 @@ def test_other_settings_are_refused(trained: Path, words: list[str], line: str) 
     [
         (["--resume", "nowhere"], "nowhere holds no checkpoint.npz"),
         (["--batch", "11"], "--batch 11: does not divide worlds x n_steps = 1792; nearest that do: 8, 14"),
-        (["--scenario", "tertiary-1-tiny", "--hold", "11"], "--hold 11: does not divide the 420 decisions of an episode"),
+        (["--hold", "11"], "--hold 11: does not divide the 420 decisions of an episode"),
         (["--scenario", "tertiary1"], "did you mean 'tertiary-1'"),
         (["--rule", "merit_ordr"], "did you mean 'merit_order'"),
     ],
