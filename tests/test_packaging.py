@@ -41,7 +41,8 @@ def test_every_requirement_is_pinned_within_its_bounds(requirement: Requirement)
 
 def test_the_core_stays_small() -> None:
     core = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
-    assert core == {"gymnasium", "numba", "numpy", "pillow", "pydantic", "pyyaml", "rich", "scipy", "typer"}
+    light = {"gymnasium", "numba", "numpy", "pillow", "pydantic", "pyyaml", "rich", "safetensors", "scipy", "typer"}
+    assert core == light
 
 
 def test_there_is_one_version() -> None:
