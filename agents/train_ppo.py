@@ -92,9 +92,7 @@ class Books:
     rule: float = 0.0
     reward_scale: float = 1.0
     rows: list[dict[str, float]] = field(default_factory=list)
-    seconds: dict[str, float] = field(
-        default_factory=lambda: dict.fromkeys(("worlds", "rule", "inference", "update"), 0.0)
-    )
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
 
 
 class Run(BaseCallback):
@@ -304,6 +302,9 @@ def train(s: Settings, out: Path, resume: bool, workers: int | None, told: commo
     run = Run(s, out, env, books, told)
     try:
         learn(model, run)
+    except OSError as error:
+        where = error.filename or out
+        raise DerGymError(f"{where}: cannot be written: {error.strerror}; what was whole is kept in {out}") from None
     except KeyboardInterrupt:
         print(f"interrupted; go on with: python agents/train_ppo.py --resume {out}", file=sys.stderr)
         raise SystemExit(130) from None

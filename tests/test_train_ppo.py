@@ -195,6 +195,21 @@ def test_a_full_disk_is_told_and_the_last_checkpoint_is_kept(
     assert sorted(path.name for path in tmp_path.glob("*checkpoint*")) == ["checkpoint.npz"]
 
 
+def test_a_full_disk_under_the_policy_is_one_line_too(
+    scenario: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from agents import train_ppo as t
+
+    def full(folder: Path, card: Any, tensors: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(folder / WEIGHTS))
+
+    monkeypatch.setattr(t.policy_file, "save", full)
+    words = ["train_ppo", "--scenario", str(scenario), "--out", str(tmp_path / "out"), *SMALL]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(DerGymError, match=r"policy.safetensors: cannot be written: No space left on device; what was"):
+        t.typer.run(t.main)
+
+
 def test_a_broken_checkpoint_is_refused(tmp_path: Path) -> None:
     from agents import checkpoint
 
