@@ -66,7 +66,9 @@ def advance(f: Any, a0: Any = 0.0, a1: Any = None, part: Any = 1.0, dt: float = 
 def gauge(f: Any) -> np.ndarray:
     """Return the gauge (N_GAUGE, W, n)."""
     out = np.full((f.n_world, rows.N_GAUGE, f.fleet.shape[2]), np.nan, np.float32)
-    b.gauge(0, f.n_world, 1, f.active, f.ctx, f.cfg, f.index, f.site, f.params, f.state, f.acc, f.fleet, LO, out)
+    b.gauge(
+        0, f.n_world, 1, f.active, f.ctx, f.cfg, f.index, f.site, f.params, f.state, f.acc, f.fleet, LO, rows.TAKES, out
+    )
     assert np.isnan(out[:, :, :LO]).all() and np.isnan(out[:, :, LO + f.n :]).all()
     return out[:, :, LO : LO + f.n].transpose(1, 0, 2)
 

@@ -107,19 +107,20 @@ class Line:
     def step(self) -> Iterator[float]:
         """Send, then work the ticks to the next decision; yields the time (s) after each tick."""
         w = self.wires
-        w.send(self.active, self.t_s, self.message)
+        n = len(self.fleet)  # one shard a world
+        w.sending(self.active, self.t_s, self.message)(0, n)
         for k in range(self.n_tick):
             midnight = self.active & (self.abs_s % DAY_S == 0) & (self.t_s > 0)
             if midnight.any():
-                w.refill(midnight)
+                w.refilling(midnight)(0, n)
                 self._new_day(midnight)
             if k == 0:
-                w.post(0, len(self.fleet), self.keys, self.fleet)
-            w.deliver(0, len(self.fleet), self.active, self.t_s, self.tick_s, self.fleet)
-            w.report(0, len(self.fleet), self.active, self.keys, self.t_s, self.tick_s, self.fleet)
+                w.posting(self.keys, self.fleet)(0, n)
+            w.delivering(self.active, self.t_s, self.tick_s, self.fleet)(0, n)
+            w.reporting(self.active, self.keys, self.t_s, self.tick_s, self.fleet)(0, n)
             self.t_s[self.active] += self.tick_s
             self.abs_s[self.active] += self.tick_s
-            w.retire(self.active, self.t_s)
+            w.retiring(self.active, self.t_s)(0, n)
             yield self.now
 
     def run(self, until_s: float) -> None:
@@ -130,6 +131,6 @@ class Line:
 
     def _new_day(self, due: np.ndarray) -> None:
         if self.links:
-            self.wires.new_day(0, len(self.fleet), due, self.keys, self.abs_s, self.t_s, self.fleet)
+            self.wires.dawning(due, self.keys, self.abs_s, self.t_s, self.fleet)(0, len(self.fleet))
         else:
             self.fleet[:, rows.LINK_DOWN_S : rows.LINK_UP_S + 1] = NEVER_S

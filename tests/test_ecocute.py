@@ -100,7 +100,7 @@ class Homes:
         """Return the gauge rows, (N_GAUGE, n), world 0."""
         self.clock()
         out = np.full((self.n_world, rows.N_GAUGE, self.fleet.shape[2]), np.nan, F4)
-        ECOCUTE.gauge(*self.arguments("gauge"), out)
+        ECOCUTE.gauge(*self.arguments("gauge"), rows.TAKES, out)
         assert np.isnan(out[:, :, :LO]).all() and np.isnan(out[:, :, LO + self.n :]).all()
         return out[0, :, LO : LO + self.n]
 

@@ -93,7 +93,7 @@ class Fleet:
 
     def gauge(self) -> np.ndarray:
         self.clock(60)
-        ev.gauge(*self.common(), self.out)
+        ev.gauge(*self.common(), base.TAKES, self.out)
         return self.out[:, :, self.lo : self.lo + self.n]
 
     def row(self, name: str) -> np.ndarray:
@@ -189,7 +189,7 @@ def test_physics_compiles_to_packed_arithmetic(name):
     i4, f8 = numba.types.Array(numba.int32, 2, "C"), numba.types.Array(numba.float64, 3, "C")
     flags = numba.types.Array(numba.boolean, 1, "C")
     signature = [*[numba.int64] * 3, flags, f4[2], f4[1], i4, f4[3], f4[3], f4[3], f8, f4[3], numba.int64]
-    fresh.compile(tuple(signature + ([f4[3]] if name == "gauge" else [])))
+    fresh.compile(tuple(signature + ([numba.int64, f4[3]] if name == "gauge" else [])))
     assembly = "".join(fresh.inspect_asm().values())
     for packed in ("mulps", "divps", "minps", "maxps"):
         assert re.search(rf"\bv?{packed}\b", assembly), packed

@@ -50,7 +50,9 @@ def play(p: Tertiary1, bin_response_kw: list[float], registers: dict[int, list[f
             counters[:] = registers[m // 30]
         power = np.full(p.n_world, PLAN_KW - bin_response_kw[m // 5])
         when = np.full(p.n_world, m, dtype=np.int64)
-        p.minute(np.ones(p.n_world, dtype=bool), when, power, power, np.full(p.n_world, PLAN_KW), counters)
+        p.minute(np.ones(p.n_world, dtype=bool), when, power, power, np.full(p.n_world, PLAN_KW), counters)(
+            0, p.n_world
+        )
 
 
 def outcome(p: Tertiary1, block: int, name: str) -> float:
@@ -208,7 +210,7 @@ def test_a_missing_minute_shows_and_costs_the_block() -> None:
     p = product([90, 0], [0] * 12)
     x, z = np.full(1, PLAN_KW), np.zeros((1, len(REGISTERS)))
     for m in [*range(7), *range(8, 30)]:
-        p.minute(np.ones(1, dtype=bool), np.array([m]), x, x, x, z)
+        p.minute(np.ones(1, dtype=bool), np.array([m]), x, x, x, z)(0, p.n_world)
     assert outcome(p, 0, "judged_share") == pytest.approx(5 / 6)
     assert outcome(p, 0, "passed") == 0 and yen(p)["penalty"] == pytest.approx(-1.5 * 2 * 90)
 
@@ -217,7 +219,9 @@ def test_meter_gap_is_reported_and_settlement_follows_the_meter() -> None:
     p = product([90, 0], [0] * 12)
     z = np.zeros((1, len(REGISTERS)))
     for m in range(30):
-        p.minute(np.ones(1, dtype=bool), np.array([m]), np.array([104.0]), np.array([100.0]), np.array([100.0]), z)
+        p.minute(np.ones(1, dtype=bool), np.array([m]), np.array([104.0]), np.array([100.0]), np.array([100.0]), z)(
+            0, p.n_world
+        )
     assert outcome(p, 0, "true_minus_metered_kwh") == pytest.approx(2)
     assert outcome(p, 0, "passed") == 1 and outcome(p, 0, "delivered_kwh") == 0
 
@@ -261,11 +265,11 @@ def test_kernel_equals_plain_python(signal: str, monkeypatch: pytest.MonkeyPatch
     plain = product([90, 60, 0], FULL + EASED + [0] * 6, n_world=3, signal=signal, penalty_mode="block")
     minutes = random_minutes(compiled, np.random.default_rng(3), 0, 95)  # five beyond the episode
     for arguments in minutes:
-        compiled.minute(*arguments)
+        compiled.minute(*arguments)(0, compiled.n_world)
     for name in ("sample", "judge", "penalise", "book_award", "settle", "advance"):
         monkeypatch.setattr(settlement, name, getattr(settlement, name).py_func)
     for arguments in minutes:
-        plain.minute(*arguments)
+        plain.minute(*arguments)(0, plain.n_world)
     for name, values in compiled.arrays().items():
         np.testing.assert_array_equal(values, plain.arrays()[name], err_msg=name, strict=True)
 
@@ -292,7 +296,7 @@ def test_verdicts_equal_a_slow_judge_on_random_episodes() -> None:
     p, rng = random_product(12, 5)
     minutes = random_minutes(p, rng, 0, 120)
     for arguments in minutes:
-        p.minute(*arguments)
+        p.minute(*arguments)(0, p.n_world)
     response = np.stack([plan - metered for _, _, _, metered, plan, _ in minutes], axis=1)
     got = p.outcome[:, :3, column(OUTCOME, "passed")]
     expected = [[slow_passed(p, w, k, response[w]) for k in range(3)] for w in range(12)]
@@ -305,11 +309,11 @@ def test_inactive_and_unmasked_worlds_keep_every_bit() -> None:
     p, rng = random_product(4, 7)
     minutes = random_minutes(p, rng, 0, 120)
     for arguments in minutes[:40]:
-        p.minute(*arguments)
+        p.minute(*arguments)(0, p.n_world)
     before = {name: values.copy() for name, values in p.arrays().items()}
     some = np.array([True, False, True, False])
     for arguments in minutes[40:70]:
-        p.minute(some, *arguments[1:])
+        p.minute(some, *arguments[1:])(0, p.n_world)
     z = np.zeros(4, dtype=np.int64)
     p.begin(
         some, np.zeros((4, 4)), np.full((4, 24), 0.0), np.zeros((4, 4)), first_slot=z, failed_before=z - 9 * ~some,
@@ -324,14 +328,14 @@ def test_a_world_continues_with_the_same_bits_in_another_place() -> None:
     p, rng = random_product(2, 11)
     minutes = random_minutes(p, rng, 0, 120)
     for arguments in minutes[:47]:
-        p.minute(*arguments)
+        p.minute(*arguments)(0, p.n_world)
     other, _ = random_product(5, 12)
     for name, values in p.arrays().items():
         other.arrays()[name][3] = values[1]
     for arguments in minutes[47:]:
-        p.minute(*arguments)
+        p.minute(*arguments)(0, p.n_world)
         spread = [np.repeat(values[1:], 5, axis=0) for values in arguments]
-        other.minute(*spread)
+        other.minute(*spread)(0, other.n_world)
     for name, values in p.arrays().items():
         assert len(values) == p.n_world
         np.testing.assert_array_equal(values[1], other.arrays()[name][3], err_msg=name)

@@ -172,7 +172,6 @@ def test_a_full_ring_gives_up_the_oldest_stragglers_and_nothing_else() -> None:
         array = getattr(line.wires, name)
         cut = array[:, :2] if name == "ring" else array[:, :, :2]
         setattr(line.wires, name, cut.copy())
-    line.wires.bind()
     sent = {0.0: 0.0}
     newest = np.zeros(300)
     for k in range(200):

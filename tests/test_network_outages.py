@@ -24,7 +24,7 @@ def links(config: NetworkConfig, day: int = 9000, start_s: float = 0.0) -> tuple
     fleet = np.zeros((1, rows.N_FLEET, N), dtype=np.float32)
     uid = np.arange(N, dtype=np.uint32)[None]
     constants = outages.link_constants(config)
-    outages.draw_links(0, 1, 1, ON, KEYS, uid, np.array([day]), np.array([start_s]), constants, fleet)
+    outages.draw_links(0, 1, 1, ON, KEYS, uid, np.array([day * 86_400]), np.array([start_s]), constants, fleet)
     return fleet[0, rows.LINK_DOWN_S].copy(), fleet[0, rows.LINK_UP_S].copy()
 
 

@@ -204,12 +204,12 @@ def weigh(slope, zero, storm, param, acc, rated, takes, seen, lo, out):  # type:
 
 
 @kernel
-def gauge(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, fleet, lo, out):  # type: ignore[no-untyped-def]
+def gauge(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, fleet, lo, heard, out):  # type: ignore[no-untyped-def]
     """Write what each battery could give against a plan of standby, ramps and dead time aside.
 
     The house is taken as load - generation, without its flexible devices: what a water heater gives up cannot be
     covered by the battery as well. STORED_KWH counts homes without the right to feed back too, whose energy can only
-    leave as fast as the house draws.
+    leave as fast as the house draws. ``heard`` is the fleet's row of who takes commands, see `DeviceClass`.
     """
     n = site_index.shape[1]
     seen = np.empty((N_SEEN, n), np.float32)
@@ -219,8 +219,8 @@ def gauge(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, ac
         if active[w]:
             sense(site_index[s % n_shard], site[s], seen)
             sense_home(site_index[s % n_shard], site[s], seen)
-            storm, heard = ctx[w, rows.STORM], fleet[s, rows.TAKES, lo : lo + n]
-            weigh(slope, zero, storm, params[s], acc[s], fleet[s, rows.RATED_KW, lo : lo + n], heard, seen, lo, out[s])
+            rated, takes = fleet[s, rows.RATED_KW, lo : lo + n], fleet[s, heard, lo : lo + n]
+            weigh(slope, zero, ctx[w, rows.STORM], params[s], acc[s], rated, takes, seen, lo, out[s])
 
 
 @kernel

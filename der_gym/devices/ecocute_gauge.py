@@ -47,13 +47,13 @@ def until_next(sod_s, opens_h, cfg):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def gauge(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, fleet, lo, out):  # type: ignore[no-untyped-def]
+def gauge(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, fleet, lo, heard, out):  # type: ignore[no-untyped-def]
     """Write what the homes could give for 30 minutes, the heat held above the floor, and what will be missing."""
     n = params.shape[2]
     for s in range(s0, s1):
         if active[s // n_shard]:
             measure(
-                ctx[s // n_shard], cfg, params[s], state[s], acc[s, c.HEAT_KWH], fleet[s, rows.TAKES, lo : lo + n],
+                ctx[s // n_shard], cfg, params[s], state[s], acc[s, c.HEAT_KWH], fleet[s, heard, lo : lo + n],
                 out[s, rows.UP_KW, lo : lo + n], out[s, rows.DOWN_KW, lo : lo + n],
                 out[s, rows.STORED_KWH, lo : lo + n], out[s, rows.DEBT_KWH, lo : lo + n],
             )  # fmt: skip

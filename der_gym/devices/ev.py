@@ -174,7 +174,7 @@ def advance(  # type: ignore[no-untyped-def]
 
 @kernel
 def gauge(  # type: ignore[no-untyped-def]
-    s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, fleet, lo, out
+    s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, fleet, lo, heard, out
 ):
     """Write what every car could give, take and put off from now on."""
     n = params.shape[2]
@@ -187,7 +187,7 @@ def gauge(  # type: ignore[no-untyped-def]
         rated, need, got = params[s, CHARGER_KW], state[s, NEED_KWH], acc[s, GOT_KWH]
         arrive, own_s, depart = state[s, ARRIVE_S], state[s, OWN_S], state[s, DEPART_S]
         obey, wait, stops = state[s, OBEY_KWH], state[s, WAIT_S], state[s, STOPS]
-        takes = fleet[s, base.TAKES, lo : lo + n]
+        takes = fleet[s, heard, lo : lo + n]
         up, down = out[s, base.UP_KW, lo : lo + n], out[s, base.DOWN_KW, lo : lo + n]
         stored, debt = out[s, base.STORED_KWH, lo : lo + n], out[s, base.DEBT_KWH, lo : lo + n]
         for i in range(n):

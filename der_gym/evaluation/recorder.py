@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 
@@ -61,26 +60,6 @@ class Trace:
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
 
-class _Listening:
-    """A product that also writes what it is told each minute into a trace."""
-
-    def __init__(self, product: Any, trace: Trace) -> None:
-        self._product, self._trace = product, trace
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._product, name)
-
-    def minute(
-        self, active: Array, minute: Array, true_kw: Array, metered_kw: Array, plan_kw: Array, registers: Array
-    ) -> None:
-        trace = self._trace
-        which = np.flatnonzero(active & (minute >= 0) & (minute < trace.plan_kw.shape[1]))
-        at = minute[which]
-        for name, values in (("true_kw", true_kw), ("metered_kw", metered_kw), ("plan_kw", plan_kw)):
-            getattr(trace, name)[which, at] = values[which]
-        self._product.minute(active, minute, true_kw, metered_kw, plan_kw, registers)
-
-
 class Recorder:
     """Fills a trace while its ``with`` block runs; the worlds must have been reset."""
 
@@ -94,14 +73,20 @@ class Recorder:
         self._power = np.zeros((n_all, n_cell, tally.N_POWER))
         self._stock = np.zeros((n_all, n_cell, tally.N_STOCK))
         self._minutes = slice(0, 0)
-        self._product: Any = sim.desk.product
 
     def __enter__(self) -> Recorder:
-        self.sim.desk.product = _Listening(self._product, self.trace)  # type: ignore[assignment]
+        self.sim.heard_minute.append(self._minute)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.sim.desk.product = self._product
+        self.sim.heard_minute.remove(self._minute)
+
+    def _minute(self) -> None:
+        """Note the minute that has just ended."""
+        minute, trace = self.sim.steps.minute, self.trace
+        which = np.flatnonzero(minute.ends & (minute.number < trace.plan_kw.shape[1]))
+        for name in ("true_kw", "metered_kw", "plan_kw"):
+            getattr(trace, name)[which, minute.number[which]] = getattr(minute, name)[which]
 
     def before(self, action: Array) -> None:
         """Note what is seen and asked for when a decision is taken."""
@@ -124,7 +109,7 @@ class Recorder:
 
     def _gauge(self, minutes: slice) -> None:
         fleet = self.sim.fleet
-        fleet.measure(0, fleet.n_all, self.every)
+        fleet.measure(self.every)
         every, reached = self._up(False), self._up(True)
         self.trace.up_kw[:, minutes] = every[:, None]
         self.trace.lost_kw[:, minutes] = (every - reached)[:, None]

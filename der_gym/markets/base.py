@@ -7,6 +7,8 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from der_gym.core.program import Call
+
 F8 = NDArray[np.float64]
 
 
@@ -66,6 +68,6 @@ class Product(Protocol):
         metered_kw: F8,
         plan_kw: F8,
         registers: F8,
-    ) -> None:
-        """Take the minute that has just ended."""
+    ) -> Call:
+        """Return the call, by worlds, that takes the minute just ended; the arrays are read when it is made."""
         ...

@@ -263,11 +263,13 @@ def settle(cfg, term, register, acc, out, book):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def advance(active, minute, true_kw, metered_kw, plan_kw, registers, cfg, terms, target, window, accs, outcome, books):  # type: ignore[no-untyped-def]
+def advance(  # type: ignore[no-untyped-def]
+    w0, w1, active, minute, true_kw, metered_kw, plan_kw, registers, cfg, terms, target, window, accs, outcome, books
+):
     """Take the minute that has just ended in every active world; a minute outside the episode is left out."""
     n_min = target.shape[1]
     window_min = n_min // window.shape[2]
-    for w in range(active.shape[0]):
+    for w in range(w0, w1):
         m = minute[w]
         if active[w] and 0 <= m < n_min:
             b = m // BLOCK_MIN

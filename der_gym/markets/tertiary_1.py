@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from der_gym.core.errors import InputError
+from der_gym.core.program import Call
 from der_gym.core.units import HOUR_S
 from der_gym.markets import settlement as s
 from der_gym.markets.base import F8
@@ -153,8 +154,8 @@ class Tertiary1:
         metered_kw: F8,
         plan_kw: F8,
         registers: F8,
-    ) -> None:
-        """Take the minute that has just ended: judge the window and settle the block that end with it.
+    ) -> Call:
+        """Return the call that takes the minute just ended, judges its window and settles its block where they end.
 
         Parameters
         ----------
@@ -169,21 +170,9 @@ class Tertiary1:
         registers : (W, len(REGISTERS)) f8
             Cumulative since the episode's start, columns :data:`der_gym.markets.settlement.REGISTERS`.
         """
-        s.advance(
-            active,
-            minute,
-            true_kw,
-            metered_kw,
-            plan_kw,
-            registers,
-            self._cfg,
-            self._terms,
-            self.target_kw,
-            self.window_kw,
-            self._acc,
-            self.outcome,
-            self.book,
-        )
+        given = (active, minute, true_kw, metered_kw, plan_kw, registers)
+        own = (self._cfg, self._terms, self.target_kw, self.window_kw, self._acc, self.outcome, self.book)
+        return Call(s.advance, *given, *own, by_world=True)
 
     def skill(self) -> F8:
         """Return accuracy, (W,): 1 - sum|e| / sum|e_idle| over all minutes of awarded blocks so far.

@@ -171,7 +171,7 @@ def book_last(w, n_shard, cell_leaf, cell_slot, last, mail):  # type: ignore[no-
 
 
 @kernel
-def retire(active, n_shard, t_end, cell_leaf, cell_slot, last, leaf, mail):  # type: ignore[no-untyped-def]
+def retire(w0, w1, n_shard, active, t_end, cell_leaf, cell_slot, last, leaf, mail):  # type: ignore[no-untyped-def]
     """Free the ring slots whose message has reached all it will reach, oldest first; note the next end of a message.
 
     Parameters
@@ -184,7 +184,7 @@ def retire(active, n_shard, t_end, cell_leaf, cell_slot, last, leaf, mail):  # t
         What ``post`` wrote.
     """
     n_slot = mail.shape[2]
-    for w in range(mail.shape[0]):
+    for w in range(w0, w1):
         if not active[w]:
             continue
         book_last(w, n_shard, cell_leaf, cell_slot, last, mail)

@@ -20,6 +20,7 @@ from der_gym.network.rows import (
     OLDEST,
     OUT,
     QUOTA,
+    QUOTA_PER_DAY,
     REFRESH_BEFORE_S,
     SENT_A,
     SENT_B,
@@ -76,11 +77,15 @@ def _take_slot(leaf, n_slot):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def send(active, now, message, gate, cell_leaf, cell_cloud, cell_service_s, cloud, leaf, mail, cell_t, cell_slot):  # type: ignore[no-untyped-def]
+def send(  # type: ignore[no-untyped-def]
+    w0, w1, active, now, message, gate, cell_leaf, cell_cloud, cell_service_s, cloud, leaf, mail, cell_t, cell_slot
+):
     """Put the leaves' messages into their rings where they are due.
 
     Parameters
     ----------
+    w0, w1 : int
+        Range of worlds.
     now : float64 (n_world,)
         Seconds of the episode.
     message : float32 (n_world, n_leaf, 3)
@@ -102,8 +107,8 @@ def send(active, now, message, gate, cell_leaf, cell_cloud, cell_service_s, clou
     A message that its cloud has not taken up yet gives its place in the queue to the leaf's next one, so that behind
     a slow cloud, or one that is out, at most one message of a cell waits, and it is the newest.
     """
-    n_world, n_leaf, n_slot = mail.shape[0], mail.shape[1], mail.shape[2]
-    for w in range(n_world):
+    n_leaf, n_slot = mail.shape[1], mail.shape[2]
+    for w in range(w0, w1):
         if not active[w]:
             continue
         for c in range(cell_leaf.shape[0]):
@@ -140,3 +145,12 @@ def send(active, now, message, gate, cell_leaf, cell_cloud, cell_service_s, clou
             book[SENT_A], book[SENT_B], book[SENT_KIND], book[SENT_S], book[SENT_UNTIL] = a, b, kind, now[w], until
             book[DIRTY] = 1.0
             book[EXPIRES_S] = min(book[EXPIRES_S], until)
+
+
+@kernel
+def refill(w0, w1, due, gate, leaf):  # type: ignore[no-untyped-def]
+    """Give every leaf of ``due`` worlds, which stand at midnight, its daily quota."""
+    for w in range(w0, w1):
+        if due[w]:
+            for j in range(gate.shape[0]):
+                leaf[w, j, QUOTA] = gate[j, QUOTA_PER_DAY]

@@ -38,15 +38,15 @@ def lognormal_s(median, sigma, u):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def draw_links(s0, s1, n_shard, active, keys, uid, day, day_start_s, link, fleet):  # type: ignore[no-untyped-def]
-    """Set each device's outage of the day that begins at ``day_start_s`` of the episode.
+def draw_links(s0, s1, n_shard, active, keys, uid, abs_s, t_s, link, fleet):  # type: ignore[no-untyped-def]
+    """Set each device's outage of the day that its world is in.
 
     Parameters
     ----------
-    day : int64 (n_world,)
-        Day number: the slot of the draw.
-    day_start_s : float64 (n_world,)
-        Where that day begins, seconds of the episode (negative on the first day).
+    abs_s : int64 (n_world,)
+        Absolute seconds; the number of the day is the slot of the draw.
+    t_s : float64 (n_world,)
+        The same moment in seconds of the episode.
     link : float32 (4,)
         See ``link_constants``.
 
@@ -60,8 +60,8 @@ def draw_links(s0, s1, n_shard, active, keys, uid, day, day_start_s, link, fleet
         if not active[w]:
             continue
         k0, k1 = keys[w, 2], keys[w, 3]
-        begin = np.float32(day_start_s[w])
-        slot = np.uint32(day[w])
+        begin = np.float32(t_s[w] - np.float64(abs_s[w] % DAY_S))
+        slot = np.uint32(abs_s[w] // DAY_S)
         down, up = fleet[s, LINK_DOWN_S], fleet[s, LINK_UP_S]
         for i in range(down.shape[0]):
             reached = rng.uniform(k0, k1, uid[p, i], _REACH, np.uint32(0), np.uint32(0)) < link[REACH]

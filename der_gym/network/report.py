@@ -6,7 +6,7 @@ import numpy as np
 
 from der_gym.core import rng
 from der_gym.core.jit import kernel, scalar
-from der_gym.core.rows import LINK_DOWN_S, LINK_UP_S, PENDING_KW, PENDING_S, SEEN_KW, SEEN_S, SHOWN_KW
+from der_gym.core.rows import LINK_DOWN_S, LINK_UP_S, PENDING_KW, PENDING_S, POWER_KW, SEEN_KW, SEEN_S, SHOWN_KW
 from der_gym.network.rows import N_OUTAGE, OUT, TELEMETRY_DELAY_S, TELEMETRY_LOSS, TELEMETRY_S
 
 _ZERO = np.float32(0.0)
@@ -53,6 +53,14 @@ def report_one(shown, pending_kw, pending_s, seen_kw, seen_s, x, key, down, up, 
     pending_kw = shown if wait else pending_kw
     pending_s = t if wait else pending_s
     return pending_kw, pending_s, seen_kw, seen_s
+
+
+@kernel
+def show_power(s0, s1, n_shard, active, fleet):  # type: ignore[no-untyped-def]
+    """Let devices report their power itself, not their own estimate of it: the ideal network."""
+    for s in range(s0, s1):
+        if active[s // n_shard]:
+            fleet[s, SHOWN_KW] = fleet[s, POWER_KW]
 
 
 @kernel

@@ -6,36 +6,23 @@ from der_gym.core.jit import kernel
 from der_gym.core.units import BLOCK_S, DAY_S, REFRESH_S
 from der_gym.network import rows as net
 from der_gym.simulation import public, tally
-from der_gym.simulation.context import context
 
 _MINUTE_S = 60
 _BLOCK_MIN = BLOCK_S // _MINUTE_S
 
 
 @kernel
-def mark_due(active, t_s, abs_s, due, turn, midnight):  # type: ignore[no-untyped-def]
-    """Mark the worlds that stand at a refresh, a half hour, midnight, after their start; return if there are any."""
-    any_due, any_turn, any_midnight = False, False, False
-    for w in range(active.shape[0]):
+def mark_due(w0, w1, active, t_s, abs_s, due, turn, midnight, refreshed):  # type: ignore[no-untyped-def]
+    """Mark the worlds that stand at a refresh, a half hour, midnight, after their start; note the first in a step."""
+    for w in range(w0, w1):
         due[w] = active[w] and t_s[w] > 0.0 and abs_s[w] % REFRESH_S == 0
         turn[w] = due[w] and abs_s[w] % BLOCK_S == 0
         midnight[w] = due[w] and abs_s[w] % DAY_S == 0
-        any_due = any_due or due[w]
-        any_turn = any_turn or turn[w]
-        any_midnight = any_midnight or midnight[w]
-    return any_due, any_turn, any_midnight
+        refreshed[w] = refreshed[w] or due[w]
 
 
 @kernel
-def open_tick(active, t_s, abs_s, dt_s, due, turn, midnight, day0, kinds, window, awarded, ctx):  # type: ignore[no-untyped-def]
-    """Do `mark_due`, then fill the context rows of the tick that begins now (see ``context``)."""
-    found = mark_due(active, t_s, abs_s, due, turn, midnight)
-    context(active, t_s, abs_s, dt_s, day0, kinds, window, awarded, ctx)
-    return found
-
-
-@kernel
-def end_tick(active, dt_s, t_s, abs_s, n_shard, power, site_net, receiving, minute_kw):  # type: ignore[no-untyped-def]
+def end_tick(w0, w1, n_shard, active, dt_s, t_s, abs_s, power, site_net, receiving, minute_kw):  # type: ignore[no-untyped-def]
     """Move the clocks on by the tick and add the list's metered and true kW of it to the minute's sums.
 
     Parameters
@@ -45,7 +32,7 @@ def end_tick(active, dt_s, t_s, abs_s, n_shard, power, site_net, receiving, minu
         Metered where the homes' meters are, not at the devices.
     minute_kw : float64 (n_world, N_POWER)
     """
-    for w in range(active.shape[0]):
+    for w in range(w0, w1):
         if active[w]:
             t_s[w] += dt_s
             abs_s[w] += dt_s
@@ -62,31 +49,22 @@ def end_tick(active, dt_s, t_s, abs_s, n_shard, power, site_net, receiving, minu
 
 @kernel
 def close_minute(  # type: ignore[no-untyped-def]
-    active, t_s, minute_kw, n_tick, plan, perfect_kw, perfect, block, ends, minute, true_kw, metered_kw, plan_kw
+    w0, w1, active, t_s, minute_kw, n_tick, plan, perfect_kw, perfect, ends, minute, true_kw, metered_kw, plan_kw
 ):
-    """Mark the worlds whose minute (and block) has just ended and hand out its means; return how many there are.
+    """Mark the worlds whose minute has just ended and hand out its means.
 
     Parameters
     ----------
     plan : float64 (n_world, n_block); perfect_kw : float64 (n_world, n_minute)
         The plan, or the minute-wise one of the ablation, which counts where ``perfect``.
-    block, ends : bool (n_world,); minute : int64; true_kw, metered_kw, plan_kw : float64 (n_world,)
+    ends : bool (n_world,); minute : int64; true_kw, metered_kw, plan_kw : float64 (n_world,)
         Out.
-
-    Returns
-    -------
-    (int, int)
-        Worlds at a minute's end; at a block's end.
     """
-    n_ends, n_blocks = 0, 0
-    for w in range(active.shape[0]):
+    for w in range(w0, w1):
         t = int(t_s[w])
         ends[w] = active[w] and t % _MINUTE_S == 0
-        block[w] = active[w] and t % BLOCK_S == 0
         if not ends[w]:
             continue
-        n_ends += 1
-        n_blocks += 1 if block[w] else 0
         m = t // _MINUTE_S - 1
         minute[w] = m
         true_kw[w], metered_kw[w] = minute_kw[w, tally.TRUE] / n_tick, minute_kw[w, tally.METERED] / n_tick
@@ -95,11 +73,10 @@ def close_minute(  # type: ignore[no-untyped-def]
             plan_kw[w] = perfect_kw[w, min(m, perfect_kw.shape[1] - 1)]
         else:
             plan_kw[w] = plan[w, min(m // _BLOCK_MIN, plan.shape[1] - 1)]
-    return n_ends, n_blocks
 
 
 @kernel
-def ask(active, t_s, step_h, sent, leaf, nominal_kw, asked_kwh):  # type: ignore[no-untyped-def]
+def open_step(w0, w1, active, t_s, step_h, sent, leaf, nominal_kw, asked_kwh, refreshed):  # type: ignore[no-untyped-def]
     """Add the upward energy that messages ask of the leaves in the coming step: the last sent or the last arrived one.
 
     Parameters
@@ -110,12 +87,25 @@ def ask(active, t_s, step_h, sent, leaf, nominal_kw, asked_kwh):  # type: ignore
     nominal_kw : float64 (n_leaf,)
         Rated swing: what the fraction 1 asks for.
     asked_kwh : float64 (n_world,)
+    refreshed : bool (n_world,)
+        Out: False, see `mark_due`.
     """
-    for w in range(active.shape[0]):
+    for w in range(w0, w1):
+        refreshed[w] = False
         if active[w]:
             for j in range(nominal_kw.shape[0]):
                 in_force = sent[w, j, net.SENT_A] if sent[w, j, net.SENT_UNTIL] > t_s[w] else 0.0
                 asked_kwh[w] += max(in_force, leaf[w, j, public.L_ARRIVED], 0.0) * nominal_kw[j] * step_h
+
+
+@kernel
+def find_block_ends(active, t_s, step_s, block):  # type: ignore[no-untyped-def]
+    """Mark the worlds whose block ends with the coming step of ``step_s``; return whether there are any."""
+    found = False
+    for w in range(active.shape[0]):
+        block[w] = active[w] and (t_s[w] + step_s) % BLOCK_S == 0.0
+        found = found or block[w]
+    return found
 
 
 @kernel

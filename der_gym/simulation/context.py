@@ -26,7 +26,7 @@ _HALF_HOUR_S = 1800
 
 
 @kernel
-def context(active, t_s, abs_s, dt_s, day0, kinds, window, awarded, ctx):  # type: ignore[no-untyped-def]
+def context(w0, w1, active, t_s, abs_s, dt_s, day0, kinds, window, awarded, ctx):  # type: ignore[no-untyped-def]
     """Fill the context rows for the tick that begins now.
 
     Parameters
@@ -42,7 +42,7 @@ def context(active, t_s, abs_s, dt_s, day0, kinds, window, awarded, ctx):  # typ
     ctx : float32 (n_world, N_CTX)
     """
     last = window.shape[2] - 1
-    for w in range(ctx.shape[0]):
+    for w in range(w0, w1):
         if not active[w]:
             continue
         row = ctx[w]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from der_gym.core import rows
+from der_gym.core.program import Call
 from der_gym.core.sums import add_register
 from der_gym.core.units import DAY_S
 from der_gym.devices import DEVICES, behaviour, house
@@ -32,8 +33,6 @@ class Store:
     state: Array  # float32 (S, n_state, n)
     acc: Array  # float64 (S, n_acc, n)
     opt_out: np.float32
-    redrawing: tuple[Any, ...] = ()  # standing arguments of the class's kernels, see Fleet.bind
-    advancing: tuple[Any, ...] = ()
 
     def register(self, name: str) -> Array:
         """Return the register ``name`` of every device, float64 (S, n); zeros where the class has none."""
@@ -97,14 +96,6 @@ class Fleet:
         self.abs_s = np.zeros(n_world, dtype=np.int64)
         self.t_s = np.zeros(n_world)
         self.site_uid = np.ascontiguousarray(structure.site_uid)
-        self.bind()
-
-    def bind(self) -> None:
-        """Put the kernels' standing arguments together, once; who replaces an array binds anew."""
-        for st in self.stores.values():
-            own = (st.params, st.state, st.acc)
-            st.redrawing = (st.uid, self.abs_s, self.ctx, st.cfg, *own)
-            st.advancing = (self.ctx, st.cfg, st.site_index, self.site, *own, self.fleet, st.lo)
 
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on; the leading axis is worlds times shards, or worlds."""
@@ -149,43 +140,47 @@ class Fleet:
                 st.acc,
             )
 
-    def refresh(self, s0: int, s1: int, due: Array) -> None:
+    def refreshing(self, due: Array) -> list[Call]:
         """Redraw what belongs to the slots that begin now; ``due`` worlds stand at a multiple of REFRESH_S."""
-        span = (s0, s1, self.n_shard, due, self.keys)
-        house.redraw_noise(*span, self.site_uid, self.abs_s, self.house_cfg, self.site)
+        span = (self.n_shard, due, self.keys)
+        calls = [Call(house.redraw_noise, *span, self.site_uid, self.abs_s, self.house_cfg, self.site)]
         for st in self.stores.values():
-            st.device.redraw(*span, *st.redrawing)
+            own = (st.uid, self.abs_s, self.ctx, st.cfg, st.params, st.state, st.acc)
+            calls.append(Call(st.device.redraw, *span, *own))
+        return calls
 
-    def turn(self, s0: int, s1: int, due: Array) -> None:
+    def turning(self, due: Array) -> list[Call]:
         """Let units join and leave, and owners opt out; ``due`` worlds stand at a half hour."""
-        span = (s0, s1, self.n_shard, due, self.keys)
-        for st in self.stores.values():
-            behaviour.refresh(
-                *span,
-                self.structure.uid,
-                self.structure.present,
-                self.abs_s,
-                self.t_s,
-                self.behaviour_cfg,
-                st.opt_out,
-                st.lo,
-                st.hi,
-                self.fleet,
-            )
+        who = (self.n_shard, due, self.keys, self.structure.uid, self.structure.present)
+        when = (self.abs_s, self.t_s, self.behaviour_cfg)
+        stores = self.stores.values()
+        return [Call(behaviour.refresh, *who, *when, st.opt_out, st.lo, st.hi, self.fleet) for st in stores]
 
-    def advance(self, s0: int, s1: int, active: Array) -> None:
+    def advancing(self, active: Array) -> list[Call]:
         """Advance homes and devices by one tick, stage by stage."""
-        span = (s0, s1, self.n_shard, active)
-        house.advance_sites(*span, self.ctx, self.house_cfg, self.site)
+        span = (self.n_shard, active)
+        calls = [Call(house.advance_sites, *span, self.ctx, self.house_cfg, self.site)]
         for stage in self.stages:
-            for st in stage:
-                st.device.advance(*span, *st.advancing)
-            house.add_power(*span, self.structure.site_index, self.fleet, stage[0].lo, stage[-1].hi, self.site)
+            calls += [Call(st.device.advance, *span, *self._own(st)) for st in stage]
+            reach = (self.fleet, stage[0].lo, stage[-1].hi, self.site)
+            calls.append(Call(house.add_power, *span, self.structure.site_index, *reach))
+        return calls
 
-    def measure(self, s0: int, s1: int, active: Array) -> None:
-        """Refresh the gauge: what each device could give now, what it holds, what it will lack."""
-        for st in self.stores.values():
-            st.device.gauge(s0, s1, self.n_shard, active, *st.advancing, self.gauge)
+    def measuring(self, active: Array, heard: int = rows.TAKES) -> list[Call]:
+        """Refresh the gauge: what each device could give now, what it holds, what it will lack.
+
+        ``heard`` is the fleet's row of who takes commands: TAKES, or PRESENT where nobody's opting out is known.
+        """
+        stores = self.stores.values()
+        return [Call(st.device.gauge, self.n_shard, active, *self._own(st), heard, self.gauge) for st in stores]
+
+    def measure(self, active: Array) -> None:
+        """Refresh the gauge of the ``active`` worlds now."""
+        for call in self.measuring(active):
+            call(0, self.n_all)
+
+    def _own(self, st: Store) -> tuple[Any, ...]:
+        return (self.ctx, st.cfg, st.site_index, self.site, st.params, st.state, st.acc, self.fleet, st.lo)
 
     def step_clock(self, active: Array, dt_s: int) -> None:
         """Move the clocks of ``active`` worlds on by one tick."""

@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from der_gym.core import rows
+from der_gym.core import parallel, rows
 from der_gym.core.files import whole_file
 from der_gym.core.jit import cache_home, source_hash, writable
+from der_gym.core.program import Call, Program
 from der_gym.core.units import BLOCK_S, DAY_S, REFRESH_S, SLOT_PER_DAY
 from der_gym.groups.structure import Structure
 from der_gym.signals import calendar
@@ -94,13 +95,22 @@ def run_pool(
     window = np.broadcast_to(signals.values, (n_fleet, *signals.values.shape))
     window = np.ascontiguousarray(window)
     awarded = np.zeros((n_fleet, 1), dtype=np.uint8)
+    begun = (active, fleet.t_s, fleet.abs_s, REFRESH_S, day0, kinds, window, awarded, fleet.ctx)
+    ranges = parallel.split(fleet.n_all, parallel.default_workers())
+    turn, begin, advance = (
+        Program(calls, n_fleet, 1, ranges)
+        for calls in (
+            fleet.turning(active),
+            [Call(context, *begun, by_world=True), *fleet.refreshing(active)],
+            [*fleet.advancing(active), recorder.counting()],
+        )
+    )
     for _ in range(n_day * DAY_S // REFRESH_S):
-        context(active, fleet.t_s, fleet.abs_s, REFRESH_S, day0, kinds, window, awarded, fleet.ctx)
         if fleet.abs_s[0] % BLOCK_S == 0:
-            fleet.turn(0, fleet.n_all, active)
-        fleet.refresh(0, fleet.n_all, active)
+            turn()
+        begin()
         recorder.before()
-        fleet.advance(0, fleet.n_all, active)
+        advance()
         recorder.after()
         fleet.step_clock(active, REFRESH_S)
     return Pool(signals.first_day, keys, recorder.power_kw, recorder.stock, starts_s, recorder.states)
@@ -147,7 +157,7 @@ class _Recorder:
         fleet, st = self.fleet, self.fleet.structure
         span = (0, fleet.n_all, 1, self.active)
         if fleet.t_s[0] > 0:
-            fleet.measure(0, fleet.n_all, self.active)
+            fleet.measure(self.active)
             tally.tally_stock(*span, fleet.t_s, st.cell_lo, st.cell_hi, fleet.fleet, fleet.gauge, False, self.gauge)
         self.stock[:, day, sod // BLOCK_S] = self.gauge
         if sod in self.starts_s:
@@ -157,12 +167,16 @@ class _Recorder:
                 s.device.save(*span, s.params, s.state, s.acc, out)
                 self.states[name][:, day, k] = out
 
+    def counting(self) -> Call:
+        """Sum the tick's power."""
+        st = self.fleet.structure
+        return Call(tally.tally_power, 1, self.active, st.cell_lo, st.cell_hi, self.fleet.fleet, self.power)
+
     def after(self) -> None:
         """Add the tick's power to the half hour's mean."""
         day, sod = self._where()
         fleet, st = self.fleet, self.fleet.structure
         n_tick = BLOCK_S // REFRESH_S
-        tally.tally_power(0, fleet.n_all, 1, self.active, st.cell_lo, st.cell_hi, fleet.fleet, self.power)
         self.sum_kw[:, : st.n_cell] += self.power[:, :, tally.TRUE]
         for w in range(fleet.n_world):
             self.sum_kw[w, -2] += _total(fleet.site[w, rows.LOAD_KW])

@@ -82,7 +82,7 @@ _SIN, _COS = np.sin(_CLOCK), np.cos(_CLOCK)
 
 
 @kernel
-def note(active, t_s, world, leaf, sent, bin_error, seen_sum, seen_n, quiet_since_s):  # type: ignore[no-untyped-def]
+def note(w0, w1, active, t_s, world, leaf, sent, bin_error, seen_sum, seen_n, quiet_since_s):  # type: ignore[no-untyped-def]
     """Keep what the aggregator reckons from the public table it has just got.
 
     Parameters
@@ -97,7 +97,7 @@ def note(active, t_s, world, leaf, sent, bin_error, seen_sum, seen_n, quiet_sinc
     quiet_since_s : float64 (n_world, n_leaf)
         Last moment at which the leaf was under command.
     """
-    for w in range(active.shape[0]):
+    for w in range(w0, w1):
         if not active[w]:
             continue
         if t_s[w] % BIN_S == 0.0:
@@ -113,9 +113,9 @@ def note(active, t_s, world, leaf, sent, bin_error, seen_sum, seen_n, quiet_sinc
 
 @kernel
 def publish(  # type: ignore[no-untyped-def]
-    active, t_s, abs_s, seen, stock, horizon_s, day0, kinds, failed, unit_kw, window, award, plan, plan_leaf,
-    house_kw, request, target, rated_kw, leaf_of, gate, book, mail, bin_error, seen_sum, seen_n, quiet_since_s,
-    world, leaf, block,
+    w0, w1, n_shard, active, t_s, abs_s, seen, stock, horizon_s, day0, kinds, failed, unit_kw, window, award, plan,
+    plan_leaf, house_kw, request, target, rated_kw, leaf_of, gate, book, mail, bin_error, seen_sum, seen_n,
+    quiet_since_s, world, leaf, block,
 ):  # fmt: skip
     """Write the public table at the moment ``t_s``, then `note` what it says.
 
@@ -128,8 +128,8 @@ def publish(  # type: ignore[no-untyped-def]
     plan : float64 (n_world, n_block); plan_leaf (n_world, n_block, n_leaf)
     house_kw : float64 (n_world, n_block)
         The plan's part for the homes' own load and PV; 0 when metered at the devices.
-    seen : float64 (n_world, n_cell, N_SEEN); stock (n_world, n_cell, N_STOCK)
-        The aggregator's sums; stock is what devices reported last, at the latest refresh.
+    seen : float64 (S, n_cell, N_SEEN); stock (S, n_cell, N_STOCK)
+        The aggregator's sums of each shard; stock is what devices reported last, at the latest refresh.
     rated_kw : float64 (n_world, n_cell)
     bin_error : float64 (n_world, 2)
         Sum and count of the seen error over the minutes of this 5-minute bin.
@@ -137,7 +137,7 @@ def publish(  # type: ignore[no-untyped-def]
         See `note`.
     """
     n_block, n_bin, n_min = award.shape[1], request.shape[1], target.shape[1]
-    for w in range(world.shape[0]):
+    for w in range(w0, w1):
         if not active[w]:
             continue
         t = t_s[w]
@@ -171,13 +171,14 @@ def publish(  # type: ignore[no-untyped-def]
             s_seen, s_old, s_rated, s_oldest, s_up, s_down, s_stored = 0.0, 0.0, 0.0, 1e9, 0.0, 0.0, 0.0
             for c in range(leaf_of.shape[0]):
                 if leaf_of[c] == j:
-                    s_seen += seen[w, c, tally.SEEN]
-                    s_old += seen[w, c, tally.OLD]
+                    s_seen += tally.folded(seen, w, n_shard, c, tally.SEEN)
+                    s_old += tally.folded(seen, w, n_shard, c, tally.OLD)
                     s_rated += rated_kw[w, c]
-                    s_oldest = min(s_oldest, seen[w, c, tally.OLDEST_S])
-                    s_up += stock[w, c, tally.UP]
-                    s_down += stock[w, c, tally.DOWN]
-                    s_stored += stock[w, c, tally.STORED]
+                    for s in range(w * n_shard, (w + 1) * n_shard):
+                        s_oldest = min(s_oldest, seen[s, c, tally.OLDEST_S])
+                    s_up += tally.folded(stock, w, n_shard, c, tally.UP)
+                    s_down += tally.folded(stock, w, n_shard, c, tally.DOWN)
+                    s_stored += tally.folded(stock, w, n_shard, c, tally.STORED)
             out[L_SEEN], out[L_PLAN] = s_seen, plan_leaf[w, k, j]
             out[L_AGE] = min(t - s_old / max(s_rated, 1e-9), tally.OLDEST_SHOWN_S)
             out[L_AGE_MAX] = min(t - s_oldest, tally.OLDEST_SHOWN_S)
@@ -190,7 +191,7 @@ def publish(  # type: ignore[no-untyped-def]
             total += s_seen
         row[SEEN], row[RESPONSE] = total, row[PLAN] - total
         row[ERROR_BIN] = bin_error[w, 0] / max(bin_error[w, 1], 1.0)
-    note(active, t_s, world, leaf, book, bin_error, seen_sum, seen_n, quiet_since_s)
+    note(w0, w1, active, t_s, world, leaf, book, bin_error, seen_sum, seen_n, quiet_since_s)
 
 
 @kernel

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from der_gym.core import rows
+from der_gym.core.program import Call
 from der_gym.markets.meter import draw_gain
 from der_gym.simulation import tally
 from der_gym.simulation.fleet import Fleet
@@ -61,30 +62,24 @@ class Tallies:
         for c in range(st.n_cell):
             self.rated_kw[mask, c] = rated[mask, st.cell_lo[c] : st.cell_hi[c]].sum(axis=1, dtype=np.float64)
 
-    def count(self, s0: int, s1: int, active: Array, dt_s: int, last: bool) -> None:
-        """Sum the tick's metered and true power, and after a step's ``last`` tick the aggregator's table."""
+    def counting(self, active: Array, dt_s: int) -> list[Call]:
+        """Sum the tick's metered and true power and what the aggregator's table then says."""
         f = self.fleet
-        if last:
-            tally.tally_tick(s0, s1, f.n_shard, active, f.t_s, dt_s, *self._cells, self.power, self.seen)
-        else:
-            tally.tally_power(s0, s1, f.n_shard, active, *self._cells, self.power)
+        calls = [Call(tally.tally_power, f.n_shard, active, *self._cells, self.power), self.seeing(active, dt_s)]
         if self._site_weight is not None:
             here, gain = self._site_weight
-            tally.tally_sites(s0, s1, f.n_shard, active, here, gain, f.site, self.net)
+            calls.append(Call(tally.tally_sites, f.n_shard, active, here, gain, f.site, self.net))
+        return calls
 
-    def count_seen(self, s0: int, s1: int, active: Array) -> None:
-        """Sum the aggregator's table as it stands now."""
-        f = self.fleet
-        tally.tally_seen(s0, s1, f.n_shard, active, f.t_s, 0, *self._cells, self.seen)
+    def seeing(self, active: Array, dt_s: int) -> Call:
+        """Sum the aggregator's table as it stands ``dt_s`` after the clock."""
+        return Call(tally.tally_seen, self.fleet.n_shard, active, self.fleet.t_s, dt_s, *self._cells, self.seen)
 
-    def measure(self, s0: int, s1: int, due: Array) -> None:
+    def measuring(self, due: Array) -> list[Call]:
         """Refresh the gauge and sum what devices whose link is up report of it.
 
         Nobody knows who has opted out, so the gauge counts every member as one that takes commands.
         """
         f = self.fleet
-        takes = f.fleet[s0:s1, rows.TAKES].copy()
-        f.fleet[s0:s1, rows.TAKES] = f.fleet[s0:s1, rows.PRESENT]
-        f.measure(s0, s1, due)
-        f.fleet[s0:s1, rows.TAKES] = takes
-        tally.tally_stock(s0, s1, f.n_shard, due, f.t_s, *self._cells, f.gauge, True, self.stock)
+        stock = Call(tally.tally_stock, f.n_shard, due, f.t_s, *self._cells, f.gauge, True, self.stock)
+        return [*f.measuring(due, rows.PRESENT), stock]

@@ -45,13 +45,6 @@ def tally_power(s0, s1, n_shard, active, lo, hi, fleet, out):  # type: ignore[no
 
 
 @kernel
-def tally_tick(s0, s1, n_shard, active, t_s, dt_s, lo, hi, fleet, power, seen):  # type: ignore[no-untyped-def]
-    """Do `tally_power` and `tally_seen` in one call, for the last tick of a step."""
-    tally_power(s0, s1, n_shard, active, lo, hi, fleet, power)
-    tally_seen(s0, s1, n_shard, active, t_s, dt_s, lo, hi, fleet, seen)
-
-
-@kernel
 def tally_sites(s0, s1, n_shard, active, present, gain, site, out):  # type: ignore[no-untyped-def]
     """Write the sites' metered and true net kW into ``out``, float64 (S, N_POWER).
 
@@ -154,10 +147,10 @@ def fold(parts: np.ndarray, n_shard: int) -> np.ndarray:
     return total
 
 
-def fold_seen(parts: np.ndarray, n_shard: int) -> np.ndarray:
-    """Return ``fold`` of what ``tally_seen`` wrote: sums, but of the earliest reports the earliest."""
-    total = fold(parts, n_shard)
-    if n_shard > 1:
-        shards = parts.reshape(-1, n_shard, *parts.shape[1:])
-        total[..., OLDEST_S] = shards[..., OLDEST_S].min(axis=1)
+@kernel
+def folded(parts, w, n_shard, c, column):  # type: ignore[no-untyped-def]
+    """Return what `fold` gives for one cell of one world."""
+    total = parts[w * n_shard, c, column]
+    for s in range(w * n_shard + 1, (w + 1) * n_shard):
+        total += parts[s, c, column]
     return total

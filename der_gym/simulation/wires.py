@@ -8,12 +8,13 @@ import zlib
 import numpy as np
 
 from der_gym.core.errors import InputError
+from der_gym.core.program import Call
 from der_gym.core.units import DAY_S
 from der_gym.groups.structure import Structure
 from der_gym.network import outages, rows
 from der_gym.network.config import NetworkConfig
 from der_gym.network.deliver import deliver, retire
-from der_gym.network.gate import send
+from der_gym.network.gate import refill, send
 from der_gym.network.paths import PathConfig
 from der_gym.network.post import post
 from der_gym.network.report import report
@@ -103,20 +104,7 @@ class Wires:
         self.cell_t = np.zeros((n_world, n_cell))
         self.cell_slot = np.full((n_world, n_cell), -1, dtype=np.int64)
         self.last = np.zeros((n_all, n_cell))
-        self.bind()
-
-    def bind(self) -> None:
-        """Put the kernels' standing arguments together, once; who replaces an array binds anew."""
-        st = self.structure
-        cells = (st.cell_lo, st.cell_hi, st.cell_leaf)
-        self._sending = (
-            *(self.gate, st.cell_leaf, st.cell_cloud, self.service_s),
-            *(self.cloud, self.leaf, self.mail, self.cell_t, self.cell_slot),
-        )
-        self._posting = (st.uid, *cells, self.path, self.table, self.cell_t, self.service_s, self.cell_slot)
-        self._delivering = (*cells, self.mail, self.leaf, self.ring, self.coming)
-        self._reporting = (st.cell_lo, st.cell_hi, st.cell_cloud, self.path, self.cloud)
-        self._retiring = (st.cell_leaf, self.cell_slot, self.last, self.leaf, self.mail)
+        self._cells = (structure.cell_lo, structure.cell_hi, structure.cell_leaf)
 
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on."""
@@ -148,32 +136,40 @@ class Wires:
             self.cloud,
         )
 
-    def new_day(self, s0: int, s1: int, due: Array, keys: Array, abs_s: Array, t_s: Array, fleet: Array) -> None:
+    # -- what a program calls; every one of them is made anew where an array is replaced -------------------------
+
+    def dawning(self, due: Array, keys: Array, abs_s: Array, t_s: Array, fleet: Array) -> Call:
         """Draw the links' outages of the day that ``due`` worlds are in."""
-        day = abs_s // DAY_S
-        start = t_s - (abs_s - day * DAY_S)
-        outages.draw_links(s0, s1, self.n_shard, due, keys, self.structure.uid, day, start, self.link_cfg, fleet)
+        return Call(outages.draw_links, self.n_shard, due, keys, self.structure.uid, abs_s, t_s, self.link_cfg, fleet)
 
-    def refill(self, due: Array) -> None:
+    def refilling(self, due: Array) -> Call:
         """Give ``due`` worlds, which stand at midnight, their daily quota."""
-        self.leaf[due, :, rows.QUOTA] = self.gate[:, rows.QUOTA_PER_DAY]
+        return Call(refill, due, self.gate, self.leaf, by_world=True)
 
-    def send(self, active: Array, t_s: Array, message: Array) -> None:
+    def sending(self, active: Array, t_s: Array, message: Array) -> Call:
         """Send the leaves' messages that are due; ``message`` float32 (n_world, n_leaf, 3): kind, a, b."""
-        send(active, t_s, message, *self._sending)
+        places = (self.gate, self.structure.cell_leaf, self.structure.cell_cloud, self.service_s, self.cloud)
+        books = (self.leaf, self.mail, self.cell_t, self.cell_slot)
+        return Call(send, active, t_s, message, *places, *books, by_world=True)
 
-    def post(self, s0: int, s1: int, keys: Array, fleet: Array) -> None:
+    def posting(self, keys: Array, fleet: Array) -> Call:
         """Work out when the messages just sent reach each device."""
-        post(s0, s1, self.n_shard, keys, *self._posting, fleet, self.ring, self.coming, self.last)
+        ways = (self.path, self.table, self.cell_t, self.service_s, self.cell_slot)
+        out = (self.ring, self.coming, self.last)
+        return Call(post, self.n_shard, keys, self.structure.uid, *self._cells, *ways, fleet, *out)
 
-    def deliver(self, s0: int, s1: int, active: Array, t_s: Array, dt_s: int, fleet: Array) -> None:
+    def delivering(self, active: Array, t_s: Array, dt_s: int, fleet: Array) -> Call:
         """Set what each device holds during the tick."""
-        deliver(s0, s1, self.n_shard, active, t_s, dt_s, *self._delivering, fleet, self.latched)
+        mail = (self.mail, self.leaf, self.ring, self.coming)
+        return Call(deliver, self.n_shard, active, t_s, dt_s, *self._cells, *mail, fleet, self.latched)
 
-    def report(self, s0: int, s1: int, active: Array, keys: Array, t_s: Array, dt_s: int, fleet: Array) -> None:
+    def reporting(self, active: Array, keys: Array, t_s: Array, dt_s: int, fleet: Array) -> Call:
         """Bring the aggregator's table up to the end of the tick."""
-        report(s0, s1, self.n_shard, active, keys, self.structure.uid, t_s, dt_s, *self._reporting, fleet)
+        st = self.structure
+        cells = (st.cell_lo, st.cell_hi, st.cell_cloud)
+        return Call(report, self.n_shard, active, keys, st.uid, t_s, dt_s, *cells, self.path, self.cloud, fleet)
 
-    def retire(self, active: Array, t_end: Array) -> None:
+    def retiring(self, active: Array, t_end: Array) -> Call:
         """Note the last arrivals once every shard is posted, and free the ring slots that are done."""
-        retire(active, self.n_shard, t_end, *self._retiring)
+        books = (self.structure.cell_leaf, self.cell_slot, self.last, self.leaf, self.mail)
+        return Call(retire, self.n_shard, active, t_end, *books, by_world=True)

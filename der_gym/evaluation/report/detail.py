@@ -73,12 +73,11 @@ class DetailRecorder(Recorder):
 
     def __enter__(self) -> DetailRecorder:
         super().__enter__()
-        self._retire = self.sim.wires.retire  # the last call of every tick
-        self.sim.wires.retire = self._listen  # type: ignore[method-assign]
+        self.sim.heard_tick.append(self._listen)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.sim.wires.retire = self._retire  # type: ignore[method-assign]
+        self.sim.heard_tick.remove(self._listen)
         super().__exit__(kind, error, at)
 
     def before(self, action: Array) -> None:
@@ -97,9 +96,8 @@ class DetailRecorder(Recorder):
         super().after()
         self._messages.collect(self._t_s, self.sim.fleet.fleet)
 
-    def _listen(self, active: Array, t_end: Array) -> None:
+    def _listen(self) -> None:
         """Add a tick to the minute's mean of each leaf; the clock stands at the tick's end."""
-        self._retire(active, t_end)
         dt = self.worlds.scenario.tick_s
         minute = int(self.sim.fleet.t_s[0] - dt) // MINUTE_S
         leaves = self._leaves(self.sim.tallies.power[:, :, tally.TRUE])[0]

@@ -1,0 +1,147 @@
+"""What a step calls, laid down once: programs of kernels over the arrays of all worlds."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from der_gym.core.program import Call, Program
+from der_gym.core.units import HOUR_S
+from der_gym.devices.behaviour import BEHAVIOURS
+from der_gym.network.report import show_power
+from der_gym.simulation import books
+from der_gym.simulation.context import context
+from der_gym.simulation.desk import Desk
+from der_gym.simulation.fleet import Fleet
+from der_gym.simulation.public import Public, publish
+from der_gym.simulation.tallies import Tallies
+from der_gym.simulation.wires import Wires
+
+Array = np.ndarray
+MINUTE_S = 60
+
+
+class Minute(NamedTuple):
+    """The minute that has just ended, in every world: arrays (n_world,)."""
+
+    ends: Array  # bool: one has ended
+    number: Array  # int64, of the episode
+    true_kw: Array  # float64: means of the list's power
+    metered_kw: Array
+    plan_kw: Array
+
+
+class Steps:
+    """Programs over a simulator's arrays; who replaces one of these makes the programs anew.
+
+    Parameters
+    ----------
+    scenario, fleet, wires, desk, tallies, public
+        The simulator's.
+    nominal_kw : float64 (n_leaf,)
+    shown_kw : float64 (n_world, n_block)
+        What is shown of the plan.
+    ranges : list of (int, int)
+        Shards of each thread.
+
+    Attributes
+    ----------
+    active, message
+        Written before a program is run: bool (n_world,), float32 (n_world, n_leaf, 3).
+    refreshed : bool (n_world,)
+        Worlds that stood at a refresh in the last step.
+    minute : Minute
+    opening, tick, settle, publish : Program
+        Parts of a step, in this order; a step of several ticks repeats the second and the third.
+    whole : Program
+        All of them.
+    run_on : Program
+        A tick of a minute.
+    """
+
+    def __init__(
+        self,
+        scenario: Any,
+        fleet: Fleet,
+        wires: Wires,
+        desk: Desk,
+        tallies: Tallies,
+        public: Public,
+        nominal_kw: Array,
+        shown_kw: Array,
+        ranges: list[tuple[int, int]],
+    ) -> None:
+        self.scenario, self.fleet, self.wires = scenario, fleet, wires
+        self.desk, self.tallies, self.public = desk, tallies, public
+        n, tick_s = fleet.n_world, scenario.tick_s
+        self.active, self.refreshed = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
+        self._due, self._turn, self._midnight = (np.zeros(n, dtype=bool) for _ in range(3))
+        self.message = np.zeros((n, fleet.structure.n_leaf, 3), dtype=np.float32)
+        self.minute = Minute(*(np.zeros(n, dtype=kind) for kind in (bool, np.int64, float, float, float)))
+        opening, tick, settle = self._opening(nominal_kw), self._tick(tick_s), self._settle()
+        publish_ = [self.showing(shown_kw)]
+        whole = [*opening, *(scenario.decision_s // tick_s * [*tick, *settle]), *publish_]
+        made = (Program(calls, n, fleet.n_shard, ranges) for calls in (whole, opening, tick, settle, publish_))
+        self.whole, self.opening, self.tick, self.settle, self.publish = made
+        self.run_on = self.tick if tick_s == MINUTE_S else Program(self._tick(MINUTE_S), n, fleet.n_shard, ranges)
+
+    def _opening(self, nominal_kw: Array) -> list[Call]:
+        t_s, wires, step_h = self.fleet.t_s, self.wires, self.scenario.decision_s / HOUR_S
+        asked = (wires.leaf, self.public.leaf, nominal_kw, self.desk.asked_kwh, self.refreshed)
+        opens = Call(books.open_step, self.active, t_s, step_h, *asked, by_world=True)
+        return [wires.sending(self.active, t_s, self.message), opens]
+
+    def _tick(self, dt: int) -> list[Call]:
+        """Return a tick: what is due in it, messages, devices, reports, sums, clocks."""
+        f, wires, tallies, active = self.fleet, self.wires, self.tallies, self.active
+        marks = (self._due, self._turn, self._midnight, self.refreshed)
+        power = (tallies.power, tallies.net, tallies.receiving, tallies.minute_kw)
+        exact = [Call(show_power, f.n_shard, active, f.fleet)] if self.scenario.network.ideal else []
+        return [
+            Call(books.mark_due, active, f.t_s, f.abs_s, *marks, by_world=True),
+            self.context(active, dt),
+            wires.refilling(self._midnight),
+            wires.dawning(self._midnight, f.keys, f.abs_s, f.t_s, f.fleet),
+            *f.turning(self._turn),
+            *f.refreshing(self._due),
+            wires.posting(f.keys, f.fleet),
+            wires.delivering(active, f.t_s, dt, f.fleet),
+            *self._rules(),
+            *f.advancing(active),
+            *exact,
+            wires.reporting(active, f.keys, f.t_s, dt, f.fleet),
+            *tallies.counting(active, dt),
+            *tallies.measuring(self._due),
+            Call(books.end_tick, f.n_shard, active, dt, f.t_s, f.abs_s, *power, by_world=True),
+            wires.retiring(active, f.t_s),
+        ]
+
+    def _rules(self) -> list[Call]:
+        f, kinds = self.fleet, self.scenario.devices.behaviour.kinds
+        rules = [BEHAVIOURS[name] for name in kinds if name != "dispatch"]
+        return [Call(rule.decide, f.n_shard, self.active, f.ctx, self.wires.latched, f.fleet) for rule in rules]
+
+    def context(self, active: Array, dt: int) -> Call:
+        """Return what fills the context rows of a tick of ``dt`` seconds that begins now."""
+        f, d = self.fleet, self.desk
+        return Call(
+            context, active, f.t_s, f.abs_s, dt, d.day0, d.kinds, d.window, d.awarded, f.ctx, by_world=True
+        )  # fmt: skip
+
+    def _settle(self) -> list[Call]:
+        """Return what settles the minute in the worlds where one has ended."""
+        d, n_tick = self.desk, float(MINUTE_S // self.scenario.tick_s)
+        plan = (self.active, self.fleet.t_s, self.tallies.minute_kw, n_tick, d.plan_kw, d.perfect_kw, d.perfect)
+        closes = Call(books.close_minute, *plan, *self.minute, by_world=True)
+        return [closes, d.product.minute(*self.minute, d.registers)]
+
+    def showing(self, shown_kw: Array) -> Call:
+        """Return what writes the public table."""
+        f, d, t, w, p, product = self.fleet, self.desk, self.tallies, self.wires, self.public, self.desk.product
+        clocks = (f.n_shard, self.active, f.t_s, f.abs_s, t.seen, t.stock, float(self.scenario.horizon_s))
+        days = (d.day0, d.kinds, d.failed_before, d.unit_kw, d.window)
+        plans = (d.award_kw, shown_kw, d.plan_leaf_kw, d.house_kw, product.request_kw, product.target_kw, t.rated_kw)
+        mail = (f.structure.cell_leaf, w.gate, w.leaf, w.mail)
+        notes = (t.bin_error, d.seen_sum, d.seen_n, d.quiet_since_s)
+        return Call(publish, *clocks, *days, *plans, *mail, *notes, p.world, p.leaf, p.block, by_world=True)
