@@ -68,12 +68,12 @@ class Simulator:
         self.nominal_kw = self._nominal()
         per_worker = max(1, parallel.WORTH_A_THREAD * 2 // 3)
         most = max(1, self.fleet.n_all * st.n_place // per_worker)
-        self._ranges = parallel.split(self.fleet.n_all, min(workers or parallel.default_workers(), most))
+        self.workers = min(workers or parallel.default_workers(), most, self.fleet.n_all)
         # What is shown of the plan: the plan itself, but by the minute in the ablation without plan error.
         self._shown_kw = np.zeros_like(self.desk.plan_kw) if self.desk.perfect else self.desk.plan_kw
         self._block = np.zeros(n_world, dtype=bool)
         parts = (scenario, self.fleet, self.wires, self.desk, self.tallies, self.public)
-        self.steps = Steps(*parts, self.nominal_kw, self._shown_kw, self._ranges)
+        self.steps = Steps(*parts, self.nominal_kw, self._shown_kw, self.workers)
 
     def _nominal(self) -> Array:
         """Return each leaf's rated swing, kW, from the pool's first fleet: the unit of its action and telemetry."""
@@ -186,7 +186,7 @@ class Simulator:
 
     # -- step ----------------------------------------------------------------------------------------------------
 
-    def step(self, message: Array, active: Array) -> None:
+    def step(self, message: Array, active: Array, follow: bool = True) -> None:
         """Send the leaves' messages and advance the ``active`` worlds to the next decision.
 
         Parameters
@@ -195,13 +195,17 @@ class Simulator:
             kind, a, b per leaf; see ``core.units`` for the sign of a.
         active : bool (n_world,)
             Other worlds change no bit.
+        follow : bool
+            Whether the calls that follow a step are made (see `Steps.follow`); else the caller runs ``steps.after``.
         """
         self.steps.active[:], self.steps.message[:] = active, message
         ends = books.find_block_ends(self.steps.active, self.fleet.t_s, self.scenario.decision_s, self._block)
-        if ends or self.desk.perfect or self.heard_tick or self.heard_minute:
-            self._step_in_parts(ends)
-        else:
+        if follow and not (ends or self.desk.perfect or self.heard_tick or self.heard_minute):
             self.steps.whole()
+            return
+        self._step_in_parts(ends)
+        if follow:
+            self.steps.after()
 
     def _step_in_parts(self, ends: bool) -> None:
         """Take a step with what only Python does: read registers, freeze the plan, let listeners hear."""
@@ -218,11 +222,6 @@ class Simulator:
         if ends:
             self.desk.freeze(self._block, (self.fleet.t_s // BLOCK_S).astype(np.int64), self.fleet.t_s)
         self._show(self.steps.active)
-
-    @property
-    def refreshed(self) -> Array | None:
-        """Return the worlds that stood at a refresh in the last step, bool (n_world,); None where there are none."""
-        return self.steps.refreshed if self.steps.refreshed.any() else None
 
     def _registers(self, due: Array) -> None:
         """Read the cumulative registers that settlement books; called at block ends."""

@@ -50,21 +50,21 @@ class Call:
 
 
 class Program:
-    """Calls to be made in order, for all worlds, by as many threads as there are ranges.
+    """Calls to be made in order, for all worlds.
 
     Parameters
     ----------
     calls : sequence of Call
     n_world, n_shard : int
         Worlds; shards per world.
-    ranges : list of (int, int)
-        What each thread works, in shards. Where all end with a world, a thread takes its worlds through the whole
-        program one by one; else all threads meet between calls by shard and calls by world.
+    workers : int
+        Threads. Where there are worlds enough, each takes one after another through the whole program; else they
+        share the shards, and meet between calls by shard and calls by world.
     """
 
-    def __init__(self, calls: Sequence[Call], n_world: int, n_shard: int, ranges: list[tuple[int, int]]) -> None:
-        self.calls, self._n_world, self._n_shard, self._ranges = tuple(calls), n_world, n_shard, ranges
-        self._parts: list[tuple[Callable[[int, int], None], list[tuple[int, int]]]] | None = None
+    def __init__(self, calls: Sequence[Call], n_world: int, n_shard: int, workers: int) -> None:
+        self.calls, self._n_world, self._n_shard, self._workers = tuple(calls), n_world, n_shard, workers
+        self._parts: list[tuple[_Walk | _Plain, int]] | None = None
 
     def __call__(self) -> None:
         if _heard is not None:
@@ -72,8 +72,9 @@ class Program:
             return
         if self._parts is None:
             self._parts = self._make()
-        for work, ranges in self._parts:
-            parallel.for_ranges(work, ranges)
+        for work, workers in self._parts:
+            work.begin()
+            parallel.together(work, workers)
 
     def plainly(self) -> None:
         """Make the calls from Python, each for all worlds at once: the same bits, and what listens hears them."""
@@ -82,18 +83,53 @@ class Program:
                 _heard(call)
             call(0, self._n_world if call.by_world else self._n_world * self._n_shard)
 
-    def _make(self) -> list[tuple[Callable[[int, int], None], list[tuple[int, int]]]]:
-        n, whole = self._n_shard, [(0, self._n_world)]
+    def _make(self) -> list[tuple[_Walk | _Plain, int]]:
+        n_all = self._n_world * self._n_shard
         if any(not hasattr(call.kernel, "overloads") for call in self.calls):  # plain functions, in tests
-            return [(lambda lo, hi: self.plainly(), whole)]
-        if all(hi % n == 0 for _, hi in self._ranges):
-            return [(_walk(self.calls, n), [(lo // n, hi // n) for lo, hi in self._ranges])]
+            return [(_Plain(self), 1)]
+        if self._workers <= self._n_world:
+            return [(_Walk(self.calls, self._n_world, self._n_shard), self._workers)]
         groups = groupby(self.calls, key=lambda call: call.by_world)
-        return [(_walk(tuple(calls), 1), whole if by_world else self._ranges) for by_world, calls in groups]
+        return [
+            (_Walk(tuple(calls), self._n_world if by_world else n_all, 1), 1 if by_world else self._workers)
+            for by_world, calls in groups
+        ]
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is bound to this process's memory: a copy binds its own."""
         return {**self.__dict__, "_parts": None}
+
+
+class _Plain:
+    def __init__(self, program: Program) -> None:
+        self._program = program
+
+    def begin(self) -> None:
+        pass
+
+    def __call__(self) -> None:
+        self._program.plainly()
+
+
+class _Walk:
+    """Calls for ``n`` worlds (or shards), one after another; several threads may be at it after ``begin``."""
+
+    def __init__(self, calls: tuple[Call, ...], n: int, n_shard: int) -> None:
+        self._words = [np.array(_words(call.given), dtype=np.uint64) for call in calls]
+        rows = [
+            (_bridge(_kinds(call.given)), each.ctypes.data, _address(call), 1 if call.by_world else n_shard)
+            for call, each in zip(calls, self._words, strict=True)
+        ]
+        self._calls, self._table, self._next = calls, np.array(rows, dtype=np.uint64), np.zeros(1, dtype=np.int64)
+        self._walk = _walker()
+        self._given = (self._table.ctypes.data, len(rows), self._next.ctypes.data, n)
+
+    def begin(self) -> None:
+        self._next[0] = 0
+
+    def __call__(self) -> None:
+        if self._walk(*self._given):
+            raise DerGymError("a kernel failed")  # ours raise nothing: no memory was left
 
 
 @contextmanager
@@ -105,23 +141,6 @@ def listening(heard: Heard) -> Iterator[None]:
         yield
     finally:
         _heard = before
-
-
-def _walk(calls: tuple[Call, ...], n_shard: int) -> Callable[[int, int], None]:
-    """Return a function that makes the calls for the worlds (or shards) ``lo .. hi``, one by one."""
-    words = [np.array(_words(call.given), dtype=np.uint64) for call in calls]
-    rows = [
-        (_bridge(_kinds(call.given)), each.ctypes.data, _address(call), 1 if call.by_world else n_shard)
-        for call, each in zip(calls, words, strict=True)
-    ]
-    table, walk = np.array(rows, dtype=np.uint64), _walker()
-    where, n = table.ctypes.data, len(rows)
-
-    def work(lo: int, hi: int, kept: Any = (calls, words, table)) -> None:
-        if walk(where, n, lo, hi):
-            raise DerGymError("a kernel failed")  # ours raise nothing: no memory was left
-
-    return work
 
 
 def _address(call: Call) -> int:
@@ -192,43 +211,60 @@ def _bridge(kinds: str) -> int:
 
 @cache
 def _walker() -> Callable[[int, int, int, int], int]:
-    """Return ``status walk(table, n, lo, hi)``: for each of lo .. hi every row (bridge, words, kernel, shards)."""
+    """Return ``status walk(table, n, next, end)``: every row (bridge, words, kernel, width) for each number taken.
+
+    Numbers are taken from ``*next``, one more each time, up to ``end``: so threads share them.
+    """
     from llvmlite import ir
 
     i64, i32 = ir.IntType(64), ir.IntType(32)
     row = i64.as_pointer()
-    module, function, b = _function("walk", [row, i64, i64, i64])
-    table, n, lo, hi = function.args
+    module, function, b = _function("walk", [row, i64, row, i64])
+    table, n, taken, end = function.args
     status = b.alloca(i32)
     b.store(i32(0), status)
     bridge_type = ir.FunctionType(i32, [row, i64, i64, i64]).as_pointer()
-    with _loop(b, lo, hi) as at, _loop(b, i64(0), n) as k:
+    with _loop(b, lambda: b.atomic_rmw("add", taken, i64(1), "monotonic"), end) as at, _counted(b, n) as k:
         bridge, words, kernel, width = (b.load(b.gep(table, [b.add(b.mul(k, i64(4)), i64(j))])) for j in range(4))
         first = b.mul(at, width)
         given = [b.inttoptr(words, row), kernel, first, b.add(first, width)]
         b.store(b.or_(b.load(status), b.call(b.inttoptr(bridge, bridge_type), given)), status)
     b.ret(b.load(status))
-    return ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_uint64, *(3 * [ctypes.c_int64]))(_compile(module))
+    return ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_uint64, ctypes.c_int64, ctypes.c_uint64, ctypes.c_int64)(
+        _compile(module)
+    )
 
 
 @contextmanager
-def _loop(b: Any, start: Any, stop: Any) -> Iterator[Any]:
-    """Write a loop from ``start`` to ``stop`` around what the block writes; yields the counter."""
-    from llvmlite import ir
-
-    with b.goto_entry_block():
-        place = b.alloca(ir.IntType(64))
-    b.store(start, place)
+def _loop(b: Any, take: Callable[[], Any], end: Any) -> Iterator[Any]:
+    """Write a loop around what the block writes: it takes a number, and goes on while that is below ``end``."""
     head, body, done = (b.append_basic_block(name) for name in ("head", "body", "done"))
     b.branch(head)
     b.position_at_end(head)
-    counter = b.load(place)
-    b.cbranch(b.icmp_signed("<", counter, stop), body, done)
+    number = take()
+    b.cbranch(b.icmp_signed("<", number, end), body, done)
     b.position_at_end(body)
-    yield counter
-    b.store(b.add(counter, ir.IntType(64)(1)), place)
+    yield number
     b.branch(head)
     b.position_at_end(done)
+
+
+@contextmanager
+def _counted(b: Any, n: Any) -> Iterator[Any]:
+    """Write a loop over 0 .. ``n`` around what the block writes."""
+    from llvmlite import ir
+
+    i64 = ir.IntType(64)
+    with b.goto_entry_block():
+        place = b.alloca(i64)
+    b.store(i64(-1), place)
+
+    def take() -> Any:
+        b.store(b.add(b.load(place), i64(1)), place)
+        return b.load(place)
+
+    with _loop(b, take, n) as k:
+        yield k
 
 
 def _function(name: str, types: list[Any]) -> tuple[Any, Any, Any]:

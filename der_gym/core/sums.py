@@ -168,23 +168,31 @@ def fold_shards(w0, w1, n_shard, active, parts, out):  # type: ignore[no-untyped
 
 
 @kernel
-def add_register(n_shard, acc, row, present, lo, out):  # type: ignore[no-untyped-def]
-    """Add a register's sum over a class's devices to each world's figure, shard by shard.
+def sum_register(w0, w1, n_shard, due, acc, row, present, lo, first, out):  # type: ignore[no-untyped-def]
+    """Write a register's sum over a class's devices into each due world's figure, shard by shard.
 
     Parameters
     ----------
+    w0, w1 : int
+        Range of worlds.
     n_shard : int
         Shards per world.
+    due : bool (n_world,)
+        Other worlds' figures stay.
     acc : float64 (S, n_acc, n)
         The class's registers.
     row : int
         Register to sum.
     present : uint8 (n_shard, N)
         0 for padding; the class takes places ``lo .. lo + n``.
+    first : bool
+        Begin at 0; else add to what other classes gave.
     out : float64 (n_world,)
-        Added to in place.
     """
     n = acc.shape[2]
-    for w in range(out.shape[0]):
-        for p in range(n_shard):
-            out[w] += lane_sum_weighted(acc[w * n_shard + p, row], present[p, lo : lo + n], 0, n)
+    for w in range(w0, w1):
+        if due[w]:
+            total = _ZERO if first else out[w]
+            for p in range(n_shard):
+                total += lane_sum_weighted(acc[w * n_shard + p, row], present[p, lo : lo + n], 0, n)
+            out[w] = total

@@ -11,6 +11,7 @@ import numpy as np
 
 from der_gym.core.errors import InputError
 from der_gym.core.jit import kernel
+from der_gym.core.program import Call
 from der_gym.devices.behaviour import KINDS
 from der_gym.envs.heads import HEADS
 from der_gym.envs.layout import Layout, observe
@@ -37,9 +38,9 @@ INFO = (
 
 
 @kernel
-def fill_infos(terms, book, outcome, clipped, leaf, table):  # type: ignore[no-untyped-def]
+def fill_infos(w0, w1, terms, book, outcome, clipped, leaf, table):  # type: ignore[no-untyped-def]
     """Fill ``table`` (len(INFO), n_world) in the order of ``INFO``."""
-    for w in range(table.shape[1]):
+    for w in range(w0, w1):
         k = 0
         for i in range(terms.shape[1]):
             table[k, w] = terms[w, i]
@@ -78,12 +79,16 @@ class Worlds:
         self.reward = Reward(self.simulator)
         self.n_world = n_world
         self._where, self._how = self.layout.plan()
-        self._computes, self._no_extra = self.layout.computes, np.zeros((n_world, 0))
         self._message = np.zeros((n_world, self.layout.n_leaf, 3), dtype=np.float32)
         self._message[:, :, 0] = KINDS[HEADS["dispatch"].kind]
         self._ready, self._n_step = False, self.scenario.n_step
         self.clipped = np.zeros(n_world)
         self.step_no = np.zeros(n_world, dtype=np.int64)
+        self._obs = np.zeros((n_world, self.layout.size), dtype=np.float32)
+        self._extra = np.zeros_like(self.layout.extras(self.simulator.public))
+        self._table = np.zeros((len(INFO), n_world))
+        active = self.simulator.steps.active
+        self.simulator.steps.follow([*self.reward.scoring(active), self._observing(active), self._telling()])
         low, high = self.layout.bounds()
         self.observation_space = gym.spaces.Box(low, high, dtype=np.float32)
         self.action_space = gym.spaces.Box(-1.0, 1.0, (self.layout.n_leaf,), dtype=np.float32)
@@ -95,6 +100,7 @@ class Worlds:
         self.simulator.reset(mask, generators, options)
         self.reward.begin(mask)
         self.step_no[mask], self.clipped[mask] = 0, 0.0
+        self._see(mask)
 
     def step(self, action: Any, active: Array) -> Array:
         """Take a decision in the ``active`` worlds; return which of them have reached their end."""
@@ -102,8 +108,13 @@ class Worlds:
             self._ready = self._check_reset(active)
         ended = np.empty(self.n_world, dtype=bool)
         any_ended = self._take(action, active, ended)
-        self.simulator.step(self._message, active)
-        self.reward.step(active, ended if any_ended else None)
+        self.simulator.step(self._message, active, follow=not any_ended)
+        if any_ended:  # what they owe is settled first
+            self.reward.owe(ended)
+            self.simulator.steps.after()
+        self.reward.close(active)
+        if self.layout.computes:
+            self._see(active)
         return ended
 
     def _check_reset(self, active: Array) -> bool:
@@ -132,32 +143,40 @@ class Worlds:
             )
         return bool(n_ended)
 
-    def observe(self, out: Array, active: Array) -> Array:
-        """Write the active worlds' observations into ``out``, float32 (n_world, size), and return it."""
+    def _observing(self, active: Array) -> Call:
         p = self.simulator.public
-        extra = self.layout.extras(p) if self._computes else self._no_extra
-        observe(active, self._where, self._how, p.world, p.block, p.leaf, extra, public.UNIT, out)
-        return out
+        tables = (self._where, self._how, p.world, p.block, p.leaf, self._extra, public.UNIT, self._obs)
+        return Call(observe, active, *tables, by_world=True)
+
+    def _telling(self) -> Call:
+        product, leaf = self.simulator.desk.product, self.simulator.wires.leaf
+        given = (self.reward.terms, product.book, product.outcome, self.clipped, leaf)
+        return Call(fill_infos, *given, self._table, by_world=True)
+
+    def _see(self, mask: Array) -> None:
+        """Write observations of the worlds of ``mask`` and all infos as they stand between two steps."""
+        if self.layout.computes:
+            self._extra[:] = self.layout.extras(self.simulator.public)
+        self._observing(mask)(0, self.n_world)
+        self._telling()(0, self.n_world)
+
+    def observe(self) -> Array:
+        """Return the observations, float32 (n_world, size), fresh; a world that takes no step keeps its last one."""
+        return self._obs.copy()
 
     def infos(self) -> dict[str, Array]:
         """Return each info by name, float64 (n_world,), fresh: names in ``INFO`` and one per plug-in reward term."""
-        out = dict(zip(INFO, self._info_table(), strict=True))
+        out = dict(zip(INFO, self._table.copy(), strict=True))
         for name, value in self.reward.extra.items():
             out[f"reward_{name}"] = value.copy()
         return out
 
     def info(self, w: int = 0) -> dict[str, float]:
         """Return the infos of one world as Python floats."""
-        out = dict(zip(INFO, self._info_table()[:, w].tolist(), strict=True))
+        out = dict(zip(INFO, self._table[:, w].tolist(), strict=True))
         for name, value in self.reward.extra.items():
             out[f"reward_{name}"] = float(value[w])
         return out
-
-    def _info_table(self) -> Array:
-        table = np.empty((len(INFO), self.n_world))
-        product, reward = self.simulator.desk.product, self.reward
-        fill_infos(reward.terms, product.book, product.outcome, self.clipped, self.simulator.wires.leaf, table)
-        return table
 
     def snapshot(self, worlds: list[int]) -> tuple[Snapshot, dict[str, Array]]:
         """Return the chosen worlds whole, the environment's own books included."""
@@ -170,3 +189,4 @@ class Worlds:
         own = {**self.reward.arrays(), "clipped": self.clipped, "step_no": self.step_no}
         for name, array in own.items():
             array[worlds] = kept[1][name]
+        self._see(np.isin(np.arange(self.n_world), worlds))

@@ -113,7 +113,7 @@ class DERGroupEnv(gym.Env[Array, Array]):
             self._renderer.close()
 
     def _observation(self) -> Array:
-        obs: Array = self.worlds.observe(np.empty((1, self.layout.size), dtype=np.float32), self._one)[0]
+        obs: Array = self.worlds.observe()[0]
         return obs
 
     def _info(self) -> dict[str, Any]:

@@ -146,9 +146,9 @@ def field_table() -> str:
 
 
 @kernel
-def observe(active, where, how, world, block, leaf, extra, unit_column, out):  # type: ignore[no-untyped-def]
+def observe(w0, w1, active, where, how, world, block, leaf, extra, unit_column, out):  # type: ignore[no-untyped-def]
     """Cut the observations of the active worlds, float32 (n_world, size), from the public table."""
-    for w in range(out.shape[0]):
+    for w in range(w0, w1):
         if not active[w]:
             continue
         award = max(world[w, unit_column], 1e-9)

@@ -16,11 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from der_gym.core.jit import kernel
+from der_gym.core.program import Call
 from der_gym.core.registry import Registry
 from der_gym.markets import settlement as s
 from der_gym.simulator import Simulator
 
 Array = np.ndarray
+# registers of comfort lost: EV energy missing, hot water missing, times that a tank ran dry
+HARM = ("missing_kwh", "unserved_kwh", "runouts")
 TERMS = ("money", "accuracy", "comfort", "lockout", "debt")
 MONEY, ACCURACY, COMFORT, LOCKOUT, DEBT = range(len(TERMS))
 
@@ -37,14 +40,20 @@ REWARD_TERMS: Registry[RewardTerm] = Registry("reward term")
 
 
 @kernel
-def score(active, book, outcome, harm_yen, debt_yen, unit, weights, last, terms, reward):  # type: ignore[no-untyped-def]
+def score(  # type: ignore[no-untyped-def]
+    w0, w1, active, refreshed, harm, prices, book, outcome, harm_yen, debt_yen, unit, weights, last, terms, reward
+):
     """Write each active world's reward terms since the last step.
 
     Parameters
     ----------
+    refreshed : bool (n_world,)
+        Worlds whose comfort is read now: as often as the gauge, and at the end.
+    harm : float64 (n_harm, n_world); prices : float64 (n_harm,)
+        Registers of lost comfort; yen of one.
     book : float64 (n_world, n_line); outcome (n_world, n_block, n_column)
     harm_yen, debt_yen : float64 (n_world,)
-        Comfort's cumulative yen; debt at the end, else 0.
+        Comfort's cumulative yen, kept between readings; debt at the end, else 0.
     unit : float64 (n_world, 2)
         Yen of a perfect episode; kW-blocks of error of an idle one.
     weights : float64 (3,)
@@ -53,7 +62,11 @@ def score(active, book, outcome, harm_yen, debt_yen, unit, weights, last, terms,
         What was booked up to the last step; updated.
     terms : float64 (n_world, 5); reward float64 (n_world,)
     """
-    for w in range(active.shape[0]):
+    for w in range(w0, w1):
+        if refreshed[w]:
+            harm_yen[w] = 0.0
+            for k in range(prices.shape[0]):
+                harm_yen[w] += harm[k, w] * prices[k]
         if not active[w]:
             reward[w] = 0.0
             for k in range(terms.shape[1]):
@@ -93,11 +106,16 @@ class Reward:
         c = self.config
         self.weights = np.array([c.money, c.accuracy, c.lockout_share])
         self.extra = {name: np.zeros(n) for name in REWARD_TERMS}
-        product = simulator.desk.product
-        self._scoring = (
-            *(product.book, product.outcome, self.harm_yen, self.debt_yen, self.unit, self.weights, self.last),
-            *(self.terms, self.reward),
-        )
+        self.harm = np.zeros((len(HARM), n))
+        self.prices = np.array([c.comfort_yen_kwh, c.heat_yen_kwh, c.runout_yen])
+
+    def scoring(self, active: Array) -> list[Call]:
+        """Return what works out the reward of the ``active`` worlds' step; comfort is read where `refreshed`."""
+        product, fleet, read = self.simulator.desk.product, self.simulator.fleet, self.simulator.steps.refreshed
+        totals = [call for k, name in enumerate(HARM) for call in fleet.totalling(name, read, self.harm[k])]
+        books = (product.book, product.outcome, self.harm_yen, self.debt_yen, self.unit, self.weights, self.last)
+        given = (active, read, self.harm, self.prices, *books, self.terms, self.reward)
+        return [*totals, Call(score, *given, by_world=True)]
 
     def arrays(self) -> dict[str, Array]:
         """Return what a world's future reward depends on."""
@@ -125,31 +143,15 @@ class Reward:
             value[mask] = 0.0
         self.debt_start[mask] = self.simulator.debt_kwh(mask)[mask]
 
-    def step(self, active: Array, ended: Array | None = None) -> None:
-        """Work out the reward of the step just taken; ``ended`` worlds, where there are any, pay their debt."""
-        sim, read = self.simulator, self.simulator.refreshed
-        if ended is not None:
-            self._owe(ended)
-            read = ended if read is None else read | ended
-        if read is not None:  # registers of comfort are read as often as the gauge, and at the end
-            self.harm_yen[read] = self._harm()[read]
-        score(active, *self._scoring)
-        if ended is not None:
-            self.debt_yen[:] = 0.0
-        for name in self.extra:
-            self.extra[name] = np.where(active, REWARD_TERMS[name].value(sim, active), 0.0)
-            self.reward += self.extra[name]
-
-    def _owe(self, ended: Array) -> None:
+    def owe(self, ended: Array) -> None:
+        """Let the worlds that have ended pay their debt with the reward of this step."""
         owed = np.maximum(self.simulator.debt_kwh(ended) - self.debt_start, 0.0) * self.config.debt_yen_kwh
-        self.debt_yen[ended] = owed[ended]
+        self.debt_yen[:] = np.where(ended, owed, 0.0)
+        self.simulator.steps.refreshed[ended] = True
 
-    def _harm(self) -> Array:
-        """Return the yen of comfort lost so far: missing EV energy, missing hot water, run-outs."""
-        fleet, c = self.simulator.fleet, self.config
-        yen: Array = (
-            fleet.total("missing_kwh") * c.comfort_yen_kwh
-            + fleet.total("unserved_kwh") * c.heat_yen_kwh
-            + fleet.total("runouts") * c.runout_yen
-        )
-        return yen
+    def close(self, active: Array) -> None:
+        """Add the plug-in terms of the step just taken; what was owed is paid."""
+        self.debt_yen[:] = 0.0
+        for name in self.extra:
+            self.extra[name] = np.where(active, REWARD_TERMS[name].value(self.simulator, active), 0.0)
+            self.reward += self.extra[name]

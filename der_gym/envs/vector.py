@@ -61,7 +61,6 @@ class DERGroupVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
         self._all = np.ones(num_envs, dtype=bool)
         self._ended = np.zeros(num_envs, dtype=bool)
         self._generators: dict[int, np.random.Generator] = {}
-        self._last = np.zeros((num_envs, self.layout.size), dtype=np.float32)
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -74,7 +73,7 @@ class DERGroupVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
         self._seed(mask, seed)
         self._begin(mask, options)
         self._ended[mask] = False
-        return self._observe(mask), self._infos(mask)
+        return self.worlds.observe(), self._infos(mask)
 
     def _begin(self, mask: Array, options: dict[str, Any]) -> None:
         self.worlds.reset(mask, self._generators, options)
@@ -101,7 +100,7 @@ class DERGroupVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
         if again.any():
             self._begin(again, {})
         reward = np.where(active, self.worlds.reward.reward, 0.0)
-        obs, infos = self._observe(self._all), self._infos(self._all)
+        obs, infos = self.worlds.observe(), self._infos(self._all)
         self._ended = ended
         if ended.any() and self.autoreset_mode == AutoresetMode.SAME_STEP:
             obs, infos = self._reset_now(ended, obs, infos)
@@ -120,18 +119,12 @@ class DERGroupVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
             if not name.startswith("_"):
                 fresh[name] = np.where(ended, fresh[name], value)
         fresh |= {"final_obs": final, "_final_obs": ended.copy(), "final_info": last, "_final_info": ended.copy()}
-        return self._observe(self._all), fresh
-
-    def _observe(self, mask: Array) -> Array:
-        self.worlds.observe(self._last, mask)
-        return self._last.copy()
+        return self.worlds.observe(), fresh
 
     def _infos(self, mask: Array) -> dict[str, Any]:
-        infos: dict[str, Any] = {}
-        for name, value in self.worlds.infos().items():
-            infos[name] = value
-            infos[f"_{name}"] = mask.copy()
-        return infos
+        infos: dict[str, Any] = self.worlds.infos()
+        here = mask.copy()  # one for all names: it says the same of each
+        return infos | {f"_{name}": here for name in infos}
 
     def render(self) -> tuple[Any, ...] | None:
         """Return one picture, uint8 (480, 800, 3), or text per world; None without ``render_mode``."""
@@ -150,10 +143,8 @@ class DERGroupVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
         which = list(range(self.num_envs)) if worlds is None else list(worlds)
         self.worlds.restore(kept[:2], which)
         self._ended[which] = kept[2] if len(kept) > 2 else False
-        mask = np.isin(np.arange(self.num_envs), which)
-        self._observe(mask)
         if self._renderer is not None:
-            self._renderer.begin(mask)
+            self._renderer.begin(np.isin(np.arange(self.num_envs), which))
         for w in which:
             self._generators[w] = self.worlds.simulator.generators[w]
 

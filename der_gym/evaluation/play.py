@@ -156,12 +156,11 @@ def _play(
     _reset(worlds, {i: seeding.np_random(seed)[0] for i, seed in enumerate(seeds)}, options)
     controller.bind(worlds.layout, facts(worlds))
     recorder = watch(worlds)
-    obs = np.empty((n, worlds.layout.size), dtype=np.float32)
     reward, terms, state, start = np.zeros(n), np.zeros_like(worlds.reward.terms), None, every
     n_step = worlds.scenario.n_step
     with recorder:
         for k in range(n_step):
-            action, state = controller.predict(worlds.observe(obs, every), state, start)
+            action, state = controller.predict(worlds.observe(), state, start)
             recorder.before(action)
             worlds.step(action, every)
             recorder.after()

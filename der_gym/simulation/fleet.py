@@ -10,7 +10,7 @@ import numpy as np
 
 from der_gym.core import rows
 from der_gym.core.program import Call
-from der_gym.core.sums import add_register
+from der_gym.core.sums import sum_register
 from der_gym.core.units import DAY_S
 from der_gym.devices import DEVICES, behaviour, house
 from der_gym.devices.base import DeviceClass
@@ -192,11 +192,21 @@ class Fleet:
         number: Array = self.abs_s // DAY_S
         return number
 
+    def totalling(self, register: str, due: Array, out: Array) -> list[Call]:
+        """Write a register's sum over all devices (padding left out) into ``out`` (n_world,) in ``due`` worlds."""
+        own = [st for st in self.stores.values() if register in st.device.acc]
+        here = self.structure.present
+        return [
+            Call(
+                *(sum_register, self.n_shard, due, st.acc, st.device.acc.index(register), here, st.lo, k == 0, out),
+                by_world=True,
+            )
+            for k, st in enumerate(own)
+        ]
+
     def total(self, register: str) -> Array:
         """Return a register's sum over all devices (padding left out), float64 (n_world,)."""
         summed = np.zeros(self.n_world)
-        for st in self.stores.values():
-            if register in st.device.acc:
-                row = st.device.acc.index(register)
-                add_register(self.n_shard, st.acc, row, self.structure.present, st.lo, summed)
+        for call in self.totalling(register, np.ones(self.n_world, dtype=bool), summed):
+            call(0, self.n_world)
         return summed

@@ -96,9 +96,9 @@ def run_pool(
     window = np.ascontiguousarray(window)
     awarded = np.zeros((n_fleet, 1), dtype=np.uint8)
     begun = (active, fleet.t_s, fleet.abs_s, REFRESH_S, day0, kinds, window, awarded, fleet.ctx)
-    ranges = parallel.split(fleet.n_all, parallel.default_workers())
+    workers = min(parallel.default_workers(), n_fleet)
     turn, begin, advance = (
-        Program(calls, n_fleet, 1, ranges)
+        Program(calls, n_fleet, 1, workers)
         for calls in (
             fleet.turning(active),
             [Call(context, *begun, by_world=True), *fleet.refreshing(active)],

@@ -42,8 +42,8 @@ class Steps:
     nominal_kw : float64 (n_leaf,)
     shown_kw : float64 (n_world, n_block)
         What is shown of the plan.
-    ranges : list of (int, int)
-        Shards of each thread.
+    workers : int
+        Threads.
 
     Attributes
     ----------
@@ -54,8 +54,8 @@ class Steps:
     minute : Minute
     opening, tick, settle, publish : Program
         Parts of a step, in this order; a step of several ticks repeats the second and the third.
-    whole : Program
-        All of them.
+    whole, after : Program
+        All of them and what follows; only that: see `follow`.
     run_on : Program
         A tick of a minute.
     """
@@ -70,7 +70,7 @@ class Steps:
         public: Public,
         nominal_kw: Array,
         shown_kw: Array,
-        ranges: list[tuple[int, int]],
+        workers: int,
     ) -> None:
         self.scenario, self.fleet, self.wires = scenario, fleet, wires
         self.desk, self.tallies, self.public = desk, tallies, public
@@ -80,11 +80,20 @@ class Steps:
         self.message = np.zeros((n, fleet.structure.n_leaf, 3), dtype=np.float32)
         self.minute = Minute(*(np.zeros(n, dtype=kind) for kind in (bool, np.int64, float, float, float)))
         opening, tick, settle = self._opening(nominal_kw), self._tick(tick_s), self._settle()
-        publish_ = [self.showing(shown_kw)]
-        whole = [*opening, *(scenario.decision_s // tick_s * [*tick, *settle]), *publish_]
-        made = (Program(calls, n, fleet.n_shard, ranges) for calls in (whole, opening, tick, settle, publish_))
-        self.whole, self.opening, self.tick, self.settle, self.publish = made
-        self.run_on = self.tick if tick_s == MINUTE_S else Program(self._tick(MINUTE_S), n, fleet.n_shard, ranges)
+        publish_ = [self._publish(shown_kw)]
+        self._whole = [*opening, *(scenario.decision_s // tick_s * [*tick, *settle]), *publish_]
+        self._workers = workers
+        parts = (opening, tick, settle, publish_)
+        self.opening, self.tick, self.settle, self.publish = (self._program(calls) for calls in parts)
+        self.run_on = self.tick if tick_s == MINUTE_S else self._program(self._tick(MINUTE_S))
+        self.follow([])
+
+    def _program(self, calls: list[Call]) -> Program:
+        return Program(calls, self.fleet.n_world, self.fleet.n_shard, self._workers)
+
+    def follow(self, calls: list[Call]) -> None:
+        """Let a whole step end with these calls too; alone they are ``after``."""
+        self.whole, self.after = self._program([*self._whole, *calls]), self._program(calls)
 
     def _opening(self, nominal_kw: Array) -> list[Call]:
         t_s, wires, step_h = self.fleet.t_s, self.wires, self.scenario.decision_s / HOUR_S
@@ -136,7 +145,7 @@ class Steps:
         closes = Call(books.close_minute, *plan, *self.minute, by_world=True)
         return [closes, d.product.minute(*self.minute, d.registers)]
 
-    def showing(self, shown_kw: Array) -> Call:
+    def _publish(self, shown_kw: Array) -> Call:
         """Return what writes the public table."""
         f, d, t, w, p, product = self.fleet, self.desk, self.tallies, self.wires, self.public, self.desk.product
         clocks = (f.n_shard, self.active, f.t_s, f.abs_s, t.seen, t.stock, float(self.scenario.horizon_s))
