@@ -9,6 +9,7 @@ import numpy as np
 
 from der_gym.core import parallel, rows
 from der_gym.core.errors import InputError
+from der_gym.core.program import share
 from der_gym.core.units import BLOCK_S, DAY_S
 from der_gym.network import rows as net
 from der_gym.scenario import Scenario
@@ -117,13 +118,13 @@ class Simulator:
         fleet.abs_s[mask] = desk.start_abs_s()[mask]
         desk.begin(mask, [self.generators[w] for w in which])
         self.steps.context(mask, self.scenario.tick_s)(0, self.n_world)
-        fleet.draw(mask)
-        fleet.begin(mask, self._pool_states(which))
+        fleet.draw(mask, self.workers)
+        fleet.begin(mask, self._pool_states(which), self.workers)
         self.wires.begin(mask, fleet.keys, fleet.abs_s)
         self.tallies.begin(mask)
-        self.wires.dawning(mask, fleet.keys, fleet.abs_s, fleet.t_s, fleet.fleet)(0, fleet.n_all)
-        for call in [*fleet.turning(mask & (fleet.abs_s % BLOCK_S == 0)), *fleet.refreshing(mask)]:
-            call(0, fleet.n_all)
+        dawn = self.wires.dawning(mask, fleet.keys, fleet.abs_s, fleet.t_s, fleet.fleet)
+        turn = fleet.turning(mask & (fleet.abs_s % BLOCK_S == 0))
+        share([dawn, *turn, *fleet.refreshing(mask)], fleet.n_all, self.workers)
         for s0 in range(0, fleet.n_all, FEW):
             self._first_reports(s0, min(s0 + FEW, fleet.n_all), mask)
         self.never[mask] = False

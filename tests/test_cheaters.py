@@ -22,10 +22,9 @@ def score(worlds: Worlds, rule: Rule) -> np.ndarray:
     everyone = np.ones(N_WORLD, dtype=bool)
     worlds.reset(everyone, {w: np.random.default_rng(500 + w) for w in range(N_WORLD)}, None)
     rule.bind(worlds.layout, facts(worlds))
-    obs = np.zeros((N_WORLD, worlds.layout.size), dtype=np.float32)
     total, memory, first = np.zeros(N_WORLD), None, everyone.copy()
     while True:
-        action, memory = rule.predict(worlds.observe(obs, everyone), memory, first)
+        action, memory = rule.predict(worlds.observe(), memory, first)
         first = np.zeros(N_WORLD, dtype=bool)
         ended = worlds.step(action, everyone)
         total += worlds.reward.reward

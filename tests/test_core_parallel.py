@@ -1,4 +1,4 @@
-"""Threads over ranges: they cover everything once, errors come through, forks and workers change nothing."""
+"""Threads at one job: everything is done once, errors come through, forks and workers change nothing."""
 
 from __future__ import annotations
 
@@ -8,58 +8,72 @@ import sys
 import threading
 import time
 
-import numpy as np
 import pytest
 
 from der_gym.core import parallel
 from der_gym.core.errors import InputError
 
 
-@pytest.mark.parametrize("n", [0, 1, 2, 5, 16, 17, 1000])
-@pytest.mark.parametrize("workers", [0, 1, 2, 3, 16, 64])
-def test_ranges_cover_all_once_the_first_of_the_longest(n: int, workers: int) -> None:
-    ranges = parallel.split(n, workers)
-    assert [k for lo, hi in ranges for k in range(lo, hi)] == list(range(n))
-    sizes = [hi - lo for lo, hi in ranges]
-    assert 1 <= len(ranges) <= max(workers, 1) and max(sizes) - min(sizes) <= 1
-    assert sizes[0] == max(sizes)
-
-
 @pytest.mark.parametrize("workers", [1, 2, 3, 8])
-def test_every_range_is_worked_once(workers: int) -> None:
-    count = np.zeros(100, dtype=int)
-
-    def work(lo: int, hi: int) -> None:
-        count[lo:hi] += 1
-
+def test_all_that_is_to_be_done_is_done_once(workers: int) -> None:
     for _ in range(20):
-        parallel.for_ranges(work, parallel.split(100, workers))
-    assert (count == 20).all()
+        rest, done = iter(range(100)), []
+        parallel.together(lambda: done.extend(rest), workers)  # noqa: B023
+        assert sorted(done) == list(range(100))
 
 
-def test_one_range_needs_no_thread_and_several_run_together() -> None:
+def test_one_worker_needs_no_thread_and_several_run_together() -> None:
     names: list[int] = []
-    parallel.for_ranges(lambda lo, hi: names.append(threading.get_ident()), [(0, 9)])
+    parallel.together(lambda: names.append(threading.get_ident()), 1)
     assert names == [threading.get_ident()]
     meet = threading.Barrier(3)
-    parallel.for_ranges(lambda lo, hi: (meet.wait(timeout=30), None)[1], parallel.split(3, 3))
+    parallel.together(lambda: (meet.wait(timeout=30), names.append(threading.get_ident()))[1], 3)
+    assert len(set(names[1:])) == 3 and threading.get_ident() in names[1:]
 
 
 @pytest.mark.parametrize("bad", [0, 1, 2])
 def test_an_error_comes_through_when_all_have_ended(bad: int) -> None:
-    ended = []
+    ended, turns = [], iter(range(6))
 
-    def work(lo: int, hi: int) -> None:
-        if lo == bad:
-            raise InputError(f"range {lo}")
+    def work() -> None:
+        turn = next(turns)
+        if turn == bad:
+            raise InputError(f"turn {turn}")
         time.sleep(0.05)
-        ended.append(lo)
+        ended.append(turn)
 
-    with pytest.raises(InputError, match=f"range {bad}"):
-        parallel.for_ranges(work, parallel.split(3, 3))
+    with pytest.raises(InputError, match=f"turn {bad}"):
+        parallel.together(work, 3)
     assert sorted(ended) == sorted({0, 1, 2} - {bad})  # nobody writes on behind the caller's back
-    parallel.for_ranges(lambda lo, hi: ended.append(hi), parallel.split(3, 3))  # and the pool still works
+    parallel.together(work, 3)  # and the threads still work
     assert len(ended) == 5
+
+
+def test_who_comes_while_the_threads_are_busy_works_alone() -> None:
+    names: list[int] = []
+    inner, meet = [], threading.Barrier(2)
+
+    def work() -> None:
+        meet.wait(timeout=30)
+        parallel.together(lambda: inner.append(threading.get_ident()), 2)
+        names.append(threading.get_ident())
+
+    parallel.together(work, 2)
+    assert sorted(inner) == sorted(names) and len(set(names)) == 2
+
+
+def test_an_interrupt_waits_for_the_others() -> None:
+    done, main = [], threading.get_ident()
+
+    def work() -> None:
+        if threading.get_ident() == main:
+            raise KeyboardInterrupt
+        time.sleep(0.1)
+        done.append(1)
+
+    with pytest.raises(KeyboardInterrupt):
+        parallel.together(work, 2)
+    assert done == [1]
 
 
 def test_workers_are_named_by_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,8 +93,8 @@ warnings.simplefilter("ignore", DeprecationWarning)  # Python warns of forks bes
 from der_gym.core import parallel
 
 def total(n):
-    parts = []
-    parallel.for_ranges(lambda lo, hi: parts.append(sum(range(lo, hi))), parallel.split(n, 3))
+    rest, parts = iter(range(n)), []
+    parallel.together(lambda: parts.append(sum(rest)), 3)
     return sum(parts), parallel.default_workers()
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def sharded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_workers_do_not_show_among_many_worlds(name: str) -> None:
     made = scenario(name)
     sims = [play(made, list(range(9)), workers) for workers in (1, 2, 7)]
-    assert [len(sim._ranges) for sim in sims] == [1, 2, 7]
+    assert [sim.workers for sim in sims] == [1, 2, 7]
     for other in sims[1:]:
         assert same(copied(sims[0]), other.arrays()) == []
 
@@ -65,7 +65,7 @@ def test_workers_do_not_show_among_the_shards_of_a_world(name: str) -> None:
     made = scenario(name, fleet__n_device=150)
     sims = [play(made, [1, 2], workers, n=40) for workers in (1, 2, 7)]
     st = sims[0].structure
-    assert st.n_shard == 3 and [len(sim._ranges) for sim in sims] == [1, 2, 6]
+    assert st.n_shard == 3 and [sim.workers for sim in sims] == [1, 2, 6]
     for other in sims[1:]:
         assert same(copied(sims[0]), other.arrays()) == []
 
@@ -116,7 +116,7 @@ def test_a_large_fleet_runs_in_its_own_shards_at_any_number_of_workers() -> None
     made = scenario(fleet__n_device=40_000)
     sims = [play(made, [1], workers, n=7) for workers in (1, 2, 7)]
     assert sims[0].structure.n_shard == 3 and sims[0].structure.n_place < SHARD_SIZE
-    assert len(sims[1]._ranges) == 2
+    assert sims[1].workers == 2
     for other in sims[1:]:
         assert same(copied(sims[0]), other.arrays()) == []
     kw = sims[0].public.leaf[:, :, 0].sum()
@@ -137,7 +137,7 @@ def test_a_sample_stands_for_a_large_fleet() -> None:
 def test_child_processes_give_the_same_bits(method: str) -> None:
     if method not in multiprocessing.get_all_start_methods():
         pytest.skip(f"no {method} here")
-    parallel.for_ranges(lambda a, b: None, [(0, 1), (1, 2)])  # this process has threads of its own by now
+    parallel.together(lambda: None, 2)  # this process has threads of its own by now
     context: Any = multiprocessing.get_context(method)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads: that is what is tested

@@ -10,7 +10,7 @@ from der_gym.core.sums import fold_shards, sum_cells
 from der_gym.devices import base
 from der_gym.groups import fill
 from der_gym.groups.mix import FleetConfig, sample_table
-from der_gym.groups.packing import free_addresses
+from der_gym.groups.packing import LANES, free_addresses, in_lanes
 from der_gym.groups.resources import ResourceTable, make_table
 from der_gym.groups.structure import Structure
 from der_gym.groups.tree import DEFAULT_TREES, TreeConfig, build_trees
@@ -51,10 +51,13 @@ def test_addresses_are_distinct_with_padding(structure: Structure) -> None:
         assert len(np.unique(uid)) == uid.size
 
 
-def test_one_shard_has_no_padding(structure: Structure) -> None:
-    assert (structure.n_shard == 1) == bool(structure.present.all())
-    if structure.n_shard == 1:
-        assert structure.site_present.all()
+def test_cells_are_full_packets_where_that_costs_little_room() -> None:
+    whole, few = (Structure.build(fleet(n), {}, ORDER) for n in (2_000, 12))
+    assert ((whole.cell_hi - whole.cell_lo) % LANES == 0).all() and whole.n_site % LANES == 0
+    assert whole.n_device < whole.present.size <= 1.25 * whole.n_device
+    assert few.present.all() and few.site_present.all()
+    assert in_lanes(np.array([1, 100, 30])).tolist() == [16, 112, 32]
+    assert in_lanes(np.array([1, 2, 3])).tolist() == [1, 2, 3]
 
 
 def test_shards_are_about_even(structure: Structure) -> None:

@@ -31,7 +31,7 @@ def seen(worlds: Worlds) -> list[Array]:
     worlds.reset(every, {w: np.random.default_rng(w) for w in range(N)}, None)
     kept = []
     for a in actions(3, 12, worlds.layout.n_leaf):
-        kept.append(worlds.observe(np.empty((N, worlds.layout.size), np.float32), every).copy())
+        kept.append(worlds.observe())
         worlds.step(np.linspace(-1, 1, N)[:, None] * a, every)
     return kept
 

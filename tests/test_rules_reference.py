@@ -53,7 +53,7 @@ def played(k: int) -> list[tuple[Array, Array, Array]]:
     rule, state, start, kept = both(*CASES[k])[1], None, every, []
     draw = np.random.default_rng(k)
     for _ in range(made.scenario.n_step):
-        obs = made.observe(np.zeros((N_WORLD, made.layout.size), dtype=np.float32), every)
+        obs = made.observe()
         action, state = rule.predict(obs, state, start)
         kept.append((obs, start, action))
         made.step(action, every)

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from der_gym.core.errors import DerGymError
 
 Array = np.ndarray
 Heard = Callable[["Call"], None]
+FEW = 4  # small worlds that a thread takes at once: less hopping between kernels, and still near the processor
 _MASK = 2**64 - 1
 _LETTERS = {"b": bool, "i": int, "f": np.float32, "d": float}  # a bool is an int as well: it comes first
 
@@ -47,6 +48,19 @@ class Call:
 
     def __call__(self, lo: int, hi: int) -> None:
         self.kernel(lo, hi, *self.given)
+
+
+def share(calls: Sequence[Call], n: int, workers: int) -> None:
+    """Make calls by shard once, for the shards 0 .. ``n``: threads take them in turn."""
+    n_part = 1 if workers == 1 else 4 * workers
+    parts = pairwise([-(-n * k // n_part) for k in range(n_part + 1)])
+
+    def work() -> None:
+        for lo, hi in parts:  # one iterator for all threads
+            for call in calls:
+                call(lo, hi)
+
+    parallel.together(work, workers)
 
 
 class Program:
@@ -116,13 +130,15 @@ class _Walk:
 
     def __init__(self, calls: tuple[Call, ...], n: int, n_shard: int) -> None:
         self._words = [np.array(_words(call.given), dtype=np.uint64) for call in calls]
+        few = FEW if n_shard == 1 and n >= 8 * FEW else 1
+        widths = [1 if call.by_world else n_shard for call in calls]
         rows = [
-            (_bridge(_kinds(call.given)), each.ctypes.data, _address(call), 1 if call.by_world else n_shard)
-            for call, each in zip(calls, self._words, strict=True)
+            (_bridge(_kinds(call.given)), each.ctypes.data, _address(call), few * width, n * width)
+            for call, each, width in zip(calls, self._words, widths, strict=True)
         ]
         self._calls, self._table, self._next = calls, np.array(rows, dtype=np.uint64), np.zeros(1, dtype=np.int64)
         self._walk = _walker()
-        self._given = (self._table.ctypes.data, len(rows), self._next.ctypes.data, n)
+        self._given = (self._table.ctypes.data, len(rows), self._next.ctypes.data, -(-n // few))
 
     def begin(self) -> None:
         self._next[0] = 0
@@ -225,9 +241,12 @@ def _walker() -> Callable[[int, int, int, int], int]:
     b.store(i32(0), status)
     bridge_type = ir.FunctionType(i32, [row, i64, i64, i64]).as_pointer()
     with _loop(b, lambda: b.atomic_rmw("add", taken, i64(1), "monotonic"), end) as at, _counted(b, n) as k:
-        bridge, words, kernel, width = (b.load(b.gep(table, [b.add(b.mul(k, i64(4)), i64(j))])) for j in range(4))
+        places = [b.gep(table, [b.add(b.mul(k, i64(5)), i64(j))]) for j in range(5)]
+        bridge, words, kernel, width, most = (b.load(place) for place in places)
         first = b.mul(at, width)
-        given = [b.inttoptr(words, row), kernel, first, b.add(first, width)]
+        last = b.add(first, width)
+        last = b.select(b.icmp_signed("<", last, most), last, most)
+        given = [b.inttoptr(words, row), kernel, first, last]
         b.store(b.or_(b.load(status), b.call(b.inttoptr(bridge, bridge_type), given)), status)
     b.ret(b.load(status))
     return ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_uint64, ctypes.c_int64, ctypes.c_uint64, ctypes.c_int64)(

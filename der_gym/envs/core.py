@@ -86,7 +86,7 @@ class Worlds:
         self.step_no = np.zeros(n_world, dtype=np.int64)
         self._obs = np.zeros((n_world, self.layout.size), dtype=np.float32)
         self._extra = np.zeros_like(self.layout.extras(self.simulator.public))
-        self._table = np.zeros((len(INFO), n_world))
+        self._table, self._computes = np.zeros((len(INFO), n_world)), self.layout.computes
         active = self.simulator.steps.active
         self.simulator.steps.follow([*self.reward.scoring(active), self._observing(active), self._telling()])
         low, high = self.layout.bounds()
@@ -113,7 +113,7 @@ class Worlds:
             self.reward.owe(ended)
             self.simulator.steps.after()
         self.reward.close(active)
-        if self.layout.computes:
+        if self._computes:
             self._see(active)
         return ended
 
@@ -155,7 +155,7 @@ class Worlds:
 
     def _see(self, mask: Array) -> None:
         """Write observations of the worlds of ``mask`` and all infos as they stand between two steps."""
-        if self.layout.computes:
+        if self._computes:
             self._extra[:] = self.layout.extras(self.simulator.public)
         self._observing(mask)(0, self.n_world)
         self._telling()(0, self.n_world)

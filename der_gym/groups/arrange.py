@@ -82,7 +82,7 @@ def find_shards(table: ResourceTable, cells: Cells, shard_size: int) -> Shards:
     sites = pack(site_shard, _site_leaf(table, cells), site_uid, n_shard, len(cells.leaf_names))
     device_shard = site_shard[site]
     tie = (sites.place[site].astype(np.uint64) << np.uint64(32)) | table.uid  # neighbours read neighbouring sites
-    devices = pack(device_shard, cells.cell_of, tie, n_shard, len(cells.first))
+    devices = pack(device_shard, cells.cell_of, tie, n_shard, len(cells.first), lanes=True)
     n_place = int(devices.hi[-1])
     if n_shard * n_place > _MOST_PADDING * len(table):
         raise InputError(

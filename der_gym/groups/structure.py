@@ -21,7 +21,7 @@ from der_gym.groups.fill import (
     spread_addresses,
 )
 from der_gym.groups.labels import Ints
-from der_gym.groups.packing import Packing
+from der_gym.groups.packing import Packing, in_lanes
 from der_gym.groups.resources import ResourceTable
 from der_gym.groups.tree import Tree, TreeConfig, build_trees
 
@@ -167,7 +167,7 @@ def _assemble(
 ) -> Structure:
     n_shard, n_place, n_site = shards.n_shard, int(shards.devices.hi[-1]), int(shards.sites.hi[-1])
     padded = n_shard * n_place > len(table)
-    n_site += int(padded)  # one absent site for padding devices to stand at
+    n_site = int(in_lanes(np.array([n_site + padded]))[0])  # padding devices stand at an absent site, the last
     at = shards.device_shard.astype(np.int64) * n_place + shards.devices.place
     site_at = shards.site_shard.astype(np.int64) * n_site + shards.sites.place
     places, site_places = (n_shard, n_place), (n_shard, n_site)

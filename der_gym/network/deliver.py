@@ -92,8 +92,7 @@ def deliver(s0, s1, n_shard, active, t_s, dt_s, cell_lo, cell_hi, cell_leaf, mai
                 if until <= start:  # whoever held it is on its own schedule; whoever gets it now drops it
                     continue
                 arrive = ring[s, slot, lo:hi]
-                _take(a, until, start, end, arrive, a0, a1, part, valid)
-                coming[s, slot, c] = _next_arrival(end, arrive)
+                coming[s, slot, c] = _take(a, until, start, end, arrive, a0, a1, part, valid)
                 if kinds:
                     _latch(latched[s, :, lo:hi], arrive, until, end, np.float32(m[KIND]), a, np.float32(m[B]))
             if book[EXPIRES_S] < t_s[w] + dt_s:
@@ -114,7 +113,11 @@ def _roll(start, a0, a1, part, valid):  # type: ignore[no-untyped-def]
 
 @kernel
 def _take(a, until, start, end, arrive, a0, a1, part, valid):  # type: ignore[no-untyped-def]
-    """Let a newer message replace what is held where it has arrived; both values are loaded before one is chosen."""
+    """Let a newer message replace what is held where it has arrived; return the earliest arrival after ``end``.
+
+    Both values are loaded before one is chosen, so that the loop packs.
+    """
+    least = _NEVER_BITS
     for i in range(arrive.shape[0]):
         t, old0, old1, old_part, old_valid = arrive[i], a0[i], a1[i], part[i], valid[i]
         here = (t <= end) & (t < until)
@@ -123,14 +126,6 @@ def _take(a, until, start, end, arrive, a0, a1, part, valid):  # type: ignore[no
         a1[i] = a if here else old1
         part[i] = new_part if here else old_part
         valid[i] = until if here else old_valid
-
-
-@kernel
-def _next_arrival(end, arrive):  # type: ignore[no-untyped-def]
-    """Return the earliest arrival after ``end``."""
-    least = _NEVER_BITS
-    for i in range(arrive.shape[0]):
-        t = arrive[i]
         least = min(least, in_order(t if t > end else NEVER_S))
     return back(least)
 

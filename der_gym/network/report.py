@@ -27,12 +27,14 @@ def hash_unit(x, y):  # type: ignore[no-untyped-def]
 
 
 @scalar
-def report_one(shown, pending_kw, pending_s, seen_kw, seen_s, x, key, down, up, start, end, period, delay, loss):  # type: ignore[no-untyped-def]
+def report_one(  # type: ignore[no-untyped-def]
+    shown, pending_kw, pending_s, seen_kw, seen_s, x, key, down, up, start, end, phase, period, delay, loss
+):
     """Return (pending_kw, pending_s, seen_kw, seen_s) after the tick [start, end].
 
     A device samples at its own phase; a report on its way keeps the next sample from being taken, so a period
     shorter than the delay acts like the delay. Where a tick spans both, the newest sample that arrives by its end is
-    seen. ``x`` is the device's uid as uint32, ``key`` the world's.
+    seen. ``x`` is the device's uid as uint32, ``key`` the world's, ``phase`` from `draw_phases`.
     Known error: a sample reads the mean power of the tick, there also of one up to the delay before it, and of
     several samples in a tick only the newest counts: where it is lost, the table ages by the tick, not by the period.
     """
@@ -40,7 +42,6 @@ def report_one(shown, pending_kw, pending_s, seen_kw, seen_s, x, key, down, up, 
     seen_kw = pending_kw if came & (pending_s > _NONE) else seen_kw
     seen_s = pending_s if came & (pending_s > _NONE) else seen_s
     pending_s = _NONE if came else pending_s
-    phase = hash_unit(x, np.uint32(7)) * period
     back = delay if max(period, delay) <= end - start else _ZERO
     n = np.floor((end - back - phase) / period)
     t = n * period + phase
@@ -56,6 +57,21 @@ def report_one(shown, pending_kw, pending_s, seen_kw, seen_s, x, key, down, up, 
 
 
 @kernel
+def draw_phases(uid, cell_lo, cell_hi, path, phase):  # type: ignore[no-untyped-def]
+    """Write when each device samples within its period, s: of its address alone, the same in all worlds.
+
+    Parameters
+    ----------
+    uid : uint32 (n_shard, N); phase : float32 (n_shard, N), out
+    cell_lo, cell_hi : int64 (n_cell,); path : float32 (n_cell, N_PATH)
+    """
+    for p in range(uid.shape[0]):
+        for c in range(cell_lo.shape[0]):
+            for i in range(cell_lo[c], cell_hi[c]):
+                phase[p, i] = hash_unit(uid[p, i], np.uint32(7)) * path[c, TELEMETRY_S]
+
+
+@kernel
 def show_power(s0, s1, n_shard, active, fleet):  # type: ignore[no-untyped-def]
     """Let devices report their power itself, not their own estimate of it: the ideal network."""
     for s in range(s0, s1):
@@ -64,10 +80,12 @@ def show_power(s0, s1, n_shard, active, fleet):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def report(s0, s1, n_shard, active, keys, uid, t_s, dt_s, cell_lo, cell_hi, cell_cloud, path, cloud, fleet):  # type: ignore[no-untyped-def]
+def report(  # type: ignore[no-untyped-def]
+    s0, s1, n_shard, active, keys, uid, phase, t_s, dt_s, cell_lo, cell_hi, cell_cloud, path, cloud, fleet
+):
     """Advance the aggregator's table by one tick; a cell whose cloud is out reports nothing.
 
-    Parameters are those of ``deliver`` and ``post``.
+    Parameters are those of ``deliver``, ``post`` and `draw_phases`.
     """
     for s in range(s0, s1):
         w, p = s // n_shard, s % n_shard
@@ -79,7 +97,7 @@ def report(s0, s1, n_shard, active, keys, uid, t_s, dt_s, cell_lo, cell_hi, cell
             if _is_out(cloud[w, cell_cloud[c]], t_s[w] + dt_s):
                 continue
             lo, hi = cell_lo[c], cell_hi[c]
-            ids = uid[p, lo:hi]
+            ids, phases = uid[p, lo:hi], phase[p, lo:hi]
             shown, down, up = fleet[s, SHOWN_KW, lo:hi], fleet[s, LINK_DOWN_S, lo:hi], fleet[s, LINK_UP_S, lo:hi]
             p_kw, p_s = fleet[s, PENDING_KW, lo:hi], fleet[s, PENDING_S, lo:hi]
             s_kw, s_s = fleet[s, SEEN_KW, lo:hi], fleet[s, SEEN_S, lo:hi]
@@ -97,6 +115,7 @@ def report(s0, s1, n_shard, active, keys, uid, t_s, dt_s, cell_lo, cell_hi, cell
                     up[i],
                     start,
                     end,
+                    phases[i],
                     period,
                     delay,
                     loss,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from der_gym.core import rows
-from der_gym.core.program import Call
+from der_gym.core.program import Call, share
 from der_gym.core.sums import sum_register
 from der_gym.core.units import DAY_S
 from der_gym.devices import DEVICES, behaviour, house
@@ -105,40 +105,31 @@ class Fleet:
             own |= {f"{name}.params": store.params, f"{name}.state": store.state, f"{name}.acc": store.acc}
         return own
 
-    def draw(self, active: Array) -> None:
+    def draw(self, active: Array, workers: int = 1) -> None:
         """Draw the Params of the worlds in ``active`` from their keys."""
-        span = (0, self.n_all, self.n_shard, active, self.keys)
+        span = (self.n_shard, active, self.keys)
         for s in np.flatnonzero(np.repeat(active, self.n_shard)):
             self.fleet[s] = 0.0
             self.site[s, rows.IMPORT_MAX_KW] = self.structure.site_limits[s % self.n_shard, 0]
             self.site[s, rows.EXPORT_MAX_KW] = self.structure.site_limits[s % self.n_shard, 1]
             self.site[s, rows.NOISE] = 1.0
-        house.draw_sites(*span, self.site_uid, self.house_cfg, self.site)
+        calls = [Call(house.draw_sites, *span, self.site_uid, self.house_cfg, self.site)]
         for st in self.stores.values():
             given = np.ascontiguousarray(self.structure.given[:, :, st.lo : st.hi])
-            st.device.draw(*span, st.uid, st.cfg, given, st.params, self.fleet, st.lo)
+            calls.append(Call(st.device.draw, *span, st.uid, st.cfg, given, st.params, self.fleet, st.lo))
+        share(calls, self.n_all, workers)
         for s in np.flatnonzero(np.repeat(active, self.n_shard)):  # padding weighs nothing
             self.fleet[s, rows.RATED_KW] *= self.structure.present[s % self.n_shard]
             self.site[s, rows.LOAD_SCALE : rows.PV_RATED_KW + 1] *= self.structure.site_present[s % self.n_shard]
 
-    def begin(self, active: Array, pool: dict[str, Array]) -> None:
+    def begin(self, active: Array, pool: dict[str, Array], workers: int = 1) -> None:
         """Set State at the start of an episode from normalised rows of the pool (NaN: none)."""
-        for name, st in self.stores.items():
-            st.device.begin(
-                0,
-                self.n_all,
-                self.n_shard,
-                active,
-                self.keys,
-                st.uid,
-                self.abs_s,
-                self.ctx,
-                st.cfg,
-                pool[name],
-                st.params,
-                st.state,
-                st.acc,
-            )
+        span, when = (self.n_shard, active, self.keys), (self.abs_s, self.ctx)
+        calls = [
+            Call(st.device.begin, *span, st.uid, *when, st.cfg, pool[name], st.params, st.state, st.acc)
+            for name, st in self.stores.items()
+        ]
+        share(calls, self.n_all, workers)
 
     def refreshing(self, due: Array) -> list[Call]:
         """Redraw what belongs to the slots that begin now; ``due`` worlds stand at a multiple of REFRESH_S."""

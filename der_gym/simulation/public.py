@@ -165,44 +165,59 @@ def publish(  # type: ignore[no-untyped-def]
         for i in range(block.shape[1]):
             block[w, i, 0] = award[w, k + i] if k + i < n_block else 0.0
             block[w, i, 1] = plan[w, k + i] if k + i < n_block else 0.0
+        add_cells(w, n_shard, leaf_of, seen, stock, rated_kw, leaf[w])
         total = house_kw[w, k]
         for j in range(leaf.shape[1]):
-            out = leaf[w, j]
-            s_seen, s_old, s_rated, s_oldest, s_up, s_down, s_stored = 0.0, 0.0, 0.0, 1e9, 0.0, 0.0, 0.0
-            for c in range(leaf_of.shape[0]):
-                if leaf_of[c] == j:
-                    s_seen += tally.folded(seen, w, n_shard, c, tally.SEEN)
-                    s_old += tally.folded(seen, w, n_shard, c, tally.OLD)
-                    s_rated += rated_kw[w, c]
-                    for s in range(w * n_shard, (w + 1) * n_shard):
-                        s_oldest = min(s_oldest, seen[s, c, tally.OLDEST_S])
-                    s_up += tally.folded(stock, w, n_shard, c, tally.UP)
-                    s_down += tally.folded(stock, w, n_shard, c, tally.DOWN)
-                    s_stored += tally.folded(stock, w, n_shard, c, tally.STORED)
-            out[L_SEEN], out[L_PLAN] = s_seen, plan_leaf[w, k, j]
-            out[L_AGE] = min(t - s_old / max(s_rated, 1e-9), tally.OLDEST_SHOWN_S)
-            out[L_AGE_MAX] = min(t - s_oldest, tally.OLDEST_SHOWN_S)
-            out[L_UP], out[L_DOWN], out[L_STORED] = s_up, s_down, s_stored
-            sent = book[w, j]
+            out, sent = leaf[w, j], book[w, j]
+            out[L_AGE] = min(t - out[L_AGE] / max(out[L_WAIT], 1e-9), tally.OLDEST_SHOWN_S)
+            out[L_AGE_MAX] = min(t - out[L_AGE_MAX], tally.OLDEST_SHOWN_S)
+            out[L_PLAN] = plan_leaf[w, k, j]
             out[L_SENT] = sent[net.SENT_A] if sent[net.SENT_UNTIL] > t else 0.0
-            out[L_ARRIVED] = _arrived(mail[w, j], t, gate[j, net.ON_WAY_S])
+            out[L_ARRIVED] = _arrived(mail[w, j], int(sent[net.HEAD]), t, gate[j, net.ON_WAY_S])
             out[L_QUOTA] = sent[net.QUOTA] / gate[j, net.QUOTA_PER_DAY]
             out[L_WAIT] = max(sent[net.SENT_S] + gate[j, net.INTERVAL_S] - t, 0.0)
-            total += s_seen
+            total += out[L_SEEN]
         row[SEEN], row[RESPONSE] = total, row[PLAN] - total
         row[ERROR_BIN] = bin_error[w, 0] / max(bin_error[w, 1], 1.0)
     note(w0, w1, active, t_s, world, leaf, book, bin_error, seen_sum, seen_n, quiet_since_s)
 
 
 @kernel
-def _arrived(mail, t, way_s):  # type: ignore[no-untyped-def]
-    """Return the fraction of the newest message that should have arrived by now (p95 of the way), 0 where none."""
-    newest, a = -1.0, 0.0
-    for k in range(mail.shape[0]):
-        m = mail[k]
-        if m[net.VALID_UNTIL] > t and m[net.T_CLOUD] + way_s <= t and m[net.T_SENT] > newest:
-            newest, a = m[net.T_SENT], m[net.A]
-    return a
+def add_cells(w, n_shard, leaf_of, seen, stock, rated_kw, leaf):  # type: ignore[no-untyped-def]
+    """Sum what is known of the cells up to their leaves: power, stock, and for a while times and rated kW.
+
+    L_AGE holds the sum of rated kW x time of the report, L_WAIT that of rated kW, L_AGE_MAX the earliest report.
+    """
+    for j in range(leaf.shape[0]):
+        row = leaf[j]
+        row[L_SEEN], row[L_AGE], row[L_WAIT], row[L_AGE_MAX] = 0.0, 0.0, 0.0, 1e9
+        row[L_UP], row[L_DOWN], row[L_STORED] = 0.0, 0.0, 0.0
+    for c in range(leaf_of.shape[0]):
+        row = leaf[leaf_of[c]]
+        row[L_SEEN] += tally.folded(seen, w, n_shard, c, tally.SEEN)
+        row[L_AGE] += tally.folded(seen, w, n_shard, c, tally.OLD)
+        row[L_WAIT] += rated_kw[w, c]
+        for s in range(w * n_shard, (w + 1) * n_shard):
+            row[L_AGE_MAX] = min(row[L_AGE_MAX], seen[s, c, tally.OLDEST_S])
+        row[L_UP] += tally.folded(stock, w, n_shard, c, tally.UP)
+        row[L_DOWN] += tally.folded(stock, w, n_shard, c, tally.DOWN)
+        row[L_STORED] += tally.folded(stock, w, n_shard, c, tally.STORED)
+
+
+@kernel
+def _arrived(mail, head, t, way_s):  # type: ignore[no-untyped-def]
+    """Return the fraction of the newest message that should have arrived by now (p95 of the way), 0 where none.
+
+    ``head`` is the ring's next slot: the newest message stands before it, and older ones end earlier.
+    """
+    n = mail.shape[0]
+    for k in range(1, n + 1):
+        m = mail[(head - k) % n]
+        if not m[net.VALID_UNTIL] > t:
+            return 0.0
+        if m[net.T_CLOUD] + way_s <= t:
+            return m[net.A]
+    return 0.0
 
 
 class Public:

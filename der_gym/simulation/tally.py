@@ -123,11 +123,13 @@ def tally_stock(s0, s1, n_shard, active, t_s, lo, hi, fleet, gauge, reached, out
         if not active[w]:
             continue
         now = np.float32(t_s[w])
-        here, down, up = fleet[s, PRESENT], fleet[s, LINK_DOWN_S], fleet[s, LINK_UP_S]
-        give, take, stored, debt = gauge[s, UP_KW], gauge[s, DOWN_KW], gauge[s, STORED_KWH], gauge[s, DEBT_KWH]
         for c in range(lo.shape[0]):
+            at, to = lo[c], hi[c]
+            here, down, up = fleet[s, PRESENT, at:to], fleet[s, LINK_DOWN_S, at:to], fleet[s, LINK_UP_S, at:to]
+            give, take = gauge[s, UP_KW, at:to], gauge[s, DOWN_KW, at:to]
+            stored, debt = gauge[s, STORED_KWH, at:to], gauge[s, DEBT_KWH, at:to]
             a, b, d, e = _ZERO8, _ZERO8, _ZERO8, _ZERO8
-            for i in range(lo[c], hi[c]):
+            for i in range(to - at):
                 k = here[i] if (now < down[i]) | (now >= up[i]) | (not reached) else _ZERO
                 a += np.float64(give[i] * k)
                 b += np.float64(take[i] * k)

@@ -17,7 +17,7 @@ from der_gym.network.deliver import deliver, retire
 from der_gym.network.gate import refill, send
 from der_gym.network.paths import PathConfig
 from der_gym.network.post import post
-from der_gym.network.report import report
+from der_gym.network.report import draw_phases, report
 from der_gym.simulation.sample import units
 
 Array = np.ndarray
@@ -104,6 +104,8 @@ class Wires:
         self.cell_t = np.zeros((n_world, n_cell))
         self.cell_slot = np.full((n_world, n_cell), -1, dtype=np.int64)
         self.last = np.zeros((n_all, n_cell))
+        self.phase = np.zeros(structure.uid.shape, dtype=np.float32)
+        draw_phases(structure.uid, structure.cell_lo, structure.cell_hi, self.path, self.phase)
         self._cells = (structure.cell_lo, structure.cell_hi, structure.cell_leaf)
 
     def arrays(self) -> dict[str, Array]:
@@ -167,7 +169,8 @@ class Wires:
         """Bring the aggregator's table up to the end of the tick."""
         st = self.structure
         cells = (st.cell_lo, st.cell_hi, st.cell_cloud)
-        return Call(report, self.n_shard, active, keys, st.uid, t_s, dt_s, *cells, self.path, self.cloud, fleet)
+        who = (self.n_shard, active, keys, st.uid, self.phase)
+        return Call(report, *who, t_s, dt_s, *cells, self.path, self.cloud, fleet)
 
     def retiring(self, active: Array, t_end: Array) -> Call:
         """Note the last arrivals once every shard is posted, and free the ring slots that are done."""
