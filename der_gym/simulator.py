@@ -218,7 +218,7 @@ class Simulator:
             if ends and k == n_tick - 1:
                 self._registers(self._block)
             self.steps.settle()
-            for hear in self.heard_minute:
+            for hear in self.heard_minute if self.steps.minute.ends.any() else []:
                 hear()
         if ends:
             self.desk.freeze(self._block, (self.fleet.t_s // BLOCK_S).astype(np.int64), self.fleet.t_s)

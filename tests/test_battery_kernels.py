@@ -57,7 +57,8 @@ def test_gauge_equals_the_plain_loop() -> None:
     f = make(n=40, soc=0.6)
     f.site[0, rows.PV_KW] = np.linspace(0, 3, f.n)
     names = ("ctx", "cfg", "index", "site", "params", "state", "acc", "fleet")
-    g = in_plain_python(f, "gauge", *names, out=np.zeros((1, rows.N_GAUGE, f.fleet.shape[2]), np.float32))
+    out = np.zeros((1, rows.N_GAUGE, f.fleet.shape[2]), np.float32)
+    g = in_plain_python(f, "gauge", *names, heard=rows.TAKES, out=out)
     assert np.array_equal(gauge(f)[:, 0], g.out[0, :, LO : LO + f.n])
 
 

@@ -81,10 +81,10 @@ def test_a_copy_works_on_its_own_arrays() -> None:
 
 def test_who_listens_hears_every_call_and_changes_no_bit() -> None:
     heard, (one, rows, _), (other, same, _) = [], made(2, 1), made(2, 1)
-    with program.listening(lambda call: heard.append(call.kernel)):
+    with program.listening(lambda call, hi: heard.append((call.kernel, hi))):
         one()
     other()
-    assert heard == [add, fold, add, fold] and np.array_equal(rows, same)
+    assert heard == [(add, 6), (fold, 2), (add, 6), (fold, 2)] and np.array_equal(rows, same)
 
 
 @pytest.mark.parametrize("workers", [1, 3])

@@ -225,7 +225,7 @@ def test_kernels_equal_the_plain_loops() -> None:
         slow.step(a, before, part, how)
         same(compiled, slow)
     out = np.zeros((1, rows.N_GAUGE, LO + 13), F4)
-    how["gauge"](*slow.arguments("gauge"), out)
+    how["gauge"](*slow.arguments("gauge"), rows.TAKES, out)
     assert np.array_equal(out[0, :, LO : LO + 12], compiled.gauge())
 
 

@@ -32,13 +32,7 @@ def drawn_kwh(sim: Simulator) -> dict[str, Array]:
 def minutes(sim: Simulator) -> list[Array]:
     """Keep the list's true mean power of every minute from now on, kW."""
     kept: list[Array] = []
-    book = sim.desk.product.minute
-
-    def keep(active: Array, minute: Array, true_kw: Array, *rest: Any) -> None:
-        kept.append(true_kw.copy())
-        book(active, minute, true_kw, *rest)
-
-    sim.desk.product.minute = keep  # type: ignore[method-assign]
+    sim.heard_minute.append(lambda: kept.append(sim.steps.minute.true_kw.copy()))
     return kept
 
 

@@ -340,5 +340,7 @@ def test_vector_arrays_are_fresh_every_step() -> None:
         copies += [a.copy() for a in (obs, reward, terminated, truncated)]
         kept_infos.append(infos)
     assert all(a.tobytes() == b.tobytes() for a, b in zip(kept, copies, strict=True))
-    arrays = [value for info in kept_infos for value in info.values() if isinstance(value, np.ndarray)]
+    arrays = [v for info in kept_infos for k, v in info.items() if isinstance(v, np.ndarray) and k[0] != "_"]
     assert len({array.__array_interface__["data"][0] for array in arrays}) == len(arrays)
+    masks = [info["_reward_money"] for info in kept_infos]  # one for all names, and a fresh one every step
+    assert len({mask.__array_interface__["data"][0] for mask in masks}) == len(masks)

@@ -199,7 +199,7 @@ def test_some_rows_of_a_table_keep_their_addresses(table: ResourceTable) -> None
     rows = np.flatnonzero(np.isin(table.device.codes, table.device.codes_of(["ev", "ecocute"])))[::3]
     part, whole = (Structure.build(each, DEFAULT_TREES, ORDER) for each in (table.take(rows), table))
     assert part.class_names == ("ecocute", "ev") and part.n_device == len(rows) == part.present.sum()
-    assert part.n_site == len({table.site.text(row) for row in rows})
+    assert part.site_present.sum() == len({table.site.text(row) for row in rows})
     both = luck(whole)
     assert luck(part) == {k: both[row] for k, row in enumerate(rows.tolist())}
 
@@ -280,4 +280,4 @@ def test_padding_takes_no_address_of_a_device() -> None:
 def test_a_large_fleet_in_shards() -> None:
     structure = Structure.build(fleet(40_000), {}, ORDER)
     assert structure.n_shard == 3 and structure.present.sum() == 40_000
-    assert structure.n_shard * structure.n_place < 40_100
+    assert structure.n_shard * structure.n_place < 1.01 * 40_000

@@ -21,7 +21,7 @@ def post(line: Line, *cell_t: float) -> np.ndarray:
     """Return the arrivals (n,) of a message that each cell's cloud has at ``cell_t`` seconds."""
     w = line.wires
     w.cell_t[0], w.cell_slot[0] = cell_t, 0
-    w.post(0, 1, line.keys, line.fleet)
+    w.posting(line.keys, line.fleet)(0, 1)
     w.cell_slot[:] = -1
     return w.ring[0, 0].copy()
 

@@ -22,7 +22,7 @@ from der_gym.core import parallel
 from der_gym.core.errors import DerGymError
 
 Array = np.ndarray
-Heard = Callable[["Call"], None]
+Heard = Callable[["Call", int], None]
 FEW = 4  # small worlds that a thread takes at once: less hopping between kernels, and still near the processor
 _MASK = 2**64 - 1
 _LETTERS = {"b": bool, "i": int, "f": np.float32, "d": float}  # a bool is an int as well: it comes first
@@ -93,9 +93,10 @@ class Program:
     def plainly(self) -> None:
         """Make the calls from Python, each for all worlds at once: the same bits, and what listens hears them."""
         for call in self.calls:
+            hi = self._n_world if call.by_world else self._n_world * self._n_shard
             if _heard is not None:
-                _heard(call)
-            call(0, self._n_world if call.by_world else self._n_world * self._n_shard)
+                _heard(call, hi)
+            call(0, hi)
 
     def _make(self) -> list[tuple[_Walk | _Plain, int]]:
         n_all = self._n_world * self._n_shard
@@ -150,7 +151,7 @@ class _Walk:
 
 @contextmanager
 def listening(heard: Heard) -> Iterator[None]:
-    """Let ``heard`` have every call of every program, before it is made, within the block."""
+    """Let ``heard`` have every call of every program, before it is made up to a number, within the block."""
     global _heard
     _heard, before = heard, _heard
     try:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from der_gym.core import program
 from der_gym.devices import DEVICES
 from der_gym.evaluation import bench
 
@@ -74,13 +75,14 @@ def _devices(name: str, envs: Any) -> int:
 
 @contextmanager
 def noting() -> Iterator[dict[str, list[tuple[Any, Call]]]]:
-    """Yield a dict that fills with name -> [(kernel, arguments)] of every kernel that Python calls in the block."""
+    """Yield a dict that fills with name -> [(kernel, arguments)] of every kernel called in the block."""
     heard: dict[str, list[tuple[Any, Call]]] = {}
     places = list(_places())
     try:
         for owner, attribute, kernel in places:
             object.__setattr__(owner, attribute, _ear(kernel, heard))  # device classes are frozen
-        yield heard
+        with program.listening(lambda call, hi: _note(heard, call.kernel, (0, hi, *call.given))):
+            yield heard
     finally:
         for owner, attribute, kernel in places:
             object.__setattr__(owner, attribute, kernel)
@@ -100,10 +102,14 @@ def is_kernel(value: Any) -> bool:
     return hasattr(value, "py_func") and not getattr(value, "targetoptions", {}).get("forceinline")
 
 
+def _note(heard: dict[str, list[tuple[Any, Call]]], kernel: Any, given: Call) -> None:
+    kept = tuple(each.copy() if isinstance(each, np.ndarray) else each for each in given)
+    heard.setdefault(full_name(kernel), []).append((kernel, kept))
+
+
 def _ear(kernel: Any, heard: dict[str, list[tuple[Any, Call]]]) -> Callable[..., Any]:
     def listen(*given: Any) -> Any:
-        kept = tuple(each.copy() if isinstance(each, np.ndarray) else each for each in given)
-        heard.setdefault(full_name(kernel), []).append((kernel, kept))
+        _note(heard, kernel, given)
         return kernel(*given)
 
     return listen
