@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from der_gym.core.jit import kernel, scalar
+from der_gym.core.lanes import products_4
 
-_ZERO = np.float64(0.0)
+_ZERO, _LOWEST = np.float64(0.0), np.float32(-np.inf)
 
 
 @scalar
@@ -53,36 +54,16 @@ def lane_sum_weighted(v, w, lo, hi):  # type: ignore[no-untyped-def]
     return (a + b) + (c + d)
 
 
-@scalar
-def lane_sums_weighted(v, w, x, lo, hi):  # type: ignore[no-untyped-def]
-    """Return what `lane_sum_weighted` gives for (v, w) and for (v, x), in one pass."""
-    a, b, c, d = _ZERO, _ZERO, _ZERO, _ZERO
-    e, f, g, h = _ZERO, _ZERO, _ZERO, _ZERO
-    cut, by, too = v[lo:hi], w[lo:hi], x[lo:hi]
-    n = hi - lo
-    full = n // 4
-    for j in range(full):
-        i = 4 * j
-        p, q, r, s = np.float64(cut[i]), np.float64(cut[i + 1]), np.float64(cut[i + 2]), np.float64(cut[i + 3])
-        a += p * np.float64(by[i])
-        b += q * np.float64(by[i + 1])
-        c += r * np.float64(by[i + 2])
-        d += s * np.float64(by[i + 3])
-        e += p * np.float64(too[i])
-        f += q * np.float64(too[i + 1])
-        g += r * np.float64(too[i + 2])
-        h += s * np.float64(too[i + 3])
-    rest = 4 * full
-    for k in range(n - rest):
-        i = rest + k
-        y, z = np.float64(cut[i]) * np.float64(by[i]), np.float64(cut[i]) * np.float64(too[i])
-        a += y if k == 0 else _ZERO
-        b += y if k == 1 else _ZERO
-        c += y if k == 2 else _ZERO
-        e += z if k == 0 else _ZERO
-        f += z if k == 1 else _ZERO
-        g += z if k == 2 else _ZERO
-    return (a + b) + (c + d), (e + f) + (g + h)
+@kernel
+def wide_sum_weighted(v, w):  # type: ignore[no-untyped-def]
+    """Return what `lane_sum_weighted` gives for all of two float32 arrays, in wide registers."""
+    a, b, c, d = products_4(v, w, _LOWEST)
+    n = v.shape[0]
+    i = n // 4 * 4
+    a += np.float64(v[i]) * np.float64(w[i]) if i < n else _ZERO
+    b += np.float64(v[i + 1]) * np.float64(w[i + 1]) if i + 1 < n else _ZERO
+    c += np.float64(v[i + 2]) * np.float64(w[i + 2]) if i + 2 < n else _ZERO
+    return (a + b) + (c + d)
 
 
 @scalar

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from der_gym.core.jit import kernel, scalar
+from der_gym.core.jit import kernel
+from der_gym.core.lanes import products_8
 from der_gym.core.rows import (
     DEBT_KWH,
     DOWN_KW,
@@ -20,7 +21,7 @@ from der_gym.core.rows import (
     STORED_KWH,
     UP_KW,
 )
-from der_gym.core.sums import back, in_order, lane_sum_weighted, lane_sums_weighted
+from der_gym.core.sums import back, in_order, wide_sum_weighted
 
 METERED, TRUE = 0, 1
 N_POWER = 2
@@ -41,7 +42,9 @@ def tally_power(s0, s1, n_shard, active, lo, hi, fleet, out):  # type: ignore[no
             continue
         power, gain, here = fleet[s, POWER_KW], fleet[s, METER_GAIN], fleet[s, PRESENT]
         for c in range(lo.shape[0]):
-            out[s, c, METERED], out[s, c, TRUE] = lane_sums_weighted(power, gain, here, lo[c], hi[c])
+            at, to = lo[c], hi[c]
+            out[s, c, METERED] = wide_sum_weighted(power[at:to], gain[at:to])
+            out[s, c, TRUE] = wide_sum_weighted(power[at:to], here[at:to])
 
 
 @kernel
@@ -57,8 +60,7 @@ def tally_sites(s0, s1, n_shard, active, present, gain, site, out):  # type: ign
         if active[s // n_shard]:
             p = s % n_shard
             net = site[s, NET_KW]
-            out[s, METERED] = lane_sum_weighted(net, gain[p], 0, net.shape[0])
-            out[s, TRUE] = lane_sum_weighted(net, present[p], 0, net.shape[0])
+            out[s, METERED], out[s, TRUE] = wide_sum_weighted(net, gain[p]), wide_sum_weighted(net, present[p])
 
 
 @kernel
@@ -71,8 +73,9 @@ def tally_seen(s0, s1, n_shard, active, t_s, dt_s, lo, hi, fleet, out):  # type:
         rated, here = fleet[s, RATED_KW], fleet[s, PRESENT]
         now = np.float32(t_s[s // n_shard] + dt_s)
         for c in range(lo.shape[0]):
-            out[s, c, SEEN] = lane_sum_weighted(seen, here, lo[c], hi[c])
-            out[s, c, OLD], out[s, c, OLDEST_S] = reports(now, rated[lo[c] : hi[c]], when[lo[c] : hi[c]])
+            at, to = lo[c], hi[c]
+            out[s, c, SEEN] = wide_sum_weighted(seen[at:to], here[at:to])
+            out[s, c, OLD], out[s, c, OLDEST_S] = reports(now, rated[at:to], when[at:to])
 
 
 @kernel
@@ -84,29 +87,13 @@ def reports(now, rated, when):  # type: ignore[no-untyped-def]
     (rated 0) sets nothing.
     """
     n, least = rated.shape[0], now - _OLDEST_SHOWN_S
-    a, b, c, d, e, f, g, h = _ZERO8, _ZERO8, _ZERO8, _ZERO8, _ZERO8, _ZERO8, _ZERO8, _ZERO8
-    for j in range(n // 8):
-        i = 8 * j
-        a += held(rated[i], when[i], least)
-        b += held(rated[i + 1], when[i + 1], least)
-        c += held(rated[i + 2], when[i + 2], least)
-        d += held(rated[i + 3], when[i + 3], least)
-        e += held(rated[i + 4], when[i + 4], least)
-        f += held(rated[i + 5], when[i + 5], least)
-        g += held(rated[i + 6], when[i + 6], least)
-        h += held(rated[i + 7], when[i + 7], least)
+    a, b, c, d, e, f, g, h = products_8(rated, when, least)
     for i in range(8 * (n // 8), n):
-        a += held(rated[i], when[i], least)
+        a += np.float64(rated[i]) * np.float64(max(when[i], least))
     low = in_order(now)
     for i in range(n):
         low = min(low, in_order(when[i] if (when[i] >= _ZERO) & (rated[i] > _ZERO) else now))
     return a + b + c + d + e + f + g + h, np.float64(back(low))
-
-
-@scalar
-def held(rated, when, least):  # type: ignore[no-untyped-def]
-    """Return rated kW x time of a report that is no older than ``least``."""
-    return np.float64(rated) * np.float64(max(when, least))
 
 
 @kernel
