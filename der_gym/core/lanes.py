@@ -77,11 +77,11 @@ def _packet(builder: Any, data: Any, at: Any, kind: Any) -> Any:
 _wide_4, _wide_8 = _wide(4), _wide(8)
 
 
-@overload(products_4)  # type: ignore[untyped-decorator]
+@overload(products_4)
 def _products_4(v, w, floor):  # type: ignore[no-untyped-def]
     return lambda v, w, floor: _wide_4(v, w, floor)
 
 
-@overload(products_8)  # type: ignore[untyped-decorator]
+@overload(products_8)
 def _products_8(v, w, floor):  # type: ignore[no-untyped-def]
     return lambda v, w, floor: _wide_8(v, w, floor)

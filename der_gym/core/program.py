@@ -23,7 +23,7 @@ from der_gym.core.errors import DerGymError
 
 Array = np.ndarray
 Heard = Callable[["Call", int], None]
-FEW = 4  # small worlds that a thread takes at once: less hopping between kernels, and still near the processor
+FEW = 2  # small worlds that a thread takes at once: less hopping between kernels, and still near the processor
 _MASK = 2**64 - 1
 _LETTERS = {"b": bool, "i": int, "f": np.float32, "d": float}  # a bool is an int as well: it comes first
 
