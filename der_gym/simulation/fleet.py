@@ -173,11 +173,6 @@ class Fleet:
     def _own(self, st: Store) -> tuple[Any, ...]:
         return (self.ctx, st.cfg, st.site_index, self.site, st.params, st.state, st.acc, self.fleet, st.lo)
 
-    def step_clock(self, active: Array, dt_s: int) -> None:
-        """Move the clocks of ``active`` worlds on by one tick."""
-        self.abs_s[active] += dt_s
-        self.t_s[active] += dt_s
-
     def day(self) -> Array:
         """Return each world's day number, int64 (n_world,)."""
         number: Array = self.abs_s // DAY_S

@@ -17,8 +17,9 @@ import numpy as np
 
 from der_gym.core import parallel, rows
 from der_gym.core.files import whole_file
-from der_gym.core.jit import cache_home, source_hash, writable
+from der_gym.core.jit import cache_home, kernel, source_hash, writable
 from der_gym.core.program import Call, Program
+from der_gym.core.sums import lane_sum
 from der_gym.core.units import BLOCK_S, DAY_S, REFRESH_S, SLOT_PER_DAY
 from der_gym.groups.structure import Structure
 from der_gym.signals import calendar
@@ -96,23 +97,16 @@ def run_pool(
     window = np.ascontiguousarray(window)
     awarded = np.zeros((n_fleet, 1), dtype=np.uint8)
     begun = (active, fleet.t_s, fleet.abs_s, REFRESH_S, day0, kinds, window, awarded, fleet.ctx)
+    begin, work = [Call(context, *begun, by_world=True)], [*fleet.advancing(active), *recorder.adding()]
+    refresh, ticks = fleet.refreshing(active), BLOCK_S // REFRESH_S - 1
     workers = min(parallel.default_workers(), n_fleet)
-    turn, begin, advance = (
-        Program(calls, n_fleet, 1, workers)
-        for calls in (
-            fleet.turning(active),
-            [Call(context, *begun, by_world=True), *fleet.refreshing(active)],
-            [*fleet.advancing(active), recorder.counting()],
-        )
-    )
-    for _ in range(n_day * DAY_S // REFRESH_S):
-        if fleet.abs_s[0] % BLOCK_S == 0:
-            turn()
-        begin()
+    opens = Program([*begin, *fleet.turning(active), *refresh], n_fleet, 1, workers)
+    half_hour = Program([*work, *(ticks * [*begin, *refresh, *work])], n_fleet, 1, workers)
+    for _ in range(n_day * SLOT_PER_DAY):
+        opens()
         recorder.before()
-        advance()
+        half_hour()
         recorder.after()
-        fleet.step_clock(active, REFRESH_S)
     return Pool(signals.first_day, keys, recorder.power_kw, recorder.stock, starts_s, recorder.states)
 
 
@@ -152,8 +146,7 @@ class _Recorder:
     def before(self) -> None:
         """Take gauges and states where a half hour begins."""
         day, sod = self._where()
-        if sod % BLOCK_S:
-            return
+        self._slot = day, sod // BLOCK_S
         fleet, st = self.fleet, self.fleet.structure
         span = (0, fleet.n_all, 1, self.active)
         if fleet.t_s[0] > 0:
@@ -167,27 +160,29 @@ class _Recorder:
                 s.device.save(*span, s.params, s.state, s.acc, out)
                 self.states[name][:, day, k] = out
 
-    def counting(self) -> Call:
-        """Sum the tick's power."""
-        st = self.fleet.structure
-        return Call(tally.tally_power, 1, self.active, st.cell_lo, st.cell_hi, self.fleet.fleet, self.power)
+    def adding(self) -> list[Call]:
+        """Add the tick's power to the half hour's sum and move the clocks on."""
+        f, st = self.fleet, self.fleet.structure
+        sums = Call(tally.tally_power, 1, self.active, st.cell_lo, st.cell_hi, f.fleet, self.power)
+        return [sums, Call(add_tick, REFRESH_S, f.t_s, f.abs_s, self.power, f.site, self.sum_kw, by_world=True)]
 
     def after(self) -> None:
-        """Add the tick's power to the half hour's mean."""
-        day, sod = self._where()
-        fleet, st = self.fleet, self.fleet.structure
-        n_tick = BLOCK_S // REFRESH_S
-        self.sum_kw[:, : st.n_cell] += self.power[:, :, tally.TRUE]
-        for w in range(fleet.n_world):
-            self.sum_kw[w, -2] += _total(fleet.site[w, rows.LOAD_KW])
-            self.sum_kw[w, -1] += _total(fleet.site[w, rows.PV_KW])
-        if (sod + REFRESH_S) % BLOCK_S == 0:
-            self.power_kw[:, day, sod // BLOCK_S] = self.sum_kw / n_tick
-            self.sum_kw[:] = 0.0
+        """Keep the means of the half hour that has just ended."""
+        self.power_kw[:, self._slot[0], self._slot[1]] = self.sum_kw / (BLOCK_S // REFRESH_S)
+        self.sum_kw[:] = 0.0
 
 
-def _total(row: Array) -> float:
-    return float(row.sum(dtype=np.float64))
+@kernel
+def add_tick(w0, w1, dt_s, t_s, abs_s, power, site, sum_kw):  # type: ignore[no-untyped-def]
+    """Add a tick of each fleet (one shard each) to ``sum_kw``, float64 (n_fleet, n_cell + 2): cells, load, PV."""
+    for w in range(w0, w1):
+        n_cell, n_site = power.shape[1], site.shape[2]
+        for c in range(n_cell):
+            sum_kw[w, c] += power[w, c, tally.TRUE]
+        sum_kw[w, n_cell] += lane_sum(site[w, rows.LOAD_KW], 0, n_site)
+        sum_kw[w, n_cell + 1] += lane_sum(site[w, rows.PV_KW], 0, n_site)
+        t_s[w] += dt_s
+        abs_s[w] += dt_s
 
 
 def pool_hash(settings: dict[str, Any], structure: Structure) -> str:
