@@ -240,7 +240,7 @@ def _csv(rows: list[dict[str, float]]) -> str:
 
 def make_env(s: Settings, workers: int | None) -> tuple[Corrected, float]:
     """Return the worlds to learn in, and what scales their reward to returns of about 1."""
-    venv = DERGroupSB3VecEnv(s.worlds * (2 if s.paired else 1), s.scenario, {"split": "train"}, workers)
+    venv = DERGroupSB3VecEnv(s.worlds * (2 if s.paired else 1), s.scenario, {"split": "train"}, workers, infos="ends")
     venv.seed(s.seed * FIRST_SEED)
     n_decision = venv.native.worlds.scenario.n_step
     if n_decision % s.hold:
@@ -326,7 +326,7 @@ def main(
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder, to the bit.")] = None,
     paired: Annotated[bool, typer.Option(help="Whether each world has a twin that the rule plays alone.")] = True,
     seed: Annotated[int, typer.Option(min=0, max=99, help="Of the network, the noise and the worlds.")] = 0,
-    steps: Annotated[int, typer.Option(min=1, help="Corrections of all worlds together, at most.")] = 400_000,
+    steps: Annotated[int, typer.Option(min=1, help="Corrections of all worlds together, at most.")] = 1_200_000,
     rule: Annotated[str, typer.Option(help="Controller to correct; idle: learn from nothing.")] = "merit_order",
     scale: Annotated[
         float, typer.Option(min=1e-3, max=2, help="Largest correction of batteries, of the award.")
@@ -346,9 +346,9 @@ def main(
     entropy: Annotated[float, typer.Option(min=0, help="Reward for noise.")] = 0.0,
     noise: Annotated[float, typer.Option(min=1e-3, help="Spread of the first corrections, of scale.")] = 0.3,
     hidden: Annotated[int, typer.Option(min=1, help="Width of both hidden layers.")] = 64,
-    eval_every: Annotated[int, typer.Option(min=1, help="Iterations between two evaluations.")] = 20,
+    eval_every: Annotated[int, typer.Option(min=1, help="Iterations between two evaluations.")] = 40,
     eval_seeds: Annotated[int, typer.Option(min=1, help="Validation seeds.")] = 128,
-    patience: Annotated[int, typer.Option(min=1, help="Evaluations without a new best before it stops.")] = 10,
+    patience: Annotated[int, typer.Option(min=1, help="Evaluations without a new best before it stops.")] = 20,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads of the worlds; the result is the same.")] = None,
 ) -> None:
     """Train a policy by PPO that corrects a rule."""

@@ -69,6 +69,21 @@ def test_it_equals_dummy_vec_env_over_episodes(both: tuple[DummyVecEnv, DERGroup
     assert ends == 2 * N
 
 
+def test_infos_may_be_left_out_between_ends() -> None:
+    few, all_ = (DERGroupSB3VecEnv(N, "tertiary-1", small(), infos=infos) for infos in ("ends", "all"))
+    for env in (few, all_):
+        env.seed(4)
+        env.reset()
+    still = np.zeros((N, few.action_space.shape[0]), np.float32)
+    for _ in range(SMALL_STEPS):
+        (obs, reward, done, infos), (obs_2, reward_2, _, infos_2) = few.step(still), all_.step(still)
+        assert obs.tobytes() == obs_2.tobytes() and reward.tobytes() == reward_2.tobytes()
+        assert [without_time(i) for i in infos] == ([without_time(i) for i in infos_2] if done.all() else [{}, {}])
+    assert done.all() and infos[0]["episode"]["l"] == SMALL_STEPS
+    with pytest.raises(InputError, match="infos: unknown name 'end'; did you mean 'ends'"):
+        DERGroupSB3VecEnv(N, "tertiary-1", small(), infos="end")
+
+
 def test_seed_and_options_act_once_at_the_next_reset(both: tuple[DummyVecEnv, DERGroupSB3VecEnv]) -> None:
     for options in ({"start_h": 14}, [{"start_h": 5}, {"start_h": 17}]):
         seen = []
