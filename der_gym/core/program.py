@@ -53,7 +53,7 @@ class Call:
 def share(calls: Sequence[Call], n: int, workers: int) -> None:
     """Make calls by shard once, for the shards 0 .. ``n``: threads take them in turn."""
     n_part = 1 if workers == 1 else 4 * workers
-    parts = pairwise([-(-n * k // n_part) for k in range(n_part + 1)])
+    parts = iter(list(pairwise([-(-n * k // n_part) for k in range(n_part + 1)])))
 
     def work() -> None:
         for lo, hi in parts:  # one iterator for all threads

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import os
+import struct
+import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -197,14 +201,30 @@ def pool_hash(settings: dict[str, Any], structure: Structure) -> str:
 @lru_cache(maxsize=4)
 def load_pool(name: str) -> Pool | None:
     """Return the pool kept under ``name``, or None where there is none that can be read."""
-    path = _path(name)
     try:
-        with np.load(path, allow_pickle=False) as kept:
-            states = {key[6:]: kept[key] for key in kept.files if key.startswith("state.")}
-            starts = tuple(int(s) for s in kept["starts_s"])
-            return Pool(int(kept["first_day"]), kept["keys"], kept["power_kw"], kept["stock"], starts, states)
-    except (OSError, ValueError, KeyError):
+        kept = _mapped(_path(name))
+        states = {key[6:]: array for key, array in kept.items() if key.startswith("state.")}
+        starts = tuple(int(s) for s in kept["starts_s"])
+        return Pool(int(kept["first_day"]), kept["keys"], kept["power_kw"], kept["stock"], starts, states)
+    except (OSError, ValueError, KeyError, struct.error, zipfile.BadZipFile):
         return None
+
+
+def _mapped(path: Path) -> dict[str, Array]:
+    """Return the arrays of an uncompressed .npz, read only: what is not looked at takes no memory, and none twice."""
+    arrays: dict[str, Array] = {}
+    with zipfile.ZipFile(path) as archive, open(path, "rb") as file:
+        for member in archive.infolist():
+            file.seek(member.header_offset + 26)  # of the lengths of its name and of what else stands before the data
+            file.seek(sum(struct.unpack("<HH", file.read(4))), os.SEEK_CUR)
+            np.lib.format.read_magic(file)
+            shape, _, kind = np.lib.format.read_array_header_1_0(file)
+            inside = file.tell() + math.prod(shape) * kind.itemsize <= path.stat().st_size
+            if kind.hasobject or not inside:
+                raise ValueError(f"{path}: {member.filename} is no array of numbers")
+            array = np.memmap(path, kind, "r", file.tell(), shape) if math.prod(shape) else np.zeros(shape, kind)
+            arrays[member.filename.removesuffix(".npy")] = array
+    return arrays
 
 
 def keep_pool(name: str, pool: Pool) -> None:
