@@ -60,6 +60,15 @@ def arrival(t_cloud, latency, down, up, dead, longest):  # type: ignore[no-untyp
     return NEVER_S if out else np.float32(acts)
 
 
+@scalar
+def slowed(f0, f1, k0, k1, uid, second, latency, spread, loss):  # type: ignore[no-untyped-def]
+    """Return a message's way with the device's place in its cloud's queue, s; ``NEVER_S`` where it is lost."""
+    v = rng.quick_uniform(k0, k1, uid, _LOST, second)
+    y = rng.quick_uniform(f0, f1, uid, _PLACE, np.uint32(0))
+    slow = latency + y * spread
+    return NEVER_S if v < loss else slow
+
+
 @kernel
 def post(  # type: ignore[no-untyped-def]
     s0,
@@ -122,22 +131,21 @@ def post(  # type: ignore[no-untyped-def]
                 out[i] = rng.quick_uniform(k0, k1, ids[i], _LATENCY, second)
             for i in range(hi - lo):  # a loop of its own: looking up a table keeps a loop from being vectorised
                 out[i] = approx.lookup(latencies, out[i])
-            for i in range(hi - lo):
-                v = rng.quick_uniform(k0, k1, ids[i], _LOST, second)
-                y = rng.quick_uniform(f0, f1, ids[i], _PLACE, np.uint32(0))
-                slow = out[i] + y * spread
-                out[i] = NEVER_S if v < loss else slow
             if polled:
                 for i in range(hi - lo):
+                    way = slowed(f0, f1, k0, k1, ids[i], second, out[i], spread, loss)
                     x = rng.quick_uniform(k0, k1, ids[i], _MISSED, second)
                     y = rng.quick_uniform(f0, f1, ids[i], _PLACE, np.uint32(0))
                     q = rng.quick_uniform(f0, f1, ids[i], _POLLER, np.uint32(0))
                     z = rng.quick_uniform(f0, f1, ids[i], _POLLER, np.uint32(1))
                     period = poll_a if q < share_a else poll_b
                     ready = t_cloud + y * spread
-                    out[i] += fetched(ready, x < miss, period, z * period, down[i], up[i]) - ready
-            for i in range(hi - lo):
-                out[i] = arrival(t_cloud, out[i], down[i], up[i], dead[i], longest)
+                    wait = fetched(ready, x < miss, period, z * period, down[i], up[i]) - ready
+                    out[i] = arrival(t_cloud, way + wait, down[i], up[i], dead[i], longest)
+            else:
+                for i in range(hi - lo):
+                    way = slowed(f0, f1, k0, k1, ids[i], second, out[i], spread, loss)
+                    out[i] = arrival(t_cloud, way, down[i], up[i], dead[i], longest)
             last[s, c] = latest(out)
             coming[s, slot, c] = _ZERO
 
