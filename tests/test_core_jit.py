@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ import numba
 import numpy as np
 import pytest
 
-from der_gym.core import jit
+from der_gym.core import jit, rng
 
 PRINT_A_VALUE = """
 import numpy as np
@@ -67,7 +68,7 @@ def test_an_edit_of_another_file_reaches_the_next_process(copy: Path, tmp_path: 
 PRINT_A_SUM = """
 import numpy as np
 from der_gym.controllers import loop
-from der_gym.core import jit
+from der_gym.core import jit, rng
 total = loop.total(np.ones(3))
 print(total, jit.source_hash(), sum(loop.total.stats.cache_hits.values()))
 """
@@ -178,3 +179,33 @@ def test_kernels_keep_ieee_arithmetic_and_release_the_lock() -> None:
     assert out.tobytes() == slow.tobytes()  # added in order, never regrouped
     options = total.targetoptions  # type: ignore[attr-defined]
     assert options["nogil"] and not options["fastmath"] and options["error_model"] == "numpy"
+
+
+def test_a_scalar_is_plain_python_from_python_and_compiled_within_a_kernel() -> None:
+    @jit.kernel
+    def each(x: Any, out: Any) -> None:
+        for i in range(x.shape[0]):
+            out[i] = rng.unit(x[i])
+
+    x, out = np.arange(5, dtype=np.uint32), np.zeros(5, np.float32)
+    assert [type(rng.unit(k)) for k in x] == [np.float32] * 5
+    before = len(rng.unit.signatures)
+    each(x, out)
+    assert out.tolist() == [float(rng.unit(k)) for k in x] and len(rng.unit.signatures) >= max(before, 1)
+
+
+def test_garbage_is_collected_again_after_a_compilation() -> None:
+    @jit.kernel
+    def twice(x: Any, out: Any) -> None:
+        for i in range(x.shape[0]):
+            out[i] = x[i] * np.float32(2.0)
+
+    out = np.zeros(3, np.float32)
+    twice(np.ones(3, np.float32), out)
+    assert gc.isenabled() and out.tolist() == [2.0, 2.0, 2.0]
+    gc.disable()
+    try:
+        twice(np.ones(3), np.zeros(3))  # other types: compiled anew
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

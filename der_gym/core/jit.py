@@ -10,6 +10,7 @@ of the user's own serves. Only our kernels are kept there: numba's setting holds
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import platform
@@ -109,6 +110,28 @@ def _own_folder(function: Callable[..., Any]) -> str:
     return next((name for name in parts[1:-1] if parts[0] == "der_gym" and name in _OWN_KERNELS), "")
 
 
+@cache
+def _quiet_compiler() -> None:
+    """Let no garbage be collected while something compiles: a compiler's many small objects take a tenth longer so."""
+    from numba.core import event
+
+    class Quiet(event.Listener):  # type: ignore[misc]
+        depth, collects = 0, False
+
+        def on_start(self, event: Any) -> None:
+            if self.depth == 0:
+                self.collects = gc.isenabled()
+                gc.disable()
+            self.depth += 1
+
+        def on_end(self, event: Any) -> None:
+            self.depth -= 1
+            if self.depth == 0 and self.collects:
+                gc.enable()
+
+    event.register("numba:compile", Quiet())
+
+
 def kernel(function: F) -> F:
     """Compile a loop over arrays: no GIL, IEEE arithmetic, cached on disk."""
     global _folder
@@ -116,6 +139,7 @@ def kernel(function: F) -> F:
 
     if _folder is None:
         _folder = _find_folder()
+        _quiet_compiler()
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = str(Path(_folder) / source_hash(_own_folder(function))) if _folder else before
     try:
@@ -125,9 +149,20 @@ def kernel(function: F) -> F:
     return compiled
 
 
-def scalar(function: F) -> F:
-    """Compile a pure function of numbers that is inlined where it is called."""
-    import numba
+@cache
+def _inlined() -> Any:
+    """Return the kind of compiled function that only compiled code calls; called from Python it is plain Python."""
+    from numba.core.registry import CPUDispatcher
 
-    compiled: F = numba.njit(forceinline=True, **_OPTIONS)(function)
+    class Inlined(CPUDispatcher):  # type: ignore[misc]
+        def __call__(self, *given: Any) -> Any:
+            return self.py_func(*given)
+
+    return Inlined
+
+
+def scalar(function: F) -> F:
+    """Compile a pure function of numbers that is inlined where it is called; the way in from Python is left out."""
+    options = {"nopython": True, "forceinline": True, "no_cpython_wrapper": True, **_OPTIONS}
+    compiled: F = _inlined()(function, targetoptions=options)
     return compiled
