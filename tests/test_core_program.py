@@ -99,3 +99,14 @@ def test_calls_made_once_are_shared_out(workers: int) -> None:
 def test_what_cannot_be_handed_over_is_refused() -> None:
     with pytest.raises(TypeError, match="a program cannot hand over str"):
         Program([Call(fold, N_SHARD, "half", np.zeros((3, 4), np.float32), np.zeros(1), by_world=True)], 1, 3, 1)()
+
+
+@kernel
+def count(s0, s1, rows):  # type: ignore[no-untyped-def]
+    """Return something, which a program's kernels do not."""
+    return rows.shape[0]
+
+
+def test_a_kernel_that_returns_something_is_refused() -> None:
+    with pytest.raises(TypeError, match="count returns int64: a program has no place for it"):
+        Program([Call(count, np.zeros((3, 4), np.float32))], 1, 3, 1)()

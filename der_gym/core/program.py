@@ -161,13 +161,27 @@ def listening(heard: Heard) -> Iterator[None]:
 
 
 def _address(call: Call) -> int:
-    """Return where the machine code of a kernel for these arguments begins; compiles it where it is new."""
+    """Return where the machine code of a kernel for these arguments begins; compiles it where it is new.
+
+    Raises
+    ------
+    TypeError
+        For a kernel that returns something, or wants its arguments in another form than `_kinds` says.
+    """
     import numba
+    from numba.core.registry import cpu_target
 
     kernel: Any = call.kernel
     types = tuple(numba.typeof(each) for each in (0, 0, *call.given))
     kernel.compile(types)
     made = kernel.overloads[types]
+    if made.signature.return_type != numba.types.none:
+        raise TypeError(
+            f"{kernel.py_func.__name__} returns {made.signature.return_type}: a program has no place for it"
+        )
+    form = cpu_target.target_context.call_conv.get_function_type(made.fndesc.restype, made.fndesc.argtypes)
+    if len(form.args) != 4 + len(_kinds(call.given)):
+        raise TypeError(f"{kernel.py_func.__name__}: a program hands over {len(_kinds(call.given))} words, not so many")
     return int(made.library.get_pointer_to_function(made.fndesc.llvm_func_name))
 
 
@@ -291,8 +305,8 @@ def _function(name: str, types: list[Any]) -> tuple[Any, Any, Any]:
     """Return a new module, its function ``name`` that returns a status, and what writes into it."""
     from llvmlite import ir
 
-    module = ir.Module(name)
-    function = ir.Function(module, ir.FunctionType(ir.IntType(32), types), f"der_gym_{name}")
+    module = ir.Module(f"der_gym_{name}_{len(_libraries)}")
+    function = ir.Function(module, ir.FunctionType(ir.IntType(32), types), module.name)
     return module, function, ir.IRBuilder(function.append_basic_block())
 
 
@@ -309,4 +323,4 @@ def _compile(module: Any) -> int:
         library.add_ir_module(module)
         library.finalize()
         _libraries.append(library)
-        return int(library.get_pointer_to_function(f"der_gym_{module.name}"))
+        return int(library.get_pointer_to_function(module.name))
