@@ -17,7 +17,7 @@ function failure(f) {
   return h("section", { class: "card", id: `block-${f.block}`, "data-cause": f.cause },
     h("div", { class: "fail-head" }, h("h3", {}, t("block_title", { b: f.block, from, to })), h("span", { class: "tag" }, cause), h("span", {}, size)),
     h("p", { class: "story" }, `${story} ${t(`why_${f.cause}`, { too: t(f.worst_kw > 0 ? "too_much" : "too_little") })}`),
-    h("p", { class: "sub" }, f.text),
+    state.lang ? null : h("p", { class: "sub" }, f.text), // as the command line has it
     h("div", { class: "pair" },
       h("div", {}, h("h4", {}, t("zoom")), zoom(f)),
       h("div", {}, h("h4", {}, t("steps")), steps(f), h("p", { class: "how" }, t(WINDOW > 5 ? "steps_how_long" : "steps_how")))),
