@@ -55,13 +55,14 @@ class _Hand:
         self._go.release()
 
     def end(self) -> BaseException | None:
-        """Wait for the work's end and return what it raised; an interrupt waits as well, and is returned then."""
-        try:
-            self._done.acquire()
-        except KeyboardInterrupt as stop:
-            self._done.acquire()
-            return stop
-        return self._error
+        """Wait for the work's end and return what it raised; interrupts wait as well, and one is returned then."""
+        stop: BaseException | None = None
+        while True:
+            try:
+                self._done.acquire()
+                return stop or self._error
+            except KeyboardInterrupt as error:
+                stop = error
 
 
 class _Crew:

@@ -25,7 +25,6 @@ Array = np.ndarray
 Heard = Callable[["Call", int], None]
 FEW = 2  # small worlds that a thread takes at once: less hopping between kernels, and still near the processor
 _MASK = 2**64 - 1
-_LETTERS = {"b": bool, "i": int, "f": np.float32, "d": float}  # a bool is an int as well: it comes first
 
 _heard: Heard | None = None
 
@@ -78,10 +77,11 @@ class Program:
 
     def __init__(self, calls: Sequence[Call], n_world: int, n_shard: int, workers: int) -> None:
         self.calls, self._n_world, self._n_shard, self._workers = tuple(calls), n_world, n_shard, workers
-        self._parts: list[tuple[_Walk | _Plain, int]] | None = None
+        self._compiled = all(hasattr(call.kernel, "overloads") for call in calls)  # else plain functions: slowly
+        self._parts: list[tuple[_Walk, int]] | None = None
 
     def __call__(self) -> None:
-        if _heard is not None:
+        if _heard is not None or not self._compiled:
             self.plainly()
             return
         if self._parts is None:
@@ -98,10 +98,8 @@ class Program:
                 _heard(call, hi)
             call(0, hi)
 
-    def _make(self) -> list[tuple[_Walk | _Plain, int]]:
+    def _make(self) -> list[tuple[_Walk, int]]:
         n_all = self._n_world * self._n_shard
-        if any(not hasattr(call.kernel, "overloads") for call in self.calls):  # plain functions, in tests
-            return [(_Plain(self), 1)]
         if self._workers <= self._n_world:
             return [(_Walk(self.calls, self._n_world, self._n_shard), self._workers)]
         groups = groupby(self.calls, key=lambda call: call.by_world)
@@ -115,27 +113,17 @@ class Program:
         return {**self.__dict__, "_parts": None}
 
 
-class _Plain:
-    def __init__(self, program: Program) -> None:
-        self._program = program
-
-    def begin(self) -> None:
-        pass
-
-    def __call__(self) -> None:
-        self._program.plainly()
-
-
 class _Walk:
     """Calls for ``n`` worlds (or shards), one after another; several threads may be at it after ``begin``."""
 
     def __init__(self, calls: tuple[Call, ...], n: int, n_shard: int) -> None:
-        self._words = [np.array(_words(call.given), dtype=np.uint64) for call in calls]
+        kinds, words = zip(*(_words(call.given) for call in calls), strict=True) if calls else ((), ())
+        self._words = [np.array(each, dtype=np.uint64) for each in words]
         few = FEW if n_shard == 1 and n >= 8 * FEW else 1
         widths = [1 if call.by_world else n_shard for call in calls]
         rows = [
-            (_bridge(_kinds(call.given)), each.ctypes.data, _address(call), few * width, n * width)
-            for call, each, width in zip(calls, self._words, widths, strict=True)
+            (_bridge(kind), each.ctypes.data, _address(call, len(kind)), few * width, n * width)
+            for call, kind, each, width in zip(calls, kinds, self._words, widths, strict=True)
         ]
         self._calls, self._table, self._next = calls, np.array(rows, dtype=np.uint64), np.zeros(1, dtype=np.int64)
         self._walk = _walker()
@@ -160,13 +148,13 @@ def listening(heard: Heard) -> Iterator[None]:
         _heard = before
 
 
-def _address(call: Call) -> int:
+def _address(call: Call, n_word: int) -> int:
     """Return where the machine code of a kernel for these arguments begins; compiles it where it is new.
 
     Raises
     ------
     TypeError
-        For a kernel that returns something, or wants its arguments in another form than `_kinds` says.
+        For a kernel that returns something, or wants its arguments as another number of words.
     """
     import numba
     from numba.core.registry import cpu_target
@@ -180,43 +168,36 @@ def _address(call: Call) -> int:
             f"{kernel.py_func.__name__} returns {made.signature.return_type}: a program has no place for it"
         )
     form = cpu_target.target_context.call_conv.get_function_type(made.fndesc.restype, made.fndesc.argtypes)
-    if len(form.args) != 4 + len(_kinds(call.given)):
-        raise TypeError(f"{kernel.py_func.__name__}: a program hands over {len(_kinds(call.given))} words, not so many")
+    if len(form.args) != 4 + n_word:
+        raise TypeError(f"{kernel.py_func.__name__} wants {len(form.args) - 4} words; a program hands over {n_word}")
     return int(made.library.get_pointer_to_function(made.fndesc.llvm_func_name))
 
 
-def _words(given: Sequence[Any]) -> list[int]:
-    """Return arguments as numba passes them, 64 bits each; an array is (owner, parent, size, item, data, shape, step).
+def _words(given: Sequence[Any]) -> tuple[str, list[int]]:
+    """Return arguments as numba passes them: a letter and 64 bits for each word.
+
+    Letters: i a whole number or an address, b a bool, f float32, d float64. An array is seven words and more: owner,
+    parent, size, item size, data, shape, steps.
 
     Raises
     ------
     TypeError
         For what a program cannot hand over.
     """
-    words: list[int] = []
+    kinds, words = "", list[int]()
     for each in given:
         if isinstance(each, np.ndarray):
+            kinds += "i" * (5 + 2 * each.ndim)
             words += [0, 0, each.size, each.itemsize, each.ctypes.data, *each.shape, *each.strides]
         elif isinstance(each, np.float32):
-            words += struct.unpack("<I", struct.pack("<f", each))
+            kinds, words = kinds + "f", [*words, *struct.unpack("<I", struct.pack("<f", each))]
         elif isinstance(each, float):
-            words += struct.unpack("<Q", struct.pack("<d", each))
-        elif isinstance(each, int):
-            words.append(each)
+            kinds, words = kinds + "d", [*words, *struct.unpack("<Q", struct.pack("<d", each))]
+        elif isinstance(each, int):  # a bool is one as well
+            kinds, words = kinds + ("b" if isinstance(each, bool) else "i"), [*words, each]
         else:
             raise TypeError(f"a program cannot hand over {type(each).__name__}")
-    return [word & _MASK for word in words]
-
-
-def _kinds(given: Sequence[Any]) -> str:
-    """Return one letter per word: i a whole number or an address, b a bool, f float32, d float64."""
-    letters = ""
-    for each in given:
-        if isinstance(each, np.ndarray):
-            letters += "i" * (5 + 2 * each.ndim)
-        else:
-            letters += next(letter for letter, kind in _LETTERS.items() if isinstance(each, kind))
-    return letters
+    return kinds, [word & _MASK for word in words]
 
 
 @cache

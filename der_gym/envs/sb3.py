@@ -48,7 +48,6 @@ class DERGroupSB3VecEnv(VecEnv):
         Worlds, >= 1.
     scenario, overrides, workers
         As in :class:`der_gym.envs.group.DERGroupEnv`.
-
     infos : str
         ``all``: every step's info of every world. ``ends``: empty but in steps in which a world ends, which is when
         Stable-Baselines3's learners read them; a tenth of the time of a step is saved.

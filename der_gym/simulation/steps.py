@@ -134,9 +134,8 @@ class Steps:
     def context(self, active: Array, dt: int) -> Call:
         """Return what fills the context rows of a tick of ``dt`` seconds that begins now."""
         f, d = self.fleet, self.desk
-        return Call(
-            context, active, f.t_s, f.abs_s, dt, d.day0, d.kinds, d.window, d.awarded, f.ctx, by_world=True
-        )  # fmt: skip
+        given = (active, f.t_s, f.abs_s, dt, d.day0, d.kinds, d.window, d.awarded, f.ctx)
+        return Call(context, *given, by_world=True)
 
     def _settle(self) -> list[Call]:
         """Return what settles the minute in the worlds where one has ended."""
