@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -91,3 +93,11 @@ def test_the_report_is_json_and_names_the_machine() -> None:
     read = json.loads(report.to_json())
     assert read["machine"]["cpu"]
     assert read["figures"][0]["target"] == 2.0
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only there a process starts with another's peak")
+def test_memory_is_a_process_s_own() -> None:
+    held = np.ones(50_000_000)
+    code = "from der_gym.evaluation.bench_child import _peak_bytes; print(_peak_bytes())"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 10e6 < int(told.stdout) < held.nbytes
