@@ -24,7 +24,7 @@ from der_gym.simulation.wires import Wires
 from der_gym.simulation.world import ground
 
 Array = np.ndarray
-FEW = 4  # shards at once where copies are held at reset: a large world has no room for copies of all
+FEW = 65_536  # devices at once where copies are held at reset: a large world has no room for copies of all
 
 
 class Simulator:
@@ -37,6 +37,9 @@ class Simulator:
         Worlds, >= 1; each has its own key, date, clock and weather.
     workers : int, optional
         Threads; the result does not depend on it. Default: as many as pay.
+    by_device : bool
+        Whether registers that only add up (energy through a battery, starts ...) are kept for every device, at 60
+        bytes each; else their sum of each class.
 
     Attributes
     ----------
@@ -48,13 +51,16 @@ class Simulator:
         The truth; no observation may read it.
     """
 
-    def __init__(self, scenario: Scenario, n_world: int = 1, workers: int | None = None) -> None:
+    def __init__(
+        self, scenario: Scenario, n_world: int = 1, workers: int | None = None, by_device: bool = False
+    ) -> None:
         if n_world < 1:
             raise InputError(f"n_world: {n_world}; allowed: 1 or more")
-        self.scenario, self.n_world = scenario, n_world
+        self.scenario, self.n_world, self.by_device = scenario, n_world, by_device
         self.ground = ground(scenario)
         st = self.structure = self.ground.structure
-        self.fleet = Fleet(st, scenario.devices, n_world, scenario.horizon_s)
+        receiving = scenario.market.rules.metering == "receiving"
+        self.fleet = Fleet(st, scenario.devices, n_world, scenario.horizon_s, by_device, receiving)
         kinds = set(scenario.devices.behaviour.kinds) - {"dispatch"}  # type: ignore[attr-defined]
         n_day = (scenario.horizon_s + RUN_ON_S) // DAY_S + 2
         self.wires = Wires(st, scenario.network, n_world, scenario.decision_s, n_day, bool(kinds))
@@ -125,8 +131,9 @@ class Simulator:
         dawn = self.wires.dawning(mask, fleet.keys, fleet.abs_s, fleet.t_s, fleet.fleet)
         turn = fleet.turning(mask & (fleet.abs_s % BLOCK_S == 0))
         share([dawn, *turn, *fleet.refreshing(mask)], fleet.n_all, self.workers)
-        for s0 in range(0, fleet.n_all, FEW):
-            self._first_reports(s0, min(s0 + FEW, fleet.n_all), mask)
+        few = max(1, FEW // self.structure.n_place)
+        for s0 in range(0, fleet.n_all, few):
+            self._first_reports(s0, min(s0 + few, fleet.n_all), mask)
         self.never[mask] = False
         if desk.perfect:
             self._fill_perfect(mask)
@@ -150,11 +157,10 @@ class Simulator:
     def _first_reports(self, s0: int, s1: int, mask: Array) -> None:
         """Fill the table with what devices reported before the episode: their own schedule; silent homes, long ago."""
         fleet, stores = self.fleet, self.fleet.stores.values()
-        kept = [(st.state[s0:s1].copy(), st.acc[s0:s1].copy()) for st in stores]
-        for call in fleet.advancing(mask):
-            call(s0, s1)
-        for st, (state, acc) in zip(stores, kept, strict=True):
-            st.state[s0:s1], st.acc[s0:s1] = state, acc
+        kept = [[part[s0:s1].copy() for part in (st.state, st.acc, st.book)] for st in stores]
+        share(fleet.advancing(mask), s1, self.workers, s0)
+        for st, parts in zip(stores, kept, strict=True):
+            st.state[s0:s1], st.acc[s0:s1], st.book[s0:s1] = parts
         for s in range(s0, s1):
             if mask[s // fleet.n_shard]:
                 f = fleet.fleet[s]
@@ -162,8 +168,7 @@ class Simulator:
                 f[rows.SEEN_KW] = np.where(silent, 0.0, f[rows.SHOWN_KW])
                 f[rows.SEEN_S] = np.where(silent, np.float32(-DAY_S), np.float32(0.0))
                 f[rows.PENDING_S] = np.float32(-1e9)
-        for call in [*self.tallies.measuring(mask), self.tallies.seeing(mask, 0)]:
-            call(s0, s1)
+        share([*self.tallies.measuring(mask), self.tallies.seeing(mask, 0)], s1, self.workers, s0)
 
     def _fill_perfect(self, mask: Array) -> None:
         """Run the twin: the same worlds without commands, to their end; its power is the perfect plan."""
@@ -259,13 +264,11 @@ class Simulator:
     def debt_kwh(self, active: Array | None = None) -> Array:
         """Return what stores lack at this moment for their next need, electric kWh, float64 (n_world,).
 
-        Other worlds than the ``active`` ones (default: all) change no bit; their figure is not of this moment.
+        Worlds that are not ``active`` (default: all are) have 0.
         """
-        fleet = self.fleet
         active = np.ones(self.n_world, dtype=bool) if active is None else active
-        fleet.measure(active)
-        weighted = (fleet.gauge[:, rows.DEBT_KWH] * fleet.fleet[:, rows.PRESENT]).sum(axis=1, dtype=np.float64)
-        total: Array = weighted.reshape(self.n_world, fleet.n_shard).sum(axis=1)
+        owed = self.fleet.measure(active)[:, :, rows.DEBT_KWH]
+        total: Array = owed.reshape(self.n_world, -1).sum(axis=1)
         return total
 
     def snapshot(self, worlds: Sequence[int] | None = None) -> Snapshot:
@@ -283,6 +286,6 @@ class Simulator:
     def fork(self, worlds: Sequence[int] | None = None) -> Simulator:
         """Return a simulator that holds copies of the chosen worlds, with the same keys."""
         which = list(range(self.n_world)) if worlds is None else list(worlds)
-        twin = Simulator(self.scenario, len(which))
+        twin = Simulator(self.scenario, len(which), by_device=self.by_device)
         twin.restore(self.snapshot(which))
         return twin

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from batteries import EXACT, FAST, LO, NIGHT_S, NOON_S, advance, balance, gauge, make, mine, site
+from batteries import EXACT, FAST, NIGHT_S, NOON_S, advance, balance, begin, draw, gauge, limit, make, mine, rounding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -39,33 +39,46 @@ def test_draws_follow_their_distributions() -> None:
     assert ((full_s > 9.9) & (full_s < 30.1)).mean() == pytest.approx(0.2, abs=0.03)
     assert ((release_s > 119) & (release_s < 301)).mean() == pytest.approx(0.1, abs=0.02)
     assert p[b.GAIN].std() == pytest.approx(0.02, abs=0.002) and p[b.OFFSET_KW].std() == pytest.approx(0.03, abs=0.003)
-    assert p[b.FEED_BACK].mean() == pytest.approx(0.75, abs=0.03)
+    assert (p[b.EXPORT_MAX_KW] > 0).mean() == pytest.approx(0.75, abs=0.03)
     start = p[b.NIGHT_START_S]
     assert (start % 60 == 0).all() and start.min() >= 0 and start.max() < 240 * 60 and np.unique(start).size > 200
 
 
 def test_the_resource_table_is_kept() -> None:
     f = make(n=50, given=(4.4, 0.0))
-    assert (mine(f, rows.RATED_KW) == np.float32(4.4)).all() and (f.params[:, b.FEED_BACK] == 0).all()
+    assert (mine(f, rows.RATED_KW) == np.float32(4.4)).all() and (f.params[:, b.EXPORT_MAX_KW] == 0).all()
     other = make(n=50)
     assert np.array_equal(f.params[:, b.CAPACITY_KWH], other.params[:, b.CAPACITY_KWH])  # the rest is as drawn
+
+
+def test_limits_and_panels_are_those_of_the_site_at_the_draw() -> None:
+    into, out, panels = (np.random.default_rng(k).uniform(1.0, 9.0, 60).astype(np.float32) for k in range(3))
+    panels[::3] = 0.0
+    f = make(n=60, pv_kw=panels, limits=(into, out))
+    p, at = f.params[0], f.index[0]
+    feeds = make(n=60).params[0, b.EXPORT_MAX_KW] > 0
+    assert feeds.any() and not feeds.all()
+    assert np.array_equal(p[b.IMPORT_MAX_KW], into[at])
+    assert np.array_equal(p[b.EXPORT_MAX_KW], np.where(feeds, out[at], 0.0))
+    queue = make(n=60, pv_kw=5.0).params[0, b.NIGHT_DRAW]
+    assert (queue >= 0).all() and np.array_equal(p[b.NIGHT_DRAW], np.where(panels[at] > 0, queue, -1.0))
 
 
 def test_the_fleet_key_draws_and_the_world_key_does_not() -> None:
     f = make(n_world=2)
     before = f.params.copy()
     f.keys[:, 2:] += np.uint32(9)
-    b.draw(0, 2, 1, f.active, f.keys, f.uid, f.cfg, f.given, f.params, f.fleet, LO)
+    draw(f)
     assert np.array_equal(f.params, before)
     f.keys[:, 0] += np.uint32(9)
-    b.draw(0, 2, 1, f.active, f.keys, f.uid, f.cfg, f.given, f.params, f.fleet, LO)
+    draw(f)
     assert not np.array_equal(f.params, before)
 
 
 def test_pool_carries_the_state_of_charge_between_reserve_and_full() -> None:
     f = make(n=3)
     f.pool[0, 0] = 0.0, 1.0, np.nan
-    b.begin(0, 1, 1, f.active, f.keys, f.uid, f.abs_s, f.ctx, f.cfg, f.pool, f.params, f.state, f.acc)
+    begin(f)
     p = f.params[0].astype(np.float64)
     middle = (p[b.RESERVE_KWH, 2] + p[b.CAPACITY_KWH, 2]) / 2
     assert f.acc[0, b.ENERGY_KWH].tolist() == pytest.approx(
@@ -132,7 +145,7 @@ def test_sixty_seconds_are_one_minute(a: float, soc: float) -> None:
         advance(f, command)
         for _ in range(60):
             advance(g, command, dt=1.0)
-    drawn = [x.acc[0, b.CHARGED_KWH] - x.acc[0, b.DISCHARGED_KWH] for x in (f, g)]
+    drawn = [x.book[0, b.CHARGED_KWH] - x.book[0, b.DISCHARGED_KWH] for x in (f, g)]
     assert drawn[0].sum() == pytest.approx(drawn[1].sum(), rel=1e-3)
     assert f.acc[0, b.ENERGY_KWH] == pytest.approx(g.acc[0, b.ENERGY_KWH], abs=2e-3)
 
@@ -153,8 +166,7 @@ tick = st.tuples(
 @settings(max_examples=60)
 @given(soc=st.sampled_from([0.0, 0.004, 0.5, 0.79, 0.998, 1.0]), ticks=st.lists(tick, min_size=1, max_size=25))
 def test_no_sequence_of_commands_crosses_a_limit(soc: float, ticks: list[Any]) -> None:
-    f = make(n=12, soc=soc)
-    f.site[:, rows.IMPORT_MAX_KW], f.site[:, rows.EXPORT_MAX_KW, ::2] = 6.0, 2.0
+    f = make(n=12, soc=soc, limits=(6.0, np.tile([2.0, 9.9], 6)))
     start = f.acc[:, b.ENERGY_KWH].copy()
     for a0, a1, part, dt, net, (standby, storm), sod_s in ticks:
         f.site[:, rows.NET_KW] = net
@@ -162,19 +174,18 @@ def test_no_sequence_of_commands_crosses_a_limit(soc: float, ticks: list[Any]) -
         power = advance(f, a0, a1, part, dt)
         check_limits(f, power, net, storm)
         check_limits(f, f.state[:, 0], net, storm, slack=1e-6)
-    moved = f.acc[:, 1:].sum() + 1.0
-    assert np.abs(balance(f, start)).max() <= 1e-9 * moved
+    assert (np.abs(balance(f, start)) <= rounding(f)).all()
 
 
 def check_limits(f: Any, power: np.ndarray, net: float, storm: float, slack: float = 0.0) -> None:
     """Assert every hard limit on power (within ``slack`` kW), and on the stored energy as it is now."""
-    feeds = f.params[:, b.FEED_BACK] > 0.5
+    feeds = f.params[:, b.EXPORT_MAX_KW] > 0  # every site may feed the grid
     out, into = np.maximum(-power, 0), np.maximum(power, 0)
     assert (np.abs(power) <= mine(f, rows.RATED_KW) + slack).all()
     assert (out[~feeds] <= np.float32(max(net, 0.0)) + slack).all()  # never feeds the grid
-    most = np.maximum(np.float32(net) + site(f, rows.EXPORT_MAX_KW), 0.0)
+    most = np.maximum(np.float32(net) + limit(f, 1), 0.0)
     assert (out <= most + slack)[feeds].all()
-    assert (into <= np.maximum(site(f, rows.IMPORT_MAX_KW) - np.float32(net), 0.0) + slack).all()
+    assert (into <= np.maximum(limit(f, 0) - np.float32(net), 0.0) + slack).all()
     assert storm == 0.0 or (out == 0.0).all()
     energy = f.acc[:, b.ENERGY_KWH]
     assert (energy >= f.params[:, b.RESERVE_KWH].astype(np.float64) - 1e-7).all()
@@ -187,9 +198,9 @@ def test_energy_is_conserved_over_a_week_of_swings() -> None:
     for _ in range(7 * 96):
         f.site[:, rows.NET_KW] = rng.normal(0.2, 1.5, f.n)
         advance(f, float(rng.choice([0.0, 0.0, 0.7, -0.7])), dt=300.0)
-    through = f.acc[:, b.CHARGED_KWH : b.LOSS_KWH + 1].sum(axis=1)
+    through = f.book[:, b.CHARGED_KWH : b.LOSS_KWH + 1].sum(axis=1)
     assert (through > 5.0).all()
-    assert (np.abs(balance(f, start)) <= 1e-9 * through).all()
+    assert (np.abs(balance(f, start)) <= rounding(f)).all()
 
 
 def test_without_feed_back_a_full_command_gives_the_house_draw_and_no_more() -> None:
@@ -241,8 +252,7 @@ def test_storm_charges_and_holds_whatever_the_command() -> None:
 
 
 def test_a_home_with_panels_takes_up_the_surplus_and_covers_itself() -> None:
-    f = make(n=30, **FAST, night_share_pv=(0.0, 0.0, 0.0))
-    f.site[:, rows.PV_RATED_KW] = 5.0
+    f = make(n=30, pv_kw=5.0, **FAST, night_share_pv=(0.0, 0.0, 0.0))
     f.site[:, rows.NET_KW] = -1.2
     advance(f)
     assert advance(f) == pytest.approx(1.2, abs=1e-6)
@@ -273,8 +283,8 @@ def test_a_home_without_panels_charges_by_night_to_its_target() -> None:
 def test_the_share_of_panel_homes_that_charge_by_night_follows_the_season() -> None:
     buys = {}
     for season in range(3):
-        f = make(n=2000, soc=0.2, night_start_max_min=0.0, **FAST)
-        f.site[:, rows.PV_RATED_KW], f.ctx[:, rows.SOD_S], f.ctx[:, rows.SEASON] = 4.8, NIGHT_S, season
+        f = make(n=2000, soc=0.2, pv_kw=4.8, night_start_max_min=0.0, **FAST)
+        f.ctx[:, rows.SOD_S], f.ctx[:, rows.SEASON] = NIGHT_S, season
         buys[season] = advance(f)[0] > 0
     assert [float(x.mean()) for x in buys.values()] == pytest.approx([0.20, 0.10, 0.35], abs=0.04)
     assert not (buys[1] & ~buys[0]).any() and not (buys[0] & ~buys[2]).any()  # the same homes, and more
@@ -354,6 +364,7 @@ def test_settings_that_cannot_be_are_refused(bad: dict[str, Any], word: str) -> 
 def test_the_class_names_its_rows_as_the_kernels_count_them() -> None:
     cls = b.BATTERY
     assert cls.stage == 2 and cls.japanese == "家庭用蓄電池"
-    assert cls.params.index("night_draw") == b.NIGHT_DRAW and cls.params.index("feed_back") == b.FEED_BACK
-    assert cls.acc.index("loss_kwh") == b.LOSS_KWH and cls.acc.index("given_kwh") == b.GIVEN_KWH
-    assert len(cls.acc) == 5 and len(cls.params) == 12
+    assert cls.params.index("night_draw") == b.NIGHT_DRAW and cls.params.index("export_max_kw") == b.EXPORT_MAX_KW
+    assert cls.params.index("import_max_kw") == b.IMPORT_MAX_KW and cls.acc == ("energy_kwh",)
+    assert cls.book.index("loss_kwh") == b.LOSS_KWH and cls.book.index("given_kwh") == b.GIVEN_KWH
+    assert len(cls.book) == 4 and len(cls.params) == 13

@@ -19,10 +19,10 @@ def given_kwh(f: Any, a: float, minutes: int = HOUR) -> np.ndarray:
     """Return what each battery gives while the fraction ``a`` is in force, kWh (n,)."""
     for _ in range(10):
         advance(f, a)  # dead time and ramps are over
-    before = f.acc[0, b.GIVEN_KWH].copy()
+    before = f.book[0, b.GIVEN_KWH].copy()
     for _ in range(minutes):
         advance(f, a)
-    return f.acc[0, b.GIVEN_KWH] - before
+    return f.book[0, b.GIVEN_KWH] - before
 
 
 def test_without_a_command_nothing_is_given() -> None:
@@ -34,10 +34,10 @@ def test_without_a_command_nothing_is_given() -> None:
 
 def test_a_discharge_beyond_the_house_is_given() -> None:
     f = make(soc=0.9, **ALL_FAST)
-    before = f.acc[0, b.DISCHARGED_KWH].copy()
+    before = f.book[0, b.DISCHARGED_KWH].copy()
     given = given_kwh(f, 0.5, 30)
     power = -mine(f, rows.POWER_KW)[0]
-    assert (f.acc[0, b.DISCHARGED_KWH] > before).all() and power.min() > 0
+    assert (f.book[0, b.DISCHARGED_KWH] > before).all() and power.min() > 0
     assert given == pytest.approx(np.maximum(power - 1.0, 0.0) * 0.5, abs=0.02)  # the house takes 1 kW anyway
 
 
@@ -51,9 +51,9 @@ def test_holding_a_charge_back_is_given() -> None:
 def test_in_standby_all_that_is_discharged_is_given_and_a_charge_gives_nothing() -> None:
     f = make(soc=0.8, **ALL_FAST)
     f.ctx[:, rows.STANDBY] = 1.0
-    before = f.acc[0, b.DISCHARGED_KWH].copy()
-    given = f.acc[0, b.GIVEN_KWH].copy()
+    before = f.book[0, b.DISCHARGED_KWH].copy()
+    given = f.book[0, b.GIVEN_KWH].copy()
     for _ in range(30):
         advance(f, 0.4)
-    assert f.acc[0, b.GIVEN_KWH] - given == pytest.approx(f.acc[0, b.DISCHARGED_KWH] - before, rel=1e-5)
+    assert f.book[0, b.GIVEN_KWH] - given == pytest.approx(f.book[0, b.DISCHARGED_KWH] - before, rel=1e-5)
     assert given_kwh(f, -0.4, 20).max() <= 1e-6

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from batteries import LO, NIGHT_S, NOON_S, advance, gauge, make, mine
+from batteries import LO, NIGHT_S, NOON_S, advance, begin, draw, gauge, make, mine, own
 from test_house import plain
 
 from der_gym.core import rows
@@ -18,7 +18,8 @@ from der_gym.devices import battery as b
 
 def in_plain_python(f: Any, kernel: str, *names: str, **more: Any) -> Any:
     """Return a copy of the batteries after one kernel, worked as a plain Python loop; ``names`` are its arguments."""
-    g = SimpleNamespace(**{k: v.copy() if isinstance(v, np.ndarray) else v for k, v in vars(f).items()}, **more)
+    copies = {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in vars(f).items()}
+    g = SimpleNamespace(**(copies | more))
     plain(b)[kernel](0, g.n_world, 1, g.active, *(getattr(g, name) for name in names), LO, *more.values())
     return g
 
@@ -26,30 +27,30 @@ def in_plain_python(f: Any, kernel: str, *names: str, **more: Any) -> Any:
 @pytest.mark.parametrize("sod_s", [NOON_S, NIGHT_S, 86_340.0])
 def test_advance_equals_the_plain_loop(sod_s: float) -> None:
     rng = np.random.default_rng(int(sod_s))
-    f = make(n=37, n_world=2)
+    f = make(n=37, n_world=2, pv_kw=rng.choice([0.0, 4.8], (2, 37)))
     f.ctx[:, rows.SOD_S], f.ctx[:, rows.SEASON], f.ctx[1, rows.STANDBY] = sod_s, (2, 0), 1.0
-    f.site[:, rows.PV_RATED_KW] = rng.choice([0.0, 4.8], (2, f.n))
     mine(f, rows.TAKES)[:] = rng.choice([0.0, 1.0], (2, f.n), p=[0.2, 0.8])
+    mine(f, rows.PRESENT)[:] = rng.choice([0.0, 1.0], (2, f.n), p=[0.2, 0.8])
     for dt, storm in ((60.0, 0.0), (10.0, 0.0), (300.0, 0.0), (1.0, 1.0)):
         f.site[:, rows.NET_KW] = rng.normal(0.3, 2.0, (2, f.n))
         a0, a1 = rng.choice([0.0, 0.3, -0.7, 1.0], (2, 2, f.n))
         mine(f, rows.A0)[:], mine(f, rows.A1)[:] = a0, a1
         mine(f, rows.PART)[:] = part = rng.uniform(0, 1, (2, f.n))
         f.ctx[:, rows.DT_S], f.ctx[0, rows.STORM] = dt, storm
-        g = in_plain_python(f, "advance", "ctx", "cfg", "index", "site", "params", "state", "acc", "fleet")
+        g = in_plain_python(f, "advance", "ctx", "cfg", "index", "site", "params", "state", "acc", "book", "fleet")
         advance(f, a0, a1, part, dt)
-        for name in ("state", "acc", "fleet"):
+        for name in ("state", "acc", "book", "fleet"):
             assert np.array_equal(getattr(f, name), getattr(g, name)), name
     assert np.array_equal(mine(f, rows.POWER_KW), mine(f, rows.SHOWN_KW))
     assert np.unique(mine(f, rows.POWER_KW)).size > 20
 
 
 def test_draw_equals_the_plain_loop() -> None:
-    f = make(n=40)
-    blank = make(n=40)
+    panels, limits = np.tile([0.0, 4.8], 20), (np.linspace(5, 9, 40), np.linspace(2, 7, 40))
+    f, blank = (make(n=40, pv_kw=panels, limits=limits) for _ in range(2))
     blank.params[:], blank.fleet[:] = 0.0, 0.0
-    blank.fleet[:, rows.TAKES] = 1.0
-    g = in_plain_python(blank, "draw", "keys", "uid", "cfg", "given", "params", "fleet")
+    blank.fleet[:, rows.TAKES], blank.fleet[:, rows.PRESENT] = 1.0, 1.0
+    g = in_plain_python(blank, "draw", "keys", "uid", "cfg", "given", "index", "site", "limits", "params", "fleet")
     assert np.array_equal(f.params, g.params) and np.array_equal(f.fleet, g.fleet)
 
 
@@ -57,23 +58,23 @@ def test_gauge_equals_the_plain_loop() -> None:
     f = make(n=40, soc=0.6)
     f.site[0, rows.PV_KW] = np.linspace(0, 3, f.n)
     names = ("ctx", "cfg", "index", "site", "params", "state", "acc", "fleet")
-    out = np.zeros((1, rows.N_GAUGE, f.fleet.shape[2]), np.float32)
-    g = in_plain_python(f, "gauge", *names, heard=rows.TAKES, out=out)
-    assert np.array_equal(gauge(f)[:, 0], g.out[0, :, LO : LO + f.n])
+    out, cells = np.zeros((1, f.fleet.shape[2], rows.N_GAUGE)), {"cell_lo": f.cell_lo, "cell_hi": f.cell_hi}
+    g = in_plain_python(f, "gauge", *names, heard=rows.TAKES, reached=False, **cells, out=out)
+    assert np.array_equal(gauge(f)[:, 0], g.out[0, LO : LO + f.n].T)
 
 
 def test_inactive_worlds_and_other_places_change_no_bit() -> None:
     f = make(n_world=2)
     f.active[1] = False
-    arrays = (f.params, f.state, f.acc, f.fleet)
+    arrays = (f.params, f.state, f.acc, f.book, f.fleet)
     before = [x[1].tobytes() for x in arrays]
     outside = f.fleet[0, rows.POWER_KW].copy()
     f.keys += np.uint32(1)
     f.pool[:] = 0.1
-    b.draw(0, 2, 1, f.active, f.keys, f.uid, f.cfg, f.given, f.params, f.fleet, LO)
-    b.begin(0, 2, 1, f.active, f.keys, f.uid, f.abs_s, f.ctx, f.cfg, f.pool, f.params, f.state, f.acc)
+    draw(f)
+    begin(f)
     b.redraw(0, 2, 1, f.active, f.keys, f.uid, f.abs_s, f.ctx, f.cfg, f.params, f.state, f.acc)
-    b.advance(0, 2, 1, f.active, f.ctx, f.cfg, f.index, f.site, f.params, f.state, f.acc, f.fleet, LO)
+    b.advance(0, 2, 1, *own(f, f.book))
     out = np.full((2, 1, f.n), 7.0, np.float32)
     b.save(0, 2, 1, f.active, f.params, f.state, f.acc, out)
     assert [x[1].tobytes() for x in arrays] == before and (out[1] == 7.0).all()
@@ -89,5 +90,18 @@ def test_shards_of_one_world_share_its_context_but_not_their_devices() -> None:
     g.index, g.uid = np.repeat(g.index, 2, axis=0), np.repeat(g.uid, 2, axis=0)
     mine(g, rows.A0)[:] = mine(g, rows.A1)[:] = 0.5
     mine(g, rows.PART)[:] = 1.0
-    b.advance(0, 2, 2, g.active, g.ctx, g.cfg, g.index, g.site, g.params, g.state, g.acc, g.fleet, LO)
+    b.advance(0, 2, 2, *own(g, g.book))
     assert np.array_equal(mine(g, rows.POWER_KW), whole)
+
+
+def test_a_shards_register_is_the_sum_of_those_of_the_batteries_in_the_list() -> None:
+    f, g = (make(n=37, n_world=2, given=(3.0, 1.0)) for _ in range(2))
+    g.book = np.zeros((2, len(b.BATTERY.book), 1))
+    for each in (f, g):
+        mine(each, rows.PRESENT)[:, ::3] = 0.0
+        for a in (0.5, 0.5, 0.0, -0.7, -0.7):
+            advance(each, a, dt=300.0)
+    assert np.array_equal(f.acc, g.acc) and np.array_equal(f.fleet, g.fleet)
+    assert not f.book[:, :, ::3].any() and (f.book.sum(axis=2) > 0).all()
+    assert g.book[:, :, 0] == pytest.approx(f.book.sum(axis=2), rel=1e-12)
+    assert (f.acc[:, b.ENERGY_KWH, ::3] != make(n=37, n_world=2, given=(3.0, 1.0)).acc[:, b.ENERGY_KWH, ::3]).any()

@@ -70,7 +70,7 @@ import numpy as np
 from der_gym.controllers import loop
 from der_gym.core import jit, rng
 total = loop.total(np.ones(3))
-print(total, jit.source_hash(), sum(loop.total.stats.cache_hits.values()))
+print(total, jit.source_hash(), sum(loop.total.opened.stats.cache_hits.values()))
 """
 
 
@@ -179,6 +179,17 @@ def test_kernels_keep_ieee_arithmetic_and_release_the_lock() -> None:
     assert out.tobytes() == slow.tobytes()  # added in order, never regrouped
     options = total.targetoptions  # type: ignore[attr-defined]
     assert options["nogil"] and not options["fastmath"] and options["error_model"] == "numpy"
+
+
+def test_a_loop_may_make_and_copy_arrays() -> None:
+    @jit.kernel
+    def halve(s0: Any, s1: Any, x: Any) -> None:
+        for s in range(s0, s1):
+            x[s] = x[s] * 0.5  # an array of its own, by no name that could be looked for
+
+    x = np.ones((3, 4))
+    halve(0, 2, x)
+    assert x.sum(axis=1).tolist() == [2.0, 2.0, 4.0]
 
 
 def test_a_scalar_is_plain_python_from_python_and_compiled_within_a_kernel() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import threading
 from typing import Any
 
 import numpy as np
@@ -87,13 +86,29 @@ def test_who_listens_hears_every_call_and_changes_no_bit() -> None:
     assert heard == [(add, 6), (fold, 2), (add, 6), (fold, 2)] and np.array_equal(rows, same)
 
 
+@kernel
+def visit(s0, s1, seen):  # type: ignore[no-untyped-def]
+    """Count the visits of each shard."""
+    for s in range(s0, s1):
+        seen[s] += 1
+
+
 @pytest.mark.parametrize("workers", [1, 3])
-def test_calls_made_once_are_shared_out(workers: int) -> None:
-    seen: list[tuple[int, int, int]] = []
-    call = Call(lambda lo, hi: seen.append((lo, hi, threading.get_ident())))
-    share([call], 50, workers)
-    assert sorted(k for lo, hi, _ in seen for k in range(lo, hi)) == list(range(50))
-    assert len(seen) >= workers
+@pytest.mark.parametrize("first", [0, 10])
+@pytest.mark.parametrize("how", [visit, visit.py_func])
+def test_calls_made_once_are_shared_out(workers: int, first: int, how: Any) -> None:
+    seen = np.zeros(60, dtype=np.int64)
+    share([Call(how, seen), Call(how, seen)], 50, workers, first)
+    assert (seen[first:50] == 2).all() and seen.sum() == 2 * (50 - first)
+
+
+def test_a_kernel_called_from_python_is_the_same_code_and_one_that_returns_something_is_opened() -> None:
+    seen = np.zeros(4, dtype=np.int64)
+    visit(1, 3, seen)
+    assert seen.tolist() == [0, 1, 1, 0] and "opened" not in vars(visit)
+    assert count(0, 1, np.zeros((3, 4), np.float32)) == 3 and "opened" in vars(count)
+    visit(np.int64(1), np.int64(3), seen)  # no plain numbers: the other form
+    assert seen.tolist() == [0, 2, 2, 0] and "opened" in vars(visit)
 
 
 def test_what_cannot_be_handed_over_is_refused() -> None:
@@ -108,5 +123,5 @@ def count(s0, s1, rows):  # type: ignore[no-untyped-def]
 
 
 def test_a_kernel_that_returns_something_is_refused() -> None:
-    with pytest.raises(TypeError, match="count returns int64: a program has no place for it"):
+    with pytest.raises(TypeError, match="count returns something: a program has no place for it"):
         Program([Call(count, np.zeros((3, 4), np.float32))], 1, 3, 1)()

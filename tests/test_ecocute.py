@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from test_house import plain
 
 from der_gym.core import rows
+from der_gym.core.jit import _OPTIONS
 from der_gym.devices import ecocute, ecocute_gauge
 from der_gym.devices import ecocute_config as c
 from der_gym.devices.ecocute import ECOCUTE, EcoCuteConfig
@@ -29,7 +30,7 @@ class Homes:
     def __init__(
         self, n: int = 40, season: str = "winter", start_h: float = 12.0, tick_s: int = 60, n_world: int = 1,
         seed: int = 7, given_kw: float = np.nan, swing_c: float = 3.0, pool: np.ndarray | None = None,
-        begin: bool = True, **config: Any,
+        begin: bool = True, by_home: bool = True, **config: Any,
     ) -> None:  # fmt: skip
         self.n, self.tick_s, self.now_s, self.swing_c = n, tick_s, int(MONDAY * DAY_S + start_h * 3600), swing_c
         self.weather, self.n_world = WEATHER[season], n_world
@@ -41,12 +42,14 @@ class Homes:
         self.pool = np.full((n_world, len(c.POOL), n), np.nan, F4) if pool is None else pool
         self.params, self.state = np.zeros((n_world, len(c.PARAMS), n), F4), np.zeros((n_world, len(c.STATE), n), F4)
         self.acc, self.ctx = np.zeros((n_world, len(c.ACC), n)), np.zeros((n_world, rows.N_CTX), F4)
+        self.book = np.zeros((n_world, len(c.BOOK), n if by_home else 1))
         self.fleet = np.zeros((n_world, rows.N_FLEET, LO + n + 1), F4)
-        self.fleet[:, rows.TAKES] = 1.0
+        self.fleet[:, rows.TAKES] = self.fleet[:, rows.PRESENT] = 1.0
         self.index, self.site = np.zeros((1, n), np.int32), np.zeros((n_world, rows.N_SITE, 1), F4)
+        self.limits, self.cell = np.zeros((1, 2, 1), F4), np.arange(LO + n + 1, dtype=np.int64)
         self.shards = (0, n_world, 1, self.active)
         self.clock()
-        ECOCUTE.draw(*self.shards, self.keys, self.uid, self.cfg, self.given, self.params, self.fleet, LO)
+        self.run("draw")
         if begin:
             self.run("begin")
             self.run("redraw")
@@ -61,25 +64,20 @@ class Homes:
         self.ctx[:, rows.WEEKEND] = (self.now_s // DAY_S) % 7 < 2
 
     def arguments(self, kernel: str) -> tuple[Any, ...]:
-        """Return a kernel's arguments."""
+        """Return a kernel's arguments; of ``gauge`` those before the rows and cells asked for."""
+        homes, drawn = (self.index, self.site), (*self.shards, self.keys, self.uid)
+        if kernel == "draw":
+            return *drawn, self.cfg, self.given, *homes, self.limits, self.params, self.fleet, LO
         if kernel in ("advance", "gauge"):
-            return (
-                *self.shards,
-                self.ctx,
-                self.cfg,
-                self.index,
-                self.site,
-                self.params,
-                self.state,
-                self.acc,
-                self.fleet,
-                LO,
-            )
-        drawn = (*self.shards, self.keys, self.uid, self.abs_s, self.ctx, self.cfg)
-        return *drawn, *((self.pool,) if kernel == "begin" else ()), self.params, self.state, self.acc
+            own = self.params, self.state, self.acc, *((self.book,) if kernel == "advance" else ())
+            return *self.shards, self.ctx, self.cfg, *homes, *own, self.fleet, LO
+        pool = (self.pool,) if kernel == "begin" else ()
+        return *drawn, self.abs_s, self.ctx, self.cfg, *pool, self.params, self.state, self.acc
 
     def run(self, kernel: str, how: Any = None) -> None:
         """Run a kernel on the arrays as they stand; ``how``: another table of functions than the compiled one."""
+        if kernel == "begin":
+            self.book[self.active] = 0.0
         (how[kernel] if how else getattr(ECOCUTE, kernel))(*self.arguments(kernel))
 
     def step(self, a: Any = 0.0, before: Any = None, part: Any = 1.0, how: Any = None) -> np.ndarray:
@@ -96,13 +94,14 @@ class Homes:
         """Return the mean power of each tick of some hours, (n_tick, n), world 0."""
         return np.array([self.step(a)[0] for _ in range(round(n_hour * 3600 / self.tick_s))])
 
-    def gauge(self) -> np.ndarray:
-        """Return the gauge rows, (N_GAUGE, n), world 0."""
+    def gauge(self, how: Any = None) -> np.ndarray:
+        """Return the gauge rows, (N_GAUGE, n), world 0: each place of the fleet is a cell, and others' stay as is."""
         self.clock()
-        out = np.full((self.n_world, rows.N_GAUGE, self.fleet.shape[2]), np.nan, F4)
-        ECOCUTE.gauge(*self.arguments("gauge"), rows.TAKES, out)
-        assert np.isnan(out[:, :, :LO]).all() and np.isnan(out[:, :, LO + self.n :]).all()
-        return out[0, :, LO : LO + self.n]
+        out = np.full((self.n_world, self.cell.size, rows.N_GAUGE), np.nan)
+        asked = rows.TAKES, False, self.cell, self.cell + 1, out
+        (how["gauge"] if how else ECOCUTE.gauge)(*self.arguments("gauge"), *asked)
+        assert np.isnan(out[:, :LO]).all() and np.isnan(out[:, LO + self.n :]).all()
+        return out[0, LO : LO + self.n].T
 
     def row(self, row: int) -> np.ndarray:
         """Return a fleet row of these homes, (W, n)."""
@@ -112,9 +111,10 @@ class Homes:
         """Return a state row of a world, a copy."""
         return self.state[w, row].copy()
 
-    def book(self, row: int, w: int = 0) -> np.ndarray:
-        """Return a float64 row of a world, a copy."""
-        return self.acc[w, row].copy()
+    def register(self, name: str, w: int = 0) -> np.ndarray:
+        """Return a float64 row of a world by its name, each home's own, a copy."""
+        kept, names = (self.acc, c.ACC) if name in c.ACC else (self.book, c.BOOK)
+        return kept[w, names.index(name)].copy()
 
     @property
     def on(self) -> np.ndarray:
@@ -191,7 +191,7 @@ def test_draws_have_addresses() -> None:
     assert (asked[10] == asked[60]).all() and (asked[60] == asked[300]).all() and asked[60].any()
     few, many = Homes(5, begin=False), Homes(9, begin=False)
     few.uid[0] = many.uid[0][[8, 3, 0, 5, 1]]
-    ECOCUTE.draw(*few.shards, few.keys, few.uid, few.cfg, few.given, few.params, few.fleet, LO)
+    few.run("draw")
     assert (few.params[0] == many.params[0][:, [8, 3, 0, 5, 1]]).all()
 
 
@@ -209,31 +209,41 @@ def test_the_threshold_is_new_each_day() -> None:
 # --- kernels against plain Python
 
 
+def empty(homes: Homes) -> None:
+    """Leave next to no heat in the tanks of world 0, machines that stand still, and all taps open."""
+    homes.acc[0, c.HEAT_KWH], homes.state[0, c.RUN_S], homes.state[0, c.DRAW_KW] = 0.1, -60.0, 40.0
+
+
 def same(a: Homes, b: Homes) -> None:
     """Assert that two sets of homes hold the same bits."""
-    for name in ("params", "state", "acc", "fleet"):
+    for name in ("params", "state", "acc", "book", "fleet"):
         assert np.array_equal(getattr(a, name), getattr(b, name), equal_nan=True), name
 
 
-def test_kernels_equal_the_plain_loops() -> None:
-    compiled, slow, how = Homes(12, "winter", 4.0), Homes(12, "winter", 4.0), plain(ecocute)
+@pytest.mark.parametrize("by_home", [True, False])
+def test_kernels_equal_the_plain_loops(by_home: bool) -> None:
+    n, how = 20, plain(ecocute)  # more than a packet of a sum
+    compiled, slow = (Homes(n, "winter", 4.0, by_home=by_home) for _ in range(2))
     random = np.random.default_rng(5)
-    for _ in range(30):
-        before, a, part = random.uniform(-1, 1, (3, 12)).astype(F4)
-        part = np.choose(random.integers(0, 3, 12), [np.zeros(12, F4), np.abs(part), np.ones(12, F4)])
+    for k in range(30):
+        before, a, part = random.uniform(-1, 1, (3, n)).astype(F4)
+        part = np.choose(random.integers(0, 3, n), [np.zeros(n, F4), np.abs(part), np.ones(n, F4)])
+        if k == 20:
+            for homes in (compiled, slow):
+                empty(homes)
         compiled.step(a, before, part)
         slow.step(a, before, part, how)
         same(compiled, slow)
-    out = np.zeros((1, rows.N_GAUGE, LO + 13), F4)
-    how["gauge"](*slow.arguments("gauge"), rows.TAKES, out)
-    assert np.array_equal(out[0, :, LO : LO + 12], compiled.gauge())
+    moved = compiled.book[0].sum(axis=1) > 0
+    assert moved.tolist() == [name != "day_kwh" for name in c.BOOK]  # it is night
+    assert np.array_equal(slow.gauge(how), compiled.gauge())
 
 
 def test_draw_begin_and_save_equal_the_plain_loops() -> None:
     compiled, slow, how = Homes(6, start_h=0), Homes(6, start_h=0), plain(ecocute)
     for array in (slow.params, slow.state, slow.acc):
         array[:] = 0
-    how["draw"](*slow.shards, slow.keys, slow.uid, slow.cfg, slow.given, slow.params, slow.fleet, LO)
+    slow.run("draw", how)
     slow.run("begin", how)
     slow.run("redraw", how)
     same(compiled, slow)
@@ -245,17 +255,20 @@ def test_draw_begin_and_save_equal_the_plain_loops() -> None:
 
 def loops(homes: Homes) -> dict[str, tuple[Any, ...]]:
     """Return the arguments of the loops over a shard's homes."""
-    ctx, own, state, acc = homes.ctx[0], homes.params[0], homes.state[0], homes.acc[0]
+    ctx, own, state, acc, book = homes.ctx[0], homes.params[0], homes.state[0], homes.acc[0], homes.book[0]
     fleet = {row: homes.fleet[0, row, LO : LO + homes.n] for row in range(rows.N_FLEET)}
-    sent = fleet[rows.A0], fleet[rows.A1]
+    sent, here, power = (fleet[rows.A0], fleet[rows.A1]), fleet[rows.PRESENT], fleet[rows.POWER_KW]
     gauges = tuple(np.zeros((rows.N_GAUGE, homes.n), F4))
     tick = np.zeros((c.N_TICK, homes.n), F4)
     return {
         "ask": (ctx, homes.cfg, own, state, tick, fleet[rows.TAKES], *sent),
+        "phases": (fleet[rows.PART],),
         "work": (ctx, homes.cfg, own, state, tick, fleet[rows.PART], tick[c.TICK_ASK_0], F4(1), F4(-1), F4(0)),
-        "book_heat": (tick, acc),
-        "book_power": (ctx, homes.cfg, state, tick, acc, fleet[rows.POWER_KW], fleet[rows.SHOWN_KW]),
-        "book_runouts": (ctx, homes.cfg, state, tick, acc),
+        "move_heat": (tick, acc),
+        "draw_power": (ctx, homes.cfg, state, tick, power, fleet[rows.SHOWN_KW]),
+        "enter_tick": (ctx, homes.cfg, tick, power, here, book),
+        "run_out": (ctx, homes.cfg, state, tick),
+        "enter_runouts": (ctx, tick, here, acc[c.UNSERVED_KWH], book),
         "measure": (ctx, homes.cfg, own, state, acc[c.HEAT_KWH], fleet[rows.TAKES], *gauges),
     }
 
@@ -271,38 +284,49 @@ def kernel(name: str) -> Any:
     [
         ("ask", ("vdivps", "vmulps")),
         ("work", ("vmulps", "vaddps", "vminps", "vdivps")),
-        ("book_heat", ("vaddpd",)),
-        ("book_power", ("vdivps", "vaddpd")),
-        ("book_runouts", ("vmulps", "vaddpd")),
+        ("phases", ("vpminsd", "vpmaxsd")),
+        ("move_heat", ("vsubpd", "vaddpd")),
+        ("draw_power", ("vdivps", "vaddps")),
+        ("enter_tick", ("vmulpd", "vaddpd")),  # in the one loop that it calls, register by register
+        ("run_out", ("vmulps", "vpmaxsd")),
+        ("enter_runouts", ("vdivps", "vaddps")),
         ("measure", ("vmulps", "vdivps")),
     ],
 )
 def test_loops_are_packed(name: str, packed: tuple[str, ...]) -> None:
-    fresh = numba.njit(nogil=True, error_model="numpy")(kernel(name).py_func)
+    fresh = numba.njit(**_OPTIONS)(kernel(name).py_func)
     fresh(*loops(Homes(4))[name])
     text = "".join(fresh.inspect_asm().values())
     assert [word for word in packed if word not in text] == []
 
 
+def forms(kernel: Any) -> list[Any]:
+    """Return what a kernel was compiled for: as others call it, and anew with a way in from Python."""
+    opened = vars(kernel).get("opened")
+    return [*kernel.signatures, *(opened.signatures if opened else ())]
+
+
 def test_one_signature_each() -> None:
-    homes = Homes(4)
-    homes.step(0.5, 0.0, 0.5)
-    homes.gauge()
-    for name, arguments in loops(homes).items():
-        kernel(name)(*arguments)
+    for by_home in (True, False):
+        homes = Homes(4, by_home=by_home)
+        homes.step(0.5, 0.0, 0.5)
+        homes.gauge()
+        for name, arguments in loops(homes).items():
+            kernel(name)(*arguments)
     kernels = [getattr(ECOCUTE, name) for name in ("draw", "begin", "redraw", "advance", "gauge")]
-    kernels += [kernel(name) for name in loops(homes)]
-    assert [len(kernel.signatures) for kernel in kernels] == [1] * len(kernels)
+    assert [len(forms(kernel)) for kernel in kernels] == [1] * len(kernels)
+    inner = [kernel(name) for name in loops(homes)]  # the tests call them too: both forms may be there, for one thing
+    assert [len(set(forms(kernel))) for kernel in inner] == [1] * len(inner)
 
 
 def test_an_inactive_world_changes_no_bit() -> None:
     homes, alone = Homes(8, n_world=2), Homes(8, n_world=2)
-    homes.active[1] = False
-    frozen = [array[1].copy() for array in (homes.params, homes.state, homes.acc, homes.fleet)]
+    homes.active[1], homes.book[1] = False, 7.0
+    arrays = homes.params, homes.state, homes.acc, homes.book, homes.fleet
+    frozen = [array[1].copy() for array in arrays]
     for name in ("begin", "redraw", "advance"):
         homes.run(name)
-    after = [array[1] for array in (homes.params, homes.state, homes.acc, homes.fleet)]
-    assert all(np.array_equal(x, y) for x, y in zip(frozen, after, strict=True))
+    assert all(np.array_equal(x, y[1]) for x, y in zip(frozen, arrays, strict=True))
     alone.hours(3)
     homes.active[1] = True
     homes.now_s = alone.now_s - 3 * 3600
@@ -343,4 +367,7 @@ def test_settings_reach_the_vector() -> None:
     assert tuple(cfg[c.C_DAY_H : c.C_DAY_H + 2]) == config.day_h
     assert cfg[c.C_CLASS + 3] == pytest.approx(1) and cfg[c.C_HOUSEHOLD + 4] == pytest.approx(1)
     assert cfg[c.C_USED] == 0 and cfg[-1] == pytest.approx(1) and (np.diff(cfg[c.C_USED :]) >= 0).all()
-    assert len(c.PARAMS) == c.SHOWN_GAIN + 1 and len(c.STATE) == c.NOMINAL_KW + 1 and len(c.ACC) == c.STARTS + 1
+    assert len(c.PARAMS) == c.SHOWN_GAIN + 1 and len(c.STATE) == c.NOMINAL_KW + 1
+    assert len(c.ACC) == c.UNSERVED_KWH + 1 and len(c.BOOK) == c.STARTS + 1
+    for names in (c.PARAMS, c.STATE, c.ACC, c.BOOK):
+        assert [getattr(c, name.upper()) for name in names] == list(range(len(names)))

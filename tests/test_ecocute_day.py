@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_ecocute import F4, WEATHER, Homes, same
+from test_ecocute import F4, WEATHER, Homes, empty, same
 
 from der_gym.core import rows
 from der_gym.devices import ecocute_config as c
@@ -73,11 +73,8 @@ def days(season: str, n: int = 300, n_day: int = 3) -> tuple[Homes, np.ndarray]:
     """Return homes after a day of warm-up and ``n_day`` days, and their power by hour, (24,) kW; registers since."""
     homes = Homes(n, season)
     homes.hours(24)
-    start = homes.acc.copy()
+    homes.book[:], homes.acc[:, c.UNSERVED_KWH] = 0.0, 0.0
     kw = homes.hours(24 * n_day).sum(axis=1).reshape(n_day, 24, 60).mean(axis=(0, 2))
-    held = homes.acc[:, c.HEAT_KWH].copy()
-    homes.acc -= start
-    homes.acc[:, c.HEAT_KWH] = held
     return homes, np.roll(kw, 12)
 
 
@@ -88,17 +85,17 @@ def days(season: str, n: int = 300, n_day: int = 3) -> tuple[Homes, np.ndarray]:
 def test_a_day_without_commands(season: str, least_kwh: float, most_kwh: float, least_h: float, most_h: float) -> None:
     homes, kw = days(season)
     homes_days = 3 * homes.n
-    assert least_kwh < homes.book(c.ELECTRIC_KWH).sum() / homes_days < most_kwh
-    assert least_h < (homes.book(c.HEAT_IN_KWH) / homes.get(c.HEAT_KW)).sum() / homes_days < most_h
+    assert least_kwh < homes.register("electric_kwh").sum() / homes_days < most_kwh
+    assert least_h < (homes.register("heat_in_kwh") / homes.get(c.HEAT_KW)).sum() / homes_days < most_h
     assert kw[3:6].sum() == max(np.roll(kw, -h)[:3].sum() for h in range(24)) or int(np.argmax(kw)) in (3, 4, 5)
     assert kw[17:20].max() < 0.02 * kw.max()  # standby and a rare reheat
     assert kw[20:23].max() < 0.05 * kw.max()
     assert kw[8:10].max() < 0.05 * kw.max()
     assert 0.2 < kw[14] / kw.max() < 0.6  # the 30 % that boil by day
-    assert homes.book(c.RUNOUTS).sum() / homes_days < 0.02
-    assert homes.book(c.UNSERVED_KWH).sum() < 0.005 * homes.book(c.DRAWN_KWH).sum()
-    assert 0.9 < homes.book(c.STARTS).sum() / homes_days < 1.3
-    assert 0.1 < homes.book(c.DAY_KWH).sum() / homes.book(c.ELECTRIC_KWH).sum() < 0.4
+    assert homes.register("runouts").sum() / homes_days < 0.02
+    assert homes.register("unserved_kwh").sum() < 0.005 * homes.register("drawn_kwh").sum()
+    assert 0.9 < homes.register("starts").sum() / homes_days < 1.3
+    assert 0.1 < homes.register("day_kwh").sum() / homes.register("electric_kwh").sum() < 0.4
 
 
 def test_the_winter_curve_of_300_homes() -> None:
@@ -116,32 +113,32 @@ def test_the_boil_is_done_in_time() -> None:
     homes = Homes(200, "winter", 12.0)
     homes.hours(19 + 5 / 60)
     night = homes.params[0, c.DAY_BOIL] == 0
-    held = homes.book(c.HEAT_KWH)[night] / homes.get(c.WANTED_KWH)[night]
+    held = homes.register("heat_kwh")[night] / homes.get(c.WANTED_KWH)[night]
     assert (held > 0.93).mean() > 0.97 and homes.on[night].mean() < 0.06
     homes.hours(9)
     day = ~night
-    held = homes.book(c.HEAT_KWH)[day] / homes.get(c.WANTED_KWH)[day]
+    held = homes.register("heat_kwh")[day] / homes.get(c.WANTED_KWH)[day]
     assert (held > 0.93).mean() > 0.97
 
 
 def test_heat_balance() -> None:
     homes = Homes(60, "winter")
-    start = homes.book(c.HEAT_KWH)
+    start = homes.register("heat_kwh")
     random = np.random.default_rng(1)
     for _ in range(36 * 60):
         homes.step(random.choice([-1.0, 0.0, 1.0]), random.uniform(-1, 1), random.uniform())
-    moved = homes.book(c.HEAT_IN_KWH) - homes.book(c.DRAWN_KWH) - homes.book(c.LOSS_KWH)
-    assert np.abs(homes.book(c.HEAT_KWH) - start - moved).max() < 1e-9
-    assert homes.book(c.HEAT_IN_KWH).min() > 1 and homes.book(c.LOSS_KWH).min() > 1
+    moved = homes.register("heat_in_kwh") - homes.register("drawn_kwh") - homes.register("loss_kwh")
+    assert np.abs(homes.register("heat_kwh") - start - moved).max() < 1e-9
+    assert homes.register("heat_in_kwh").min() > 1 and homes.register("loss_kwh").min() > 1
 
 
 def test_electricity_is_heat_over_cop_and_standby() -> None:
     homes = Homes(30, "mid", 1.0, swing_c=0.0)
     homes.hours(8)
-    boiled, cop = homes.book(c.HEAT_IN_KWH), homes.get(c.COP)
+    boiled, cop = homes.register("heat_in_kwh"), homes.get(c.COP)
     on_h = boiled / homes.get(c.HEAT_KW)
     aux = 0.006 * 8 + 0.015 * on_h
-    assert homes.book(c.ELECTRIC_KWH) == pytest.approx(boiled / cop + aux, abs=0.003)
+    assert homes.register("electric_kwh") == pytest.approx(boiled / cop + aux, abs=0.003)
 
 
 def test_loss_of_a_full_tank() -> None:
@@ -149,9 +146,9 @@ def test_loss_of_a_full_tank() -> None:
     homes = Homes(20, "mid", 8.0, swing_c=0.0)
     homes.weather = (16.0, 17.0, 0)
     homes.acc[0, c.HEAT_KWH] = homes.params[0, c.TANK_KWH_K] * (65 - 17)
-    homes.acc[0, c.LOSS_KWH] = 0
+    homes.book[0, c.LOSS_KWH] = 0
     homes.step(1.0)
-    assert homes.book(c.LOSS_KWH) * 60 == pytest.approx(0.1633, rel=1e-3)
+    assert homes.register("loss_kwh") * 60 == pytest.approx(0.1633, rel=1e-3)
 
 
 @pytest.mark.parametrize("tick_s", [1, 10])
@@ -163,11 +160,11 @@ def test_tick_lengths_agree(tick_s: int) -> None:
         for _ in range(60 // tick_s):
             fine.step(a)
         coarse.step(a)
-    assert fine.book(c.STARTS).sum() >= 20
-    assert fine.book(c.STARTS).sum() == coarse.book(c.STARTS).sum()
-    total = coarse.book(c.ELECTRIC_KWH).sum()
-    assert fine.book(c.ELECTRIC_KWH).sum() == pytest.approx(total, rel=1e-3)
-    assert fine.book(c.ELECTRIC_KWH) == pytest.approx(coarse.book(c.ELECTRIC_KWH), abs=0.03)
+    assert fine.register("starts").sum() >= 20
+    assert fine.register("starts").sum() == coarse.register("starts").sum()
+    total = coarse.register("electric_kwh").sum()
+    assert fine.register("electric_kwh").sum() == pytest.approx(total, rel=1e-3)
+    assert fine.register("electric_kwh") == pytest.approx(coarse.register("electric_kwh"), abs=0.03)
 
 
 def test_a_command_within_a_tick_acts_for_the_rest() -> None:
@@ -177,7 +174,7 @@ def test_a_command_within_a_tick_acts_for_the_rest() -> None:
         fine.step(0.0 if second < 340 else 1.0)
     for minute in range(10):
         coarse.step(1.0 if minute >= 5 else 0.0, 1.0 if minute > 5 else 0.0, 1 / 3 if minute == 5 else 1.0)
-    assert fine.book(c.ELECTRIC_KWH) == pytest.approx(coarse.book(c.ELECTRIC_KWH), abs=1e-4)
+    assert fine.register("electric_kwh") == pytest.approx(coarse.register("electric_kwh"), abs=1e-4)
 
 
 # --- commands
@@ -196,7 +193,7 @@ def test_a_fraction_stops_as_many_homes() -> None:
     threshold = homes.get(c.THRESHOLD)
     before = homes.row(rows.POWER_KW)[0].copy()
     after = homes.step(0.6)[0]
-    stopped = long_on & (threshold < 0.6) & (homes.book(c.HEAT_KWH) > 5)
+    stopped = long_on & (threshold < 0.6) & (homes.register("heat_kwh") > 5)
     assert stopped.sum() > 60
     assert after[stopped] == pytest.approx(0.006, abs=1e-6)  # at once, down to standby
     others = long_on & (threshold >= 0.6)
@@ -210,14 +207,14 @@ def test_a_held_boil_goes_on_after_its_end() -> None:
     waiting = night & ~homes.on & (homes.get(c.BOILING) > 0)
     assert waiting.sum() > 100
     homes.hours(4.0)
-    done = homes.book(c.HEAT_KWH)[waiting] + 1.5 * homes.get(c.HEAT_KW)[waiting] > homes.get(c.WANTED_KWH)[waiting]
+    done = homes.register("heat_kwh")[waiting] + 1.5 * homes.get(c.HEAT_KW)[waiting] > homes.get(c.WANTED_KWH)[waiting]
     assert done.mean() > 0.95
-    assert (homes.book(c.DAY_KWH)[waiting] > 0.3).mean() > 0.8  # it moved into the day tariff
+    assert (homes.register("day_kwh")[waiting] > 0.3).mean() > 0.8  # it moved into the day tariff
 
 
 def test_boiling_early_ramps_up_over_minutes() -> None:
     homes = Homes(200, "mid", 21.0, swing_c=0.0)
-    able = ~homes.on & (homes.get(c.CAPACITY_KWH) - homes.book(c.HEAT_KWH) > 1.3) & (homes.get(c.RUN_S) < -600)
+    able = ~homes.on & (homes.get(c.CAPACITY_KWH) - homes.register("heat_kwh") > 1.3) & (homes.get(c.RUN_S) < -600)
     first = homes.step(-1.0)[0]
     assert able.sum() > 100 and homes.on[able].all()
     full = homes.get(c.HEAT_KW) / homes.get(c.COP)
@@ -242,7 +239,7 @@ def watch(homes: Homes, a: Any, before: Any, part: Any) -> None:
     """Work a tick and assert every hard limit on the way."""
     run_0 = homes.get(c.RUN_S).astype(float)
     homes.step(a, before, part)
-    run_1, heat, capacity = homes.get(c.RUN_S).astype(float), homes.book(c.HEAT_KWH), homes.get(c.CAPACITY_KWH)
+    run_1, heat, capacity = homes.get(c.RUN_S).astype(float), homes.register("heat_kwh"), homes.get(c.CAPACITY_KWH)
     stops, starts = (run_0 > 0) & (run_1 <= 0), (run_0 <= 0) & (run_1 > 0)
     assert (run_0 + homes.tick_s + run_1 >= 900 - 0.02)[stops].all()
     assert (-run_0 + homes.tick_s - run_1 >= 600 - 0.02)[starts].all()
@@ -280,8 +277,8 @@ def test_a_day_of_contrary_orders_crosses_no_limit(style: str) -> None:
     for _ in range(2 * 1440):
         a, before = random.choice([-1.0, 0.0, 1.0], 2) if style == "flicker" else [np.where(homes.on, 1.0, -1.0)] * 2
         watch(homes, a, before, random.choice([0.0, 0.3, 1.0]))
-    assert homes.book(c.STARTS).max() <= 10 and homes.book(c.STARTS).mean() > 2
-    assert homes.book(c.RUNOUTS).sum() < 0.02 * 600
+    assert homes.register("starts").max() <= 10 and homes.register("starts").mean() > 2
+    assert homes.register("runouts").sum() < 0.02 * 600
 
 
 # --- what is reported, gauged and saved
@@ -293,6 +290,23 @@ def test_the_report_is_an_estimate() -> None:
     assert (shown[~homes.on] == 0).all()
     ratio = shown[homes.on] / power[homes.on]
     assert 0.8 < np.median(ratio) < 1.0 and ratio.std() > 0.03  # blind to frost and to the ramp
+
+
+def test_registers_of_a_shard_are_the_sums_of_its_homes() -> None:
+    """Kept as one sum, a register is that of the homes' own; homes that are not in the list enter nothing."""
+    homes = full, each, total = [Homes(40, "winter", 5.0, by_home=by_home) for by_home in (True, True, False)]
+    away = np.arange(40) % 3 == 0
+    for some in homes:
+        some.row(rows.PRESENT)[:] = 1.0 if some is full else ~away
+        some.hours(4, 0.3)
+        empty(some)
+        some.hours(1)
+    assert (each.book[0][:, away] == 0).all() and (full.book[0][:, away].sum(axis=1) > 0).all()
+    assert (each.book[0][:, ~away] == full.book[0][:, ~away]).all() and (each.book[0].sum(axis=1) > 0).all()
+    assert np.isclose(total.book[0, :, 0], each.book[0].sum(axis=1), rtol=1e-6, atol=0).all()
+    assert not each.acc[0, c.UNSERVED_KWH, away].any() and full.acc[0, c.UNSERVED_KWH, away].any()
+    for one in (total, each):  # what a home does is its own affair
+        assert (one.acc[:, c.HEAT_KWH] == full.acc[:, c.HEAT_KWH]).all() and (one.state == full.state).all()
 
 
 def test_gauge_foretells_the_response() -> None:
@@ -321,7 +335,7 @@ def test_debt_grows_when_the_night_is_held() -> None:
     homes.hours(9.5)
     held.hours(9.5, 1.0)
     night = homes.params[0, c.DAY_BOIL] == 0
-    lacking = (homes.book(c.HEAT_KWH) - held.book(c.HEAT_KWH))[night].sum() / 3.4
+    lacking = (homes.register("heat_kwh") - held.register("heat_kwh"))[night].sum() / 3.4
     debt = held.gauge()[rows.DEBT_KWH][night].sum()
     assert homes.gauge()[rows.DEBT_KWH].sum() < 0.02 * debt
     assert 0.05 * lacking < debt < lacking  # the margin over a mean day's use is lacking too, but is no debt
@@ -332,8 +346,8 @@ def test_the_pool_carries_a_state_to_another_home() -> None:
     saved = np.zeros_like(homes.pool)
     ECOCUTE.save(*homes.shards, homes.params, homes.state, homes.acc, saved)
     again = Homes(200, "winter", 4.5, pool=saved, swing_c=0.0)
-    assert again.book(c.HEAT_KWH) == pytest.approx(
-        np.minimum(homes.book(c.HEAT_KWH), again.get(c.CAPACITY_KWH)), rel=1e-5
+    assert again.register("heat_kwh") == pytest.approx(
+        np.minimum(homes.register("heat_kwh"), again.get(c.CAPACITY_KWH)), rel=1e-5
     )
     assert (again.get(c.RUN_S) == homes.get(c.RUN_S)).all() and (again.get(c.BOILING) == homes.get(c.BOILING)).all()
     saved[:, c.POOL_DAY] = 1 - saved[:, c.POOL_DAY]  # boiled at another time: as if there were none
@@ -344,8 +358,8 @@ def test_without_a_pool_the_start_is_near_the_usual_day() -> None:
     for hour in (2, 5, 9, 14, 19, 22):
         fresh, usual = Homes(300, "winter", hour), Homes(300, "winter", 12.0)
         usual.hours(12 + hour)
-        held = fresh.book(c.HEAT_KWH).mean()
-        assert held == pytest.approx(usual.book(c.HEAT_KWH).mean(), rel=0.15), hour
+        held = fresh.register("heat_kwh").mean()
+        assert held == pytest.approx(usual.register("heat_kwh").mean(), rel=0.15), hour
         assert fresh.on.mean() == pytest.approx(usual.on.mean(), abs=0.12), hour
 
 
@@ -359,13 +373,12 @@ def test_the_pool_runs_at_300_s() -> None:
 
 def test_a_run_out_counts_once_until_the_floor_is_reached() -> None:
     homes = Homes(10, "winter", 12.0)
-    homes.acc[0, c.HEAT_KWH], homes.state[0, c.RUN_S] = 0.1, -60.0
-    homes.state[0, c.DRAW_KW] = 40.0
+    empty(homes)
     homes.run("advance")
-    before = homes.book(c.UNSERVED_KWH)
+    before = homes.register("unserved_kwh")
     homes.run("advance")
-    assert (homes.book(c.RUNOUTS) == 1).all()
-    assert (homes.book(c.UNSERVED_KWH) > before).all() and (homes.book(c.RUNOUT_MIN) > 1).all()
+    assert (homes.register("runouts") == 1).all()
+    assert (homes.register("unserved_kwh") > before).all() and (homes.register("runout_min") > 1).all()
     homes.acc[0, c.HEAT_KWH] = 5.0
     homes.run("advance")
     assert (homes.get(c.DRY) == 0).all()

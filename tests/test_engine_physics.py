@@ -15,6 +15,7 @@ from der_gym.simulator import Simulator
 
 Array = np.ndarray
 DAY_H = 24
+ALL_STAY = {"devices__behaviour__late_share": 0.0, "devices__behaviour__leave_share": 0.0}  # registers count who is in
 
 
 def register(sim: Simulator, device: str, name: str) -> Array:
@@ -80,16 +81,17 @@ def test_set_points_inside_a_tick_act_for_its_rest() -> None:
 
 @pytest.mark.parametrize("commanded", [False, True])
 def test_what_is_drawn_is_stored_lost_or_used_over_two_days(commanded: bool) -> None:
-    sim = started(scenario(fleet__n_device=1000, market__n_block=12), [1, 2])
+    sim = started(scenario(fleet__n_device=1000, market__n_block=12, **ALL_STAY), [1, 2], by_device=True)
     fleet = sim.fleet
     eta = fleet.stores["battery"].params[:, fleet.stores["battery"].device.params.index("efficiency")]
-    start = {name: store.acc.copy() for name, store in fleet.stores.items()}
+    start = {name: store.register(store.device.acc[0]).copy() for name, store in fleet.stores.items()}
     power = {name: np.zeros(sim.n_world) for name in fleet.stores}
     every = np.ones(sim.n_world, dtype=bool)
 
     def add() -> None:
         for name, store in fleet.stores.items():
-            power[name] += fleet.fleet[:, rows.POWER_KW, store.lo : store.hi].sum(axis=1, dtype=np.float64) / 60
+            kw = fleet.fleet[:, rows.POWER_KW, store.lo : store.hi] * fleet.fleet[:, rows.PRESENT, store.lo : store.hi]
+            power[name] += kw.sum(axis=1, dtype=np.float64) / 60
 
     for a in actions(1, sim.scenario.n_step, sim.structure.n_leaf):
         sim.step(message(sim, a if commanded else 0.0), every)
@@ -100,17 +102,17 @@ def test_what_is_drawn_is_stored_lost_or_used_over_two_days(commanded: bool) -> 
     assert (fleet.t_s == 48 * HOUR_S).all()
     for name, drawn in drawn_kwh(sim).items():  # registers and power agree
         np.testing.assert_allclose(drawn, power[name], rtol=1e-6)
-    acc = {name: dict(zip(s.device.acc, np.moveaxis(s.acc, 1, 0), strict=True)) for name, s in fleet.stores.items()}
-    was = {
-        name: dict(zip(s.device.acc, np.moveaxis(start[name], 1, 0), strict=True)) for name, s in fleet.stores.items()
-    }
-    b, b0 = acc["battery"], was["battery"]
+    b, e, v = (
+        {name: st.register(name) for name in st.device.acc + st.device.book}
+        for st in (fleet.stores[device] for device in ("battery", "ecocute", "ev"))
+    )
     into = b["charged_kwh"] * eta - b["discharged_kwh"] / eta - b["loss_kwh"]
-    np.testing.assert_allclose(b["energy_kwh"] - b0["energy_kwh"], into, atol=1e-6)
-    e, e0 = acc["ecocute"], was["ecocute"]
+    here = sim.structure.present[:, fleet.stores["battery"].lo : fleet.stores["battery"].hi]
+    # a tick's change is float32: 2,880 of them may err by 2e-9 kWh each
+    np.testing.assert_allclose((b["energy_kwh"] - start["battery"]) * here, into, atol=6e-6)
     held = e["heat_in_kwh"] - e["drawn_kwh"] - e["loss_kwh"]
-    np.testing.assert_allclose(e["heat_kwh"] - e0["heat_kwh"], held, atol=1e-6)
-    v = acc["ev"]
+    here = sim.structure.present[:, fleet.stores["ecocute"].lo : fleet.stores["ecocute"].hi]
+    np.testing.assert_allclose((e["heat_kwh"] - start["ecocute"]) * here, held, atol=1e-6)
     np.testing.assert_allclose(
         v["loss_kwh"], v["charged_kwh"] * (v["loss_kwh"].sum() / v["charged_kwh"].sum()), rtol=1e-9
     )
@@ -122,14 +124,16 @@ def test_a_command_moves_energy_and_what_it_costs_is_losses_and_stores() -> None
     """Commanded less idle: every kWh drawn more stands in a store, a loss or a service."""
     ends = []
     for a in (0.0, 0.6):
-        sim = started(scenario(fleet__n_device=1000, market__n_block=12), [1, 2])
+        sim = started(scenario(fleet__n_device=1000, market__n_block=12, **ALL_STAY), [1, 2], by_device=True)
         take(sim, a, sim.scenario.n_step)
         sim.run_on(np.ones(2, dtype=bool), 41 * HOUR_S)
         ends.append(sim)
     idle, used = ends
 
     def more(device: str, name: str, weight: Any = 1.0) -> Array:
-        one, two = (s.fleet.stores[device].register(name) * weight for s in (idle, used))
+        st = idle.fleet.stores[device]
+        here = idle.structure.present[:, st.lo : st.hi]
+        one, two = (s.fleet.stores[device].register(name) * weight * here for s in (idle, used))
         return (two - one).reshape(2, -1).sum(axis=1)
 
     store = idle.fleet.stores["battery"]
@@ -137,7 +141,7 @@ def test_a_command_moves_energy_and_what_it_costs_is_losses_and_stores() -> None
     drawn = more("battery", "charged_kwh") - more("battery", "discharged_kwh")
     wasted = more("battery", "charged_kwh", 1 - eta) + more("battery", "discharged_kwh", 1 / eta - 1)
     closing = drawn - more("battery", "energy_kwh") - wasted - more("battery", "loss_kwh")
-    assert np.abs(closing).max() < 1e-5 and (np.abs(drawn) > 1).all()
+    assert np.abs(closing).max() < 1e-4 and (np.abs(drawn) > 1).all()  # float32 changes of 430 batteries, both runs
     heat = more("ecocute", "heat_in_kwh") - more("ecocute", "drawn_kwh") - more("ecocute", "loss_kwh")
     np.testing.assert_allclose(heat, more("ecocute", "heat_kwh"), atol=1e-5)
     cars = more("ev", "charged_kwh") - more("ev", "loss_kwh")  # what reached the cars: less only where it is missing
@@ -181,7 +185,7 @@ def test_every_tree_sums_to_the_fleet() -> None:
     take(sim, 0.4, 10)
     st, fleet = sim.structure, sim.fleet.fleet
     true = (fleet[:, rows.POWER_KW].astype(np.float64) * fleet[:, rows.PRESENT]).sum(axis=1)
-    metered = (fleet[:, rows.POWER_KW].astype(np.float64) * fleet[:, rows.METER_GAIN]).sum(axis=1)
+    metered = (fleet[:, rows.POWER_KW] * fleet[:, rows.METER_GAIN]).sum(axis=1, dtype=np.float64)
     cells = np.zeros((2, st.n_cell, tally.N_POWER))
     every = np.ones(2, dtype=bool)
     tally.tally_power(0, 2, 1, every, st.cell_lo, st.cell_hi, fleet, cells)

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from worlds import actions, copied, message, same, scenario, started, vector_trace
+from worlds import actions, copied, message, same, scenario, started, take, vector_trace
 
 from der_gym import simulator as engine
 from der_gym.core import parallel, rows
+from der_gym.core.errors import InputError
 from der_gym.groups.structure import SHARD_SIZE
 from der_gym.scenario import Scenario
 from der_gym.simulation import sample, world
@@ -94,10 +95,28 @@ def test_registers_of_padding_are_not_booked() -> None:
     here = sim.structure.present.astype(bool)
     for store in sim.fleet.stores.values():
         store.acc[:] = np.where(np.tile(here[:, None, store.lo : store.hi], (2, 1, 1)), 1.0, 1e6)
-    assert (
-        sim.fleet.total("starts") == sim.structure.present[:, slice(*sim.structure.class_slice["ecocute"])].sum()
-    ).all()
+    homes = sim.structure.present[:, slice(*sim.structure.class_slice["ecocute"])].sum()
+    assert (sim.fleet.total("unserved_kwh") == homes).all()
     assert (sim.fleet.total("no such register") == 0).all()
+
+
+@pytest.mark.usefixtures("sharded")
+def test_registers_of_devices_add_up_to_those_of_their_class() -> None:
+    made = scenario(fleet__n_device=150, devices__behaviour__late_share=0.3)
+    sums, each = (started(made, [1, 2], 1, by_device) for by_device in (False, True))
+    for sim in (sums, each):
+        take(sim, 0.5, 60)
+    for name, store in each.fleet.stores.items():
+        here = each.fleet.fleet[:, rows.PRESENT, store.lo : store.hi]
+        for register in store.device.book:
+            values = store.register(register)
+            assert values.shape == here.shape and sums.fleet.stores[name].register(register).shape[1] == 1
+            np.testing.assert_allclose(each.fleet.total(register), sums.fleet.total(register), rtol=1e-7)
+            assert not values[here == 0].any()  # not yet in the list, or padding
+    assert sums.fleet.total("discharged_kwh").min() > 0
+    with pytest.raises(InputError, match="the same by_device"):
+        sums.restore(each.snapshot())
+    assert np.array_equal(sums.public.leaf, each.public.leaf)
 
 
 @pytest.mark.usefixtures("sharded")

@@ -40,9 +40,12 @@ class Fleet:
         self.state = np.zeros((n_world, len(ev.EV.state), n), np.float32)
         self.acc = np.zeros((n_world, len(ev.EV.acc), n))
         self.fleet = np.zeros((n_world, base.N_FLEET, lo + n + 3), np.float32)
-        self.fleet[:, base.TAKES] = 1
-        self.out = np.zeros((n_world, base.N_GAUGE, lo + n + 3), np.float32)
-        self.site_index = np.zeros((1, n), np.int32)
+        self.book = np.zeros((n_world, len(ev.EV.book), n))  # each car's own
+        self.fleet[:, base.TAKES], self.fleet[:, base.PRESENT] = 1, 1
+        self.out = np.zeros((n_world, lo + n + 3, base.N_GAUGE))
+        edge = np.arange(lo + n + 4, dtype=np.int64)
+        self.cells = edge[:-1].copy(), edge[1:].copy()  # every place is a cell of its own
+        self.site_index, self.limits = np.zeros((1, n), np.int32), np.ones((1, 2, 1), np.float32)
         self.site = np.zeros((n_world, base.N_SITE, 1), np.float32)
 
     @property
@@ -57,7 +60,8 @@ class Fleet:
         self.ctx[:, base.SOD_S] = (self.start_s + self.t_s) % DAY_S
 
     def draw(self) -> None:
-        ev.draw(*self.head(), self.keys, self.uid, self.cfg, self.given, self.params, self.fleet, self.lo)
+        homes = (self.given, self.site_index, self.site, self.limits)
+        ev.draw(*self.head(), self.keys, self.uid, self.cfg, *homes, self.params, self.fleet, self.lo)
 
     def begin(self) -> Fleet:
         self.draw()
@@ -72,9 +76,9 @@ class Fleet:
         tail = (self.params, self.state, self.acc)
         ev.redraw(*self.head(), self.keys, self.uid, self.abs_s, self.ctx, self.cfg, *tail)
 
-    def common(self) -> tuple[Any, ...]:
+    def common(self, *book: np.ndarray) -> tuple[Any, ...]:
         places = (self.ctx, self.cfg, self.site_index, self.site)
-        return (*self.head(), *places, self.params, self.state, self.acc, self.fleet, self.lo)
+        return (*self.head(), *places, self.params, self.state, self.acc, *book, self.fleet, self.lo)
 
     def step(self, dt: int, a0: Any = 0.0, a1: Any = None, part: float = 0.0) -> None:
         if self.t_s % 300 == 0:
@@ -83,7 +87,7 @@ class Fleet:
         at = slice(self.lo, self.lo + self.n)
         self.fleet[:, base.A0, at], self.fleet[:, base.A1, at] = a0, a0 if a1 is None else a1
         self.fleet[:, base.PART, at] = part
-        ev.advance(*self.common())
+        ev.advance(*self.common(self.book))
         self.t_s += dt
 
     def run(self, seconds: int, dt: int = 60, a: float = 0.0) -> Fleet:
@@ -93,11 +97,12 @@ class Fleet:
 
     def gauge(self) -> np.ndarray:
         self.clock(60)
-        ev.gauge(*self.common(), base.TAKES, self.out)
-        return self.out[:, :, self.lo : self.lo + self.n]
+        ev.gauge(*self.common(), base.TAKES, False, *self.cells, self.out)
+        return self.out[:, self.lo : self.lo + self.n].transpose(0, 2, 1)
 
     def row(self, name: str) -> np.ndarray:
-        for rows, array in ((ev.EV.params, self.params), (ev.EV.state, self.state), (ev.EV.acc, self.acc)):
+        kinds = (ev.EV.params, self.params), (ev.EV.state, self.state), (ev.EV.acc, self.acc), (ev.EV.book, self.book)
+        for rows, array in kinds:
             if name in rows:
                 return array[:, rows.index(name)]
         raise KeyError(name)
@@ -139,12 +144,12 @@ def test_advance_is_the_plain_loop_bit_for_bit():
     hour = np.float32(3600)
     for _ in range(40):
         a0, a1 = (rng.uniform(-1, 1, (2, 24)).astype(np.float32) for _ in range(2))
-        want_state, want_acc = fleet.state.copy(), fleet.acc.copy()
+        want_state, want_acc, want_book = fleet.state.copy(), fleet.acc.copy(), fleet.book.copy()
         dt, part, t = np.float32(60), np.float32(rng.choice([0, 0.3, 1])), np.float32(fleet.t_s)
         want_kw = np.zeros((2, 24), np.float32)
         for s in range(2):
             for i in range(24):
-                x, car, acc = want_state[s, :, i], fleet.params[s, :, i], want_acc[s, :, i]
+                x, car, acc, book = want_state[s, :, i], fleet.params[s, :, i], want_acc[s, :, i], want_book[s, :, i]
                 left = np.float32(np.float64(x[ev.NEED_KWH]) - acc[ev.GOT_KWH])
                 power, wait, stops, drawn, stopped = tick(
                     t, dt, a0[s, i], a1[s, i], part, np.float32(1), left, x[ev.POWER_KW], x[ev.WAIT_S], x[ev.STOPS],
@@ -155,12 +160,13 @@ def test_advance_is_the_plain_loop_bit_for_bit():
                 x[ev.POWER_KW], x[ev.WAIT_S], x[ev.STOPS] = power, wait, stops
                 want_kw[s, i] = drawn * (np.float32(1) / dt)
                 kwh = np.float64(drawn) * np.float64(1.0 / 3600.0)
-                acc[ev.CHARGED_KWH] += kwh
+                book[ev.CHARGED_KWH] += kwh
                 acc[ev.GOT_KWH] += kwh * np.float64(eta)
-                acc[ev.STOPS_TOTAL] += stopped
+                book[ev.LOSS_KWH] += np.float64(drawn) * (np.float64(1.0 / 3600.0) * (1.0 - np.float64(eta)))
+                book[ev.STOPS_TOTAL] += stopped
         fleet.step(60, a0, a1, part)
         assert np.array_equal(fleet.state, want_state)
-        assert np.array_equal(fleet.acc[:, [0, 1, 3]], want_acc[:, [0, 1, 3]])
+        assert np.array_equal(fleet.acc, want_acc) and np.array_equal(fleet.book, want_book)  # nobody leaves yet
         assert np.array_equal(fleet.fleet[:, base.POWER_KW, 3:27], want_kw)
         assert np.array_equal(fleet.fleet[:, base.SHOWN_KW, 3:27], want_kw)
     assert fleet.row("stops").max() > 0 and fleet.row("charged_kwh").sum() > 0
@@ -187,9 +193,10 @@ def test_physics_compiles_to_packed_arithmetic(name):
     fresh = numba.njit(**_OPTIONS)(getattr(ev, name).py_func)
     f4 = {d: numba.types.Array(numba.float32, d, "C") for d in (1, 2, 3)}
     i4, f8 = numba.types.Array(numba.int32, 2, "C"), numba.types.Array(numba.float64, 3, "C")
-    flags = numba.types.Array(numba.boolean, 1, "C")
-    signature = [*[numba.int64] * 3, flags, f4[2], f4[1], i4, f4[3], f4[3], f4[3], f8, f4[3], numba.int64]
-    fresh.compile(tuple(signature + ([numba.int64, f4[3]] if name == "gauge" else [])))
+    flags, i8 = numba.types.Array(numba.boolean, 1, "C"), numba.types.Array(numba.int64, 1, "C")
+    signature = [*[numba.int64] * 3, flags, f4[2], f4[1], i4, f4[3], f4[3], f4[3], f8]
+    last = {"advance": [f8, f4[3], numba.int64], "gauge": [f4[3], numba.int64, numba.int64, numba.boolean, i8, i8, f8]}
+    fresh.compile(tuple(signature + last[name]))
     assembly = "".join(fresh.inspect_asm().values())
     for packed in ("mulps", "divps", "minps", "maxps"):
         assert re.search(rf"\bv?{packed}\b", assembly), packed
@@ -198,14 +205,28 @@ def test_physics_compiles_to_packed_arithmetic(name):
 def test_an_inactive_world_changes_no_bit():
     fleet = Fleet(n_world=2, clock_h=18.0).begin().run(1800)
     fleet.active[1] = False
-    before = [array[1].copy() for array in (fleet.params, fleet.state, fleet.acc, fleet.out)]
+    before = [array[1].copy() for array in (fleet.params, fleet.state, fleet.acc, fleet.book, fleet.out)]
     fleet.draw()
     fleet.begin().run(600, a=1.0).gauge()
-    after = [array[1] for array in (fleet.params, fleet.state, fleet.acc, fleet.out)]
+    after = [array[1] for array in (fleet.params, fleet.state, fleet.acc, fleet.book, fleet.out)]
     assert all(np.array_equal(x, y) for x, y in zip(before, after, strict=True))
 
 
 # --- addresses
+
+
+def test_a_shards_register_is_the_sum_of_those_of_the_cars_in_the_list():
+    each, summed = (Fleet(n_world=2, n=60, clock_h=18.0).begin() for _ in range(2))
+    summed.book = np.zeros((2, len(ev.EV.book), 1))
+    for fleet in (each, summed):
+        fleet.fleet[:, base.PRESENT, :60:3] = 0
+        for minute in range(16 * 60):
+            fleet.step(60, 1.0 if (minute // 10) % 2 else 0.0)
+    assert np.array_equal(each.acc, summed.acc) and np.array_equal(each.fleet, summed.fleet)
+    assert not each.book[:, :, ::3].any() and each.row("got_kwh")[:, ::3].any()
+    totals = each.book.sum(axis=2)
+    assert (totals[:, : ev.SESSIONS + 1] > 0).all()
+    np.testing.assert_allclose(summed.book[:, :, 0], totals, rtol=1e-12)
 
 
 def test_a_car_has_the_same_luck_in_another_place_of_the_batch():
@@ -216,15 +237,17 @@ def test_a_car_has_the_same_luck_in_another_place_of_the_batch():
     assert np.array_equal(alone.params[0, :, 0], fleet.params[2, :, 7])
     assert np.array_equal(alone.state[0, :, 0], fleet.state[2, :, 7])
     assert np.array_equal(alone.acc[0, :, 0], fleet.acc[2, :, 7])
+    assert np.array_equal(alone.book[0, :, 0], fleet.book[2, :, 7])
 
 
 def test_shards_of_a_world_share_its_luck():
     whole, parts = Fleet(n=20).begin(), Fleet(n_world=2, n=10)
     keys, uid = whole.keys[:1], whole.uid.reshape(2, 10)
     active, abs_s = np.ones(1, bool), whole.abs_s
-    given_rows = np.full((2, base.N_GIVEN, 10), np.nan, np.float32)
+    given_rows, limits = np.full((2, base.N_GIVEN, 10), np.nan, np.float32), np.ones((2, 2, 1), np.float32)
+    homes = (given_rows, np.zeros((2, 10), np.int32), parts.site, limits)
     pool = np.zeros((2, 0, 10), np.float32)
-    ev.draw(0, 2, 2, active, keys, uid, whole.cfg, given_rows, parts.params, parts.fleet, 0)
+    ev.draw(0, 2, 2, active, keys, uid, whole.cfg, *homes, parts.params, parts.fleet, 0)
     tail = (pool, parts.params, parts.state, parts.acc)
     ev.begin(0, 2, 2, active, keys, uid, abs_s, whole.ctx, whole.cfg, *tail)
     assert np.array_equal(np.concatenate(list(parts.state), axis=1), whole.state[0])
@@ -243,7 +266,7 @@ def test_begin_is_where_an_uncommanded_run_from_noon_arrives(clock_h):
     assert np.array_equal(early.state[0, ev.NEED_KWH :][:5], late.state[0, ev.NEED_KWH :][:5])
     np.testing.assert_allclose(late.row("got_kwh"), early.row("got_kwh"), atol=2e-3)
     np.testing.assert_allclose(late.row("power_kw"), early.row("power_kw"), atol=1e-3)
-    assert not late.acc[:, 1:].any()
+    assert not late.row("missing_kwh").any() and not late.book.any()
 
 
 def test_noon_at_begin_is_not_drawn_twice():

@@ -33,7 +33,7 @@ def test_no_command_keeps_a_car_from_its_need(commands, every, part):
         np.testing.assert_allclose(power[on & ~steps], rated[on & ~steps], rtol=1e-6)
         assert np.abs(power[on] * 5 - np.round(power[on] * 5)).max(initial=0) < 1e-4
         assert (fleet.row("stops")[0] - 100 * (fleet.row("stops")[0] >= 100) <= 10).all()
-    stops = fleet.acc[0, ev.STOPS_TOTAL]
+    stops = fleet.book[0, ev.STOPS_TOTAL]
     assert stops.max() <= 10
     assert fleet.row("sessions").sum() == cars
     assert fleet.row("missing_kwh").max() < 1e-3 and fleet.row("short_cars").sum() == 0
@@ -61,7 +61,8 @@ def test_who_takes_no_commands_charges_as_if_there_were_none(config):
         free.step(60)
         asked.step(60, (-1.0, 1.0)[minute // 30 % 2])
     assert free.row("charged_kwh").sum() > 10
-    assert np.array_equal(free.acc, asked.acc) and np.array_equal(free.state, asked.state)
+    for name in ("acc", "book", "state"):
+        assert np.array_equal(getattr(free, name), getattr(asked, name)), name
 
 
 def test_a_nearly_empty_car_charges_at_once_until_it_is_safe():

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from der_gym.core.errors import InputError
-from der_gym.core.sums import fold_shards, sum_cells
 from der_gym.devices import base
 from der_gym.groups import fill
 from der_gym.groups.mix import FleetConfig, sample_table
@@ -14,6 +13,7 @@ from der_gym.groups.packing import LANES, free_addresses, in_lanes
 from der_gym.groups.resources import ResourceTable, make_table
 from der_gym.groups.structure import Structure
 from der_gym.groups.tree import DEFAULT_TREES, TreeConfig, build_trees
+from der_gym.simulation.tally import N_POWER, TRUE, fold, tally_power
 
 ORDER = ("house", "battery", "ecocute", "ev")
 MIX = (
@@ -120,13 +120,13 @@ def test_all_devices_of_a_cell_are_equal(structure: Structure, table: ResourceTa
 
 def test_sums_over_every_tree_equal_the_fleet(structure: Structure, table: ResourceTable) -> None:
     kw_of_row = np.random.default_rng(1).integers(1, 100, len(table)).astype(np.float32)
-    values = np.zeros((structure.n_shard, 1, structure.n_place), np.float32)
-    values[:, 0] = np.where(structure.present == 1, kw_of_row[structure.row], 0.0)
-    parts = np.zeros((structure.n_shard, structure.n_cell))
-    cells = np.zeros((1, structure.n_cell))
-    on = np.ones(1, bool)
-    sum_cells(0, structure.n_shard, structure.n_shard, on, values, 0, structure.cell_lo, structure.cell_hi, parts)
-    fold_shards(0, 1, structure.n_shard, on, parts, cells)
+    values = np.zeros((structure.n_shard, base.N_FLEET, structure.n_place), np.float32)
+    values[:, base.POWER_KW] = kw_of_row[structure.row]  # padding too
+    values[:, base.PRESENT] = structure.present
+    parts = np.full((structure.n_shard, structure.n_cell, N_POWER), np.nan)
+    shards, edges = (structure.n_shard, np.ones(1, bool)), (structure.cell_lo, structure.cell_hi)
+    tally_power(0, structure.n_shard, *shards, *edges, values, parts)
+    cells = fold(parts, structure.n_shard)[:, :, TRUE]
     trees = build_trees(table, DEFAULT_TREES)
     assert list(structure.trees) == list(trees)
     for name, tree in trees.items():

@@ -43,9 +43,11 @@ def make(n_world: int = 2, n_site: int = N, **settings: object) -> SimpleNamespa
     return h
 
 
-def redraw(h: SimpleNamespace, abs_s: int) -> np.ndarray:
-    """Return the noise (W, n) of the slot at ``abs_s``."""
+def redraw(h: SimpleNamespace, abs_s: int, anew: bool = False) -> np.ndarray:
+    """Return the noise (W, n) of the slot at ``abs_s``; ``anew`` if what stays for half an hour is of another one."""
     h.abs_s[:] = abs_s
+    if anew:
+        h.site[:, rows.NOISE_SLOW] = np.nan
     house.redraw_noise(0, h.n_world, 1, h.active, h.keys, h.uid, h.abs_s, h.cfg, h.site)
     return h.site[:, rows.NOISE].copy()
 
@@ -78,14 +80,14 @@ def test_homes_have_the_configured_panels_and_loads() -> None:
     assert not np.array_equal(h.site[0, rows.LOAD_SCALE], h.site[1, rows.LOAD_SCALE])  # another fleet
 
 
-def test_finite_limits_stay_and_others_take_the_default() -> None:
-    h = make(n_site=4)
-    assert (h.site[:, rows.IMPORT_MAX_KW] == np.float32(10.0)).all()
-    h.site[0, rows.IMPORT_MAX_KW, 1], h.site[0, rows.EXPORT_MAX_KW, 1] = 6.0, 0.0
-    h.site[0, rows.EXPORT_MAX_KW, 2] = np.inf
-    house.draw_sites(0, 2, 1, h.active, h.keys, h.uid, h.cfg, h.site)
-    assert h.site[0, rows.IMPORT_MAX_KW, 1] == np.float32(6.0)
-    assert h.site[0, rows.EXPORT_MAX_KW].tolist() == pytest.approx([9.9, 0.0, 9.9, 9.9])
+def test_given_limits_stay_and_others_take_the_default() -> None:
+    cfg = house.constants(house.HouseConfig(import_max_kw=8.0))
+    given = np.full((2, 2, 4), np.nan, np.float32)
+    given[1, 0, 1], given[1, 1, 1], given[0, 1, 3] = 6.0, 0.0, 4.95
+    limits = house.site_limits(cfg, given)
+    assert limits.dtype == np.float32 and limits.shape == given.shape
+    assert limits[0].tolist() == [[8.0] * 4, [*[np.float32(9.9)] * 3, np.float32(4.95)]]
+    assert limits[1].tolist() == [[8.0, 6.0, 8.0, 8.0], [np.float32(9.9), 0.0, *[np.float32(9.9)] * 2]]
 
 
 def test_kernels_equal_the_plain_loops() -> None:
@@ -119,7 +121,16 @@ def test_noise_belongs_to_the_uid_not_the_place() -> None:
     h = make(n_site=20)
     straight = redraw(h, 900)
     h.uid = h.uid[:, ::-1].copy()
-    assert np.array_equal(redraw(h, 900), straight[:, ::-1])
+    assert np.array_equal(redraw(h, 900, anew=True), straight[:, ::-1])
+
+
+def test_noise_does_not_depend_on_when_the_episode_began() -> None:
+    h, other = make(n_site=20), make(n_site=20)
+    slow = []
+    for abs_s in range(7200 * 5000 - 600, 7200 * 5000 + 4200, 300):  # begins within a half hour
+        assert np.array_equal(redraw(h, abs_s), redraw(other, abs_s, anew=True))
+        slow.append(h.site[:, rows.NOISE_SLOW].tobytes())
+    assert len(set(slow)) == 4 and slow[0] == slow[1] and len(set(slow[2:8])) == len(set(slow[8:14])) == 1
 
 
 def test_panels_follow_sun_temperature_and_season() -> None:

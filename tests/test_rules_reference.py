@@ -138,4 +138,4 @@ def test_a_rule_is_compiled_once_for_any_number_of_rows() -> None:
         for n in (1, 7, 64):
             _, state = rule.predict(noise(n), None, np.ones(n, dtype=bool))
             rule.predict(noise(n), state, np.zeros(n, dtype=bool))
-        assert len(module.decide.signatures) == 1
+        assert len(module.decide.opened.signatures) == 1

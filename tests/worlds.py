@@ -56,9 +56,11 @@ def generators(seeds: Sequence[int]) -> dict[int, np.random.Generator]:
     return {i: np.random.default_rng(seed) for i, seed in enumerate(seeds)}
 
 
-def started(made: Scenario, seeds: Sequence[int], workers: int | None = 1, **options: Any) -> Simulator:
+def started(
+    made: Scenario, seeds: Sequence[int], workers: int | None = 1, by_device: bool = False, **options: Any
+) -> Simulator:
     """Return a simulator whose worlds have begun an episode."""
-    sim = Simulator(made, len(seeds), workers)
+    sim = Simulator(made, len(seeds), workers, by_device)
     sim.reset(np.ones(len(seeds), dtype=bool), generators(seeds), options)
     return sim
 

@@ -32,7 +32,7 @@ def _devices() -> Rows:
 
     for name in DEVICES:
         device = DEVICES[name]
-        yield name, device.japanese, f"{device.response_p95_s:g}", ", ".join(device.acc)
+        yield name, device.japanese, f"{device.response_p95_s:g}", ", ".join(device.acc + device.book)
 
 
 def _paths() -> Rows:

@@ -25,6 +25,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 # no_cfunc_wrapper: nobody calls a kernel through a C pointer, and the wrappers take a twentieth of the compile time
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False, "no_cfunc_wrapper": True}
+_CLOSED: dict[str, Any] = {"nopython": True, "no_cpython_wrapper": True}
 
 
 _NO_KERNELS = {"cli", "evaluation"}  # folders that hold no kernel and shape no pool
@@ -140,29 +141,46 @@ def kernel(function: F) -> F:
     if _folder is None:
         _folder = _find_folder()
         _quiet_compiler()
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(Path(_folder) / source_hash(_own_folder(function))) if _folder else before
-    try:
-        compiled: F = numba.njit(cache=bool(_folder), **_OPTIONS)(function)
-    finally:
-        numba.config.CACHE_DIR = before
+    if numba.config.DISABLE_JIT:
+        return function
+    from der_gym.core.dispatch import Closed
+
+    compiled: F = kept(Closed(function, targetoptions={**_CLOSED, **_OPTIONS, "_nrt": _counts(function)}))
     return compiled
 
 
-@cache
-def _inlined() -> Any:
-    """Return the kind of compiled function that only compiled code calls; called from Python it is plain Python."""
-    from numba.core.registry import CPUDispatcher
+def _counts(function: Callable[..., Any]) -> bool:
+    """Return whether references to arrays are counted, as a loop needs that makes some: a tenth of the time of ours.
 
-    class Inlined(CPUDispatcher):  # type: ignore[misc]
-        def __call__(self, *given: Any) -> Any:
-            return self.py_func(*given)
+    Of our own loops only those do that name ``np.empty``; nobody knows of others.
+    """
+    return not function.__module__.startswith("der_gym.") or "empty" in function.__code__.co_names
 
-    return Inlined
+
+def kept(compiled: Any, *inside: str) -> Any:
+    """Let a compiled function be kept in its folder, or in one inside of it, and return it."""
+    import numba
+
+    if _folder:
+        place = Path(_folder, source_hash(_own_folder(compiled.py_func)), *inside)
+        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(place)
+        try:
+            compiled.enable_caching()
+        finally:
+            numba.config.CACHE_DIR = before
+    return compiled
+
+
+def opened(function: Callable[..., Any]) -> Any:
+    """Return the compiled form of a loop that has numba's own way in from Python."""
+    import numba
+
+    return kept(numba.njit(**_OPTIONS)(function), "opened")
 
 
 def scalar(function: F) -> F:
     """Compile a pure function of numbers that is inlined where it is called; the way in from Python is left out."""
-    options = {"nopython": True, "forceinline": True, "no_cpython_wrapper": True, **_OPTIONS}
-    compiled: F = _inlined()(function, targetoptions=options)
+    from der_gym.core.dispatch import Inlined
+
+    compiled: F = Inlined(function, targetoptions={"forceinline": True, **_CLOSED, **_OPTIONS, "_nrt": False})
     return compiled

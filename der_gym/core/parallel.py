@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+import time
 from collections.abc import Callable
 
 from der_gym.core.errors import InputError
@@ -31,7 +32,10 @@ def default_workers() -> int:
 
 
 class _Hand:
-    """A thread that waits for work. Two locks pass the turn: a queue would take five times as long."""
+    """A thread that waits for work. Two locks pass the turn: a queue would take five times as long.
+
+    Work that tells by itself when all threads have ended (``ended()``, `program`) needs no second lock.
+    """
 
     def __init__(self) -> None:
         self._go, self._done = threading.Lock(), threading.Lock()
@@ -44,11 +48,13 @@ class _Hand:
     def _serve(self) -> None:
         while True:
             self._go.acquire()
+            work = self._work  # once it has ended, the next one may stand there
             try:
-                self._work()
+                work()
             except BaseException as error:
                 self._error = error
-            self._done.release()
+            if not hasattr(work, "ended"):
+                self._done.release()
 
     def start(self, work: Callable[[], None]) -> None:
         self._work, self._error = work, None
@@ -59,10 +65,18 @@ class _Hand:
         stop: BaseException | None = None
         while True:
             try:
-                self._done.acquire()
+                self._wait()
                 return stop or self._error
             except KeyboardInterrupt as error:
                 stop = error
+
+    def _wait(self) -> None:
+        ended = getattr(self._work, "ended", None)
+        if ended is None:
+            self._done.acquire()
+        else:
+            while not ended():
+                time.sleep(0)
 
 
 class _Crew:

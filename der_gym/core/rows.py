@@ -30,12 +30,11 @@ N_GIVEN = 3
 LOAD_SCALE = 0  # of the common hourly shape
 PV_RATED_KW = 1  # 0 where there is none
 NOISE = 2  # factor on the load, redrawn every REFRESH_S
-LOAD_KW = 3
-PV_KW = 4  # generation, >= 0
-NET_KW = 5  # load - generation + the devices of the stages so far
-IMPORT_MAX_KW = 6
-EXPORT_MAX_KW = 7
-N_SITE = 8
+NOISE_SLOW = 3  # part of its logarithm that stays for half an hour; NaN: to be drawn
+LOAD_KW = 4
+PV_KW = 5  # generation, >= 0
+NET_KW = 6  # load - generation + the devices of the stages so far
+N_SITE = 7
 
 # context: float32 (n_world, N_CTX), refreshed each tick
 T_S = 0  # seconds of the episode at the tick's start
@@ -52,7 +51,7 @@ SEASON = 10  # 0 mid-season, 1 summer, 2 winter
 FREQ_HZ = 11  # local frequency minus nominal
 N_CTX = 12
 
-# gauge: float32 (n_shard_all, N_GAUGE, n_device), refreshed every REFRESH_S
+# gauge: float32 (N_GAUGE, n) of one class and shard, summed at once: float64 (n_shard_all, n_cell, N_GAUGE)
 UP_KW = 0  # upward response the device could hold for 30 minutes from now, >= 0
 DOWN_KW = 1  # downward, >= 0
 STORED_KWH = 2  # electric kWh that upward response can draw on (battery above its reserve; heat and EV energy held)

@@ -33,7 +33,8 @@ class DeviceClass:
     constants: Callable[[Any], Any]  # config -> float32 vector ``cfg`` that the kernels read
     params: tuple[str, ...]
     state: tuple[str, ...]  # float32 rows
-    acc: tuple[str, ...]  # float64 rows: stored energy and registers
+    acc: tuple[str, ...]  # float64 rows: stored energy, and registers that are judged home by home
+    book: tuple[str, ...]  # float64 registers that only add up: a sum per shard, or one per device where asked for
     pool: tuple[str, ...]  # normalised float32 rows that carry a state from the pool of days to another device
     draw: Callable[..., None]
     begin: Callable[..., None]

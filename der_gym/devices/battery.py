@@ -20,55 +20,87 @@ import numpy as np
 
 from der_gym.core import rows
 from der_gym.core.jit import kernel
+from der_gym.core.sums import enter
 from der_gym.devices import battery_config as c
 from der_gym.devices.base import DeviceClass
 from der_gym.devices.battery_config import BatteryConfig, constants
 from der_gym.devices.battery_draws import draw_owner, draw_pace, draw_store
 from der_gym.devices.battery_physics import limits, move, own_kw, reach, since_23, store, taper_line, wanted_kw
+from der_gym.devices.stock import N_SCRATCH, sum_cells
 
 PARAMS = (
     *("capacity_kwh", "reserve_kwh", "efficiency", "standby_kw", "rate_kw_s", "release_kw_s", "gain", "offset_kw"),
-    *("feed_back", "night_start_s", "night_target_kwh", "night_draw"),
+    *("export_max_kw", "import_max_kw", "night_start_s", "night_target_kwh", "night_draw"),
 )
 (CAPACITY_KWH, RESERVE_KWH, EFFICIENCY, STANDBY_KW, RATE_KW_S, RELEASE_KW_S, GAIN, OFFSET_KW) = range(8)
-(FEED_BACK, NIGHT_START_S, NIGHT_TARGET_KWH, NIGHT_DRAW) = range(8, 12)
+# the site's limits, export 0 without the right to feed back; night_draw -1 without panels
+(EXPORT_MAX_KW, IMPORT_MAX_KW, NIGHT_START_S, NIGHT_TARGET_KWH, NIGHT_DRAW) = range(8, 13)
 POWER_END_KW = 0  # state: power at the tick's end, from which the next ramp starts
-# stored above empty; AC in; AC out; lost standing by; drawn less than the own schedule
-ENERGY_KWH, CHARGED_KWH, DISCHARGED_KWH, LOSS_KWH, GIVEN_KWH = range(5)
-HOUSE, PV, EXPORT_MAX, IMPORT_MAX, LOW, HIGH, OWN, N_SEEN = range(8)  # rows of a tick's scratch, kW
+ENERGY_KWH = 0  # acc: stored above empty
+# book: AC in; AC out; lost standing by; drawn less than the own schedule
+CHARGED_KWH, DISCHARGED_KWH, LOSS_KWH, GIVEN_KWH = range(4)
+# rows of a tick's scratch, kW; kWh above the reserve, and the last four in the order of the book
+(HOUSE, ABOVE, LOW, HIGH, OWN, INTO, OUT, LOST, GIVEN, N_SEEN) = range(10)
 SOC = 0  # pool: 0 at the owner's reserve, 1 full
 
 _0, _HALF, _1 = np.float32(0.0), np.float32(0.5), np.float32(1.0)
-_HOUR_S, _ZERO8, _HOUR8 = np.float32(3600.0), np.float64(0.0), np.float64(3600.0)
+_HOUR_S, _ONE8 = np.float32(3600.0), np.float64(1.0)
 
 
 @kernel
-def draw(s0, s1, n_shard, active, keys, uid, cfg, given, params, fleet, lo):  # type: ignore[no-untyped-def]
+def draw(s0, s1, n_shard, active, keys, uid, cfg, given, site_index, site, limits, params, fleet, lo):  # type: ignore[no-untyped-def]
     """Draw what each battery is, from the fleet's key; what ``given`` holds stays."""
     for s in range(s0, s1):
         w, p = s // n_shard, s % n_shard
         if not active[w]:
             continue
-        k0, k1, row = keys[w, 0], keys[w, 1], params[s]
-        for i in range(row.shape[1]):
-            u = uid[p, i]
-            capacity, reserve, rated, eta, standby = draw_store(k0, k1, u, given[p, rows.GIVEN_RATED_KW, i], cfg)
-            dead, ramp_s, release_s, gain, offset = draw_pace(k0, k1, u, cfg)
-            feed_back, start, target, queue = draw_owner(
-                k0, k1, u, given[p, rows.GIVEN_FEED_BACK, i], capacity, reserve, cfg
-            )
-            fleet[s, rows.RATED_KW, lo + i] = rated
-            fleet[s, rows.DEAD_S, lo + i] = dead
-            row[CAPACITY_KWH, i], row[RESERVE_KWH, i], row[EFFICIENCY, i] = capacity, reserve, eta
-            row[STANDBY_KW, i], row[GAIN, i], row[OFFSET_KW, i] = standby, gain, offset
-            row[RATE_KW_S, i], row[RELEASE_KW_S, i] = rated / ramp_s, rated / release_s
-            row[FEED_BACK, i], row[NIGHT_START_S, i] = feed_back, start
-            row[NIGHT_TARGET_KWH, i], row[NIGHT_DRAW, i] = target, queue
+        k0, k1, n, row = keys[w, 0], keys[w, 1], params.shape[2], params[s]
+        ids, index = uid[p], site_index[p]
+        rated, dead = fleet[s, rows.RATED_KW, lo : lo + n], fleet[s, rows.DEAD_S, lo : lo + n]
+        draw_stores(k0, k1, ids, given[p, rows.GIVEN_RATED_KW], cfg, row, rated)
+        draw_paces(k0, k1, ids, cfg, row, rated, dead)
+        draw_owners(k0, k1, ids, given[p, rows.GIVEN_FEED_BACK], cfg, row)
+        for i in range(n):  # what the home has is gathered apart: the loops before pack
+            j = np.uint32(index[i])
+            row[EXPORT_MAX_KW, i] *= limits[p, 1, j]
+            row[IMPORT_MAX_KW, i] = limits[p, 0, j]
+            row[NIGHT_DRAW, i] = row[NIGHT_DRAW, i] if site[s, rows.PV_RATED_KW, j] > _0 else -_1
+
+
+@kernel
+def draw_stores(k0, k1, ids, given_kw, cfg, row, rated):  # type: ignore[no-untyped-def]
+    """Draw capacity, reserve, rated power, efficiency and standby power of a shard's batteries."""
+    capacity, reserve, eta, standby = row[CAPACITY_KWH], row[RESERVE_KWH], row[EFFICIENCY], row[STANDBY_KW]
+    for i in range(ids.shape[0]):
+        capacity[i], reserve[i], rated[i], eta[i], standby[i] = draw_store(k0, k1, ids[i], given_kw[i], cfg)
+
+
+@kernel
+def draw_paces(k0, k1, ids, cfg, row, rated, dead):  # type: ignore[no-untyped-def]
+    """Draw dead time, ramps and errors of a shard's batteries."""
+    rate, release, gain, offset = row[RATE_KW_S], row[RELEASE_KW_S], row[GAIN], row[OFFSET_KW]
+    for i in range(ids.shape[0]):
+        kw = rated[i]
+        dead[i], ramp_s, release_s, gain[i], offset[i] = draw_pace(k0, k1, ids[i], cfg)
+        rate[i] = kw / ramp_s
+        release[i] = kw / release_s
+
+
+@kernel
+def draw_owners(k0, k1, ids, given_feed_back, cfg, row):  # type: ignore[no-untyped-def]
+    """Draw right to feed back (1 or 0, in the place of the export limit) and night habits of a shard's batteries."""
+    capacity, reserve, feed_back = row[CAPACITY_KWH], row[RESERVE_KWH], row[EXPORT_MAX_KW]
+    start, target, queue = row[NIGHT_START_S], row[NIGHT_TARGET_KWH], row[NIGHT_DRAW]
+    for i in range(ids.shape[0]):
+        may, start[i], target[i], queue[i] = draw_owner(
+            k0, k1, ids[i], given_feed_back[i], capacity[i], reserve[i], cfg
+        )
+        feed_back[i] = _1 if may > _HALF else _0
 
 
 @kernel
 def begin(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, pool, params, state, acc):  # type: ignore[no-untyped-def]
-    """Set the stored energy from the pool (none: half way), power and registers to 0."""
+    """Set the stored energy from the pool (none: half way), power to 0."""
     for s in range(s0, s1):
         if not active[s // n_shard]:
             continue
@@ -78,7 +110,6 @@ def begin(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, pool, params, sta
             share = np.float64(soc[i] if soc[i] == soc[i] else _HALF)
             energy[i] = np.float64(reserve[i]) + share * (np.float64(capacity[i]) - np.float64(reserve[i]))
         state[s] = _0
-        acc[s, CHARGED_KWH:] = _ZERO8
 
 
 @kernel
@@ -87,32 +118,28 @@ def redraw(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, params, state, a
 
 
 @kernel
-def sense(index, site, seen):  # type: ignore[no-untyped-def]
-    """Write the site's net power, panels and limits of each battery: gathered first, so that the next loops pack."""
-    net, panels = site[rows.NET_KW], site[rows.PV_RATED_KW]
-    most_out, most_in = site[rows.EXPORT_MAX_KW], site[rows.IMPORT_MAX_KW]
-    house, pv, export_max, import_max = seen[HOUSE], seen[PV], seen[EXPORT_MAX], seen[IMPORT_MAX]
+def sense(index, net, house):  # type: ignore[no-untyped-def]
+    """Write the site's net power of each battery: gathered first, so that the next loops pack."""
     for i in range(index.shape[0]):
-        j = np.uint32(index[i])
-        house[i], pv[i], export_max[i], import_max[i] = net[j], panels[j], most_out[j], most_in[j]
+        house[i] = net[np.uint32(index[i])]
 
 
 @kernel
 def plan(slope, zero, hours, night, share, standby, storm, param, acc, rated, seen):  # type: ignore[no-untyped-def]
     """Write each battery's limits and own schedule."""
     energy, capacity, reserve, eta = acc[ENERGY_KWH], param[CAPACITY_KWH], param[RESERVE_KWH], param[EFFICIENCY]
-    feed_back, start, target, queue = param[FEED_BACK], param[NIGHT_START_S], param[NIGHT_TARGET_KWH], param[NIGHT_DRAW]
-    house, pv, most_out, most_in = seen[HOUSE], seen[PV], seen[EXPORT_MAX], seen[IMPORT_MAX]
-    low, high, own = seen[LOW], seen[HIGH], seen[OWN]
+    start, target, queue = param[NIGHT_START_S], param[NIGHT_TARGET_KWH], param[NIGHT_DRAW]
+    most_out, most_in = param[EXPORT_MAX_KW], param[IMPORT_MAX_KW]
+    house, kept, low, high, own = seen[HOUSE], seen[ABOVE], seen[LOW], seen[HIGH], seen[OWN]
     for i in range(rated.shape[0]):
         above = np.float32(energy[i] - np.float64(reserve[i]))
+        kept[i] = above
         room = np.float32(np.float64(capacity[i]) - energy[i])
         least, most = limits(
-            above, room, capacity[i], rated[i], eta[i], feed_back[i], house[i], most_out[i], most_in[i], slope, zero,
-            storm, hours,
-        )  # fmt: skip
+            above, room, capacity[i], rated[i], eta[i], house[i], most_out[i], most_in[i], slope, zero, storm, hours
+        )
         aim = own_kw(
-            above, rated[i], eta[i], house[i], pv[i], night, start[i], target[i], queue[i], share, standby, storm, hours
+            above, rated[i], eta[i], house[i], night, start[i], target[i], queue[i], share, standby, storm, hours
         )
         low[i] = least
         high[i] = most
@@ -140,21 +167,19 @@ def follow(dt, storm, param, end, fleet, lo, seen):  # type: ignore[no-untyped-d
 
 @kernel
 def keep(hours, param, acc, power, seen):  # type: ignore[no-untyped-def]
-    """Book the tick's energy; given is what was drawn less than the own schedule would have, within the limits."""
-    reserve, eta, standby = param[RESERVE_KWH], param[EFFICIENCY], param[STANDBY_KW]
-    energy, charged, discharged, lost = acc[ENERGY_KWH], acc[CHARGED_KWH], acc[DISCHARGED_KWH], acc[LOSS_KWH]
-    low, high, own, given = seen[LOW], seen[HIGH], seen[OWN], acc[GIVEN_KWH]
+    """Move the tick's energy; given is what was drawn less than the own schedule would have, within the limits."""
+    eta, standby, energy = param[EFFICIENCY], param[STANDBY_KW], acc[ENERGY_KWH]
+    above, low, high, own = seen[ABOVE], seen[LOW], seen[HIGH], seen[OWN]
+    charged, discharged, lost, given = seen[INTO], seen[OUT], seen[LOST], seen[GIVEN]
     for i in range(power.shape[0]):
-        given[i] += np.float64(max(min(max(own[i], low[i]), high[i]) - power[i], _0)) * hours
-        held, into, out, loss = store(energy[i], power[i], reserve[i], eta[i], standby[i], hours)
-        energy[i] = held
-        charged[i] += into
-        discharged[i] += out
-        lost[i] += loss
+        change, into, out, loss = store(above[i], power[i], eta[i], standby[i], hours)
+        energy[i] += np.float64(change)
+        charged[i], discharged[i], lost[i] = into, out, loss
+        given[i] = max(min(max(own[i], low[i]), high[i]) - power[i], _0) * hours
 
 
 @kernel
-def advance(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, fleet, lo):  # type: ignore[no-untyped-def]
+def advance(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, book, fleet, lo):  # type: ignore[no-untyped-def]
     """Work one tick; NET_KW must hold the site's net power before the battery."""
     n = site_index.shape[1]
     seen = np.empty((N_SEEN, n), np.float32)
@@ -166,36 +191,37 @@ def advance(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, 
         dt, standby, storm = ctx[w, rows.DT_S], ctx[w, rows.STANDBY], ctx[w, rows.STORM]
         night, share = since_23(ctx[w, rows.SOD_S]), cfg[c.NIGHT + np.int64(ctx[w, rows.SEASON])]
         rated, power = fleet[s, rows.RATED_KW, lo : lo + n], fleet[s, rows.POWER_KW, lo : lo + n]
-        sense(site_index[s % n_shard], site[s], seen)
-        plan(slope, zero, dt / _HOUR_S, night, share, standby, storm, params[s], acc[s], rated, seen)
+        sense(site_index[s % n_shard], site[s, rows.NET_KW], seen[HOUSE])
+        hours = dt / _HOUR_S
+        plan(slope, zero, hours, night, share, standby, storm, params[s], acc[s], rated, seen)
         follow(dt, storm, params[s], state[s, POWER_END_KW], fleet[s], lo, seen)
-        keep(np.float64(dt) / _HOUR8, params[s], acc[s], power, seen)
+        keep(hours, params[s], acc[s], power, seen)
+        here = fleet[s, rows.PRESENT, lo : lo + n]
+        for k in range(book.shape[1]):
+            enter(seen[INTO + k], here, _ONE8, book[s, k])
 
 
 @kernel
-def sense_home(index, site, seen):  # type: ignore[no-untyped-def]
-    """Write load - generation of each battery's home in the place of the site's net power."""
-    load, pv, house = site[rows.LOAD_KW], site[rows.PV_KW], seen[HOUSE]
+def sense_home(index, load, pv, house):  # type: ignore[no-untyped-def]
+    """Write load - generation of each battery's home."""
     for i in range(index.shape[0]):
         j = np.uint32(index[i])
         house[i] = load[j] - pv[j]
 
 
 @kernel
-def weigh(slope, zero, storm, param, acc, rated, takes, seen, lo, out):  # type: ignore[no-untyped-def]
+def weigh(slope, zero, storm, param, acc, rated, takes, house, out):  # type: ignore[no-untyped-def]
     """Write the gauge of one shard's batteries over the coming half-hour."""
     n = rated.shape[0]
     energy, capacity, reserve, eta = acc[ENERGY_KWH], param[CAPACITY_KWH], param[RESERVE_KWH], param[EFFICIENCY]
-    feed_back, house, most_out, most_in = param[FEED_BACK], seen[HOUSE], seen[EXPORT_MAX], seen[IMPORT_MAX]
-    up, down = out[rows.UP_KW, lo : lo + n], out[rows.DOWN_KW, lo : lo + n]
-    stored, debt = out[rows.STORED_KWH, lo : lo + n], out[rows.DEBT_KWH, lo : lo + n]
+    most_out, most_in = param[EXPORT_MAX_KW], param[IMPORT_MAX_KW]
+    up, down, stored, debt = out[rows.UP_KW], out[rows.DOWN_KW], out[rows.STORED_KWH], out[rows.DEBT_KWH]
     for i in range(n):
         above = np.float32(energy[i] - np.float64(reserve[i]))
         room = np.float32(np.float64(capacity[i]) - energy[i])
         low, high = reach(
-            above, room, capacity[i], rated[i], eta[i], feed_back[i], house[i], most_out[i], most_in[i], slope, zero,
-            storm,
-        )  # fmt: skip
+            above, room, capacity[i], rated[i], eta[i], house[i], most_out[i], most_in[i], slope, zero, storm
+        )
         heard = takes[i] * (_1 - storm)
         up[i] = max(-low, _0) * heard
         down[i] = high * heard
@@ -204,23 +230,26 @@ def weigh(slope, zero, storm, param, acc, rated, takes, seen, lo, out):  # type:
 
 
 @kernel
-def gauge(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, fleet, lo, heard, out):  # type: ignore[no-untyped-def]
+def gauge(  # type: ignore[no-untyped-def]
+    s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, fleet, lo, heard, reached, cell_lo,
+    cell_hi, out,
+):  # fmt: skip
     """Write what each battery could give against a plan of standby, ramps and dead time aside.
 
     The house is taken as load - generation, without its flexible devices: what a water heater gives up cannot be
     covered by the battery as well. STORED_KWH counts homes without the right to feed back too, whose energy can only
-    leave as fast as the house draws. ``heard`` is the fleet's row of who takes commands, see `DeviceClass`.
+    leave as fast as the house draws. ``heard`` is the fleet's row of who takes commands; see `sum_cells`.
     """
     n = site_index.shape[1]
-    seen = np.empty((N_SEEN, n), np.float32)
+    house, each = np.empty(n, np.float32), np.empty((N_SCRATCH, n), np.float32)
     slope, zero = taper_line(cfg)
     for s in range(s0, s1):
         w = s // n_shard
         if active[w]:
-            sense(site_index[s % n_shard], site[s], seen)
-            sense_home(site_index[s % n_shard], site[s], seen)
+            sense_home(site_index[s % n_shard], site[s, rows.LOAD_KW], site[s, rows.PV_KW], house)
             rated, takes = fleet[s, rows.RATED_KW, lo : lo + n], fleet[s, heard, lo : lo + n]
-            weigh(slope, zero, ctx[w, rows.STORM], params[s], acc[s], rated, takes, seen, lo, out[s])
+            weigh(slope, zero, ctx[w, rows.STORM], params[s], acc[s], rated, takes, house, each)
+            sum_cells(ctx[w, rows.T_S], each, fleet[s], lo, cell_lo, cell_hi, reached, out[s])
 
 
 @kernel
@@ -244,7 +273,8 @@ BATTERY = DeviceClass(
     constants=constants,
     params=PARAMS,
     state=("power_end_kw",),
-    acc=("energy_kwh", "charged_kwh", "discharged_kwh", "loss_kwh", "given_kwh"),
+    acc=("energy_kwh",),
+    book=("charged_kwh", "discharged_kwh", "loss_kwh", "given_kwh"),
     pool=("soc",),
     draw=draw,
     begin=begin,

@@ -12,6 +12,7 @@ _0, _1, _2 = np.float32(0.0), np.float32(1.0), np.float32(2.0)
 _MINUTE_S = np.float32(60.0)
 _TRIP_MIN, _TRIP_MAX = np.float32(0.80), np.float32(0.93)
 _OWNED = rng.stream("battery.owned")
+_D0, _D1, _D2, _D3, _D4 = (np.uint32(k) for k in range(5))
 
 
 @scalar
@@ -19,7 +20,8 @@ def pick(cfg, at, u):  # type: ignore[no-untyped-def]
     """Return the entry of the mix at ``at`` that the uniform ``u`` falls on."""
     value = cfg[at]
     for j in range(1, c.MIX):
-        value = cfg[at + j] if u >= cfg[at + c.MIX + j - 1] else value
+        other = cfg[at + j]  # loaded before it is chosen, so that the loop around packs
+        value = other if u >= cfg[at + c.MIX + j - 1] else value
     return value
 
 
@@ -32,8 +34,8 @@ def between(cfg, low, high, u):  # type: ignore[no-untyped-def]
 @scalar
 def draw_store(k0, k1, uid, given_kw, cfg):  # type: ignore[no-untyped-def]
     """Return (capacity, reserve, rated power, one-way efficiency, standby power) of a battery."""
-    u_mix, u_spread, u_rated, u_trip = rng.uniform4(k0, k1, uid, _OWNED, 0, 0)
-    u_reserve, u_standby, _, _ = rng.uniform4(k0, k1, uid, _OWNED, 0, 1)
+    u_mix, u_spread, u_rated, u_trip = rng.uniform4(k0, k1, uid, _OWNED, _D0, _D0)
+    u_reserve, u_standby, _, _ = rng.uniform4(k0, k1, uid, _OWNED, _D0, _D1)
     capacity = pick(cfg, c.USABLE, u_mix) * (_1 + cfg[c.SPREAD] * (_2 * u_spread - _1))
     rated = cfg[c.RATED] + cfg[c.RATED_SD] * approx.normal_quantile(u_rated)
     rated = approx.clip(min(rated, cfg[c.C_RATE] * capacity), cfg[c.RATED_MIN], cfg[c.RATED_MAX])
@@ -47,8 +49,8 @@ def draw_store(k0, k1, uid, given_kw, cfg):  # type: ignore[no-untyped-def]
 @scalar
 def draw_pace(k0, k1, uid, cfg):  # type: ignore[no-untyped-def]
     """Return (dead time, ramp time, release time) in s and (gain, offset in kW) of the answer to a command."""
-    u_dead, u_slow, u_class, u_ramp = rng.uniform4(k0, k1, uid, _OWNED, 0, 2)
-    u_gain, u_offset, _, _ = rng.uniform4(k0, k1, uid, _OWNED, 0, 3)
+    u_dead, u_slow, u_class, u_ramp = rng.uniform4(k0, k1, uid, _OWNED, _D0, _D2)
+    u_gain, u_offset, _, _ = rng.uniform4(k0, k1, uid, _OWNED, _D0, _D3)
     dead = cfg[c.DEAD] * approx.exp(cfg[c.DEAD_SIGMA] * approx.normal_quantile(u_dead))
     dead = dead + (cfg[c.SLOW_S] if u_slow < cfg[c.SLOW_SHARE] else _0)
     fast, middle = between(cfg, c.FAST_MIN, c.FAST_MAX, u_ramp), between(cfg, c.MIDDLE_MIN, c.MIDDLE_MAX, u_ramp)
@@ -64,7 +66,7 @@ def draw_pace(k0, k1, uid, cfg):  # type: ignore[no-untyped-def]
 def draw_owner(k0, k1, uid, given_feed_back, capacity, reserve, cfg):  # type: ignore[no-untyped-def]
     """Return (right to feed back, start of the night charge in s after 23 h, its target in kWh above the reserve, and
     the share of night-charging homes at which this one joins them)."""
-    u_feed, u_start, u_target, u_night = rng.uniform4(k0, k1, uid, _OWNED, 0, 4)
+    u_feed, u_start, u_target, u_night = rng.uniform4(k0, k1, uid, _OWNED, _D0, _D4)
     drawn = _1 if u_feed < cfg[c.FEED_BACK] else _0
     feed_back = given_feed_back if given_feed_back == given_feed_back else drawn
     start_s = _MINUTE_S * np.floor(cfg[c.START_MAX] * u_start)

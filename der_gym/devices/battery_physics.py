@@ -8,53 +8,44 @@ from der_gym.core.jit import scalar
 from der_gym.devices import battery_config as c
 from der_gym.devices.ramp import ramp
 
-_0, _HALF, _1, _2 = np.float32(0.0), np.float32(0.5), np.float32(1.0), np.float32(2.0)
+_0, _HALF, _1 = np.float32(0.0), np.float32(0.5), np.float32(1.0)
 _BLOCK_H, _QUARTER_H = np.float32(0.5), np.float32(0.25)
 _DAY_S, _NIGHT_S, _TO_MIDNIGHT_S = np.float32(86400.0), np.float32(28800.0), np.float32(3600.0)  # cheap: 8 h from 23 h
-_ZERO8 = np.float64(0.0)
 
 
 @scalar
-def limits(above, room, capacity, rated, eta, feed_back, house, most_out, most_in, slope, zero, storm, hours):  # type: ignore[no-untyped-def]
+def limits(above, room, capacity, rated, eta, house, most_out, most_in, slope, zero, storm, hours):  # type: ignore[no-untyped-def]
     """Return (least, greatest) mean power over ``hours`` that no command and no schedule crosses, kW.
 
-    Discharge: inverter, energy ``above`` the reserve, and the house's draw; with the right to feed back also the
-    site's export limit. Charge: inverter, ``room`` to full, import limit, and the taper, ``rated * slope * (zero -
-    soc)`` at the middle of the time (implicit, so a minute agrees with sixty seconds to 1e-4).
+    Discharge: inverter, energy ``above`` the reserve, and the house's draw plus what may be fed back. Charge:
+    inverter, ``room`` to full, import limit, and the taper, ``rated * slope * (zero - soc)`` at the middle of the
+    time (implicit, so a minute agrees with sixty seconds to 1e-4).
     """
-    site = house + (most_out if feed_back > _HALF else _0)
-    out = min(min(rated, max(site, _0)), max(above, _0) * eta / hours)
+    out = min(min(rated, max(house + most_out, _0)), max(above, _0) * eta * (_1 / hours))
     taper = rated * slope * (room + (zero - _1) * capacity) / (capacity + _HALF * slope * rated * eta * hours)
-    into = min(min(rated, taper), min(most_in - house, room / (eta * hours)))
+    into = min(min(rated, taper), min(most_in - house, room * (_1 / hours) / eta))
     return _0 if storm > _HALF else -out, max(into, _0)
 
 
 @scalar
-def reach(above, room, capacity, rated, eta, feed_back, house, most_out, most_in, slope, zero, storm):  # type: ignore[no-untyped-def]
+def reach(above, room, capacity, rated, eta, house, most_out, most_in, slope, zero, storm):  # type: ignore[no-untyped-def]
     """Return (least, greatest) mean power that can be held for half an hour.
 
     The charge is taken as two quarters: at most 4 % high for one device, 1.5 % for a fleet.
     """
-    low, _ = limits(
-        above, room, capacity, rated, eta, feed_back, house, most_out, most_in, slope, zero, storm, _BLOCK_H
-    )  # fmt: skip
-    _, first = limits(
-        above, room, capacity, rated, eta, feed_back, house, most_out, most_in, slope, zero, storm, _QUARTER_H
-    )  # fmt: skip
+    low, _ = limits(above, room, capacity, rated, eta, house, most_out, most_in, slope, zero, storm, _BLOCK_H)
+    _, first = limits(above, room, capacity, rated, eta, house, most_out, most_in, slope, zero, storm, _QUARTER_H)
     left = room - first * eta * _QUARTER_H
-    _, second = limits(
-        above, left, capacity, rated, eta, feed_back, house, most_out, most_in, slope, zero, storm, _QUARTER_H
-    )  # fmt: skip
+    _, second = limits(above, left, capacity, rated, eta, house, most_out, most_in, slope, zero, storm, _QUARTER_H)
     return low, (first + second) * _HALF
 
 
 @scalar
-def own_kw(above, rated, eta, house, pv, night, start, target, queue, share, standby, storm, hours):  # type: ignore[no-untyped-def]
+def own_kw(above, rated, eta, house, night, start, target, queue, share, standby, storm, hours):  # type: ignore[no-untyped-def]
     """Return the power of the own schedule before limits, kW; ``night`` is the time since 23 h in s."""
-    fill = min(max(target - above, _0) / (eta * hours), rated)
+    fill = min(max(target - above, _0) * (_1 / hours) / eta, rated)
     at_night = fill if night >= start else _0
-    charges = queue < (share if pv > _0 else _2)
-    own = (at_night if charges else -house) if night < _NIGHT_S else -house
+    own = (at_night if queue < share else -house) if night < _NIGHT_S else -house
     own = _0 if standby > _HALF else own
     return rated if storm > _HALF else own
 
@@ -80,17 +71,17 @@ def move(power, first, second, low, high, rate, release, part, dt):  # type: ign
 
 
 @scalar
-def store(energy, power, reserve, eta, standby, hours):  # type: ignore[no-untyped-def]
-    """Return float64 (energy, charged, discharged, lost) in kWh after ``hours`` at ``power``.
+def store(above, power, eta, standby, hours):  # type: ignore[no-untyped-def]
+    """Return (change of the stored energy, charged, discharged, lost) in kWh over ``hours`` at ``power``.
 
-    The standby loss comes out of the store down to the reserve; from there on the grid feeds the electronics, a draw
-    of 10-40 W that is left out.
+    All float32: what moves in a tick is small, so its rounding is too (1e-9 kWh in a minute). The standby loss comes
+    out of the store down to the reserve; from there on the grid feeds the electronics, a draw of 10-40 W that is left
+    out.
     """
-    charged = np.float64(max(power, _0)) * hours
-    discharged = np.float64(max(-power, _0)) * hours
-    after = energy + charged * np.float64(eta) - discharged / np.float64(eta)
-    lost = min(max(after - np.float64(reserve), _ZERO8), np.float64(standby) * hours)
-    return after - lost, charged, discharged, lost
+    charged, discharged = max(power, _0) * hours, max(-power, _0) * hours
+    change = charged * eta - discharged / eta
+    lost = min(max(above + change, _0), standby * hours)
+    return change - lost, charged, discharged, lost
 
 
 @scalar

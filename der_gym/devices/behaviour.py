@@ -103,10 +103,10 @@ def refresh(s0, s1, n_shard, active, keys, uid, present, abs_s, t_s, cfg, opt_ou
             stays = rng.quick_uniform(k0, k1, ids[i], _OPT_OUT, slot) >= opt_out
             joins = v * horizon if u < late else -_ONE
             leaves = y * horizon if x < leave else _FAR * horizon
-            inside = (joins <= now) & (now < leaves) & (real[i] == np.uint8(1))
-            here[i] = _ONE if inside else _ZERO
-            gain[i] = gain[i] if inside else _ZERO
-            takes[i] = _ONE if inside & stays else _ZERO
+            inside = (_ONE if (joins <= now) & (now < leaves) else _ZERO) * np.float32(real[i])
+            here[i] = inside
+            gain[i] *= inside
+            takes[i] = inside if stays else _ZERO
         for i in range(hi - lo):  # few join, and what a meter errs by stays
             if here[i] > _ZERO and gain[i] == _ZERO:
                 z = approx.normal_quantile(rng.quick_uniform(f0, f1, ids[i], _GAIN, np.uint32(0)))

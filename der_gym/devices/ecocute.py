@@ -22,6 +22,7 @@ import numpy as np
 from der_gym.core import rows
 from der_gym.core.approx import clip
 from der_gym.core.jit import kernel, scalar
+from der_gym.core.sums import enter, in_order
 from der_gym.devices import ecocute_config as c
 from der_gym.devices.base import DeviceClass
 from der_gym.devices.ecocute_draws import daily_kwh, draw, draw_day, draw_slot, redraw, set_conditions, used_by
@@ -32,7 +33,7 @@ _MINUTE, _DAY, _SLOT = 60, 86_400, 900
 _LEAST_SHARE, _MEAN_FILL = np.float32(0.1), np.float32(0.7)  # of the heat wanted, where no pool says more
 _HOUR8, _MINUTE8, _ONE8, _ZERO8 = np.float64(3600.0), np.float64(60.0), np.float64(1.0), np.float64(0.0)
 _DRY_SHARE = np.float32(1e-4)  # of the hot water asked for in a tick: a smaller lack is rounding
-_WATT = np.float32(1000.0)
+_WATT, _ZERO_BITS = np.float32(1000.0), np.int32(0)
 
 
 @scalar
@@ -47,7 +48,7 @@ def expected(gone, wanted, heat_kw, left_s, window_s, lead_s):  # type: ignore[n
 
 @kernel
 def clear(state, acc):  # type: ignore[no-untyped-def]
-    """Set state and registers of a shard to 0."""
+    """Set state and float64 rows of a shard to 0."""
     for i in range(state.shape[1]):
         for row in range(state.shape[0]):
             state[row, i] = ZERO
@@ -89,7 +90,7 @@ def begin(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, pool, params, sta
 
 
 @kernel
-def advance(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, fleet, lo):  # type: ignore[no-untyped-def]
+def advance(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, book, fleet, lo):  # type: ignore[no-untyped-def]
     """Advance one tick in small loops, each short enough in rows to be worked eight homes at a time."""
     n = params.shape[2]
     tick = np.empty((c.N_TICK, n), np.float32)
@@ -103,13 +104,16 @@ def advance(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, 
         narrow(acc[s, c.HEAT_KWH], tick[c.TICK_HEAT])
         ask(ctx[w], cfg, params[s], state[s], tick, takes, a0, a1)
         first, second = phases(part)
-        if first > 0:
+        if first:
             work(ctx[w], cfg, params[s], state[s], tick, part, tick[c.TICK_ASK_0], ONE, -ONE, ZERO)
-        if second > 0:
+        if second:
             work(ctx[w], cfg, params[s], state[s], tick, part, tick[c.TICK_ASK_1], ZERO, ONE, ONE)
-        book_heat(tick, acc[s])
-        book_power(ctx[w], cfg, state[s], tick, acc[s], power, shown)
-        book_runouts(ctx[w], cfg, state[s], tick, acc[s])
+        move_heat(tick, acc[s])
+        draw_power(ctx[w], cfg, state[s], tick, power, shown)
+        here = fleet[s, rows.PRESENT, lo : lo + n]
+        enter_tick(ctx[w], cfg, tick, power, here, book[s])
+        if run_out(ctx[w], cfg, state[s], tick):
+            enter_runouts(ctx[w], tick, here, acc[s, c.UNSERVED_KWH], book[s])
 
 
 @kernel
@@ -128,7 +132,9 @@ def ask(ctx, cfg, own, state, tick, takes, a0, a1):  # type: ignore[no-untyped-d
     threshold, heat_kw, wanted = state[c.THRESHOLD], state[c.HEAT_KW], state[c.WANTED_KWH]
     ask_0, ask_1, due = tick[c.TICK_ASK_0], tick[c.TICK_ASK_1], tick[c.TICK_DUE]
     put, drawn, loss, on_s = tick[c.TICK_IN], tick[c.TICK_DRAWN], tick[c.TICK_LOSS], tick[c.TICK_ON_S]
+    starts, today = tick[c.TICK_STARTS], state[c.STARTS_TODAY]
     for i in range(heat.shape[0]):
+        starts[i] = today[i]
         by_day = day_boil[i] > ZERO
         ask_0[i], ask_1[i] = asked(a0[i] * takes[i], threshold[i]), asked(a1[i] * takes[i], threshold[i])
         due[i] = is_due(
@@ -140,12 +146,12 @@ def ask(ctx, cfg, own, state, tick, takes, a0, a1):  # type: ignore[no-untyped-d
 
 @kernel
 def phases(part):  # type: ignore[no-untyped-def]
-    """Return how many homes of a shard have a first and a second phase in this tick; mostly one of them is 0."""
-    first, second = 0, 0
+    """Return whether a home of a shard has a first, and a second phase; without a message it is one of them."""
+    least, most = in_order(ONE), _ZERO_BITS
     for i in range(part.shape[0]):
-        first += 1 if part[i] < ONE else 0
-        second += 1 if part[i] > ZERO else 0
-    return first, second
+        bits = in_order(part[i])
+        least, most = min(least, bits), max(most, bits)
+    return least < in_order(ONE), most > _ZERO_BITS
 
 
 @kernel
@@ -189,56 +195,81 @@ def work(ctx, cfg, own, state, tick, part, ask, base, slope, begins):  # type: i
 
 
 @kernel
-def book_heat(tick, acc):  # type: ignore[no-untyped-def]
-    """Book what moved into the tank and its registers, so that they balance to float64."""
-    put, drawn, loss = tick[c.TICK_IN], tick[c.TICK_DRAWN], tick[c.TICK_LOSS]
-    heat, heat_in, out, lost = acc[c.HEAT_KWH], acc[c.HEAT_IN_KWH], acc[c.DRAWN_KWH], acc[c.LOSS_KWH]
+def move_heat(tick, acc):  # type: ignore[no-untyped-def]
+    """Move the tick's heat, so that tank and registers balance to float64; keep what is there then as float32."""
+    put, drawn, loss, heat = tick[c.TICK_IN], tick[c.TICK_DRAWN], tick[c.TICK_LOSS], acc[c.HEAT_KWH]
+    end = tick[c.TICK_HEAT]
     for i in range(heat.shape[0]):
-        put_i, drawn_i, loss_i = np.float64(put[i]), np.float64(drawn[i]), np.float64(loss[i])
-        heat[i] += put_i - drawn_i - loss_i
-        heat_in[i] += put_i
-        out[i] += drawn_i
-        lost[i] += loss_i
+        heat[i] += np.float64(put[i]) - np.float64(drawn[i]) - np.float64(loss[i])
+        end[i] = np.float32(heat[i])
 
 
 @kernel
-def book_power(ctx, cfg, state, tick, acc, power, shown):  # type: ignore[no-untyped-def]
-    """Write the power and what the home reports of it, and book electricity and starts."""
+def draw_power(ctx, cfg, state, tick, power, shown):  # type: ignore[no-untyped-def]
+    """Write the power and what the home reports of it, what it boiled with, and its starts."""
     dt = ctx[rows.DT_S]
-    hours8 = np.float64(dt) / _HOUR8
-    left, length = window(ctx[rows.SOD_S], cfg[c.C_NIGHT_H], cfg[c.C_NIGHT_H + 1])
-    by_day = _ZERO8 if left <= length else _ONE8
     aux_off = cfg[c.C_AUX_OFF_W] / _WATT
     aux_on = cfg[c.C_AUX_ON_W] / _WATT - aux_off
     put, cop, on_s, run = tick[c.TICK_IN], state[c.COP], tick[c.TICK_ON_S], state[c.RUN_S]
-    nominal, today, before = state[c.NOMINAL_KW], state[c.STARTS_TODAY], state[c.STARTS_BEFORE]
-    electric, day, starts = acc[c.ELECTRIC_KWH], acc[c.DAY_KWH], acc[c.STARTS]
+    nominal, today, boiled, starts = (
+        state[c.NOMINAL_KW],
+        state[c.STARTS_TODAY],
+        tick[c.TICK_BOILED],
+        tick[c.TICK_STARTS],
+    )
     for i in range(put.shape[0]):
-        boiled = put[i] / cop[i]
-        mean = boiled * HOUR_S / dt + aux_off + aux_on * on_s[i] / dt
-        power[i] = mean
+        kwh = put[i] / cop[i]
+        boiled[i] = kwh
+        power[i] = kwh * HOUR_S / dt + aux_off + aux_on * on_s[i] / dt
         shown[i] = nominal[i] if run[i] > ZERO else ZERO
-        electric[i] += np.float64(mean) * hours8
-        day[i] += np.float64(boiled) * by_day
-        starts[i] = np.float64(before[i]) + np.float64(today[i])
+        starts[i] = today[i] - starts[i]
 
 
 @kernel
-def book_runouts(ctx, cfg, state, tick, acc):  # type: ignore[no-untyped-def]
-    """Book the hot water that was asked for and not there; a run-out lasts until the floor is reached again."""
-    hours, minutes8 = ctx[rows.DT_S] / HOUR_S, np.float64(ctx[rows.DT_S]) / _MINUTE8
+def run_out(ctx, cfg, state, tick):  # type: ignore[no-untyped-def]
+    """Note the hot water that was asked for and not there; return whether a home lacks some.
+
+    A run-out lasts until the floor is reached again.
+    """
+    hours = ctx[rows.DT_S] / HOUR_S
     floor = water_kwh(cfg[c.C_FLOOR_L], cfg[c.C_FLOOR_C], ctx[rows.MAINS_C])
-    drawn, taps, dry, heat = tick[c.TICK_DRAWN], state[c.DRAW_KW], state[c.DRY], acc[c.HEAT_KWH]
-    unserved, minutes, events = acc[c.UNSERVED_KWH], acc[c.RUNOUT_MIN], acc[c.RUNOUTS]
+    drawn, taps, heat, dry = tick[c.TICK_DRAWN], state[c.DRAW_KW], tick[c.TICK_HEAT], state[c.DRY]
+    lack, events, most = tick[c.TICK_LACK], tick[c.TICK_RUNOUTS], _ZERO_BITS
     for i in range(heat.shape[0]):
-        wanted = taps[i] * hours
+        wanted, was, full = taps[i] * hours, dry[i], heat[i] >= floor
         short = wanted - drawn[i]
         out = short > _DRY_SHARE * wanted
-        unserved[i] += np.float64(short if out else ZERO)
-        minutes[i] += np.float64(short / wanted if out else ZERO) * minutes8
-        events[i] += _ONE8 if out & (dry[i] <= ZERO) else _ZERO8
-        still = ZERO if np.float32(heat[i]) >= floor else dry[i]
+        missing, still = short if out else ZERO, ZERO if full else was
+        lack[i] = missing
+        events[i] = ONE if out & (was <= ZERO) else ZERO
         dry[i] = ONE if out else still
+        most = max(most, in_order(missing))
+    return most > _ZERO_BITS
+
+
+@kernel
+def enter_runouts(ctx, tick, here, unserved, book):  # type: ignore[no-untyped-def]
+    """Enter what ``run_out`` noted; called where somebody lacks something."""
+    hours = ctx[rows.DT_S] / HOUR_S
+    lack, taps, share = tick[c.TICK_LACK], tick[c.TICK_DRAWN], tick[c.TICK_DRY]
+    for i in range(lack.shape[0]):
+        unserved[i] += np.float64(lack[i] * here[i])
+        share[i] = lack[i] / (lack[i] + taps[i]) if lack[i] > ZERO else ZERO
+    enter(share, here, np.float64(hours) * _MINUTE8, book[c.RUNOUT_MIN])
+    enter(tick[c.TICK_RUNOUTS], here, _ONE8, book[c.RUNOUTS])
+
+
+@kernel
+def enter_tick(ctx, cfg, tick, power, here, book):  # type: ignore[no-untyped-def]
+    """Enter heat, electricity and starts of the tick in the registers of a shard's homes."""
+    left, length = window(ctx[rows.SOD_S], cfg[c.C_NIGHT_H], cfg[c.C_NIGHT_H + 1])
+    enter(tick[c.TICK_IN], here, _ONE8, book[c.HEAT_IN_KWH])
+    enter(tick[c.TICK_DRAWN], here, _ONE8, book[c.DRAWN_KWH])
+    enter(tick[c.TICK_LOSS], here, _ONE8, book[c.LOSS_KWH])
+    enter(power, here, np.float64(ctx[rows.DT_S]) / _HOUR8, book[c.ELECTRIC_KWH])
+    enter(tick[c.TICK_STARTS], here, _ONE8, book[c.STARTS])
+    if left > length:  # by day
+        enter(tick[c.TICK_BOILED], here, _ONE8, book[c.DAY_KWH])
 
 
 @kernel
@@ -265,6 +296,7 @@ ECOCUTE = DeviceClass(
     params=c.PARAMS,
     state=c.STATE,
     acc=c.ACC,
+    book=c.BOOK,
     pool=c.POOL,
     draw=draw,
     begin=begin,

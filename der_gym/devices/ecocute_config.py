@@ -47,7 +47,6 @@ STATE = (
     "level",  # share of full power, 0..1
     "boiling",  # 1 while its own schedule wants heat
     "starts_today",
-    "starts_before",  # until midnight
     "dry",  # 1 from a run-out until 50 L are there again
     "threshold",  # of commands, redrawn each day
     "bath_l",
@@ -62,12 +61,14 @@ STATE = (
 )
 ACC = (
     "heat_kwh",  # thermal, held above the mains temperature
+    "unserved_kwh",  # thermal
+)
+BOOK = (
     "heat_in_kwh",  # thermal
     "drawn_kwh",  # thermal
     "loss_kwh",  # thermal
     "electric_kwh",
     "day_kwh",  # electric, boiled in the day tariff 07-23 h
-    "unserved_kwh",  # thermal
     "runout_min",
     "runouts",
     "starts",
@@ -75,12 +76,15 @@ ACC = (
 POOL = ("heat_share", "boiling", "run_s", "level", "day_boil")
 
 WEEKDAY_L, WEEKEND_L, BATH_SHARE, KIND, MODE, TANK_KWH_K, SCALE, DAY_BOIL, LEAD_S, RAMP_PER_S, SHOWN_GAIN = range(11)
-RUN_S, LEVEL, BOILING, STARTS_TODAY, STARTS_BEFORE, DRY, THRESHOLD, BATH_L, BATH_SLOT, OTHER_L = range(10)
-DRAW_KW, HEAT_KW, COP, CAPACITY_KWH, WANTED_KWH, NOMINAL_KW = range(10, 16)
-HEAT_KWH, HEAT_IN_KWH, DRAWN_KWH, LOSS_KWH, ELECTRIC_KWH, DAY_KWH, UNSERVED_KWH, RUNOUT_MIN, RUNOUTS, STARTS = range(10)
+RUN_S, LEVEL, BOILING, STARTS_TODAY, DRY, THRESHOLD, BATH_L, BATH_SLOT, OTHER_L = range(9)
+DRAW_KW, HEAT_KW, COP, CAPACITY_KWH, WANTED_KWH, NOMINAL_KW = range(9, 15)
+HEAT_KWH, UNSERVED_KWH = range(2)
+HEAT_IN_KWH, DRAWN_KWH, LOSS_KWH, ELECTRIC_KWH, DAY_KWH, RUNOUT_MIN, RUNOUTS, STARTS = range(8)
 # a tick's scratch: the command before and after it changes (1 off, -1 on, 0 none), 1 where the own schedule wants to
-# begin, heat at the start; then what moved, kWh_th, and the seconds with the compressor on
-TICK_ASK_0, TICK_ASK_1, TICK_DUE, TICK_HEAT, TICK_IN, TICK_DRAWN, TICK_LOSS, TICK_ON_S, N_TICK = range(9)
+# begin, heat at the start and later at the end; what moved, kWh_th; electric kWh boiled; seconds with the compressor
+# on; kWh_th of hot water missing, its share of what was asked for, 1 where a run-out began, and starts
+TICK_ASK_0, TICK_ASK_1, TICK_DUE, TICK_HEAT, TICK_IN, TICK_DRAWN, TICK_LOSS, TICK_BOILED, TICK_ON_S = range(9)
+TICK_LACK, TICK_DRY, TICK_RUNOUTS, TICK_STARTS, N_TICK = range(9, 14)
 POOL_HEAT, POOL_BOILING, POOL_RUN, POOL_LEVEL, POOL_DAY = range(5)
 
 

@@ -25,6 +25,7 @@ from der_gym.devices.ecocute_heat import (
 )  # fmt: skip
 
 _HOME, _DAY, _SLOT = rng.stream("ecocute.home"), rng.stream("ecocute.day"), rng.stream("ecocute.slot")
+_D0, _D1 = np.uint32(0), np.uint32(1)
 _N_CLASS = len(c.CLASSES)
 _INPUT = np.array([row[:3] for row in c.CLASSES], np.float32)  # kW at 25, 16, 7 degC
 _COP_25, _COP_16, _COP_7 = (np.float32(c.CAPACITY_KW) / _INPUT).astype(np.float32).T.copy()
@@ -61,7 +62,7 @@ def between(cfg, start, u):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def draw(s0, s1, n_shard, active, keys, uid, cfg, given, params, fleet, lo):  # type: ignore[no-untyped-def]
+def draw(s0, s1, n_shard, active, keys, uid, cfg, given, site_index, site, limits, params, fleet, lo):  # type: ignore[no-untyped-def]
     """Draw each home and its machine; RATED_KW is the compressor's input in mid-season."""
     for s in range(s0, s1):
         w, p = s // n_shard, s % n_shard
@@ -69,8 +70,8 @@ def draw(s0, s1, n_shard, active, keys, uid, cfg, given, params, fleet, lo):  # 
             continue
         k0, k1, own = keys[w, 0], keys[w, 1], params[s]
         for i in range(own.shape[1]):
-            a0, a1, a2, a3 = rng.uniform4(k0, k1, uid[p, i], _HOME, 0, 0)
-            b0, b1, b2, b3 = rng.uniform4(k0, k1, uid[p, i], _HOME, 0, 1)
+            a0, a1, a2, a3 = rng.uniform4(k0, k1, uid[p, i], _HOME, _D0, _D0)
+            b0, b1, b2, b3 = rng.uniform4(k0, k1, uid[p, i], _HOME, _D0, _D1)
             home, kind = pick(cfg, c.C_HOUSEHOLD, c.N_PERSONS, a0), pick(cfg, c.C_CLASS, _N_CLASS, a1)
             large = 1 if a2 < cfg[c.C_LARGE + home] else 0
             rated = input_kw(_SLOPE[kind], _BASE[kind], _MID_BOIL_C, _MID_C)
@@ -122,12 +123,11 @@ def draw_day(k0, k1, uid, day, weekend, cfg, own, state):  # type: ignore[no-unt
     """Draw the day's hot water and command threshold of one shard's homes; begin a new count of starts."""
     mean_l, bath_share = own[c.WEEKEND_L] if weekend > ZERO else own[c.WEEKDAY_L], own[c.BATH_SHARE]
     bath, slot, other, threshold = state[c.BATH_L], state[c.BATH_SLOT], state[c.OTHER_L], state[c.THRESHOLD]
-    today, before = state[c.STARTS_TODAY], state[c.STARTS_BEFORE]
+    today = state[c.STARTS_TODAY]
     for i in range(uid.shape[0]):
-        u0, u1, u2, u3 = rng.uniform4(k0, k1, uid[i], _DAY, day, 0)
+        u0, u1, u2, u3 = rng.uniform4(k0, k1, uid[i], _DAY, np.uint32(day), _D0)
         bath[i], slot[i], other[i] = day_water(u0, u1, u2, mean_l[i], bath_share[i], cfg)
         threshold[i] = u3
-        before[i] += today[i]
         today[i] = ZERO
 
 
@@ -138,7 +138,7 @@ def draw_slot(k0, k1, uid, number, mains_c, cfg, state):  # type: ignore[no-unty
     now, hour_share, use_c = np.float32(slot), cfg[c.C_HOUR + slot // 4], cfg[c.C_USE_C]
     bath, bath_slot, other, taps = state[c.BATH_L], state[c.BATH_SLOT], state[c.OTHER_L], state[c.DRAW_KW]
     for i in range(uid.shape[0]):
-        u0, u1, u2, _ = rng.uniform4(k0, k1, uid[i], _SLOT, number, 0)
+        u0, u1, u2, _ = rng.uniform4(k0, k1, uid[i], _SLOT, np.uint32(number), _D0)
         litres = slot_litres(u0, u1, u2, now, bath[i], bath_slot[i], other[i], hour_share, cfg)
         taps[i] = water_kwh(litres, use_c, mains_c) * _PER_HOUR
 

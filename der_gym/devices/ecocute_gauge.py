@@ -9,6 +9,7 @@ from der_gym.core.jit import kernel, scalar
 from der_gym.devices import ecocute_config as c
 from der_gym.devices.ecocute_draws import daily_kwh, used_by
 from der_gym.devices.ecocute_heat import DAY_S, HOUR_S, ONE, PER_S, ZERO, water_kwh, window
+from der_gym.devices.stock import N_SCRATCH, sum_cells
 
 _GAUGE_S = np.float32(300.0)
 _BLOCK_H, _SLOT_H = np.float32(0.5), np.float32(0.25)
@@ -47,16 +48,22 @@ def until_next(sod_s, opens_h, cfg):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def gauge(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, fleet, lo, heard, out):  # type: ignore[no-untyped-def]
+def gauge(  # type: ignore[no-untyped-def]
+    s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, fleet, lo, heard, reached, cell_lo,
+    cell_hi, out,
+):  # fmt: skip
     """Write what the homes could give for 30 minutes, the heat held above the floor, and what will be missing."""
     n = params.shape[2]
+    each = np.empty((N_SCRATCH, n), np.float32)
     for s in range(s0, s1):
-        if active[s // n_shard]:
+        w = s // n_shard
+        if active[w]:
+            takes = fleet[s, heard, lo : lo + n]
             measure(
-                ctx[s // n_shard], cfg, params[s], state[s], acc[s, c.HEAT_KWH], fleet[s, heard, lo : lo + n],
-                out[s, rows.UP_KW, lo : lo + n], out[s, rows.DOWN_KW, lo : lo + n],
-                out[s, rows.STORED_KWH, lo : lo + n], out[s, rows.DEBT_KWH, lo : lo + n],
+                ctx[w], cfg, params[s], state[s], acc[s, c.HEAT_KWH], takes, each[rows.UP_KW], each[rows.DOWN_KW],
+                each[rows.STORED_KWH], each[rows.DEBT_KWH],
             )  # fmt: skip
+            sum_cells(ctx[w, rows.T_S], each, fleet[s], lo, cell_lo, cell_hi, reached, out[s])
 
 
 @kernel

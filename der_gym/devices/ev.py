@@ -10,11 +10,13 @@ import numpy as np
 
 from der_gym.core import approx, rng
 from der_gym.core.jit import kernel, scalar
+from der_gym.core.sums import enter
 from der_gym.devices import base
 from der_gym.devices import ev_config as c
 from der_gym.devices.ev_config import EVConfig, constants
 from der_gym.devices.ev_physics import gauges, phase, tick
 from der_gym.devices.ev_sessions import session
+from der_gym.devices.stock import N_SCRATCH, sum_cells
 
 # params
 CHARGER_KW, BATTERY_KWH, SWITCHED, RATE_KW_S = 0, 1, 2, 3
@@ -22,8 +24,9 @@ WEEKDAY_KM, WEEKEND_KM, TIMER_S, PHASE_D = 4, 5, 6, 7
 # state: the session (redrawn at noon), then what moves
 ARRIVE_S, OWN_S, DEPART_S, NEED_KWH, OBEY_KWH, DELAY_S, FAIL_AT, THRESHOLD = 0, 1, 2, 3, 4, 5, 6, 7
 POWER_KW, WAIT_S, STOPS = 8, 9, 10
-# acc
-GOT_KWH, CHARGED_KWH, LOSS_KWH, STOPS_TOTAL, SESSIONS, MISSING_KWH, SHORT_CARS = 0, 1, 2, 3, 4, 5, 6
+GOT_KWH, MISSING_KWH = 0, 1  # acc
+CHARGED_KWH, LOSS_KWH, STOPS_TOTAL, SESSIONS, SHORT_CARS = 0, 1, 2, 3, 4  # book
+DRAWN, STOPPED, LEFT, SHORT, N_TICK = 0, 1, 2, 3, 4  # rows of a tick's scratch
 
 _WHO = rng.stream("ev.who")
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
@@ -41,7 +44,7 @@ def choice4(u, cumulative, values):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def draw(s0, s1, n_shard, active, keys, uid, cfg, given, params, fleet, lo):  # type: ignore[no-untyped-def]
+def draw(s0, s1, n_shard, active, keys, uid, cfg, given, site_index, site, limits, params, fleet, lo):  # type: ignore[no-untyped-def]
     """Draw who owns which charger, car and habit, from the fleet's key."""
     n = params.shape[2]
     for s in range(s0, s1):
@@ -125,13 +128,14 @@ def redraw(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, params, state, a
 
 @kernel
 def advance(  # type: ignore[no-untyped-def]
-    s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, fleet, lo
+    s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, book, fleet, lo
 ):
-    """Advance every car by one tick: two phases, then the registers of cars that leave."""
+    """Advance every car by one tick: two phases, then what cars lack that leave."""
     n = params.shape[2]
     eta, margin, max_stops = cfg[c.ETA], cfg[c.MARGIN_S], cfg[c.MAX_STOPS]
     ac_kws, eta_h, eta8 = _HOUR_S / eta, eta / _HOUR_S, np.float64(eta)
-    left, drawn, stopped = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32)
+    scratch = np.empty((N_TICK, n), np.float32)
+    drawn, stopped, left, short = scratch[DRAWN], scratch[STOPPED], scratch[LEFT], scratch[SHORT]
     for s in range(s0, s1):
         w = s // n_shard
         if not active[w]:
@@ -142,9 +146,10 @@ def advance(  # type: ignore[no-untyped-def]
         arrive, own_s, depart, need = state[s, ARRIVE_S], state[s, OWN_S], state[s, DEPART_S], state[s, NEED_KWH]
         obey, delay, fail_at, threshold = state[s, OBEY_KWH], state[s, DELAY_S], state[s, FAIL_AT], state[s, THRESHOLD]
         power, wait, stops = state[s, POWER_KW], state[s, WAIT_S], state[s, STOPS]
-        got, charged, stops_total = acc[s, GOT_KWH], acc[s, CHARGED_KWH], acc[s, STOPS_TOTAL]
+        got, missing = acc[s, GOT_KWH], acc[s, MISSING_KWH]
         a0, a1 = fleet[s, base.A0, lo : lo + n], fleet[s, base.A1, lo : lo + n]
         part, takes = fleet[s, base.PART, lo : lo + n], fleet[s, base.TAKES, lo : lo + n]
+        here = fleet[s, base.PRESENT, lo : lo + n]
         mean_kw, shown_kw = fleet[s, base.POWER_KW, lo : lo + n], fleet[s, base.SHOWN_KW, lo : lo + n]
         for i in range(n):  # loops without float64 take twice as many cars at a time
             left[i] = np.float32(np.float64(need[i]) - got[i])
@@ -156,28 +161,45 @@ def advance(  # type: ignore[no-untyped-def]
             )  # fmt: skip
             mean_kw[i] = drawn[i] * per_dt
         for i in range(n):
-            kwh = np.float64(drawn[i]) * _PER_HOUR8
-            charged[i] += kwh
-            got[i] += kwh * eta8
-            stops_total[i] += np.float64(stopped[i])
-        loss, sessions = acc[s, LOSS_KWH], acc[s, SESSIONS]
-        missing, short = acc[s, MISSING_KWH], acc[s, SHORT_CARS]
-        for i in range(n):
-            leaves = _ONE8 if t < depart[i] and depart[i] <= t + dt else _ZERO8
-            lacks = max(np.float64(need[i]) - got[i], _ZERO8) * leaves
-            sessions[i] += leaves
-            missing[i] += lacks
-            short[i] += _ONE8 if lacks > _SHORT_KWH else _ZERO8
-            loss[i] = charged[i] * (_ONE8 - eta8)
+            leaves = _ONE if t < depart[i] and depart[i] <= t + dt else _ZERO
+            got[i] += np.float64(drawn[i]) * _PER_HOUR8 * eta8
+            lacks = max(np.float64(need[i]) - got[i], _ZERO8) * np.float64(leaves)
+            missing[i] += lacks * np.float64(here[i])
+            left[i] = leaves
+            short[i] = _ONE if lacks > _SHORT_KWH else _ZERO
             shown_kw[i] = mean_kw[i]
+        enter(drawn, here, _PER_HOUR8, book[s, CHARGED_KWH])
+        enter(drawn, here, _PER_HOUR8 * (_ONE8 - eta8), book[s, LOSS_KWH])
+        enter(stopped, here, _ONE8, book[s, STOPS_TOTAL])
+        enter(left, here, _ONE8, book[s, SESSIONS])
+        enter(short, here, _ONE8, book[s, SHORT_CARS])
 
 
 @kernel
 def gauge(  # type: ignore[no-untyped-def]
-    s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, fleet, lo, heard, out
+    s0,
+    s1,
+    n_shard,
+    active,
+    ctx,
+    cfg,
+    site_index,
+    site,
+    params,
+    state,
+    acc,
+    fleet,
+    lo,
+    heard,
+    reached,
+    cell_lo,
+    cell_hi,
+    out,
 ):
-    """Write what every car could give, take and put off from now on."""
+    """Write what the cars could give, take and put off from now on."""
     n = params.shape[2]
+    each = np.empty((N_SCRATCH, n), np.float32)
+    up, down, stored, debt = each[base.UP_KW], each[base.DOWN_KW], each[base.STORED_KWH], each[base.DEBT_KWH]
     eta, margin, max_stops = cfg[c.ETA], cfg[c.MARGIN_S], cfg[c.MAX_STOPS]
     for s in range(s0, s1):
         w = s // n_shard
@@ -188,14 +210,13 @@ def gauge(  # type: ignore[no-untyped-def]
         arrive, own_s, depart = state[s, ARRIVE_S], state[s, OWN_S], state[s, DEPART_S]
         obey, wait, stops = state[s, OBEY_KWH], state[s, WAIT_S], state[s, STOPS]
         takes = fleet[s, heard, lo : lo + n]
-        up, down = out[s, base.UP_KW, lo : lo + n], out[s, base.DOWN_KW, lo : lo + n]
-        stored, debt = out[s, base.STORED_KWH, lo : lo + n], out[s, base.DEBT_KWH, lo : lo + n]
         for i in range(n):
             left = np.float32(max(np.float64(need[i]) - got[i], _ZERO8))
             up[i], down[i], stored[i], debt[i] = gauges(
                 t, takes[i], left, wait[i], stops[i], rated[i], arrive[i], own_s[i], depart[i], obey[i], eta, margin,
                 max_stops,
             )  # fmt: skip
+        sum_cells(t, each, fleet[s], lo, cell_lo, cell_hi, reached, out[s])
 
 
 @kernel
@@ -216,7 +237,8 @@ EV = base.DeviceClass(
         "arrive_s", "own_s", "depart_s", "need_kwh", "obey_kwh", "delay_s", "fail_at", "threshold", "power_kw",
         "wait_s", "stops",
     ),
-    acc=("got_kwh", "charged_kwh", "loss_kwh", "stops", "sessions", "missing_kwh", "short_cars"),
+    acc=("got_kwh", "missing_kwh"),
+    book=("charged_kwh", "loss_kwh", "stops", "sessions", "short_cars"),
     pool=(),
     draw=draw,
     begin=begin,

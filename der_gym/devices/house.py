@@ -71,6 +71,12 @@ def constants(config: HouseConfig) -> NDArray[np.float32]:
     return np.array([*(getattr(config, name) for name in _FIELDS), *config.roof_gain], np.float32)
 
 
+def site_limits(cfg: NDArray[np.float32], given: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return import and export limits, float32 (n_shard, 2, n_site), kW: the settings' where ``given`` is NaN."""
+    limits: NDArray[np.float32] = np.where(np.isnan(given), cfg[[C_IMPORT_MAX, C_EXPORT_MAX], None], given)
+    return limits
+
+
 # Units of 10 W at 0..23 h of a mean home without water heating and car. [A], for want of an open Japanese load table:
 # the level after [1] (over a year .45 kW = 3,900 kWh; a range of .25-.6 kW), the form (peaks at 7 and 20 h, cooling on
 # summer afternoons, fuller weekend days) from common knowledge; +-20 % by hour.
@@ -95,10 +101,10 @@ HOUSE_SHAPE: NDArray[np.float32] = np.array(
     [[_half_hours(a), _half_hours(b)] for a, b in zip(_WEEKDAY_10W, _WEEKEND_10W, strict=True)], np.float32
 )
 
-_ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
+_ZERO, _HALF, _ONE, _NONE = np.float32(0.0), np.float32(0.5), np.float32(1.0), np.float32(np.nan)
 _TEST_C, _NOCT_AIR_C, _NOCT_SUN = np.float32(25.0), np.float32(20.0), np.float32(0.8)
 _300, _1800, _7200 = np.int64(300), np.int64(1800), np.int64(7200)
-_SITE = rng.stream("house.site")
+_SITE, _D0 = rng.stream("house.site"), np.uint32(0)
 _FAST, _MIDDLE, _SLOW = rng.stream("house.noise.300"), rng.stream("house.noise.1800"), rng.stream("house.noise.7200")
 
 
@@ -111,7 +117,7 @@ def lognormal(z, sigma):  # type: ignore[no-untyped-def]
 @scalar
 def site_draw(k0, k1, uid, cfg):  # type: ignore[no-untyped-def]
     """Return (load scale, panels in kW or 0) of a site; the normal's tails gather at the size limits (1 % of homes)."""
-    u_load, u_has, u_size, _ = rng.uniform4(k0, k1, uid, _SITE, 0, 0)
+    u_load, u_has, u_size, _ = rng.uniform4(k0, k1, uid, _SITE, _D0, _D0)
     size = cfg[C_PV_MEAN] + cfg[C_PV_SD] * approx.normal_quantile(u_size)
     size = approx.clip(size, cfg[C_PV_MIN], cfg[C_PV_MAX])
     scale = lognormal(approx.normal_quantile(u_load), cfg[C_LOAD_SIGMA])
@@ -119,13 +125,18 @@ def site_draw(k0, k1, uid, cfg):  # type: ignore[no-untyped-def]
 
 
 @scalar
-def noise(k0, k1, uid, abs_s, fast, middle, slow):  # type: ignore[no-untyped-def]
-    """Return the load's factor in the 300-s slot at ``abs_s``: mean 1; the arguments are the sigmas of three slots."""
-    z_fast = approx.normal_quantile(rng.quick_uniform(k0, k1, uid, _FAST, abs_s // _300))
+def slow_noise(k0, k1, uid, abs_s, fast, middle, slow):  # type: ignore[no-untyped-def]
+    """Return what stays for half an hour of the logarithm of the load's factor; the sigmas are those of three slots."""
     z_middle = approx.normal_quantile(rng.quick_uniform(k0, k1, uid, _MIDDLE, abs_s // _1800))
     z_slow = approx.normal_quantile(rng.quick_uniform(k0, k1, uid, _SLOW, abs_s // _7200))
-    spread = fast * fast + middle * middle + slow * slow
-    return approx.exp(fast * z_fast + middle * z_middle + slow * z_slow - _HALF * spread)
+    return middle * z_middle + slow * z_slow - _HALF * (fast * fast + middle * middle + slow * slow)
+
+
+@scalar
+def noise(k0, k1, uid, abs_s, fast, slow_part):  # type: ignore[no-untyped-def]
+    """Return the load's factor in the 300-s slot at ``abs_s``, mean 1; ``slow_part`` is that of `slow_noise`."""
+    z_fast = approx.normal_quantile(rng.quick_uniform(k0, k1, uid, _FAST, abs_s // _300))
+    return approx.exp(fast * z_fast + slow_part)
 
 
 @scalar
@@ -150,7 +161,7 @@ def pv_per_kw(sun_kw_m2, temp_c, roof, cfg):  # type: ignore[no-untyped-def]
 
 @kernel
 def draw_sites(s0, s1, n_shard, active, keys, uid, cfg, site):  # type: ignore[no-untyped-def]
-    """Draw each site from the fleet's key; a finite import or export limit that is there already stays."""
+    """Draw each site from the fleet's key."""
     for s in range(s0, s1):
         w, p = s // n_shard, s % n_shard
         if not active[w]:
@@ -159,11 +170,7 @@ def draw_sites(s0, s1, n_shard, active, keys, uid, cfg, site):  # type: ignore[n
             scale, size = site_draw(keys[w, 0], keys[w, 1], uid[p, i], cfg)
             site[s, rows.LOAD_SCALE, i] = scale
             site[s, rows.PV_RATED_KW, i] = size
-            site[s, rows.NOISE, i] = _ONE
-            if not np.isfinite(site[s, rows.IMPORT_MAX_KW, i]):
-                site[s, rows.IMPORT_MAX_KW, i] = cfg[C_IMPORT_MAX]
-            if not np.isfinite(site[s, rows.EXPORT_MAX_KW, i]):
-                site[s, rows.EXPORT_MAX_KW, i] = cfg[C_EXPORT_MAX]
+            site[s, rows.NOISE, i], site[s, rows.NOISE_SLOW, i] = _ONE, _NONE
 
 
 @kernel
@@ -174,9 +181,13 @@ def redraw_noise(s0, s1, n_shard, active, keys, uid, abs_s, cfg, site):  # type:
         w = s // n_shard
         if not active[w]:
             continue
-        k0, k1, now, address, factor = keys[w, 2], keys[w, 3], abs_s[w], uid[s % n_shard], site[s, rows.NOISE]
+        k0, k1, now, address = keys[w, 2], keys[w, 3], abs_s[w], uid[s % n_shard]
+        factor, held = site[s, rows.NOISE], site[s, rows.NOISE_SLOW]
+        if now % _1800 == 0 or held[0] != held[0]:
+            for i in range(held.shape[0]):
+                held[i] = slow_noise(k0, k1, address[i], now, fast, middle, slow)
         for i in range(factor.shape[0]):
-            factor[i] = noise(k0, k1, address[i], now, fast, middle, slow)
+            factor[i] = noise(k0, k1, address[i], now, fast, held[i])
 
 
 @kernel

@@ -71,7 +71,7 @@ class Recorder:
         self.every = np.ones(worlds.n_world, dtype=bool)
         n_all, n_cell = sim.fleet.n_all, sim.structure.n_cell
         self._power = np.zeros((n_all, n_cell, tally.N_POWER))
-        self._stock = np.zeros((n_all, n_cell, tally.N_STOCK))
+        self.stock = np.zeros((n_all, n_cell, tally.N_STOCK))
         self._minutes = slice(0, 0)
 
     def __enter__(self) -> Recorder:
@@ -108,17 +108,11 @@ class Recorder:
         self.trace.leaf_kw[:, self._minutes] = self._leaves(self._power[:, :, tally.TRUE])[:, None]
 
     def _gauge(self, minutes: slice) -> None:
-        fleet = self.sim.fleet
-        fleet.measure(self.every)
-        every, reached = self._up(False), self._up(True)
+        self.stock = self.sim.fleet.measure(self.every)
+        reached = self.sim.fleet.measure(self.every, reached=True)
+        every, up = (self._leaves(stock[:, :, tally.UP]) for stock in (self.stock, reached))
         self.trace.up_kw[:, minutes] = every[:, None]
-        self.trace.lost_kw[:, minutes] = (every - reached)[:, None]
-
-    def _up(self, reached: bool) -> Array:
-        fleet, st = self.sim.fleet, self.sim.structure
-        span = (0, fleet.n_all, fleet.n_shard, self.every, fleet.t_s)
-        tally.tally_stock(*span, st.cell_lo, st.cell_hi, fleet.fleet, fleet.gauge, reached, self._stock)
-        return self._leaves(self._stock[:, :, tally.UP])
+        self.trace.lost_kw[:, minutes] = (every - up)[:, None]
 
     def _leaves(self, parts: Array) -> Array:
         cells = tally.fold(parts, self.sim.fleet.n_shard)

@@ -58,6 +58,8 @@ def _switched(table: ResourceTable, switched_paths: Mapping[str, Collection[str]
 
 def site_limits(table: ResourceTable, site_at: Ints, shape: Shape) -> NDArray[np.float32]:
     """Return float32 (n_shard, 2, n_site): import and export limit of each site, kW, NaN = default."""
+    if np.isnan(table.site_import_max_kw).all() and np.isnan(table.site_export_max_kw).all():
+        return np.broadcast_to(np.float32(np.nan), (shape[0], 2, shape[1]))  # takes no memory
     limits = np.full((shape[0], 2, shape[1]), np.nan, np.float32)
     for line, value in enumerate((table.site_import_max_kw, table.site_export_max_kw)):
         rows = np.flatnonzero(~np.isnan(value))

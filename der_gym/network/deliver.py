@@ -20,6 +20,7 @@ from der_gym.network.rows import (
     VALID_UNTIL,
     A,
     B,
+    wrapped,
 )
 
 _ZERO = np.float32(0.0)
@@ -83,7 +84,7 @@ def deliver(s0, s1, n_shard, active, t_s, dt_s, cell_lo, cell_hi, cell_leaf, mai
             _roll(start, a0, a1, part, valid)
             news = False
             for k in range(int(book[FLYING])):
-                slot = (int(book[OLDEST]) + k) % n_slot
+                slot = wrapped(int(book[OLDEST]) + k, n_slot)
                 news = news or coming[s, slot, c] <= end
                 if not news:
                     continue
@@ -187,7 +188,7 @@ def retire(w0, w1, n_shard, active, t_end, cell_leaf, cell_slot, last, leaf, mai
             book = leaf[w, j]
             book[DIRTY] = 1.0 if book[FLYING] > 0 else 0.0  # one more tick rolls A1 into A0
             while book[FLYING] > 0 and mail[w, j, int(book[OLDEST]), T_LAST] <= t_end[w]:
-                book[OLDEST] = (int(book[OLDEST]) + 1) % n_slot
+                book[OLDEST] = wrapped(int(book[OLDEST]) + 1, n_slot)
                 book[FLYING] -= 1
             if book[EXPIRES_S] < t_end[w]:
                 book[DIRTY] = 1.0

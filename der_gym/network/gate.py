@@ -33,6 +33,7 @@ from der_gym.network.rows import (
     VALID_UNTIL,
     A,
     B,
+    wrapped,
 )
 
 
@@ -68,9 +69,9 @@ def all_wait(cell_leaf, cell_t, j, now):  # type: ignore[no-untyped-def]
 def _take_slot(leaf, n_slot):  # type: ignore[no-untyped-def]
     """Book one more message of a leaf; the stragglers of the oldest are given up where the ring is full."""
     if leaf[FLYING] == n_slot:
-        leaf[OLDEST] = (int(leaf[OLDEST]) + 1) % n_slot
+        leaf[OLDEST] = wrapped(int(leaf[OLDEST]) + 1, n_slot)
         leaf[FLYING] -= 1
-    leaf[HEAD] = (int(leaf[HEAD]) + 1) % n_slot
+    leaf[HEAD] = wrapped(int(leaf[HEAD]) + 1, n_slot)
     leaf[FLYING] += 1
     leaf[N_SENT] += 1
     leaf[QUOTA] -= 1
@@ -121,7 +122,7 @@ def send(  # type: ignore[no-untyped-def]
             first = book[N_SENT] == 0.0
             if first or not all_wait(cell_leaf, cell_t[w], j, now[w]):
                 _take_slot(book, n_slot)
-            slot = (int(book[HEAD]) + n_slot - 1) % n_slot
+            slot = wrapped(int(book[HEAD]) - 1, n_slot)
             last = now[w]
             for c in range(cell_leaf.shape[0]):
                 if cell_leaf[c] == j:

@@ -76,7 +76,9 @@ def show_power(s0, s1, n_shard, active, fleet):  # type: ignore[no-untyped-def]
     """Let devices report their power itself, not their own estimate of it: the ideal network."""
     for s in range(s0, s1):
         if active[s // n_shard]:
-            fleet[s, SHOWN_KW] = fleet[s, POWER_KW]
+            shown, power = fleet[s, SHOWN_KW], fleet[s, POWER_KW]
+            for i in range(shown.shape[0]):
+                shown[i] = power[i]
 
 
 @kernel

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from der_gym.core.jit import scalar
+
 NEVER_S = np.float32(1e9)  # a time that does not come
 
 # path row: float32 (n_cell, N_PATH), constants of a cell's path
@@ -58,3 +60,10 @@ FREE_S = 0
 OUT = 1  # then pairs (from, to) of outages, in order
 N_OUTAGE = 6
 N_CLOUD = 1 + 2 * N_OUTAGE
+
+
+@scalar
+def wrapped(slot, n_slot):  # type: ignore[no-untyped-def]
+    """Return the place of ``slot`` in a ring, for -n_slot <= slot < 2 n_slot: a division takes ten times as long."""
+    slot = slot - n_slot if slot >= n_slot else slot
+    return slot + n_slot if slot < 0 else slot

@@ -63,6 +63,9 @@ class Desk:
         self.n_step = scenario.horizon_s // REFRESH_S + _N_STEP_AFTER
         self.window = np.zeros((n_world, signals.values.shape[0], self.n_step), dtype=np.float32)
         self.kinds = np.zeros((n_world, AFTER_DAYS + 1, 3), dtype=np.int64)
+        storms = scenario.signals.storm_share
+        self._kind_of_day = day_kinds(signals.first_day, signals.last_day + 1 - signals.first_day, storms)
+        self._half_hour_means = _by_half_hour(signals.values[[TEMP_C, SUN_KW_M2]])
         self.day0 = np.zeros(n_world, dtype=np.int64)
         self.start_h = np.zeros(n_world, dtype=np.int64)
         self.fleet_no = np.zeros(n_world, dtype=np.int64)
@@ -166,8 +169,8 @@ class Desk:
         which = np.flatnonzero(mask)
         abs_s = self.start_abs_s()
         self.window[mask] = self.signals.window(abs_s[mask], self.n_step)
+        self.kinds[which] = self._kinds(self.day0[which, None] + np.arange(AFTER_DAYS + 1))
         for w in which:
-            self.kinds[w] = day_kinds(int(self.day0[w]), AFTER_DAYS + 1, self.scenario.signals.storm_share)
             self._award(int(w))
         request_kw = np.zeros_like(self.product.request_kw)
         request_kw[mask] = self._requests(which, generators)
@@ -184,6 +187,11 @@ class Desk:
         self._forecast(which)
         self.quiet_since_s[mask], self.seen_sum[mask], self.seen_n[mask] = -QUIET_S, 0.0, 0.0
         self.asked_kwh[mask], self.registers[mask] = 0.0, 0.0
+
+    def _kinds(self, days: Array) -> Array:
+        """Return (weekend, season, storm) of day numbers, int64 (..., 3)."""
+        kinds: Array = self._kind_of_day[days - self.signals.first_day]
+        return kinds
 
     def _award(self, w: int) -> None:
         m = self.scenario.market
@@ -222,8 +230,8 @@ class Desk:
         power = self.pool.power_kw[self.fleet_no[which][:, None], days].astype(np.float64)
         n_cell = self.structure.n_cell
         power *= self.sample.scale
-        past = self._past(days)
-        kind = day_kinds_of(days + self.pool.first_day)
+        past = self._half_hour_means[days]
+        kind = self._kinds(days + self.pool.first_day)[..., 0].astype(bool)
         first = self.start_h[which] * 2
         step = slice(0, self.n_block * 6)
         temp = _half_hours(self.window[which, TEMP_FORECAST_C, step])
@@ -240,14 +248,6 @@ class Desk:
             ratio = power[..., -1].sum(axis=(1, 2)) / np.maximum(past[..., 1].sum(axis=(1, 2)), 1e-6)
             self.house_kw[which] = base[:, :, n_cell] - ratio[:, None] * sun
         self.plan_kw[which] = self.plan_leaf_kw[which].sum(axis=2) + self.house_kw[which]
-
-    def _past(self, days: Array) -> Array:
-        """Return temperature and sun of the days before, half-hour means, (n, n_day, 48, 2)."""
-        per_day = DAY_S // REFRESH_S
-        values = self.signals.values[[TEMP_C, SUN_KW_M2]]
-        shaped = values[:, : (values.shape[1] // per_day) * per_day].reshape(2, -1, SLOT_PER_DAY, 6).mean(axis=3)
-        past: Array = np.moveaxis(shaped[:, days], 0, -1).astype(np.float64)
-        return past
 
     def freeze(self, due: Array, block: Array, t_s: Array) -> None:
         """Correct and freeze the plan of the block two ahead; ``due`` worlds stand at the start of ``block``."""
@@ -267,10 +267,12 @@ class Desk:
         self.seen_sum[due], self.seen_n[due] = 0.0, 0.0
 
 
-def day_kinds_of(days: Array) -> Array:
-    """Return whether each day number is a weekend or holiday, bool, the shape of ``days``."""
-    flags: Array = np.asarray(calendar.is_holiday(days.ravel())).reshape(days.shape).astype(bool)
-    return flags
+def _by_half_hour(values: Array) -> Array:
+    """Return half-hour means of signals (n, n_step) by day, float64 (n_day, 48, n)."""
+    per_day = DAY_S // REFRESH_S
+    shaped = values[:, : (values.shape[1] // per_day) * per_day].reshape(len(values), -1, SLOT_PER_DAY, 6)
+    means: Array = np.moveaxis(shaped.mean(axis=3), 0, -1).astype(np.float64)
+    return means
 
 
 def _half_hours(series: Array) -> Array:

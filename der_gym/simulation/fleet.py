@@ -32,17 +32,18 @@ class Store:
     params: Array  # float32 (S, n_param, n)
     state: Array  # float32 (S, n_state, n)
     acc: Array  # float64 (S, n_acc, n)
+    book: Array  # float64 (S, n_book, 1 or n)
     opt_out: np.float32
 
     def register(self, name: str) -> Array:
-        """Return the register ``name`` of every device, float64 (S, n); zeros where the class has none."""
-        if name not in self.device.acc:
-            return np.zeros((self.acc.shape[0], 1))
-        rows_: Array = self.acc[:, self.device.acc.index(name)]
+        """Return the register ``name``, float64 (S, n): a view; (S, 1) where it is the sum of its shard's devices."""
+        kept = self.acc if name in self.device.acc else self.book
+        names = self.device.acc if name in self.device.acc else self.device.book
+        rows_: Array = kept[:, names.index(name)]
         return rows_
 
 
-def make_store(name: str, structure: Structure, config: Any, n_all: int, opt_out: float) -> Store:
+def make_store(name: str, structure: Structure, config: Any, n_all: int, opt_out: float, by_device: bool) -> Store:
     """Return the empty arrays of class ``name`` for ``n_all`` shards."""
     device = DEVICES[name]
     lo, hi = structure.class_slice[name]
@@ -57,6 +58,7 @@ def make_store(name: str, structure: Structure, config: Any, n_all: int, opt_out
         params=np.zeros((n_all, max(len(device.params), 1), n), dtype=np.float32),
         state=np.zeros((n_all, max(len(device.state), 1), n), dtype=np.float32),
         acc=np.zeros((n_all, max(len(device.acc), 1), n)),
+        book=np.zeros((n_all, max(len(device.book), 1), n if by_device else 1)),
         opt_out=np.float32(opt_out),
     )
 
@@ -73,15 +75,27 @@ class Fleet:
     n_world : int
     horizon_s : float
         Length of an episode, s: late joiners join within it.
+    by_device : bool
+        Whether the registers that only add up are kept for every device; else their sum of each shard and class.
+    receiving : bool
+        Whether the homes' net power is metered; else nobody reads what the last stage would add to it.
     """
 
-    def __init__(self, structure: Structure, devices: Any, n_world: int, horizon_s: float) -> None:
+    def __init__(
+        self,
+        structure: Structure,
+        devices: Any,
+        n_world: int,
+        horizon_s: float,
+        by_device: bool = False,
+        receiving: bool = True,
+    ) -> None:
         self.structure, self.n_world, self.n_shard = structure, n_world, structure.n_shard
         n_all = n_world * self.n_shard
-        self.n_all = n_all
+        self.n_all, self.receiving = n_all, receiving
         opt_out = devices.behaviour.opt_out_share
         self.stores = {
-            name: make_store(name, structure, getattr(devices, name), n_all, opt_out.get(name, 0.0))
+            name: make_store(name, structure, getattr(devices, name), n_all, opt_out.get(name, 0.0), by_device)
             for name in structure.class_slice
         }
         stages = groupby(self.stores.values(), key=lambda st: st.device.stage)  # classes stand in order of their stage
@@ -90,7 +104,6 @@ class Fleet:
         self.behaviour_cfg = devices.behaviour.constants(horizon_s)
         self.fleet = np.zeros((n_all, rows.N_FLEET, structure.n_place), dtype=np.float32)
         self.site = np.zeros((n_all, rows.N_SITE, structure.n_site), dtype=np.float32)
-        self.gauge = np.zeros((n_all, rows.N_GAUGE, structure.n_place), dtype=np.float32)
         self.ctx = np.zeros((n_world, rows.N_CTX), dtype=np.float32)
         self.keys = np.zeros((n_world, 4), dtype=np.uint32)
         self.abs_s = np.zeros(n_world, dtype=np.int64)
@@ -99,10 +112,11 @@ class Fleet:
 
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on; the leading axis is worlds times shards, or worlds."""
-        own: dict[str, Array] = {"fleet": self.fleet, "site": self.site, "gauge": self.gauge}
+        own: dict[str, Array] = {"fleet": self.fleet, "site": self.site}
         own |= {"ctx": self.ctx, "keys": self.keys, "abs_s": self.abs_s, "t_s": self.t_s}
         for name, store in self.stores.items():
-            own |= {f"{name}.params": store.params, f"{name}.state": store.state, f"{name}.acc": store.acc}
+            own |= {f"{name}.params": store.params, f"{name}.state": store.state}
+            own |= {f"{name}.acc": store.acc, f"{name}.book": store.book}
         return own
 
     def draw(self, active: Array, workers: int = 1) -> None:
@@ -110,20 +124,21 @@ class Fleet:
         span = (self.n_shard, active, self.keys)
         for s in np.flatnonzero(np.repeat(active, self.n_shard)):
             self.fleet[s] = 0.0
-            self.site[s, rows.IMPORT_MAX_KW] = self.structure.site_limits[s % self.n_shard, 0]
-            self.site[s, rows.EXPORT_MAX_KW] = self.structure.site_limits[s % self.n_shard, 1]
-            self.site[s, rows.NOISE] = 1.0
         calls = [Call(house.draw_sites, *span, self.site_uid, self.house_cfg, self.site)]
+        limits = house.site_limits(self.house_cfg, self.structure.site_limits)
         for st in self.stores.values():
             given = np.ascontiguousarray(self.structure.given[:, :, st.lo : st.hi])
-            calls.append(Call(st.device.draw, *span, st.uid, st.cfg, given, st.params, self.fleet, st.lo))
+            homes = (given, st.site_index, self.site, limits)
+            calls.append(Call(st.device.draw, *span, st.uid, st.cfg, *homes, st.params, self.fleet, st.lo))
         share(calls, self.n_all, workers)
         for s in np.flatnonzero(np.repeat(active, self.n_shard)):  # padding weighs nothing
             self.fleet[s, rows.RATED_KW] *= self.structure.present[s % self.n_shard]
             self.site[s, rows.LOAD_SCALE : rows.PV_RATED_KW + 1] *= self.structure.site_present[s % self.n_shard]
 
     def begin(self, active: Array, pool: dict[str, Array], workers: int = 1) -> None:
-        """Set State at the start of an episode from normalised rows of the pool (NaN: none)."""
+        """Set State at the start of an episode from normalised rows of the pool (NaN: none); registers to 0."""
+        for st in self.stores.values():
+            st.book[np.repeat(active, self.n_shard)] = 0.0
         span, when = (self.n_shard, active, self.keys), (self.abs_s, self.ctx)
         calls = [
             Call(st.device.begin, *span, st.uid, *when, st.cfg, pool[name], st.params, st.state, st.acc)
@@ -152,26 +167,36 @@ class Fleet:
         span = (self.n_shard, active)
         calls = [Call(house.advance_sites, *span, self.ctx, self.house_cfg, self.site)]
         for stage in self.stages:
-            calls += [Call(st.device.advance, *span, *self._own(st)) for st in stage]
+            calls += [Call(st.device.advance, *span, *self._own(st, st.book)) for st in stage]
             reach = (self.fleet, stage[0].lo, stage[-1].hi, self.site)
-            calls.append(Call(house.add_power, *span, self.structure.site_index, *reach))
+            if self.receiving or stage is not self.stages[-1]:
+                calls.append(Call(house.add_power, *span, self.structure.site_index, *reach))
         return calls
 
-    def measuring(self, active: Array, heard: int = rows.TAKES) -> list[Call]:
-        """Refresh the gauge: what each device could give now, what it holds, what it will lack.
+    def measuring(self, active: Array, out: Array, heard: int = rows.TAKES, reached: bool = False) -> list[Call]:
+        """Gauge each cell: what its devices could give now, what they hold, what they will lack.
 
-        ``heard`` is the fleet's row of who takes commands: TAKES, or PRESENT where nobody's opting out is known.
+        Parameters
+        ----------
+        active : bool (n_world,)
+        out : float64 (S, n_cell, N_GAUGE)
+        heard : int
+            The fleet's row of who takes commands: TAKES, or PRESENT where nobody's opting out is known.
+        reached : bool
+            Count only devices whose link is up; else all that are in the list.
         """
+        last = (heard, reached, self.structure.cell_lo, self.structure.cell_hi, out)
         stores = self.stores.values()
-        return [Call(st.device.gauge, self.n_shard, active, *self._own(st), heard, self.gauge) for st in stores]
+        return [Call(st.device.gauge, self.n_shard, active, *self._own(st), *last) for st in stores]
 
-    def measure(self, active: Array) -> None:
-        """Refresh the gauge of the ``active`` worlds now."""
-        for call in self.measuring(active):
-            call(0, self.n_all)
+    def measure(self, active: Array, reached: bool = False) -> Array:
+        """Return the gauge of each cell now, float64 (S, n_cell, N_GAUGE); zeros where a world is not ``active``."""
+        out = np.zeros((self.n_all, self.structure.n_cell, rows.N_GAUGE))
+        share(self.measuring(active, out, reached=reached), self.n_all, 1)
+        return out
 
-    def _own(self, st: Store) -> tuple[Any, ...]:
-        return (self.ctx, st.cfg, st.site_index, self.site, st.params, st.state, st.acc, self.fleet, st.lo)
+    def _own(self, st: Store, *book: Array) -> tuple[Any, ...]:
+        return (self.ctx, st.cfg, st.site_index, self.site, st.params, st.state, st.acc, *book, self.fleet, st.lo)
 
     def day(self) -> Array:
         """Return each world's day number, int64 (n_world,)."""
@@ -180,15 +205,15 @@ class Fleet:
 
     def totalling(self, register: str, due: Array, out: Array) -> list[Call]:
         """Write a register's sum over all devices (padding left out) into ``out`` (n_world,) in ``due`` worlds."""
-        own = [st for st in self.stores.values() if register in st.device.acc]
-        here = self.structure.present
-        return [
-            Call(
-                *(sum_register, self.n_shard, due, st.acc, st.device.acc.index(register), here, st.lo, k == 0, out),
-                by_world=True,
-            )
-            for k, st in enumerate(own)
-        ]
+        calls: list[Call] = []
+        for st in self.stores.values():
+            own = (st.acc, st.device.acc, self.structure.present, st.lo)
+            added = (st.book, st.device.book, np.ones((self.n_shard, st.book.shape[2]), dtype=np.uint8), 0)
+            for kept, names, here, lo in (own, added):  # what is not here has entered nothing
+                if register in names:
+                    given = (self.n_shard, due, kept, names.index(register), here, lo, not calls, out)
+                    calls.append(Call(sum_register, *given, by_world=True))
+        return calls
 
     def total(self, register: str) -> Array:
         """Return a register's sum over all devices (padding left out), float64 (n_world,)."""

@@ -14,6 +14,7 @@ import struct
 import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from der_gym.core import parallel, rows
 from der_gym.core.files import whole_file
 from der_gym.core.jit import cache_home, kernel, source_hash, writable
 from der_gym.core.program import Call, Program
-from der_gym.core.sums import lane_sum
+from der_gym.core.sums import dot
 from der_gym.core.units import BLOCK_S, DAY_S, REFRESH_S, SLOT_PER_DAY
 from der_gym.groups.structure import Structure
 from der_gym.signals import calendar
@@ -33,6 +34,7 @@ from der_gym.simulation.context import context
 from der_gym.simulation.fleet import Fleet
 
 Array = np.ndarray
+_TICKS = BLOCK_S // REFRESH_S  # of a half hour
 WARM_UP_DAYS = 11  # before a day can be an episode's first: ten of History, one to settle
 AFTER_DAYS = 2  # signals needed after the first day: the episode and the 24 h run on
 
@@ -88,7 +90,7 @@ def run_pool(
 ) -> Pool:
     """Run the fleets over every day of ``signals`` and return what they did."""
     n_fleet = len(keys)
-    fleet = Fleet(structure, devices, n_fleet, 1e9)
+    fleet = Fleet(structure, devices, n_fleet, 1e9, receiving=False)
     fleet.keys[:, :2] = keys
     fleet.keys[:, 2:] = keys ^ np.uint32(0x5DEECE66)
     n_day = signals.last_day - signals.first_day + 1
@@ -102,15 +104,21 @@ def run_pool(
     awarded = np.zeros((n_fleet, 1), dtype=np.uint8)
     begun = (active, fleet.t_s, fleet.abs_s, REFRESH_S, day0, kinds, window, awarded, fleet.ctx)
     begin, work = [Call(context, *begun, by_world=True)], [*fleet.advancing(active), *recorder.adding()]
-    refresh, ticks = fleet.refreshing(active), BLOCK_S // REFRESH_S - 1
+    refresh = fleet.refreshing(active)
     workers = min(parallel.default_workers(), n_fleet)
-    opens = Program([*begin, *fleet.turning(active), *refresh], n_fleet, 1, workers)
-    half_hour = Program([*work, *(ticks * [*begin, *refresh, *work])], n_fleet, 1, workers)
-    for _ in range(n_day * SLOT_PER_DAY):
-        opens()
-        recorder.before()
-        half_hour()
-        recorder.after()
+    opening = [*begin, *fleet.turning(active), *refresh, *fleet.measuring(active, recorder.gauge)]
+    rest = [*work, *((_TICKS - 1) * [*begin, *refresh, *work]), recorder.keeping()]
+    opens = Program(opening, n_fleet, 1, workers)
+    stops = sorted({0, *starts_s, DAY_S})  # the run comes back to Python where states are saved, and at midnight
+    goes_on = [
+        Program([*rest, *(((end - s) // BLOCK_S - 1) * [*opening, *rest])], n_fleet, 1, workers)
+        for s, end in pairwise(stops)
+    ]
+    for _ in range(n_day):
+        for program in goes_on:
+            opens()
+            recorder.save()
+            program()
     return Pool(signals.first_day, keys, recorder.power_kw, recorder.stock, starts_s, recorder.states)
 
 
@@ -140,53 +148,54 @@ class _Recorder:
             for name, s in fleet.stores.items()
         }
         self.power = np.zeros((fleet.n_all, st.n_cell, tally.N_POWER))
-        self.gauge = np.zeros((fleet.n_all, st.n_cell, tally.N_STOCK))
         self.sum_kw = np.zeros((n, st.n_cell + 2))
+        self.gauge = np.zeros((fleet.n_all, st.n_cell, tally.N_STOCK))
 
-    def _where(self) -> tuple[int, int]:
-        t = int(self.fleet.t_s[0])
-        return t // DAY_S, t % DAY_S
-
-    def before(self) -> None:
-        """Take gauges and states where a half hour begins."""
-        day, sod = self._where()
-        self._slot = day, sod // BLOCK_S
-        fleet, st = self.fleet, self.fleet.structure
-        span = (0, fleet.n_all, 1, self.active)
-        if fleet.t_s[0] > 0:
-            fleet.measure(self.active)
-            tally.tally_stock(*span, fleet.t_s, st.cell_lo, st.cell_hi, fleet.fleet, fleet.gauge, False, self.gauge)
-        self.stock[:, day, sod // BLOCK_S] = self.gauge
-        if sod in self.starts_s:
-            k = self.starts_s.index(sod)
-            for name, s in fleet.stores.items():
-                out = np.zeros_like(self.states[name][:, 0, 0])
-                s.device.save(*span, s.params, s.state, s.acc, out)
-                self.states[name][:, day, k] = out
+    def save(self) -> None:
+        """Take the states if an episode may begin now."""
+        day, sod = divmod(int(self.fleet.t_s[0]), DAY_S)
+        for name, s in self.fleet.stores.items() if sod in self.starts_s else ():
+            out = np.zeros_like(self.states[name][:, 0, 0])
+            s.device.save(0, self.fleet.n_all, 1, self.active, s.params, s.state, s.acc, out)
+            self.states[name][:, day, self.starts_s.index(sod)] = out
 
     def adding(self) -> list[Call]:
         """Add the tick's power to the half hour's sum and move the clocks on."""
         f, st = self.fleet, self.fleet.structure
         sums = Call(tally.tally_power, 1, self.active, st.cell_lo, st.cell_hi, f.fleet, self.power)
-        return [sums, Call(add_tick, REFRESH_S, f.t_s, f.abs_s, self.power, f.site, self.sum_kw, by_world=True)]
+        homes = st.site_present.astype(np.float32)
+        return [sums, Call(add_tick, REFRESH_S, f.t_s, f.abs_s, self.power, f.site, homes, self.sum_kw, by_world=True)]
 
-    def after(self) -> None:
-        """Keep the means of the half hour that has just ended."""
-        self.power_kw[:, self._slot[0], self._slot[1]] = self.sum_kw / (BLOCK_S // REFRESH_S)
-        self.sum_kw[:] = 0.0
+    def keeping(self) -> Call:
+        """Keep the means of the half hour that has just ended, and the gauge at its start."""
+        return Call(keep, self.fleet.t_s, self.sum_kw, self.gauge, self.power_kw, self.stock, by_world=True)
 
 
 @kernel
-def add_tick(w0, w1, dt_s, t_s, abs_s, power, site, sum_kw):  # type: ignore[no-untyped-def]
+def add_tick(w0, w1, dt_s, t_s, abs_s, power, site, homes, sum_kw):  # type: ignore[no-untyped-def]
     """Add a tick of each fleet (one shard each) to ``sum_kw``, float64 (n_fleet, n_cell + 2): cells, load, PV."""
     for w in range(w0, w1):
-        n_cell, n_site = power.shape[1], site.shape[2]
+        n_cell = power.shape[1]
         for c in range(n_cell):
             sum_kw[w, c] += power[w, c, tally.TRUE]
-        sum_kw[w, n_cell] += lane_sum(site[w, rows.LOAD_KW], 0, n_site)
-        sum_kw[w, n_cell + 1] += lane_sum(site[w, rows.PV_KW], 0, n_site)
+        sum_kw[w, n_cell] += dot(site[w, rows.LOAD_KW], homes[0])
+        sum_kw[w, n_cell + 1] += dot(site[w, rows.PV_KW], homes[0])
         t_s[w] += dt_s
         abs_s[w] += dt_s
+
+
+@kernel
+def keep(w0, w1, t_s, sum_kw, gauge, power_kw, stock):  # type: ignore[no-untyped-def]
+    """Move ``sum_kw`` as means, and the gauge (none at the very first), to the half hour that has just ended."""
+    for w in range(w0, w1):
+        begun = int(t_s[w]) - BLOCK_S
+        day, slot = begun // DAY_S, begun % DAY_S // BLOCK_S
+        for c in range(sum_kw.shape[1]):
+            power_kw[w, day, slot, c] = sum_kw[w, c] / _TICKS
+            sum_kw[w, c] = 0.0
+        for c in range(gauge.shape[1] if begun > 0 else 0):
+            for k in range(gauge.shape[2]):
+                stock[w, day, slot, c, k] = gauge[w, c, k]
 
 
 def pool_hash(settings: dict[str, Any], structure: Structure) -> str:

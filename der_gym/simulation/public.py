@@ -100,7 +100,7 @@ def note(w0, w1, active, t_s, world, leaf, sent, bin_error, seen_sum, seen_n, qu
     for w in range(w0, w1):
         if not active[w]:
             continue
-        if t_s[w] % BIN_S == 0.0:
+        if int(t_s[w]) % BIN_S == 0:
             bin_error[w, 0], bin_error[w, 1] = 0.0, 0.0
         bin_error[w, 0] += world[w, RESPONSE] - world[w, TARGET]
         bin_error[w, 1] += 1.0
@@ -212,7 +212,7 @@ def _arrived(mail, head, t, way_s):  # type: ignore[no-untyped-def]
     """
     n = mail.shape[0]
     for k in range(1, n + 1):
-        m = mail[(head - k) % n]
+        m = mail[net.wrapped(head - k, n)]
         if not m[net.VALID_UNTIL] > t:
             return 0.0
         if m[net.T_CLOUD] + way_s <= t:

@@ -42,7 +42,7 @@ class Sample:
     scale : float64 (n_cell + 2,)
         The world's devices per device of the sample; the last two, homes per home, for load and PV.
     place : dict
-        Class -> int32 (n_shard, n): the sample's place whose state a place of the world takes over.
+        Class -> int16 (n_shard, n): the sample's place whose state a place of the world takes over.
     """
 
     structure: Structure
@@ -84,7 +84,7 @@ def _places(structure: Structure, small: Structure, name: str) -> Array:
     """Return, cell by cell, places of the sample in turn, relative to the class's first place."""
     lo, hi = structure.class_slice[name]
     first = small.class_slice[name][0]
-    out = np.zeros((structure.n_shard, hi - lo), dtype=np.int32)
+    out = np.zeros((structure.n_shard, hi - lo), dtype=np.int16)  # a sample has fewer places than that counts
     for c in range(structure.n_cell):
         a, b = int(structure.cell_lo[c]), int(structure.cell_hi[c])
         if lo <= a < hi:

@@ -51,6 +51,9 @@ def put(
     if len(worlds) != len(snapshot.generators):
         raise InputError(f"snapshot: holds {len(snapshot.generators)} worlds; {len(worlds)} places were named")
     for name, array in arrays.items():
+        if array.shape[1:] != snapshot.arrays[name].shape[1:]:
+            raise InputError(f"snapshot: {name} is kept by another rule; allowed: a simulator with the same by_device")
+    for name, array in arrays.items():
         array[_rows(array, n_world, worlds)] = snapshot.arrays[name]
     return {w: _generator(state) for w, state in zip(worlds, snapshot.generators, strict=True)}
 

@@ -80,6 +80,4 @@ class Tallies:
 
         Nobody knows who has opted out, so the gauge counts every member as one that takes commands.
         """
-        f = self.fleet
-        stock = Call(tally.tally_stock, f.n_shard, due, f.t_s, *self._cells, f.gauge, True, self.stock)
-        return [*f.measuring(due, rows.PRESENT), stock]
+        return self.fleet.measuring(due, self.stock, heard=rows.PRESENT, reached=True)

@@ -7,7 +7,6 @@ from types import TracebackType
 
 import numpy as np
 
-from der_gym.core import rows
 from der_gym.core.errors import InputError
 from der_gym.envs.core import Worlds
 from der_gym.evaluation.recorder import MINUTE_S, Recorder
@@ -105,12 +104,9 @@ class DetailRecorder(Recorder):
 
     def _gauge(self, minutes: slice) -> None:
         super()._gauge(minutes)
-        fleet = self.sim.fleet
-        held = fleet.gauge[:, rows.STORED_KWH] * fleet.fleet[:, rows.PRESENT]
-        slices = self.sim.structure.class_slice
+        held, st = self.stock[:, :, tally.STORED].sum(axis=0), self.sim.structure
         for k, name in enumerate(self.detail.class_names):
-            lo, hi = slices[name]
-            self.detail.stored_kwh[minutes, k] = held[:, lo:hi].sum(dtype=np.float64)
+            self.detail.stored_kwh[minutes, k] = held[st.cell_class == st.class_names.index(name)].sum()
 
 
 def _empty(worlds: Worlds, n_minute: int) -> Detail:

@@ -1,0 +1,43 @@
+"""What a compiled function does when Python calls it: the two kinds that `jit` makes."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numba.core.registry import CPUDispatcher
+
+from der_gym.core import native
+from der_gym.core.jit import opened
+
+_HANDED = (np.ndarray, int, float, np.float32)
+
+
+class Inlined(CPUDispatcher):  # type: ignore[misc]
+    """A function of numbers that only compiled code calls; called from Python it is plain Python."""
+
+    def __call__(self, *given: Any) -> Any:
+        return self.py_func(*given)
+
+
+class Closed(CPUDispatcher):  # type: ignore[misc]
+    """A loop without numba's way in from Python, which takes a tenth of the time to compile.
+
+    From Python ``loop(lo, hi, *given)`` is the same machine code by `native.call`. A loop that returns something, or
+    gets something else than arrays and plain numbers, is compiled once more: ``opened``.
+    """
+
+    @cached_property
+    def opened(self) -> Any:
+        return opened(self.py_func)
+
+    def __call__(self, *given: Any) -> Any:
+        laid = "opened" not in self.__dict__ and _plain(given)
+        done = laid and native.call(self, given[0], given[1], given[2:])
+        return None if done else self.opened(*given)
+
+
+def _plain(given: tuple[Any, ...]) -> bool:
+    """Return whether these are two whole numbers, and then what `native.call` hands over."""
+    return len(given) > 1 and type(given[0]) is type(given[1]) is int and all(isinstance(e, _HANDED) for e in given)

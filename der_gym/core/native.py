@@ -1,0 +1,240 @@
+"""The way into a kernel's machine code without numba's own: arguments laid down as words, and small functions in LLVM.
+
+Numba's wrapper takes 0.35 us a call and 0.05 us more for each array, and a tenth of the time to compile. Here a kernel
+that returns nothing is called with the words that numba's calling convention wants.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+_MASK = 2**64 - 1
+_LOOKS = 20_000  # about half a millisecond: then another thread may need this core
+_addresses: dict[tuple[Any, tuple[Any, ...]], int | None] = {}
+
+
+def words(given: Sequence[Any]) -> tuple[str, list[int]]:
+    """Return arguments as numba passes them: a letter and 64 bits for each word.
+
+    Letters: i a whole number or an address, b a bool, f float32, d float64. An array is seven words and more: owner,
+    parent, size, item size, data, shape, steps.
+
+    Raises
+    ------
+    TypeError
+        For what cannot be handed over.
+    """
+    kinds, out = "", list[int]()
+    for each in given:
+        if isinstance(each, np.ndarray):
+            kinds += "i" * (5 + 2 * each.ndim)
+            out += [0, 0, each.size, each.itemsize, each.ctypes.data, *each.shape, *each.strides]
+        elif isinstance(each, np.float32):
+            kinds, out = kinds + "f", [*out, *struct.unpack("<I", struct.pack("<f", each))]
+        elif isinstance(each, float):
+            kinds, out = kinds + "d", [*out, *struct.unpack("<Q", struct.pack("<d", each))]
+        elif isinstance(each, int):  # a bool is one as well
+            kinds, out = kinds + ("b" if isinstance(each, bool) else "i"), [*out, each]
+        else:
+            raise TypeError(f"a program cannot hand over {type(each).__name__}")
+    return kinds, [word & _MASK for word in out]
+
+
+def address(kernel: Any, given: Sequence[Any]) -> int | None:
+    """Return where a kernel's machine code for two whole numbers and these arguments begins; compiles what is new.
+
+    None for a kernel that returns something.
+    """
+    key = kernel, tuple(_kind(each) for each in given)
+    if key not in _addresses:
+        _addresses[key] = _find(kernel, given)
+    return _addresses[key]
+
+
+def _kind(each: Any) -> Any:
+    """Return what numba's type of an argument depends on."""
+    if isinstance(each, np.ndarray):
+        flags = each.flags
+        return each.dtype.str, each.ndim, flags.c_contiguous, flags.f_contiguous, flags.writeable, flags.aligned
+    return type(each)
+
+
+def _find(kernel: Any, given: Sequence[Any]) -> int | None:
+    import numba
+    from numba.core.registry import cpu_target
+
+    types = tuple(numba.typeof(each) for each in (0, 0, *given))
+    kernel.compile(types)
+    made = kernel.overloads[types]
+    if made.signature.return_type != numba.types.none:
+        return None
+    form = cpu_target.target_context.call_conv.get_function_type(made.fndesc.restype, made.fndesc.argtypes)
+    n_word = len(words(given)[0])
+    if len(form.args) != 4 + n_word:
+        raise TypeError(f"{kernel.py_func.__name__} wants {len(form.args) - 4} words; a program hands over {n_word}")
+    return int(made.library.get_pointer_to_function(made.fndesc.llvm_func_name))
+
+
+def call(kernel: Any, lo: int, hi: int, given: Sequence[Any]) -> bool:
+    """Call ``kernel(lo, hi, *given)`` and return True; False, and nothing happens, if it returns something.
+
+    Raises
+    ------
+    TypeError
+        For what cannot be handed over.
+    """
+    kinds, laid = words(given)
+    at = address(kernel, given)
+    if at is None:
+        return False
+    place = np.array(laid, dtype=np.uint64)
+    if _bridge_call(kinds)(place.ctypes.data, at, lo, hi):
+        raise MemoryError(f"{kernel.py_func.__name__} failed")  # ours raise nothing else
+    return True
+
+
+@cache
+def _bridge_call(kinds: str) -> Callable[[int, int, int, int], int]:
+    return ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_int64, ctypes.c_int64)(
+        bridge(kinds)
+    )
+
+
+@cache
+def bridge(kinds: str) -> int:
+    """Return the address of ``status bridge(words, kernel, lo, hi)``, which calls ``kernel(lo, hi, *words)``."""
+    from llvmlite import ir
+
+    i64, i32, bit, p = ir.IntType(64), ir.IntType(32), ir.IntType(1), ir.IntType(8).as_pointer()
+    module, function, b = _function("bridge", [i64.as_pointer(), i64, i64, i64])
+    words, kernel, lo, hi = function.args
+    made = {
+        "i": lambda word: word,
+        "b": lambda word: b.trunc(word, bit),
+        "f": lambda word: b.bitcast(b.trunc(word, i32), ir.FloatType()),
+        "d": lambda word: b.bitcast(word, ir.DoubleType()),
+    }
+    given = [made[kind](b.load(b.gep(words, [i64(k)]))) for k, kind in enumerate(kinds)]
+    out = [b.alloca(p), b.alloca(p)]  # numba's places for the value and the exception
+    kind_of_call = ir.FunctionType(i32, [each.type for each in (*out, lo, hi, *given)])
+    b.ret(b.call(b.inttoptr(kernel, kind_of_call.as_pointer()), [*out, lo, hi, *given]))
+    return _compile(module)
+
+
+@cache
+def walker() -> Callable[[int, int, int, int], int]:
+    """Return ``0 walk(table, n, next, end)``: every row (bridge, words, kernel, width, most) for each number taken.
+
+    Numbers are taken from ``next[0]``, one more each time, up to ``end``: so threads share them. Whoever finds none
+    left sets in ``next[2]`` what bits its calls' statuses had, and adds 1 to ``next[1]``, see `waiter`.
+    """
+    from llvmlite import ir
+
+    i64, i32 = ir.IntType(64), ir.IntType(32)
+    row = i64.as_pointer()
+    module, function, b = _function("walk", [row, i64, row, i64])
+    table, n, taken, end = function.args
+    status = b.alloca(i32)
+    b.store(i32(0), status)
+    bridge_type = ir.FunctionType(i32, [row, i64, i64, i64]).as_pointer()
+    with _loop(b, lambda: b.atomic_rmw("add", taken, i64(1), "monotonic"), end) as at, _counted(b, n) as k:
+        places = [b.gep(table, [b.add(b.mul(k, i64(5)), i64(j))]) for j in range(5)]
+        bridge, words, kernel, width, most = (b.load(place) for place in places)
+        first = b.mul(at, width)
+        last = b.add(first, width)
+        last = b.select(b.icmp_signed("<", last, most), last, most)
+        given = [b.inttoptr(words, row), kernel, first, last]
+        b.store(b.or_(b.load(status), b.call(b.inttoptr(bridge, bridge_type), given)), status)
+    b.atomic_rmw("or", b.gep(taken, [i64(2)]), b.zext(b.load(status), i64), "acq_rel")
+    b.atomic_rmw("add", b.gep(taken, [i64(1)]), i64(1), "acq_rel")
+    b.ret(i32(0))
+    return ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_uint64, ctypes.c_int64, ctypes.c_uint64, ctypes.c_int64)(
+        _compile(module)
+    )
+
+
+@cache
+def waiter() -> Callable[[int, int], int]:
+    """Return ``done wait(next, n)``: look for a while, without the interpreter, whether ``n`` threads have ended.
+
+    A lock would wake its waiter 20 us late, which is a part in thirty of a step of 64 worlds.
+    """
+    from llvmlite import ir
+
+    i64, i32 = ir.IntType(64), ir.IntType(32)
+    module, function, b = _function("wait", [i64.as_pointer(), i64])
+    ended, n = b.gep(function.args[0], [i64(1)]), function.args[1]
+    x86 = platform.machine().lower() in ("x86_64", "amd64")
+    pause = module.declare_intrinsic("llvm.x86.sse2.pause", (), ir.FunctionType(ir.VoidType(), [])) if x86 else None
+    with _counted(b, i64(_LOOKS)):
+        with b.if_then(b.icmp_signed(">=", b.load_atomic(ended, "acquire", 8), n)):
+            b.ret(i32(1))
+        if pause is not None:  # let the other half of this core go on
+            b.call(pause, [])
+    b.ret(i32(0))
+    return ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_uint64, ctypes.c_int64)(_compile(module))
+
+
+@contextmanager
+def _loop(b: Any, take: Callable[[], Any], end: Any) -> Iterator[Any]:
+    """Write a loop around what the block writes: it takes a number, and goes on while that is below ``end``."""
+    head, body, done = (b.append_basic_block(name) for name in ("head", "body", "done"))
+    b.branch(head)
+    b.position_at_end(head)
+    number = take()
+    b.cbranch(b.icmp_signed("<", number, end), body, done)
+    b.position_at_end(body)
+    yield number
+    b.branch(head)
+    b.position_at_end(done)
+
+
+@contextmanager
+def _counted(b: Any, n: Any) -> Iterator[Any]:
+    """Write a loop over 0 .. ``n`` around what the block writes."""
+    from llvmlite import ir
+
+    i64 = ir.IntType(64)
+    with b.goto_entry_block():
+        place = b.alloca(i64)
+    b.store(i64(-1), place)
+
+    def take() -> Any:
+        b.store(b.add(b.load(place), i64(1)), place)
+        return b.load(place)
+
+    with _loop(b, take, n) as k:
+        yield k
+
+
+def _function(name: str, types: list[Any]) -> tuple[Any, Any, Any]:
+    """Return a new module, its function ``name`` that returns a status, and what writes into it."""
+    from llvmlite import ir
+
+    module = ir.Module(f"der_gym_{name}_{len(_engines)}")
+    function = ir.Function(module, ir.FunctionType(ir.IntType(32), types), module.name)
+    return module, function, ir.IRBuilder(function.append_basic_block())
+
+
+_engines: list[Any] = []  # their code is called for as long as the process lives
+
+
+def _compile(module: Any) -> int:
+    """Return the address of a module's one function; so small that numba's way would take ten times as long."""
+    from llvmlite import binding
+    from numba.core.compiler_lock import global_compiler_lock
+
+    with global_compiler_lock:
+        machine = binding.Target.from_default_triple().create_target_machine(opt=2, jit=True)
+        engine = binding.create_mcjit_compiler(binding.parse_assembly(str(module)), machine)
+        engine.finalize_object()
+        _engines.append(engine)
+        return int(engine.get_function_address(module.name))

@@ -1,0 +1,41 @@
+"""From what each device could give to what a cell of them could: the gauge's rows, summed where they are made."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from der_gym.core.jit import kernel
+from der_gym.core.rows import LINK_DOWN_S, LINK_UP_S, N_GAUGE, PRESENT
+from der_gym.core.sums import dot
+
+_ZERO = np.float32(0.0)
+HERE, N_SCRATCH = N_GAUGE, N_GAUGE + 1  # the gauge's rows, and who counts
+
+
+@kernel
+def sum_cells(now, gauge, fleet, lo, cell_lo, cell_hi, reached, out):  # type: ignore[no-untyped-def]
+    """Write the sums of a shard's gauge over the cells of one class.
+
+    Parameters
+    ----------
+    now : float32
+        Second of the episode.
+    gauge : float32 (N_SCRATCH, n)
+        The class's devices, which stand from ``lo`` on; the last row is filled here.
+    fleet : float32 (N_FLEET, N)
+    cell_lo, cell_hi : int64 (n_cell,)
+        Places of all cells.
+    reached : bool
+        Count only devices whose link is up now: what the aggregator can learn; else all that are in the list.
+    out : float64 (n_cell, N_GAUGE)
+        Other classes' cells stay as they are.
+    """
+    n, counts = gauge.shape[1], gauge[HERE]
+    here, down, up = fleet[PRESENT, lo : lo + n], fleet[LINK_DOWN_S, lo : lo + n], fleet[LINK_UP_S, lo : lo + n]
+    for i in range(n):
+        counts[i] = here[i] if (now < down[i]) | (now >= up[i]) | (not reached) else _ZERO
+    for c in range(cell_lo.shape[0]):
+        a, b = cell_lo[c] - lo, cell_hi[c] - lo
+        if a >= 0 and b <= n:
+            for row in range(N_GAUGE):
+                out[c, row] = dot(gauge[row, a:b], counts[a:b])
