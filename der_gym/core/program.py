@@ -2,7 +2,7 @@
 
 A step of one world calls forty kernels where its devices take 25 us, and each call from Python costs one or more. So
 each call's arguments are laid down once, and a small loop in machine code walks the list (`native`). The interpreter is
-free meanwhile: threads work side by side. World by world: all that a world needs in a step stays near the processor.
+free meanwhile: threads work side by side, each through the whole step of a few worlds at a time.
 """
 
 from __future__ import annotations
