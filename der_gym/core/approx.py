@@ -37,8 +37,6 @@ _T3, _T4, _T5 = np.float32(-0.00367342844), np.float32(0.00573950773), np.float3
 _T6, _T7, _T8 = np.float32(0.00943887047), np.float32(1.00167406), np.float32(2.83297682)
 _FIVE, _W0, _W1 = np.float32(5.0), np.float32(2.5), np.float32(3.0)
 _SQRT_TWO = np.float32(1.4142135623730951)
-QUANTILE_STEPS = 256
-_LAST = np.float32(QUANTILE_STEPS - 1)
 
 
 @scalar
@@ -90,9 +88,8 @@ def normal_quantile(u):  # type: ignore[no-untyped-def]
 
 
 @scalar
-def lookup(table, u):  # type: ignore[no-untyped-def]
-    """Return the value at ``u`` in [0, 1] of a 256-entry float32 table, linear between entries."""
-    at = np.float32(u) * _LAST
-    i = min(np.int32(at), np.int32(QUANTILE_STEPS - 2))
+def lookup(table, at):  # type: ignore[no-untyped-def]
+    """Return the value at place ``at``, 0 or more and before the last entry, of a float32 table; linear between."""
+    i = np.int32(at)
     part = at - np.float32(i)
     return np.float32(table[i] + (table[i + np.int32(1)] - table[i]) * part)

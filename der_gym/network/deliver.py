@@ -81,8 +81,7 @@ def deliver(s0, s1, n_shard, active, t_s, dt_s, cell_lo, cell_hi, cell_leaf, mai
             lo, hi = cell_lo[c], cell_hi[c]
             a0, a1 = fleet[s, A0, lo:hi], fleet[s, A1, lo:hi]
             part, valid = fleet[s, PART, lo:hi], fleet[s, VALID_S, lo:hi]
-            _roll(start, a0, a1, part, valid)
-            news = False
+            rolled = news = False
             for k in range(int(book[FLYING])):
                 slot = wrapped(int(book[OLDEST]) + k, n_slot)
                 news = news or coming[s, slot, c] <= end
@@ -93,9 +92,15 @@ def deliver(s0, s1, n_shard, active, t_s, dt_s, cell_lo, cell_hi, cell_leaf, mai
                 if until <= start:  # whoever held it is on its own schedule; whoever gets it now drops it
                     continue
                 arrive = ring[s, slot, lo:hi]
-                coming[s, slot, c] = _take(a, until, start, end, arrive, a0, a1, part, valid)
+                if rolled:
+                    coming[s, slot, c] = _take(a, until, start, end, arrive, a0, a1, part, valid)
+                else:
+                    coming[s, slot, c] = _roll_and_take(a, until, start, end, arrive, a0, a1, part, valid)
+                rolled = True
                 if kinds:
                     _latch(latched[s, :, lo:hi], arrive, until, end, np.float32(m[KIND]), a, np.float32(m[B]))
+            if not rolled:
+                _roll(start, a0, a1, part, valid)
             if book[EXPIRES_S] < t_s[w] + dt_s:
                 _expire_all(start, end, a0, a1, part, valid)
                 if kinds:
@@ -110,6 +115,23 @@ def _roll(start, a0, a1, part, valid):  # type: ignore[no-untyped-def]
         a0[i] = held
         a1[i] = held
         part[i] = _ONE
+
+
+@kernel
+def _roll_and_take(a, until, start, end, arrive, a0, a1, part, valid):  # type: ignore[no-untyped-def]
+    """Do `_roll` and the first message's `_take` at once: most ticks have one, and rows are gone through once."""
+    least = _NEVER_BITS
+    for i in range(arrive.shape[0]):
+        t, old, old_valid = arrive[i], a1[i], valid[i]
+        held = old if old_valid > start else _ZERO
+        here = (t <= end) & (t < until)
+        new_part = share_left(t, start, end)
+        a0[i] = a if t <= start else held
+        a1[i] = a if here else held
+        part[i] = new_part if here else _ONE
+        valid[i] = until if here else old_valid
+        least = min(least, in_order(t if t > end else NEVER_S))
+    return back(least)
 
 
 @kernel

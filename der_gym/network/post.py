@@ -11,21 +11,24 @@ from der_gym.core.sums import back, in_order
 from der_gym.network.rows import (
     LONGEST_S,
     LOSS,
+    LOST_AT,
     MISSED_POLL,
     NEVER_S,
     POLL_A_S,
     POLL_A_SHARE,
     POLL_B_S,
+    QUANTILE_STEPS,
 )
 
 _LATENCY = rng.stream("network.latency")
-_LOST = rng.stream("network.lost")
 _MISSED = rng.stream("network.missed")
 _PLACE = rng.stream("network.place")
 _POLLER = rng.stream("network.poller")
 _ZERO = np.float32(0.0)
 _ONE = np.float32(1.0)
 _ZERO_BITS = np.int32(0)
+_LEAST = np.float32(1e-9)
+_LAST, _LOST = np.float32(QUANTILE_STEPS - 1), np.float32(LOST_AT)
 
 
 @scalar
@@ -61,12 +64,24 @@ def arrival(t_cloud, latency, down, up, dead, longest):  # type: ignore[no-untyp
 
 
 @scalar
-def slowed(f0, f1, k0, k1, uid, second, latency, spread, loss):  # type: ignore[no-untyped-def]
-    """Return a message's way with the device's place in its cloud's queue, s; ``NEVER_S`` where it is lost."""
-    v = rng.quick_uniform(k0, k1, uid, _LOST, second)
-    y = rng.quick_uniform(f0, f1, uid, _PLACE, np.uint32(0))
-    slow = latency + y * spread
-    return NEVER_S if v < loss else slow
+def place(u, steps):  # type: ignore[no-untyped-def]
+    """Return the place in the latency table of the draw ``u`` in (0, 1): one draw says whether and how late.
+
+    Parameters
+    ----------
+    u : float32
+        Its lower part is spread over the table; the rest, the share of messages that are lost, stands behind it.
+    steps : float32
+        The table's last quantile over the share of messages that come.
+    """
+    at = u * steps
+    return at if at < _LAST else _LOST
+
+
+@scalar
+def in_queue(uid):  # type: ignore[no-untyped-def]
+    """Return a device's place in its cloud's queue, float32 in (0, 1): of its address alone, the same in all worlds."""
+    return rng.unit(rng.mix(np.uint32(uid ^ _PLACE)))
 
 
 @kernel
@@ -94,8 +109,8 @@ def post(  # type: ignore[no-untyped-def]
     Parameters
     ----------
     path : float32 (n_cell, N_PATH)
-    table : float32 (n_cell, 256)
-        Latency quantiles, s.
+    table : float32 (n_cell, 258)
+        Latency quantiles, s; see `PathConfig.table`.
     cell_t : float64 (n_world, n_cell)
     cell_service_s : float64 (n_cell,)
     cell_slot : int64 (n_world, n_cell)
@@ -123,29 +138,29 @@ def post(  # type: ignore[no-untyped-def]
             dead, down, up = fleet[s, DEAD_S, lo:hi], fleet[s, LINK_DOWN_S, lo:hi], fleet[s, LINK_UP_S, lo:hi]
             out = ring[s, slot, lo:hi]
             f0, f1, k0, k1 = keys[w, 0], keys[w, 1], keys[w, 2], keys[w, 3]
-            loss, miss, longest = row[LOSS], row[MISSED_POLL], row[LONGEST_S] + spread
+            steps = _LAST / max(_ONE - row[LOSS], _LEAST)
+            miss, longest = row[MISSED_POLL], row[LONGEST_S] + spread
             poll_a, poll_b, share_a = row[POLL_A_S], row[POLL_B_S], row[POLL_A_SHARE]
             longest_poll = max(poll_a, poll_b)
             polled = longest_poll > _ZERO
             for i in range(hi - lo):
-                out[i] = rng.quick_uniform(k0, k1, ids[i], _LATENCY, second)
+                out[i] = place(rng.quick_uniform(k0, k1, ids[i], _LATENCY, second), steps)
             for i in range(hi - lo):  # a loop of its own: looking up a table keeps a loop from being vectorised
                 out[i] = approx.lookup(latencies, out[i])
             if polled:
                 for i in range(hi - lo):
-                    way = slowed(f0, f1, k0, k1, ids[i], second, out[i], spread, loss)
                     x = rng.quick_uniform(k0, k1, ids[i], _MISSED, second)
-                    y = rng.quick_uniform(f0, f1, ids[i], _PLACE, np.uint32(0))
                     q = rng.quick_uniform(f0, f1, ids[i], _POLLER, np.uint32(0))
                     z = rng.quick_uniform(f0, f1, ids[i], _POLLER, np.uint32(1))
                     period = poll_a if q < share_a else poll_b
-                    ready = t_cloud + y * spread
+                    queue = in_queue(ids[i]) * spread
+                    ready = t_cloud + queue
                     wait = fetched(ready, x < miss, period, z * period, down[i], up[i]) - ready
-                    out[i] = arrival(t_cloud, way + wait, down[i], up[i], dead[i], longest)
+                    out[i] = arrival(t_cloud, out[i] + queue + wait, down[i], up[i], dead[i], longest)
             else:
                 for i in range(hi - lo):
-                    way = slowed(f0, f1, k0, k1, ids[i], second, out[i], spread, loss)
-                    out[i] = arrival(t_cloud, way, down[i], up[i], dead[i], longest)
+                    queue = in_queue(ids[i]) * spread
+                    out[i] = arrival(t_cloud, out[i] + queue, down[i], up[i], dead[i], longest)
             last[s, c] = latest(out)
             coming[s, slot, c] = _ZERO
 

@@ -7,6 +7,8 @@ import numpy as np
 from der_gym.core.jit import scalar
 
 NEVER_S = np.float32(1e9)  # a time that does not come
+QUANTILE_STEPS = 256  # entries of a path's latency table
+LOST_AT = QUANTILE_STEPS  # its place of what is lost
 
 # path row: float32 (n_cell, N_PATH), constants of a cell's path
 LOSS = 0
