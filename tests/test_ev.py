@@ -121,17 +121,31 @@ def plain(module: types.ModuleType) -> dict[str, Any]:
 # --- kernels and their scalars
 
 
+def replayed(module: dict[str, Any], key: tuple, day: int, cfg: np.ndarray, car: np.ndarray) -> tuple:
+    """Return (km, plugged in) of one car, its days taken one after another from the last that is sure."""
+    cycle = int(cfg[ev_config.PLUG_CYCLE_D])
+    back = (day + int(car[ev.PHASE_D])) % cycle or cycle
+    km, plugged = np.float32(0), np.float32(0)
+    for d in range(day - back + 1, day + 1):
+        mean = car[ev.WEEKEND_KM] if module["weekend"](np.int64(d)) else car[ev.WEEKDAY_KM]
+        km, plugged = module["drive"](*key, d, cfg, car[ev.BATTERY_KWH], mean, km, plugged)
+    return km, np.float32(1) if back == cycle else plugged
+
+
 def test_sessions_are_the_plain_function_of_the_address():
     fleet = Fleet(n_world=2, n=30).begin()
-    session = plain(ev_sessions)["session"]
+    module = plain(ev_sessions)
     for s in range(2):
         for i in range(fleet.n):
-            car = fleet.params[s, :, i]
-            want = session(
-                *fleet.keys[s, 2:], fleet.uid[0, i], np.int64(MONDAY), np.float32(0), np.float32(16), fleet.cfg,
-                car[ev.CHARGER_KW], car[ev.BATTERY_KWH], car[ev.WEEKDAY_KM], car[ev.WEEKEND_KM], car[ev.TIMER_S],
-                car[ev.PHASE_D],
+            car, key = fleet.params[s, :, i], (*fleet.keys[s, 2:], fleet.uid[0, i])
+            km, plugged = replayed(module, key, MONDAY, fleet.cfg, car)
+            arrive, depart, now, threshold = module["hours"](*key, np.int64(MONDAY), fleet.cfg)
+            delay_and_fail = module["waking"](*key, np.int64(MONDAY), fleet.cfg)
+            session = module["session"](
+                np.float32(0), arrive, depart, now, km, plugged, np.float32(16), fleet.cfg, car[ev.CHARGER_KW],
+                car[ev.BATTERY_KWH], car[ev.TIMER_S],
             )  # fmt: skip
+            want = (*session, *delay_and_fail, threshold, now)
             rows = [*range(ev.THRESHOLD + 1), ev.STOPS]
             assert np.array_equal(fleet.state[s, rows, i], np.array(want, np.float32))
 

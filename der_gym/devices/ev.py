@@ -15,7 +15,7 @@ from der_gym.devices import base
 from der_gym.devices import ev_config as c
 from der_gym.devices.ev_config import EVConfig, constants
 from der_gym.devices.ev_physics import gauges, phase, tick
-from der_gym.devices.ev_sessions import session
+from der_gym.devices.ev_sessions import hours, replay, session, waking
 from der_gym.devices.stock import N_SCRATCH, sum_cells
 
 # params
@@ -79,18 +79,43 @@ def open_sessions(s, w, p, keys, uid, abs_s, ctx, cfg, params, state, acc):  # t
     since_s = (abs_s[w] - _NOON_S) % _DAY_S
     d = (abs_s[w] - _NOON_S) // _DAY_S
     noon_s = ctx[w, base.T_S] - np.float32(since_s)
-    q = params[s]
-    for i in range(params.shape[2]):
-        drawn = session(
-            keys[w, 2], keys[w, 3], uid[p, i], d, noon_s, ctx[w, base.TEMP_C], cfg, q[CHARGER_KW, i],
-            q[BATTERY_KWH, i], q[WEEKDAY_KM, i], q[WEEKEND_KM, i], q[TIMER_S, i], q[PHASE_D, i],
-        )  # fmt: skip
-        state[s, ARRIVE_S, i], state[s, OWN_S, i], state[s, DEPART_S, i] = drawn[0], drawn[1], drawn[2]
-        state[s, NEED_KWH, i], state[s, OBEY_KWH, i], state[s, DELAY_S, i] = drawn[3], drawn[4], drawn[5]
-        state[s, FAIL_AT, i], state[s, THRESHOLD, i], state[s, STOPS, i] = drawn[6], drawn[7], drawn[8]
-        state[s, POWER_KW, i], state[s, WAIT_S, i] = _ZERO, drawn[5]
-        acc[s, GOT_KWH, i] = _ZERO8
+    q, k0, k1 = params[s], keys[w, 2], keys[w, 3]
+    km, plugged = state[s, POWER_KW], state[s, WAIT_S]  # until they are written
+    replay(k0, k1, uid[p], d, cfg, q[BATTERY_KWH], q[WEEKDAY_KM], q[WEEKEND_KM], q[PHASE_D], km, plugged)
+    draw_hours(k0, k1, uid[p], d, cfg, state[s])
+    plug_in(noon_s, ctx[w, base.TEMP_C], cfg, q, km, plugged, state[s])
+    draw_waking(k0, k1, uid[p], d, cfg, state[s])
+    acc[s, GOT_KWH] = _ZERO8
     return noon_s
+
+
+@kernel
+def draw_hours(k0, k1, uid, d, cfg, x):  # type: ignore[no-untyped-def]
+    """Draw when the cars of a shard come and go, as seconds after noon until `plug_in`."""
+    arrive, depart, stops, threshold = x[ARRIVE_S], x[DEPART_S], x[STOPS], x[THRESHOLD]
+    for i in range(uid.shape[0]):
+        arrive[i], depart[i], stops[i], threshold[i] = hours(k0, k1, uid[i], d, cfg)
+
+
+@kernel
+def plug_in(noon_s, temp_c, cfg, q, km, plugged, x):  # type: ignore[no-untyped-def]
+    """Work out need and schedule of the cars of a shard; see `session`."""
+    arrive, depart, stops = x[ARRIVE_S], x[DEPART_S], x[STOPS]
+    own, need, obey = x[OWN_S], x[NEED_KWH], x[OBEY_KWH]
+    charger, battery, timer = q[CHARGER_KW], q[BATTERY_KWH], q[TIMER_S]
+    for i in range(km.shape[0]):
+        arrive[i], own[i], depart[i], need[i], obey[i] = session(
+            noon_s, arrive[i], depart[i], stops[i], km[i], plugged[i], temp_c, cfg, charger[i], battery[i], timer[i]
+        )
+
+
+@kernel
+def draw_waking(k0, k1, uid, d, cfg, x):  # type: ignore[no-untyped-def]
+    """Draw how the cars of a shard start and whether they wake again; nothing flows yet."""
+    delay, fail_at, power, wait = x[DELAY_S], x[FAIL_AT], x[POWER_KW], x[WAIT_S]
+    for i in range(uid.shape[0]):
+        late, fails = waking(k0, k1, uid[i], d, cfg)
+        delay[i], fail_at[i], power[i], wait[i] = late, fails, _ZERO, late
 
 
 @kernel

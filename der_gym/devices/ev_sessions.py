@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from der_gym.core import approx, rng
-from der_gym.core.jit import scalar
+from der_gym.core.jit import kernel, scalar
 from der_gym.devices import ev_config as c
 
 _TRIP = rng.stream("ev.trip")
@@ -36,26 +36,43 @@ def weekend(day):  # type: ignore[no-untyped-def]
 
 
 @scalar
-def plugged_in(k0, k1, uid, d, cfg, battery_kwh, weekday_km, weekend_km, phase_d):  # type: ignore[no-untyped-def]
-    """Return (whether the car is plugged in on noon day ``d``, km driven since it was last plugged in).
+def drive(k0, k1, uid, day, cfg, battery_kwh, mean_km, km, plugged):  # type: ignore[no-untyped-def]
+    """Return (km since it was last plugged in, 1 if it is plugged in now, else 0) of a car after noon day ``day``."""
+    u_trip, u_km, u_plug, _ = rng.uniform4(k0, k1, uid, _TRIP, np.uint32(day), np.uint32(0))
+    spread = cfg[c.KM_SIGMA]
+    trip_km = mean_km / cfg[c.TRIP_P] * approx.exp(spread * approx.normal_quantile(u_km) - spread * spread * _HALF)
+    km = (_ZERO if plugged > _ZERO else km) + (trip_km if u_trip < cfg[c.TRIP_P] else _ZERO)
+    soc = cfg[c.CHARGED_TO] - km / (cfg[c.KM_PER_KWH] * battery_kwh)
+    wish = _ONE / (_ONE + approx.exp(cfg[c.PLUG_SLOPE] * (soc - cfg[c.PLUG_MID])))
+    return km, _ONE if u_plug < max(wish, cfg[c.PLUG_FLOOR]) else _ZERO
 
-    The car's days are replayed from the last day on which it is plugged in whatever its state of charge, at most
+
+@scalar
+def days_back(turn, phase_d, cycle):  # type: ignore[no-untyped-def]
+    """Return the days since a car was last plugged in whatever it held, 1 .. cycle; ``turn`` is the day in the cycle."""
+    back = turn + phase_d - (cycle if turn + phase_d >= cycle else _ZERO)
+    return back if back > _ZERO else cycle
+
+
+@kernel
+def replay(k0, k1, uid, d, cfg, battery_kwh, weekday_km, weekend_km, phase_d, km, plugged):  # type: ignore[no-untyped-def]
+    """Write whether each car is plugged in on noon day ``d`` (1 or 0), and the km since it was last plugged in.
+
+    The cars' days are replayed from the last day on which each is plugged in whatever its state of charge, at most
     ``plug_cycle_d`` days back, so the answer needs no memory, and every km driven is charged once.
     """
-    cycle = np.int64(cfg[c.PLUG_CYCLE_D])
-    back = (d + np.int64(phase_d)) % cycle
-    back = back if back > 0 else cycle
-    spread = cfg[c.KM_SIGMA]
-    km, plugged = _ZERO, False
-    for day in range(d - back + 1, d + 1):
-        u_trip, u_km, u_plug, _ = rng.uniform4(k0, k1, uid, _TRIP, np.uint32(day), np.uint32(0))
-        mean_km = (weekend_km if weekend(day) else weekday_km) / cfg[c.TRIP_P]
-        trip_km = mean_km * approx.exp(spread * approx.normal_quantile(u_km) - spread * spread * _HALF)
-        km = (_ZERO if plugged else km) + (trip_km if u_trip < cfg[c.TRIP_P] else _ZERO)
-        soc = cfg[c.CHARGED_TO] - km / (cfg[c.KM_PER_KWH] * battery_kwh)
-        wish = _ONE / (_ONE + approx.exp(cfg[c.PLUG_SLOPE] * (soc - cfg[c.PLUG_MID])))
-        plugged = u_plug < max(wish, cfg[c.PLUG_FLOOR])
-    return plugged or back == cycle, km
+    cycle, turn = cfg[c.PLUG_CYCLE_D], np.float32(d % np.int64(cfg[c.PLUG_CYCLE_D]))
+    for i in range(uid.shape[0]):
+        km[i], plugged[i] = _ZERO, _ZERO
+    for day in range(d - np.int64(cycle) + 1, d + 1):
+        ago, mean_km = np.float32(d - day), weekend_km if weekend(day) else weekday_km
+        for i in range(uid.shape[0]):
+            far, now = drive(k0, k1, uid[i], day, cfg, battery_kwh[i], mean_km[i], km[i], plugged[i])
+            counts, old_km, old = ago < days_back(turn, phase_d[i], cycle), km[i], plugged[i]
+            km[i] = far if counts else old_km
+            plugged[i] = now if counts else old
+    for i in range(uid.shape[0]):
+        plugged[i] = _ONE if days_back(turn, phase_d[i], cycle) >= cycle else plugged[i]
 
 
 @scalar
@@ -92,24 +109,50 @@ def need_kwh(km, temp_c, spare_s, cfg, charger_kw, battery_kwh):  # type: ignore
 
 
 @scalar
-def session(  # type: ignore[no-untyped-def]
-    k0, k1, uid, d, noon_s, temp_c, cfg, charger_kw, battery_kwh, weekday_km, weekend_km, timer_s, phase_d
-):
-    """Return the car's session of noon day ``d``.
+def hours(k0, k1, uid, d, cfg):  # type: ignore[no-untyped-def]
+    """Return what noon day ``d`` draws of a car's hours, float32.
+
+    Returns
+    -------
+    arrive, depart : float32
+        Seconds after noon, whole minutes.
+    now : float32
+        0, or LOCKED where the owner pressed "now".
+    threshold : float32
+        In (0, 1); spreads steps and switching over the cars.
+    """
+    u_arrive, u_depart, u_now, threshold = rng.uniform4(k0, k1, uid, _CLOCK, np.uint32(d), np.uint32(0))
+    arrive_h = clock_h(u_arrive, cfg, c.ARRIVE + 4 if weekend(d) else c.ARRIVE)
+    depart_h = clock_h(u_depart, cfg, c.DEPART + 4 if weekend(d + 1) else c.DEPART)
+    arrive = minute(min(max(arrive_h - _HALF_DAY_H, _ZERO) * _HOUR_S, _HALF_DAY_H * _HOUR_S - _MINUTE_S))
+    depart = minute(min(depart_h + _HALF_DAY_H, _HALF_DAY_H + _HALF_DAY_H) * _HOUR_S - _MINUTE_S)
+    return arrive, depart, LOCKED if u_now < cfg[c.NOW_P] else _ZERO, threshold
+
+
+@scalar
+def waking(k0, k1, uid, d, cfg):  # type: ignore[no-untyped-def]
+    """Return (s from the wish to charge to the first current, number of the stop after which it does not wake)."""
+    u_kind, u_delay, u_fail, _ = rng.uniform4(k0, k1, uid, _START, np.uint32(d), np.uint32(0))
+    return start_delay_s(u_kind, u_delay, cfg), np.floor(approx.log(u_fail) * cfg[c.FAIL_SCALE]) + _ONE
+
+
+@scalar
+def session(noon_s, arrive, depart, now, km, plugged, temp_c, cfg, charger_kw, battery_kwh, timer_s):  # type: ignore[no-untyped-def]
+    """Return a car's session of a noon day.
 
     Parameters
     ----------
-    k0, k1, uid : uint32
-        The world's key and the car's address.
-    d : int64
-        Noon day.
     noon_s : float32
-        Its noon in seconds of the episode.
+        The day's noon in seconds of the episode.
+    arrive, depart, now : float32
+        See `hours`.
+    km, plugged : float32
+        See `replay`.
     temp_c : float32
         Outdoor temperature, degC.
     cfg : float32 (N_CFG,)
         Settings.
-    charger_kw, battery_kwh, weekday_km, weekend_km, timer_s, phase_d : float32
+    charger_kw, battery_kwh, timer_s : float32
         The car's Params.
 
     Returns
@@ -119,37 +162,16 @@ def session(  # type: ignore[no-untyped-def]
         is not plugged in arrives at 1e9 and departs at -1e9.
     need_kwh, obey_kwh : float32
         Battery side; commands count once no more than ``obey_kwh`` is missing.
-    delay_s : float32
-        From the wish to charge to the first current.
-    fail_at : float32
-        The number of the stop after which it does not wake, >= 1.
-    threshold : float32
-        In (0, 1); spreads steps and switching over the cars.
-    stops : float32
-        0, or LOCKED where the owner pressed "now".
     """
-    plugged, km = plugged_in(k0, k1, uid, d, cfg, battery_kwh, weekday_km, weekend_km, phase_d)
-    slot = np.uint32(d)
-    u_arrive, u_depart, u_now, threshold = rng.uniform4(k0, k1, uid, _CLOCK, slot, np.uint32(0))
-    u_kind, u_delay, u_fail, _ = rng.uniform4(k0, k1, uid, _START, slot, np.uint32(0))
-    arrive_h = clock_h(u_arrive, cfg, c.ARRIVE + 4 if weekend(d) else c.ARRIVE)
-    depart_h = clock_h(u_depart, cfg, c.DEPART + 4 if weekend(d + 1) else c.DEPART)
-    arrive = minute(min(max(arrive_h - _HALF_DAY_H, _ZERO) * _HOUR_S, _HALF_DAY_H * _HOUR_S - _MINUTE_S))
-    depart = minute(min(depart_h + _HALF_DAY_H, _HALF_DAY_H + _HALF_DAY_H) * _HOUR_S - _MINUTE_S)
     need = need_kwh(km, temp_c, depart - arrive - cfg[c.FINISH_BEFORE_S] - _MINUTE_S, cfg, charger_kw, battery_kwh)
-    now = u_now < cfg[c.NOW_P]
     urgent = max(need - (cfg[c.CHARGED_TO] - cfg[c.URGENT_SOC]) * battery_kwh, _ZERO)
     latest = depart - need * _HOUR_S / max(cfg[c.ETA] * charger_kw, _TINY) - cfg[c.FINISH_BEFORE_S]
-    own = arrive if now or urgent > _ZERO else max(arrive, min(timer_s, minute(latest)))
-    here = plugged and need > _LEAST_NEED_KWH
+    own = arrive if (now > _ZERO) | (urgent > _ZERO) else max(arrive, min(timer_s, minute(latest)))
+    here = (plugged > _ZERO) & (need > _LEAST_NEED_KWH)
     return (
         np.float32(noon_s + arrive if here else _ABSENT_S),
         np.float32(noon_s + own if here else _ABSENT_S),
         np.float32(noon_s + depart if here else -_ABSENT_S),
         np.float32(need if here else _ZERO),
         np.float32(need - urgent),
-        start_delay_s(u_kind, u_delay, cfg),
-        np.floor(approx.log(u_fail) * cfg[c.FAIL_SCALE]) + _ONE,
-        threshold,
-        np.float32(LOCKED if now else _ZERO),
     )
