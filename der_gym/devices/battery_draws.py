@@ -54,7 +54,7 @@ def draw_pace(k0, k1, uid, cfg):  # type: ignore[no-untyped-def]
     dead = cfg[c.DEAD] * approx.exp(cfg[c.DEAD_SIGMA] * approx.normal_quantile(u_dead))
     dead = dead + (cfg[c.SLOW_S] if u_slow < cfg[c.SLOW_SHARE] else _0)
     fast, middle = between(cfg, c.FAST_MIN, c.FAST_MAX, u_ramp), between(cfg, c.MIDDLE_MIN, c.MIDDLE_MAX, u_ramp)
-    middle_class = u_class >= cfg[c.FAST_SHARE] and u_class < cfg[c.FAST_SHARE] + cfg[c.MIDDLE_SHARE]
+    middle_class = (u_class >= cfg[c.FAST_SHARE]) & (u_class < cfg[c.FAST_SHARE] + cfg[c.MIDDLE_SHARE])
     slow_class = u_class >= cfg[c.FAST_SHARE] + cfg[c.MIDDLE_SHARE]
     ramp_s = middle if middle_class else fast
     release_s = between(cfg, c.RELEASE_MIN, c.RELEASE_MAX, u_ramp) if slow_class else ramp_s
