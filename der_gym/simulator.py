@@ -16,6 +16,7 @@ from der_gym.scenario import Scenario
 from der_gym.simulation import books, tally
 from der_gym.simulation.desk import RUN_ON_S, Desk
 from der_gym.simulation.fleet import Fleet
+from der_gym.simulation.opening import Opening
 from der_gym.simulation.public import Public
 from der_gym.simulation.snapshot import Snapshot, put, take
 from der_gym.simulation.steps import MINUTE_S, Steps
@@ -24,7 +25,6 @@ from der_gym.simulation.wires import Wires
 from der_gym.simulation.world import ground
 
 Array = np.ndarray
-FEW = 65_536  # devices at once where copies are held at reset: a large world has no room for copies of all
 
 
 class Simulator:
@@ -81,13 +81,15 @@ class Simulator:
         self._block = np.zeros(n_world, dtype=bool)
         parts = (scenario, self.fleet, self.wires, self.desk, self.tallies, self.public)
         self.steps = Steps(*parts, self.nominal_kw, self._shown_kw, self.workers)
+        place, pool = self.ground.sample.place, self.ground.pool
+        self._open = Opening(self.fleet, self.wires, self.tallies, pool, place, self.workers)
 
     def _nominal(self) -> Array:
         """Return each leaf's rated swing, kW, from the pool's first fleet: the unit of its action and telemetry."""
         small = self.ground.sample
         one = Fleet(small.structure, self.scenario.devices, 1, 1.0)
         one.keys[:, :2] = self.ground.pool.keys[0]
-        one.draw(np.ones(1, dtype=bool))
+        share(one.drawing(np.ones(1, dtype=bool)), 1, 1)
         rated, st = one.fleet[0, rows.RATED_KW], small.structure
         cells = np.array([rated[lo:hi].sum(dtype=np.float64) for lo, hi in zip(st.cell_lo, st.cell_hi, strict=True)])
         return np.bincount(st.cell_leaf, cells * small.scale[: st.n_cell], minlength=st.n_leaf)
@@ -124,51 +126,11 @@ class Simulator:
         fleet.abs_s[mask] = desk.start_abs_s()[mask]
         desk.begin(mask, [self.generators[w] for w in which])
         self.steps.context(mask, self.scenario.tick_s)(0, self.n_world)
-        fleet.draw(mask, self.workers)
-        fleet.begin(mask, self._pool_states(which), self.workers)
-        self.wires.begin(mask, fleet.keys, fleet.abs_s)
-        self.tallies.begin(mask)
-        dawn = self.wires.dawning(mask, fleet.keys, fleet.abs_s, fleet.t_s, fleet.fleet)
-        turn = fleet.turning(mask & (fleet.abs_s % BLOCK_S == 0))
-        share([dawn, *turn, *fleet.refreshing(mask)], fleet.n_all, self.workers)
-        few = max(1, FEW // self.structure.n_place)
-        for s0 in range(0, fleet.n_all, few):
-            self._first_reports(s0, min(s0 + few, fleet.n_all), mask)
+        self._open(mask, self.ground.pool.at(desk.fleet_no, desk.day0, fleet.abs_s))
         self.never[mask] = False
         if desk.perfect:
             self._fill_perfect(mask)
         self._show(mask)
-
-    def _pool_states(self, which: Array) -> dict[str, Array]:
-        """Return the pool's normalised states for every world; rows of other worlds stay NaN and are not read."""
-        desk, pool, n_shard = self.desk, self.ground.pool, self.fleet.n_shard
-        out = {}
-        for name, st in self.fleet.stores.items():
-            rows_ = np.full((self.fleet.n_all, len(st.device.pool), st.hi - st.lo), np.nan, dtype=np.float32)
-            place = self.ground.sample.place[name]
-            for w in which if len(st.device.pool) else []:
-                k = pool.starts_s.index(int(self.fleet.abs_s[w] % DAY_S))
-                kept = pool.states[name][desk.fleet_no[w], desk.day0[w] - pool.first_day, k]
-                for p in range(n_shard):
-                    rows_[w * n_shard + p] = kept[:, place[p]]
-            out[name] = rows_
-        return out
-
-    def _first_reports(self, s0: int, s1: int, mask: Array) -> None:
-        """Fill the table with what devices reported before the episode: their own schedule; silent homes, long ago."""
-        fleet, stores = self.fleet, self.fleet.stores.values()
-        kept = [[part[s0:s1].copy() for part in (st.state, st.acc, st.book)] for st in stores]
-        share(fleet.advancing(mask), s1, self.workers, s0)
-        for st, parts in zip(stores, kept, strict=True):
-            st.state[s0:s1], st.acc[s0:s1], st.book[s0:s1] = parts
-        for s in range(s0, s1):
-            if mask[s // fleet.n_shard]:
-                f = fleet.fleet[s]
-                silent = (f[rows.LINK_DOWN_S] <= 0) & (f[rows.LINK_UP_S] > 0)
-                f[rows.SEEN_KW] = np.where(silent, 0.0, f[rows.SHOWN_KW])
-                f[rows.SEEN_S] = np.where(silent, np.float32(-DAY_S), np.float32(0.0))
-                f[rows.PENDING_S] = np.float32(-1e9)
-        share([*self.tallies.measuring(mask), self.tallies.seeing(mask, 0)], s1, self.workers, s0)
 
     def _fill_perfect(self, mask: Array) -> None:
         """Run the twin: the same worlds without commands, to their end; its power is the perfect plan."""

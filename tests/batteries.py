@@ -42,7 +42,8 @@ def make(
     edge = np.arange(LO + n + 3, dtype=np.int64)
     f.cell_lo, f.cell_hi = edge[:-1].copy(), edge[1:].copy()  # every place is a cell of its own
     f.pool = np.full((n_world, 1, n), soc, np.float32)
-    f.given = np.full((1, rows.N_GIVEN, n), np.nan, np.float32)
+    f.at, f.place = np.arange(n_world), np.arange(n, dtype=np.int16)[None]
+    f.given = np.full((1, rows.N_GIVEN, LO + n), np.nan, np.float32)
     if given is not None:
         f.given[0, rows.GIVEN_RATED_KW], f.given[0, rows.GIVEN_FEED_BACK] = given
     f.ctx = np.zeros((n_world, rows.N_CTX), np.float32)
@@ -61,7 +62,7 @@ def draw(f: Any) -> None:
 def begin(f: Any) -> None:
     """Set the stored energy."""
     luck = (f.keys, f.uid, f.abs_s, f.ctx, f.cfg)
-    b.begin(0, f.n_world, 1, f.active, *luck, f.pool, f.params, f.state, f.acc)
+    b.begin(0, f.n_world, 1, f.active, *luck, f.pool, f.at, f.place, f.params, f.state, f.acc)
 
 
 def mine(f: Any, row: int) -> np.ndarray:

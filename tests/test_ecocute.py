@@ -38,7 +38,7 @@ class Homes:
         self.active = np.ones(n_world, bool)
         self.keys = np.random.default_rng(seed).integers(0, 2**32, (n_world, 4), dtype=np.uint32)
         self.uid = np.arange(10, 10 + n, dtype=np.uint32)[None]
-        self.given = np.full((1, rows.N_GIVEN, n), given_kw, F4)
+        self.given = np.full((1, rows.N_GIVEN, LO + n), given_kw, F4)
         self.pool = np.full((n_world, len(c.POOL), n), np.nan, F4) if pool is None else pool
         self.params, self.state = np.zeros((n_world, len(c.PARAMS), n), F4), np.zeros((n_world, len(c.STATE), n), F4)
         self.acc, self.ctx = np.zeros((n_world, len(c.ACC), n)), np.zeros((n_world, rows.N_CTX), F4)
@@ -71,7 +71,8 @@ class Homes:
         if kernel in ("advance", "gauge"):
             own = self.params, self.state, self.acc, *((self.book,) if kernel == "advance" else ())
             return *self.shards, self.ctx, self.cfg, *homes, *own, self.fleet, LO
-        pool = (self.pool,) if kernel == "begin" else ()
+        place = np.arange(self.n, dtype=np.int16)[None]
+        pool = (self.pool, np.arange(self.n_world), place) if kernel == "begin" else ()
         return *drawn, self.abs_s, self.ctx, self.cfg, *pool, self.params, self.state, self.acc
 
     def run(self, kernel: str, how: Any = None) -> None:

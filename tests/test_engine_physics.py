@@ -117,7 +117,7 @@ def test_what_is_drawn_is_stored_lost_or_used_over_two_days(commanded: bool) -> 
         v["loss_kwh"], v["charged_kwh"] * (v["loss_kwh"].sum() / v["charged_kwh"].sum()), rtol=1e-9
     )
     for kwh in (b["energy_kwh"], b["charged_kwh"], b["discharged_kwh"], e["heat_kwh"], v["charged_kwh"]):
-        assert (kwh >= -1e-9).all() and kwh.sum() > 0
+        assert (kwh >= -1e-8).all() and kwh.sum() > 0  # a tick's rounding may go below empty
 
 
 def test_a_command_moves_energy_and_what_it_costs_is_losses_and_stores() -> None:

@@ -35,7 +35,7 @@ class Fleet:
         self.t_s = 0
         self.ctx = np.zeros((n_world, base.N_CTX), np.float32)
         self.ctx[:, base.TEMP_C] = 16.0
-        self.given = np.full((1, base.N_GIVEN, n), np.nan, np.float32)
+        self.given = np.full((1, base.N_GIVEN, lo + n), np.nan, np.float32)
         self.params = np.zeros((n_world, len(ev.EV.params), n), np.float32)
         self.state = np.zeros((n_world, len(ev.EV.state), n), np.float32)
         self.acc = np.zeros((n_world, len(ev.EV.acc), n))
@@ -67,8 +67,9 @@ class Fleet:
         self.draw()
         self.clock(60)
         pool = np.full((self.n_world, 0, self.n), np.nan, np.float32)
-        tail = (self.params, self.state, self.acc)
-        ev.begin(*self.head(), self.keys, self.uid, self.abs_s, self.ctx, self.cfg, pool, *tail)
+        saved = (pool, np.arange(self.n_world), np.zeros((1, self.n), np.int16))
+        tail = (*saved, self.params, self.state, self.acc)
+        ev.begin(*self.head(), self.keys, self.uid, self.abs_s, self.ctx, self.cfg, *tail)
         self.redraw()
         return self
 
@@ -262,7 +263,8 @@ def test_shards_of_a_world_share_its_luck():
     homes = (given_rows, np.zeros((2, 10), np.int32), parts.site, limits)
     pool = np.zeros((2, 0, 10), np.float32)
     ev.draw(0, 2, 2, active, keys, uid, whole.cfg, *homes, parts.params, parts.fleet, 0)
-    tail = (pool, parts.params, parts.state, parts.acc)
+    saved = (pool, np.zeros(2, np.int64), np.zeros((2, 10), np.int16))
+    tail = (*saved, parts.params, parts.state, parts.acc)
     ev.begin(0, 2, 2, active, keys, uid, abs_s, whole.ctx, whole.cfg, *tail)
     assert np.array_equal(np.concatenate(list(parts.state), axis=1), whole.state[0])
 

@@ -26,7 +26,7 @@ from der_gym.devices.base import DeviceClass
 from der_gym.devices.battery_config import BatteryConfig, constants
 from der_gym.devices.battery_draws import draw_owner, draw_pace, draw_store
 from der_gym.devices.battery_physics import limits, move, own_kw, reach, since_23, store, taper_line, wanted_kw
-from der_gym.devices.stock import N_SCRATCH, sum_cells
+from der_gym.devices.stock import N_SCRATCH, recall, sum_cells
 
 PARAMS = (
     *("capacity_kwh", "reserve_kwh", "efficiency", "standby_kw", "rate_kw_s", "release_kw_s", "gain", "offset_kw"),
@@ -57,9 +57,9 @@ def draw(s0, s1, n_shard, active, keys, uid, cfg, given, site_index, site, limit
         k0, k1, n, row = keys[w, 0], keys[w, 1], params.shape[2], params[s]
         ids, index = uid[p], site_index[p]
         rated, dead = fleet[s, rows.RATED_KW, lo : lo + n], fleet[s, rows.DEAD_S, lo : lo + n]
-        draw_stores(k0, k1, ids, given[p, rows.GIVEN_RATED_KW], cfg, row, rated)
+        draw_stores(k0, k1, ids, given[p, rows.GIVEN_RATED_KW, lo : lo + n], cfg, row, rated)
         draw_paces(k0, k1, ids, cfg, row, rated, dead)
-        draw_owners(k0, k1, ids, given[p, rows.GIVEN_FEED_BACK], cfg, row)
+        draw_owners(k0, k1, ids, given[p, rows.GIVEN_FEED_BACK, lo : lo + n], cfg, row)
         for i in range(n):  # what the home has is gathered apart: the loops before pack
             j = np.uint32(index[i])
             row[EXPORT_MAX_KW, i] *= limits[p, 1, j]
@@ -99,12 +99,14 @@ def draw_owners(k0, k1, ids, given_feed_back, cfg, row):  # type: ignore[no-unty
 
 
 @kernel
-def begin(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, pool, params, state, acc):  # type: ignore[no-untyped-def]
+def begin(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, pool, at, place, params, state, acc):  # type: ignore[no-untyped-def]
     """Set the stored energy from the pool (none: half way), power to 0."""
+    saved = np.empty((1, place.shape[1]), np.float32)
     for s in range(s0, s1):
         if not active[s // n_shard]:
             continue
-        reserve, capacity, soc = params[s, RESERVE_KWH], params[s, CAPACITY_KWH], pool[s, SOC]
+        recall(pool, at[s], place[s % n_shard], saved)
+        reserve, capacity, soc = params[s, RESERVE_KWH], params[s, CAPACITY_KWH], saved[SOC]
         energy = acc[s, ENERGY_KWH]
         for i in range(soc.shape[0]):
             share = np.float64(soc[i] if soc[i] == soc[i] else _HALF)

@@ -28,6 +28,7 @@ from der_gym.devices.base import DeviceClass
 from der_gym.devices.ecocute_draws import daily_kwh, draw, draw_day, draw_slot, redraw, set_conditions, used_by
 from der_gym.devices.ecocute_gauge import gauge
 from der_gym.devices.ecocute_heat import DAY_S, HOUR_S, ONE, ZERO, asked, is_due, phase, water_kwh, window
+from der_gym.devices.stock import recall
 
 _MINUTE, _DAY, _SLOT = 60, 86_400, 900
 _LEAST_SHARE, _MEAN_FILL = np.float32(0.1), np.float32(0.7)  # of the heat wanted, where no pool says more
@@ -57,22 +58,24 @@ def clear(state, acc):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def begin(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, pool, params, state, acc):  # type: ignore[no-untyped-def]
+def begin(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, pool, at, place, params, state, acc):  # type: ignore[no-untyped-def]
     """Fill the tanks from the pool; where it has none, or its home boils at another time, as the schedule would."""
+    saved = np.empty((c.N_POOL, place.shape[1]), np.float32)
     for s in range(s0, s1):
         w, p = s // n_shard, s % n_shard
         if not active[w]:
             continue
+        recall(pool, at[s], place[p], saved)
         k0, k1, now, mains, sod = keys[w, 2], keys[w, 3], abs_s[w], ctx[w, rows.MAINS_C], ctx[w, rows.SOD_S]
-        own, st, saved, heat, outdoor = params[s], state[s], pool[s], acc[s, c.HEAT_KWH], ctx[w, rows.TEMP_C]
+        own, st, heat, outdoor = params[s], state[s], acc[s, c.HEAT_KWH], ctx[w, rows.TEMP_C]
         clear(st, acc[s])
         set_conditions(outdoor, mains, ctx[w, rows.SEASON], cfg, own, st)
         draw_day(k0, k1, uid[p], now // _DAY, ctx[w, rows.WEEKEND], cfg, own, st)
         draw_slot(k0, k1, uid[p], now // _SLOT, mains, cfg, st)
         for i in range(own.shape[1]):
-            at = c.C_DAY_H if own[c.DAY_BOIL, i] > ZERO else c.C_NIGHT_H
-            left, length = window(sod, cfg[at], cfg[at + 1])
-            end_s = cfg[at + 1] * HOUR_S
+            opens = c.C_DAY_H if own[c.DAY_BOIL, i] > ZERO else c.C_NIGHT_H
+            left, length = window(sod, cfg[opens], cfg[opens + 1])
+            end_s = cfg[opens + 1] * HOUR_S
             used = used_by(cfg, sod) - used_by(cfg, end_s) + (ONE if sod < end_s else ZERO)
             use = daily_kwh(own[c.WEEKDAY_L, i], own[c.WEEKEND_L, i], cfg[c.C_USE_C], mains)
             wanted, capacity = st[c.WANTED_KWH, i], st[c.CAPACITY_KWH, i]

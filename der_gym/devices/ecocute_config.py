@@ -85,7 +85,7 @@ HEAT_IN_KWH, DRAWN_KWH, LOSS_KWH, ELECTRIC_KWH, DAY_KWH, RUNOUT_MIN, RUNOUTS, ST
 # on; kWh_th of hot water missing, its share of what was asked for, 1 where a run-out began, and starts
 TICK_ASK_0, TICK_ASK_1, TICK_DUE, TICK_HEAT, TICK_IN, TICK_DRAWN, TICK_LOSS, TICK_BOILED, TICK_ON_S = range(9)
 TICK_LACK, TICK_DRY, TICK_RUNOUTS, TICK_STARTS, N_TICK = range(9, 14)
-POOL_HEAT, POOL_BOILING, POOL_RUN, POOL_LEVEL, POOL_DAY = range(5)
+POOL_HEAT, POOL_BOILING, POOL_RUN, POOL_LEVEL, POOL_DAY, N_POOL = range(6)
 
 
 class EcoCuteConfig(DeviceConfig):

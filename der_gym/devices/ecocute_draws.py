@@ -75,7 +75,7 @@ def draw(s0, s1, n_shard, active, keys, uid, cfg, given, site_index, site, limit
             home, kind = pick(cfg, c.C_HOUSEHOLD, c.N_PERSONS, a0), pick(cfg, c.C_CLASS, _N_CLASS, a1)
             large = 1 if a2 < cfg[c.C_LARGE + home] else 0
             rated = input_kw(_SLOPE[kind], _BASE[kind], _MID_BOIL_C, _MID_C)
-            told = given[p, rows.GIVEN_RATED_KW, i]
+            told = given[p, rows.GIVEN_RATED_KW, lo + i]
             scale = told / rated if told > ZERO else ONE
             own[c.WEEKDAY_L, i], own[c.WEEKEND_L, i] = cfg[c.C_WEEKDAY + home], cfg[c.C_WEEKEND + home]
             own[c.BATH_SHARE, i], own[c.KIND, i], own[c.SCALE, i] = cfg[c.C_BATH + home], np.float32(kind), scale

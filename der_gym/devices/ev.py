@@ -55,10 +55,10 @@ def draw(s0, s1, n_shard, active, keys, uid, cfg, given, site_index, site, limit
         for i in range(n):
             u0, u1, u2, u3 = rng.uniform4(k0, k1, uid[p, i], _WHO, np.uint32(0), np.uint32(0))
             v0, v1, v2, v3 = rng.uniform4(k0, k1, uid[p, i], _WHO, np.uint32(0), np.uint32(1))
-            rated = given[p, base.GIVEN_RATED_KW, i]
+            rated = given[p, base.GIVEN_RATED_KW, lo + i]
             drawn = cfg[c.CHARGER_KW] if u0 < cfg[c.CHARGER_KW + 2] else cfg[c.CHARGER_KW + 1]
             rated = rated if rated == rated else drawn
-            switched = given[p, base.GIVEN_SWITCHED, i]
+            switched = given[p, base.GIVEN_SWITCHED, lo + i]
             drawn = _ONE if v0 < cfg[c.SWITCHED_SHARE] else _ZERO
             params[s, CHARGER_KW, i] = rated
             params[s, BATTERY_KWH, i] = choice4(u1, cfg[c.BATTERY_KWH + 4 :], cfg[c.BATTERY_KWH :])
@@ -120,7 +120,7 @@ def draw_waking(k0, k1, uid, d, cfg, x):  # type: ignore[no-untyped-def]
 
 @kernel
 def begin(  # type: ignore[no-untyped-def]
-    s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, pool, params, state, acc
+    s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, pool, at, place, params, state, acc
 ):
     """Set the state at t = 0: one uncommanded phase from the last noon, in closed form; registers to 0."""
     eta = cfg[c.ETA]

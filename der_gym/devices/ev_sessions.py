@@ -49,7 +49,7 @@ def drive(k0, k1, uid, day, cfg, battery_kwh, mean_km, km, plugged):  # type: ig
 
 @scalar
 def days_back(turn, phase_d, cycle):  # type: ignore[no-untyped-def]
-    """Return the days since a car was last plugged in whatever it held, 1 .. cycle; ``turn`` is the day in the cycle."""
+    """Return the days since a car was last plugged in for sure, 1 .. cycle; ``turn``: the day's place in the cycle."""
     back = turn + phase_d - (cycle if turn + phase_d >= cycle else _ZERO)
     return back if back > _ZERO else cycle
 

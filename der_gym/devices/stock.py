@@ -8,8 +8,26 @@ from der_gym.core.jit import kernel
 from der_gym.core.rows import LINK_DOWN_S, LINK_UP_S, N_GAUGE, PRESENT
 from der_gym.core.sums import dot
 
-_ZERO = np.float32(0.0)
+_ZERO, _NONE = np.float32(0.0), np.float32(np.nan)
 HERE, N_SCRATCH = N_GAUGE, N_GAUGE + 1  # the gauge's rows, and who counts
+
+
+@kernel
+def recall(pool, at, place, saved):  # type: ignore[no-untyped-def]
+    """Write what the pool of days saved for each device of a shard.
+
+    Parameters
+    ----------
+    pool : float32 (n_saved, n_pool, n_sample), read only
+    at : int
+        Which of the saved; -1: none.
+    place : int16 (n,)
+    saved : float32 (n_pool, n)
+        Out: NaN where there is none.
+    """
+    for row in range(saved.shape[0]):
+        for i in range(saved.shape[1]):
+            saved[row, i] = pool[at, row, np.uint32(place[i])] if at >= 0 else _NONE
 
 
 @kernel

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -15,6 +16,7 @@ from der_gym.core.units import DAY_S
 from der_gym.devices import DEVICES, behaviour, house
 from der_gym.devices.base import DeviceClass
 from der_gym.groups.structure import Structure
+from der_gym.simulation.shards import blank, weigh
 
 Array = np.ndarray
 
@@ -119,32 +121,40 @@ class Fleet:
             own |= {f"{name}.acc": store.acc, f"{name}.book": store.book}
         return own
 
-    def draw(self, active: Array, workers: int = 1) -> None:
-        """Draw the Params of the worlds in ``active`` from their keys."""
-        span = (self.n_shard, active, self.keys)
-        for s in np.flatnonzero(np.repeat(active, self.n_shard)):
-            self.fleet[s] = 0.0
-        calls = [Call(house.draw_sites, *span, self.site_uid, self.house_cfg, self.site)]
-        limits = house.site_limits(self.house_cfg, self.structure.site_limits)
-        for st in self.stores.values():
-            given = np.ascontiguousarray(self.structure.given[:, :, st.lo : st.hi])
-            homes = (given, st.site_index, self.site, limits)
-            calls.append(Call(st.device.draw, *span, st.uid, st.cfg, *homes, st.params, self.fleet, st.lo))
-        share(calls, self.n_all, workers)
-        for s in np.flatnonzero(np.repeat(active, self.n_shard)):  # padding weighs nothing
-            self.fleet[s, rows.RATED_KW] *= self.structure.present[s % self.n_shard]
-            self.site[s, rows.LOAD_SCALE : rows.PV_RATED_KW + 1] *= self.structure.site_present[s % self.n_shard]
+    def drawing(self, due: Array) -> list[Call]:
+        """Draw the Params of the ``due`` worlds from their keys; padding weighs nothing."""
+        span, st = (self.n_shard, due), self.structure
+        limits = house.site_limits(self.house_cfg, st.site_limits)
+        calls = [Call(blank, *span, self.fleet)]
+        calls.append(Call(house.draw_sites, *span, self.keys, self.site_uid, self.house_cfg, self.site))
+        for own in self.stores.values():
+            homes = (st.given, own.site_index, self.site, limits)
+            who = (self.keys, own.uid, own.cfg)
+            calls.append(Call(own.device.draw, *span, *who, *homes, own.params, self.fleet, own.lo))
+        padding = [(st.site_present, row, self.site) for row in (rows.LOAD_SCALE, rows.PV_RATED_KW)]
+        padding.append((st.present, rows.RATED_KW, self.fleet))
+        return [*calls, *(Call(weigh, *span, *each) for each in padding)]
 
-    def begin(self, active: Array, pool: dict[str, Array], workers: int = 1) -> None:
-        """Set State at the start of an episode from normalised rows of the pool (NaN: none); registers to 0."""
-        for st in self.stores.values():
-            st.book[np.repeat(active, self.n_shard)] = 0.0
-        span, when = (self.n_shard, active, self.keys), (self.abs_s, self.ctx)
-        calls = [
-            Call(st.device.begin, *span, st.uid, *when, st.cfg, pool[name], st.params, st.state, st.acc)
-            for name, st in self.stores.items()
-        ]
-        share(calls, self.n_all, workers)
+    def beginning(self, due: Array, pool: Mapping[str, tuple[Array, Array]], at: Array) -> list[Call]:
+        """Set State at the start of an episode, and registers to 0.
+
+        Parameters
+        ----------
+        due : bool (n_world,)
+        pool : mapping
+            Class -> float32 (n_saved, n_pool, n_sample), normalised states of the pool, read only; int16 (n_shard, n),
+            the place of the sample that each device takes its state from.
+        at : int64 (S,)
+            Which of the saved states; -1: none.
+        """
+        span, when = (self.n_shard, due, self.keys), (self.abs_s, self.ctx)
+        calls = []
+        for name, st in self.stores.items():
+            saved, place = pool[name]
+            own = (st.cfg, saved, at, place, st.params, st.state, st.acc)
+            calls.append(Call(blank, self.n_shard, due, st.book.view(np.float32)))
+            calls.append(Call(st.device.begin, *span, st.uid, *when, *own))
+        return calls
 
     def refreshing(self, due: Array) -> list[Call]:
         """Redraw what belongs to the slots that begin now; ``due`` worlds stand at a multiple of REFRESH_S."""

@@ -23,7 +23,7 @@ import numpy as np
 from der_gym.core import parallel, rows
 from der_gym.core.files import whole_file
 from der_gym.core.jit import cache_home, kernel, source_hash, writable
-from der_gym.core.program import Call, Program
+from der_gym.core.program import Call, Program, share
 from der_gym.core.sums import dot
 from der_gym.core.units import BLOCK_S, DAY_S, REFRESH_S, SLOT_PER_DAY
 from der_gym.groups.structure import Structure
@@ -70,6 +70,19 @@ class Pool:
     def n_day(self) -> int:
         """Return the number of days."""
         return int(self.power_kw.shape[1])
+
+    def rows(self, name: str) -> Array:
+        """Return the states of class ``name``, read only, float32 (n_fleet * n_day * n_start, n_pool, n)."""
+        states = self.states[name]
+        rows_ = np.asarray(states).reshape(math.prod(states.shape[:3]), *states.shape[3:])
+        rows_.flags.writeable = False
+        return rows_
+
+    def at(self, fleet_no: Array, day: Array, abs_s: Array) -> Array:
+        """Return which of `rows` stands for fleets, day numbers and starts (W,), int64 (W,)."""
+        start = np.searchsorted(self.starts_s, abs_s % DAY_S)
+        at: Array = (fleet_no * self.n_day + day - self.first_day) * len(self.starts_s) + start
+        return at
 
 
 @lru_cache(maxsize=1)
@@ -126,12 +139,13 @@ def _begin(fleet: Fleet, signals: SignalTable) -> None:
     active = np.ones(fleet.n_world, dtype=bool)
     fleet.abs_s[:] = signals.start_abs_s
     fleet.t_s[:] = 0.0
-    fleet.draw(active)
-    nothing = {
-        name: np.full((fleet.n_all, len(st.device.pool), st.hi - st.lo), np.nan, dtype=np.float32)
-        for name, st in fleet.stores.items()
-    }
-    fleet.begin(active, nothing)
+    nothing = {}
+    for name, st in fleet.stores.items():
+        saved = np.zeros((0, len(st.device.pool), 0), dtype=np.float32)
+        saved.flags.writeable = False  # as of a pool's: so it is the same kernel
+        nothing[name] = saved, np.zeros((1, st.hi - st.lo), dtype=np.int16)
+    none = np.full(fleet.n_all, -1, dtype=np.int64)
+    share([*fleet.drawing(active), *fleet.beginning(active, nothing, none)], fleet.n_all, 1)
 
 
 class _Recorder:

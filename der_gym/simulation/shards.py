@@ -1,0 +1,37 @@
+"""Whole shards of an array emptied, copied and weighed, by the threads that go on to work on them.
+
+Arrays are float32 (S, k, n); those of float64 are given as a view of twice as many.
+"""
+
+from __future__ import annotations
+
+from der_gym.core.jit import kernel
+
+
+@kernel
+def blank(s0, s1, n_shard, active, out):  # type: ignore[no-untyped-def]
+    """Set the shards of ``active`` worlds to 0."""
+    for s in range(s0, s1):
+        if active[s // n_shard]:
+            out[s] = 0.0
+
+
+@kernel
+def copy(s0, s1, n_shard, active, given, given_from, out, out_from):  # type: ignore[no-untyped-def]
+    """Copy the shards of ``active`` worlds from one array to another; each begins with a shard of its own."""
+    for s in range(s0, s1):
+        if active[s // n_shard]:
+            for row in range(out.shape[1]):
+                line, kept = out[s - out_from, row], given[s - given_from, row]
+                for i in range(line.shape[0]):
+                    line[i] = kept[i]
+
+
+@kernel
+def weigh(s0, s1, n_shard, active, weight, row, out):  # type: ignore[no-untyped-def]
+    """Multiply a row of ``out`` by ``weight`` uint8 (n_shard, n)."""
+    for s in range(s0, s1):
+        if active[s // n_shard]:
+            line, here = out[s, row], weight[s % n_shard]
+            for i in range(here.shape[0]):
+                line[i] = line[i] if here[i] else 0.0
