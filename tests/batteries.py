@@ -30,7 +30,7 @@ def make(
     f.uid, f.index = np.arange(n, dtype=np.uint32)[None] + 50, np.arange(n, dtype=np.int32)[None, ::-1].copy()
     f.active, f.abs_s = np.ones(n_world, bool), np.zeros(n_world, np.int64)
     f.site = np.zeros((n_world, rows.N_SITE, n), np.float32)
-    f.site[:, rows.LOAD_KW], f.site[:, rows.NET_KW] = 1.0, 1.0
+    f.site[:, rows.BARE_KW], f.site[:, rows.NET_KW] = 1.0, 1.0
     f.site[:, rows.PV_RATED_KW] = pv_kw
     f.limits = np.empty((1, 2, n), np.float32)
     f.limits[0, 0], f.limits[0, 1] = limits

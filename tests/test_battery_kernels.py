@@ -56,7 +56,7 @@ def test_draw_equals_the_plain_loop() -> None:
 
 def test_gauge_equals_the_plain_loop() -> None:
     f = make(n=40, soc=0.6)
-    f.site[0, rows.PV_KW] = np.linspace(0, 3, f.n)
+    f.site[0, rows.BARE_KW] = 1.0 - np.linspace(0, 3, f.n)
     names = ("ctx", "cfg", "index", "site", "params", "state", "acc", "fleet")
     out, cells = np.zeros((1, f.fleet.shape[2], rows.N_GAUGE)), {"cell_lo": f.cell_lo, "cell_hi": f.cell_hi}
     g = in_plain_python(f, "gauge", *names, heard=rows.TAKES, reached=False, **cells, out=out)

@@ -165,7 +165,8 @@ def test_the_first_hour_is_like_the_same_hour_a_day_later(start_h: int) -> None:
     for hours in (1, 23, 1):
         sim.run_on(every, hours * HOUR_S)
         kwh.append(drawn_kwh(sim))
-    homes_kw = float(sim.fleet.site[:, rows.LOAD_KW].sum(axis=1).mean())
+    use = (sim.fleet.site[:, rows.LOAD_SCALE] * sim.fleet.site[:, rows.NOISE]).sum(axis=1)
+    homes_kw = float((use * sim.fleet.ctx[:, rows.HOUSE_SHAPE]).mean())
     first = {name: (kwh[1][name] - kwh[0][name]).mean() for name in kwh[0]}
     later = {name: (kwh[3][name] - kwh[2][name]).mean() for name in kwh[0]}
     load = [homes_kw + sum(hour.values()) for hour in (first, later)]

@@ -31,10 +31,9 @@ LOAD_SCALE = 0  # of the common hourly shape
 PV_RATED_KW = 1  # 0 where there is none
 NOISE = 2  # factor on the load, redrawn every REFRESH_S
 NOISE_SLOW = 3  # part of its logarithm that stays for half an hour; NaN: to be drawn
-LOAD_KW = 4
-PV_KW = 5  # generation, >= 0
-NET_KW = 6  # load - generation + the devices of the stages so far
-N_SITE = 7
+BARE_KW = 4  # load - generation, without the registered devices
+NET_KW = 5  # that and the devices of the stages so far
+N_SITE = 6
 
 # context: float32 (n_world, N_CTX), refreshed each tick
 T_S = 0  # seconds of the episode at the tick's start

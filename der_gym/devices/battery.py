@@ -120,10 +120,10 @@ def redraw(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, params, state, a
 
 
 @kernel
-def sense(index, net, house):  # type: ignore[no-untyped-def]
-    """Write the site's net power of each battery: gathered first, so that the next loops pack."""
+def sense(index, site_kw, house):  # type: ignore[no-untyped-def]
+    """Write the site's power of each battery: gathered first, so that the next loops pack."""
     for i in range(index.shape[0]):
-        house[i] = net[np.uint32(index[i])]
+        house[i] = site_kw[np.uint32(index[i])]
 
 
 @kernel
@@ -204,14 +204,6 @@ def advance(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, 
 
 
 @kernel
-def sense_home(index, load, pv, house):  # type: ignore[no-untyped-def]
-    """Write load - generation of each battery's home."""
-    for i in range(index.shape[0]):
-        j = np.uint32(index[i])
-        house[i] = load[j] - pv[j]
-
-
-@kernel
 def weigh(slope, zero, storm, param, acc, rated, takes, house, out):  # type: ignore[no-untyped-def]
     """Write the gauge of one shard's batteries over the coming half-hour."""
     n = rated.shape[0]
@@ -248,7 +240,7 @@ def gauge(  # type: ignore[no-untyped-def]
     for s in range(s0, s1):
         w = s // n_shard
         if active[w]:
-            sense_home(site_index[s % n_shard], site[s, rows.LOAD_KW], site[s, rows.PV_KW], house)
+            sense(site_index[s % n_shard], site[s, rows.BARE_KW], house)
             rated, takes = fleet[s, rows.RATED_KW, lo : lo + n], fleet[s, heard, lo : lo + n]
             weigh(slope, zero, ctx[w, rows.STORM], params[s], acc[s], rated, takes, house, each)
             sum_cells(ctx[w, rows.T_S], each, fleet[s], lo, cell_lo, cell_hi, reached, out[s])

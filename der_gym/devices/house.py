@@ -159,6 +159,13 @@ def pv_per_kw(sun_kw_m2, temp_c, roof, cfg):  # type: ignore[no-untyped-def]
     return max(sun * cfg[C_PV_SYSTEM] * (_ONE + cfg[C_PV_PER_K] * (cell_c - _TEST_C)), _ZERO)
 
 
+@scalar
+def sunshine(ctx, cfg):  # type: ignore[no-untyped-def]
+    """Return the AC kW per rated kW that all panels of a world make now."""
+    roof = cfg[C_ROOF + np.int64(ctx[rows.SEASON])]
+    return pv_per_kw(ctx[rows.SUN_KW_M2], ctx[rows.TEMP_C], roof, cfg)
+
+
 @kernel
 def draw_sites(s0, s1, n_shard, active, keys, uid, cfg, site):  # type: ignore[no-untyped-def]
     """Draw each site from the fleet's key."""
@@ -192,22 +199,19 @@ def redraw_noise(s0, s1, n_shard, active, keys, uid, abs_s, cfg, site):  # type:
 
 @kernel
 def advance_sites(s0, s1, n_shard, active, ctx, cfg, site):  # type: ignore[no-untyped-def]
-    """Write each site's load, generation and net power of this tick; devices are added afterwards."""
+    """Write each site's power of this tick without its devices, which are added to NET_KW afterwards."""
     for s in range(s0, s1):
         w = s // n_shard
         if not active[w]:
             continue
         shape = ctx[w, rows.HOUSE_SHAPE]
-        roof = cfg[C_ROOF + np.int64(ctx[w, rows.SEASON])]
-        per_kw = pv_per_kw(ctx[w, rows.SUN_KW_M2], ctx[w, rows.TEMP_C], roof, cfg)
+        per_kw = sunshine(ctx[w], cfg)
         scale, rated, factor = site[s, rows.LOAD_SCALE], site[s, rows.PV_RATED_KW], site[s, rows.NOISE]
-        load, pv, net = site[s, rows.LOAD_KW], site[s, rows.PV_KW], site[s, rows.NET_KW]
+        bare, net = site[s, rows.BARE_KW], site[s, rows.NET_KW]
         for i in range(scale.shape[0]):
-            used = scale[i] * shape * factor[i]
-            made = rated[i] * per_kw
-            load[i] = used
-            pv[i] = made
-            net[i] = used - made
+            kw = scale[i] * shape * factor[i] - rated[i] * per_kw
+            bare[i] = kw
+            net[i] = kw
 
 
 @kernel

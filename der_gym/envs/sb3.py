@@ -81,6 +81,7 @@ class DERGroupSB3VecEnv(VecEnv):
             raise unknown("infos", infos, ("all", "ends"))
         self._all_infos = infos == "all"
         self.native = DERGroupVectorEnv(n_envs, scenario, overrides, AutoresetMode.SAME_STEP, workers)
+        self.native.every_step_tells = self._all_infos
         self._actions = np.zeros((0, 0), dtype=np.float32)
         self._return, self._length = np.zeros(n_envs), np.zeros(n_envs, dtype=np.int64)
         self._made_s = time.time()

@@ -61,6 +61,7 @@ class DERGroupVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
         self._all = np.ones(num_envs, dtype=bool)
         self._ended = np.zeros(num_envs, dtype=bool)
         self._generators: dict[int, np.random.Generator] = {}
+        self.every_step_tells = True  # else infos are empty but in steps in which a world ends
         self._masks = tuple(f"_{name}" for name in self.worlds.infos())
 
     def reset(
@@ -101,9 +102,10 @@ class DERGroupVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
         if n_again:
             self._begin(again, {})
         reward = self.worlds.reward.reward.copy()  # 0 where no step was taken
-        obs, infos = self.worlds.observe(), self._infos(self._all)
+        obs, n_ended = self.worlds.observe(), np.count_nonzero(ended)
+        infos = self._infos(self._all) if n_ended or self.every_step_tells else {}
         self._ended = ended
-        if self.autoreset_mode == AutoresetMode.SAME_STEP and np.count_nonzero(ended):
+        if n_ended and self.autoreset_mode == AutoresetMode.SAME_STEP:
             obs, infos = self._reset_now(ended, obs, infos)
         return obs, reward, np.zeros(self.num_envs, dtype=bool), ended.copy(), infos
 

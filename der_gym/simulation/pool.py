@@ -26,6 +26,7 @@ from der_gym.core.jit import cache_home, kernel, source_hash, writable
 from der_gym.core.program import Call, Program, share
 from der_gym.core.sums import dot
 from der_gym.core.units import BLOCK_S, DAY_S, REFRESH_S, SLOT_PER_DAY
+from der_gym.devices import house
 from der_gym.groups.structure import Structure
 from der_gym.signals import calendar
 from der_gym.signals.table import SignalTable
@@ -178,7 +179,8 @@ class _Recorder:
         f, st = self.fleet, self.fleet.structure
         sums = Call(tally.tally_power, 1, self.active, st.cell_lo, st.cell_hi, f.fleet, self.power)
         homes = st.site_present.astype(np.float32)
-        return [sums, Call(add_tick, REFRESH_S, f.t_s, f.abs_s, self.power, f.site, homes, self.sum_kw, by_world=True)]
+        own = (f.t_s, f.abs_s, f.ctx, f.house_cfg, self.power, f.site, homes, self.sum_kw)
+        return [sums, Call(add_tick, REFRESH_S, *own, by_world=True)]
 
     def keeping(self) -> Call:
         """Keep the means of the half hour that has just ended, and the gauge at its start."""
@@ -186,14 +188,15 @@ class _Recorder:
 
 
 @kernel
-def add_tick(w0, w1, dt_s, t_s, abs_s, power, site, homes, sum_kw):  # type: ignore[no-untyped-def]
+def add_tick(w0, w1, dt_s, t_s, abs_s, ctx, cfg, power, site, homes, sum_kw):  # type: ignore[no-untyped-def]
     """Add a tick of each fleet (one shard each) to ``sum_kw``, float64 (n_fleet, n_cell + 2): cells, load, PV."""
     for w in range(w0, w1):
         n_cell = power.shape[1]
         for c in range(n_cell):
             sum_kw[w, c] += power[w, c, tally.TRUE]
-        sum_kw[w, n_cell] += dot(site[w, rows.LOAD_KW], homes[0])
-        sum_kw[w, n_cell + 1] += dot(site[w, rows.PV_KW], homes[0])
+        pv_kw = dot(site[w, rows.PV_RATED_KW], homes[0]) * np.float64(house.sunshine(ctx[w], cfg))
+        sum_kw[w, n_cell] += dot(site[w, rows.BARE_KW], homes[0]) + pv_kw
+        sum_kw[w, n_cell + 1] += pv_kw
         t_s[w] += dt_s
         abs_s[w] += dt_s
 
