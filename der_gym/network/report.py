@@ -11,19 +11,13 @@ from der_gym.network.rows import N_OUTAGE, OUT, TELEMETRY_DELAY_S, TELEMETRY_LOS
 
 _ZERO = np.float32(0.0)
 _NONE = np.float32(-1e9)
-_MUL_A, _MUL_B = np.uint64(0x7FEB352D), np.uint64(0x846CA68B)
-_LOW = np.uint64(0xFFFFFFFF)
-_S16, _S15 = np.uint64(16), np.uint64(15)
+_SPREAD, _LOW = np.uint64(0x7FEB352D), np.uint64(0xFFFFFFFF)
 
 
 @scalar
 def hash_unit(x, y):  # type: ignore[no-untyped-def]
     """Return a float32 in (0, 1) from two uint32: a 32-bit avalanche hash, for draws that bind nobody's fate."""
-    h = np.uint64((np.uint64(x) ^ (np.uint64(y) * _MUL_A)) & _LOW)
-    h = ((h ^ (h >> _S16)) * _MUL_A) & _LOW
-    h = ((h ^ (h >> _S15)) * _MUL_B) & _LOW
-    h = h ^ (h >> _S16)
-    return rng.unit(np.uint32(h))
+    return rng.unit(rng.mix(np.uint32(np.uint32(x) ^ np.uint32((np.uint64(y) * _SPREAD) & _LOW))))
 
 
 @scalar
