@@ -62,8 +62,9 @@ def draw(s0, s1, n_shard, active, keys, uid, cfg, given, site_index, site, limit
         draw_owners(k0, k1, ids, given[p, rows.GIVEN_FEED_BACK, lo : lo + n], cfg, row)
         for i in range(n):  # what the home has is gathered apart: the loops before pack
             j = np.uint32(index[i])
-            row[EXPORT_MAX_KW, i] *= limits[p, 1, j]
-            row[IMPORT_MAX_KW, i] = limits[p, 0, j]
+            of = j if limits.shape[2] > 1 else np.uint32(0)
+            row[EXPORT_MAX_KW, i] *= limits[p, 1, of]
+            row[IMPORT_MAX_KW, i] = limits[p, 0, of]
             row[NIGHT_DRAW, i] = row[NIGHT_DRAW, i] if site[s, rows.PV_RATED_KW, j] > _0 else -_1
 
 

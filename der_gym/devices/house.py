@@ -72,7 +72,11 @@ def constants(config: HouseConfig) -> NDArray[np.float32]:
 
 
 def site_limits(cfg: NDArray[np.float32], given: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return import and export limits, float32 (n_shard, 2, n_site), kW: the settings' where ``given`` is NaN."""
+    """Return import and export limits, float32 (n_shard, 2, n_site), kW: the settings' where ``given`` is NaN.
+
+    Where nothing is given they are those of one site, (n_shard, 2, 1), which stand for all.
+    """
+    given = given[:, :, :1] if np.isnan(given).all() else given
     limits: NDArray[np.float32] = np.where(np.isnan(given), cfg[[C_IMPORT_MAX, C_EXPORT_MAX], None], given)
     return limits
 

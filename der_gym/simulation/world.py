@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -49,6 +49,7 @@ def _make(scenario: Scenario) -> Ground:
     resources, structure, trees, switched = arrange(scenario)
     signals = read_signals(scenario)
     sample = take_sample(resources, structure, trees, switched)
+    structure = replace(structure, row=np.empty((0, 0), np.int32))  # nobody asks for the table's rows any more
     starts_s = tuple(sorted({h * HOUR_S for h in scenario.market.starts_h}))
     made = Ground(scenario, structure, signals, sample, _pool(scenario, sample.structure, signals, starts_s))
     from der_gym.simulation.limits import check_award  # it reads Ground
