@@ -1,4 +1,4 @@
-"""What a compiled function does when Python calls it: the two kinds that `jit` makes."""
+"""What a compiled function does when Python calls it: the three kinds that `jit` makes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,39 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
 from numba.core.registry import CPUDispatcher
 
 from der_gym.core import native
 from der_gym.core.jit import opened
 
 _HANDED = (np.ndarray, int, float, np.float32)
+
+
+class Unmade(JITCodeLibrary):  # type: ignore[misc]
+    """Code that is linked into others' alone: no machine code of its own, a fifteenth of all the compile time."""
+
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        return 0
+
+    @property
+    def codegen(self) -> Any:
+        return self  # asked for ``set_env`` only
+
+    def set_env(self, name: str, env: Any) -> None:
+        """Do nothing: what has no machine code needs no environment."""
+
+
+class Linked(Compiler):  # type: ignore[misc]
+    """Compiles to what others link."""
+
+    def __init__(self, typing_context: Any, target_context: Any, library: Any, *rest: Any) -> None:
+        super().__init__(typing_context, target_context, Unmade(target_context.codegen(), "linked"), *rest)
 
 
 class Inlined(CPUDispatcher):  # type: ignore[misc]
@@ -36,6 +63,13 @@ class Closed(CPUDispatcher):  # type: ignore[misc]
         laid = "opened" not in self.__dict__ and _plain(given)
         done = laid and native.call(self, given[0], given[1], given[2:])
         return None if done else self.opened(*given)
+
+
+class Part(Closed):
+    """A loop that only loops call. From Python it is compiled once more."""
+
+    def __call__(self, *given: Any) -> Any:
+        return self.opened(*given)
 
 
 def _plain(given: tuple[Any, ...]) -> bool:

@@ -149,6 +149,19 @@ def kernel(function: F) -> F:
     return compiled
 
 
+def part(function: F) -> F:
+    """Compile a loop over arrays that only kernels and other parts call: the same, without machine code of its own."""
+    import numba
+
+    if numba.config.DISABLE_JIT:
+        return function
+    from der_gym.core.dispatch import Linked, Part
+
+    options = {**_CLOSED, **_OPTIONS, "_nrt": _counts(function)}
+    compiled: F = Part(function, targetoptions=options, pipeline_class=Linked)
+    return compiled
+
+
 def _counts(function: Callable[..., Any]) -> bool:
     """Return whether references to arrays are counted, as a loop needs that makes some: a tenth of the time of ours.
 
@@ -180,7 +193,8 @@ def opened(function: Callable[..., Any]) -> Any:
 
 def scalar(function: F) -> F:
     """Compile a pure function of numbers that is inlined where it is called; the way in from Python is left out."""
-    from der_gym.core.dispatch import Inlined
+    from der_gym.core.dispatch import Inlined, Linked
 
-    compiled: F = Inlined(function, targetoptions={"forceinline": True, **_CLOSED, **_OPTIONS, "_nrt": False})
+    options = {"forceinline": True, **_CLOSED, **_OPTIONS, "_nrt": False}
+    compiled: F = Inlined(function, targetoptions=options, pipeline_class=Linked)
     return compiled

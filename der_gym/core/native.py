@@ -80,7 +80,10 @@ def _find(kernel: Any, given: Sequence[Any]) -> int | None:
     n_word = len(words(given)[0])
     if len(form.args) != 4 + n_word:
         raise TypeError(f"{kernel.py_func.__name__} wants {len(form.args) - 4} words; a program hands over {n_word}")
-    return int(made.library.get_pointer_to_function(made.fndesc.llvm_func_name))
+    found = int(made.library.get_pointer_to_function(made.fndesc.llvm_func_name))
+    if not found:
+        raise TypeError(f"{kernel.py_func.__name__} is a part of kernels; a program can only call kernels")
+    return found
 
 
 def call(kernel: Any, lo: int, hi: int, given: Sequence[Any]) -> bool:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from der_gym.core.jit import kernel, scalar
+from der_gym.core.jit import kernel, part, scalar
 from der_gym.core.lanes import N_LANE, packets
 
 _ZERO, _LOWEST = np.float64(0.0), np.float32(-np.inf)
 
 
-@kernel
+@part
 def dot(v, w):  # type: ignore[no-untyped-def]
     """Return the float64 sum of ``v * w`` over two float32 arrays: full packets in lanes, then what is left over."""
     n = v.shape[0]
@@ -24,7 +24,7 @@ def dot(v, w):  # type: ignore[no-untyped-def]
     return total
 
 
-@kernel
+@part
 def enter(values, here, scale, out):  # type: ignore[no-untyped-def]
     """Enter what a shard's devices did in a tick into one of their registers; who is not ``here`` does not count.
 
@@ -88,7 +88,7 @@ def sum_register(w0, w1, n_shard, due, acc, row, present, lo, first, out):  # ty
             out[w] = total
 
 
-@kernel
+@part
 def _four_lanes(v, w):  # type: ignore[no-untyped-def]
     """Return the sum of float64 ``v`` where ``w`` is 1: lane ``k`` takes places ``k, k + 4, ...``."""
     a, b, c, d = _ZERO, _ZERO, _ZERO, _ZERO

@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from der_gym.core import rows
-from der_gym.core.jit import kernel
+from der_gym.core.jit import kernel, part
 from der_gym.core.sums import enter
 from der_gym.devices import battery_config as c
 from der_gym.devices.base import DeviceClass
@@ -68,7 +68,7 @@ def draw(s0, s1, n_shard, active, keys, uid, cfg, given, site_index, site, limit
             row[NIGHT_DRAW, i] = row[NIGHT_DRAW, i] if site[s, rows.PV_RATED_KW, j] > _0 else -_1
 
 
-@kernel
+@part
 def draw_stores(k0, k1, ids, given_kw, cfg, row, rated):  # type: ignore[no-untyped-def]
     """Draw capacity, reserve, rated power, efficiency and standby power of a shard's batteries."""
     capacity, reserve, eta, standby = row[CAPACITY_KWH], row[RESERVE_KWH], row[EFFICIENCY], row[STANDBY_KW]
@@ -76,7 +76,7 @@ def draw_stores(k0, k1, ids, given_kw, cfg, row, rated):  # type: ignore[no-unty
         capacity[i], reserve[i], rated[i], eta[i], standby[i] = draw_store(k0, k1, ids[i], given_kw[i], cfg)
 
 
-@kernel
+@part
 def draw_paces(k0, k1, ids, cfg, row, rated, dead):  # type: ignore[no-untyped-def]
     """Draw dead time, ramps and errors of a shard's batteries."""
     rate, release, gain, offset = row[RATE_KW_S], row[RELEASE_KW_S], row[GAIN], row[OFFSET_KW]
@@ -87,7 +87,7 @@ def draw_paces(k0, k1, ids, cfg, row, rated, dead):  # type: ignore[no-untyped-d
         release[i] = kw / release_s
 
 
-@kernel
+@part
 def draw_owners(k0, k1, ids, given_feed_back, cfg, row):  # type: ignore[no-untyped-def]
     """Draw right to feed back (1 or 0, in the place of the export limit) and night habits of a shard's batteries."""
     capacity, reserve, feed_back = row[CAPACITY_KWH], row[RESERVE_KWH], row[EXPORT_MAX_KW]
@@ -120,14 +120,14 @@ def redraw(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, params, state, a
     """Do nothing: a battery has no luck of its own within the day."""
 
 
-@kernel
+@part
 def sense(index, site_kw, house):  # type: ignore[no-untyped-def]
     """Write the site's power of each battery: gathered first, so that the next loops pack."""
     for i in range(index.shape[0]):
         house[i] = site_kw[np.uint32(index[i])]
 
 
-@kernel
+@part
 def plan(slope, zero, hours, night, share, standby, storm, param, acc, rated, seen):  # type: ignore[no-untyped-def]
     """Write each battery's limits and own schedule."""
     energy, capacity, reserve, eta = acc[ENERGY_KWH], param[CAPACITY_KWH], param[RESERVE_KWH], param[EFFICIENCY]
@@ -149,7 +149,7 @@ def plan(slope, zero, hours, night, share, standby, storm, param, acc, rated, se
         own[i] = aim
 
 
-@kernel
+@part
 def follow(dt, storm, param, end, fleet, lo, seen):  # type: ignore[no-untyped-def]
     """Move each battery's power: write the tick's mean, what the device shows, and the power at the end."""
     n = end.shape[0]
@@ -168,7 +168,7 @@ def follow(dt, storm, param, end, fleet, lo, seen):  # type: ignore[no-untyped-d
         shown[i] = mean
 
 
-@kernel
+@part
 def keep(hours, param, acc, power, seen):  # type: ignore[no-untyped-def]
     """Move the tick's energy; given is what was drawn less than the own schedule would have, within the limits."""
     eta, standby, energy = param[EFFICIENCY], param[STANDBY_KW], acc[ENERGY_KWH]
@@ -204,7 +204,7 @@ def advance(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, 
             enter(seen[INTO + k], here, _ONE8, book[s, k])
 
 
-@kernel
+@part
 def weigh(slope, zero, storm, param, acc, rated, takes, house, out):  # type: ignore[no-untyped-def]
     """Write the gauge of one shard's batteries over the coming half-hour."""
     n = rated.shape[0]

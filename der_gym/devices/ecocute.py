@@ -21,7 +21,7 @@ import numpy as np
 
 from der_gym.core import rows
 from der_gym.core.approx import clip
-from der_gym.core.jit import kernel, scalar
+from der_gym.core.jit import kernel, part, scalar
 from der_gym.core.sums import enter, in_order
 from der_gym.devices import ecocute_config as c
 from der_gym.devices.base import DeviceClass
@@ -47,7 +47,7 @@ def expected(gone, wanted, heat_kw, left_s, window_s, lead_s):  # type: ignore[n
     return heat + heat_kw * ran_s / HOUR_S, ran_s if runs else -DAY_S
 
 
-@kernel
+@part
 def clear(state, acc):  # type: ignore[no-untyped-def]
     """Set state and float64 rows of a shard to 0."""
     for i in range(state.shape[1]):
@@ -119,14 +119,14 @@ def advance(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, 
             enter_runouts(ctx[w], tick, here, acc[s, c.UNSERVED_KWH], book[s])
 
 
-@kernel
+@part
 def narrow(held, heat):  # type: ignore[no-untyped-def]
     """Write the heat at the tick's start as float32: loops without float64 take twice as many homes at a time."""
     for i in range(held.shape[0]):
         heat[i] = np.float32(held[i])
 
 
-@kernel
+@part
 def ask(ctx, cfg, own, state, tick, takes, a0, a1):  # type: ignore[no-untyped-def]
     """Set what the command asks of each home of a shard, and whether its own schedule is due; clear what moves."""
     night_left, night_window = window(ctx[rows.SOD_S], cfg[c.C_NIGHT_H], cfg[c.C_NIGHT_H + 1])
@@ -147,7 +147,7 @@ def ask(ctx, cfg, own, state, tick, takes, a0, a1):  # type: ignore[no-untyped-d
         put[i], drawn[i], loss[i], on_s[i] = ZERO, ZERO, ZERO, ZERO
 
 
-@kernel
+@part
 def phases(part):  # type: ignore[no-untyped-def]
     """Return whether a home of a shard has a first, and a second phase; without a message it is one of them."""
     least, most = in_order(ONE), _ZERO_BITS
@@ -157,7 +157,7 @@ def phases(part):  # type: ignore[no-untyped-def]
     return least < in_order(ONE), most > _ZERO_BITS
 
 
-@kernel
+@part
 def work(ctx, cfg, own, state, tick, part, ask, base, slope, begins):  # type: ignore[no-untyped-def]
     """Work the first or second phase of a tick of a shard's machines and tanks; what moved is added up in ``tick``.
 
@@ -197,7 +197,7 @@ def work(ctx, cfg, own, state, tick, part, ask, base, slope, begins):  # type: i
         on_s[i] += on_i
 
 
-@kernel
+@part
 def move_heat(tick, acc):  # type: ignore[no-untyped-def]
     """Move the tick's heat, so that tank and registers balance to float64; keep what is there then as float32."""
     put, drawn, loss, heat = tick[c.TICK_IN], tick[c.TICK_DRAWN], tick[c.TICK_LOSS], acc[c.HEAT_KWH]
@@ -207,7 +207,7 @@ def move_heat(tick, acc):  # type: ignore[no-untyped-def]
         end[i] = np.float32(heat[i])
 
 
-@kernel
+@part
 def draw_power(ctx, cfg, state, tick, power, shown):  # type: ignore[no-untyped-def]
     """Write the power and what the home reports of it, what it boiled with, and its starts."""
     dt = ctx[rows.DT_S]
@@ -228,7 +228,7 @@ def draw_power(ctx, cfg, state, tick, power, shown):  # type: ignore[no-untyped-
         starts[i] = today[i] - starts[i]
 
 
-@kernel
+@part
 def run_out(ctx, cfg, state, tick):  # type: ignore[no-untyped-def]
     """Note the hot water that was asked for and not there; return whether a home lacks some.
 
@@ -250,7 +250,7 @@ def run_out(ctx, cfg, state, tick):  # type: ignore[no-untyped-def]
     return most > _ZERO_BITS
 
 
-@kernel
+@part
 def enter_runouts(ctx, tick, here, unserved, book):  # type: ignore[no-untyped-def]
     """Enter what ``run_out`` noted; called where somebody lacks something."""
     hours = ctx[rows.DT_S] / HOUR_S
@@ -262,7 +262,7 @@ def enter_runouts(ctx, tick, here, unserved, book):  # type: ignore[no-untyped-d
     enter(tick[c.TICK_RUNOUTS], here, _ONE8, book[c.RUNOUTS])
 
 
-@kernel
+@part
 def enter_tick(ctx, cfg, tick, power, here, book):  # type: ignore[no-untyped-def]
     """Enter heat, electricity and starts of the tick in the registers of a shard's homes."""
     left, length = window(ctx[rows.SOD_S], cfg[c.C_NIGHT_H], cfg[c.C_NIGHT_H + 1])

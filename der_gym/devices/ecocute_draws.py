@@ -10,7 +10,7 @@ import numpy as np
 
 from der_gym.core import approx, rng, rows
 from der_gym.core.approx import clip
-from der_gym.core.jit import kernel, scalar
+from der_gym.core.jit import kernel, part, scalar
 from der_gym.devices import ecocute_config as c
 from der_gym.devices.ecocute_heat import (
     HALF,
@@ -118,7 +118,7 @@ def slot_litres(u_shower, u_other, u_size, slot, bath_l, bath_slot, other_l, hou
     return (bath_l if slot == bath_slot else ZERO) + shower + other
 
 
-@kernel
+@part
 def draw_day(k0, k1, uid, day, weekend, cfg, own, state):  # type: ignore[no-untyped-def]
     """Draw the day's hot water and command threshold of one shard's homes; begin a new count of starts."""
     mean_l, bath_share = own[c.WEEKEND_L] if weekend > ZERO else own[c.WEEKDAY_L], own[c.BATH_SHARE]
@@ -131,7 +131,7 @@ def draw_day(k0, k1, uid, day, weekend, cfg, own, state):  # type: ignore[no-unt
         today[i] = ZERO
 
 
-@kernel
+@part
 def draw_slot(k0, k1, uid, number, mains_c, cfg, state):  # type: ignore[no-untyped-def]
     """Draw the hot water of one slot (``number`` since 2000) of one shard's homes, as the taps' mean heat in kW."""
     slot = number % c.SLOTS
@@ -165,7 +165,7 @@ def machine(kind, mode, scale, outdoor_c, season, boil_c, first_c, second_c):  #
     return target_c, heat_kw, cop, scale * input_kw(_SLOPE[k], _BASE[k], season_c, nominal_c)
 
 
-@kernel
+@part
 def set_conditions(outdoor_c, mains_c, season, cfg, own, state):  # type: ignore[no-untyped-def]
     """Set what follows from the weather for one shard's homes: heat, COP, capacity, heat wanted, nominal power."""
     boil_c, first_c, second_c = cfg[c.C_BOIL_C], cfg[c.C_BOIL_WINTER], cfg[c.C_BOIL_WINTER + 1]

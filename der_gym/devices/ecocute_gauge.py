@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from der_gym.core import rows
-from der_gym.core.jit import kernel, scalar
+from der_gym.core.jit import kernel, part, scalar
 from der_gym.devices import ecocute_config as c
 from der_gym.devices.ecocute_draws import daily_kwh, used_by
 from der_gym.devices.ecocute_heat import DAY_S, HOUR_S, ONE, PER_S, ZERO, water_kwh, window
@@ -66,7 +66,7 @@ def gauge(  # type: ignore[no-untyped-def]
             sum_cells(ctx[w, rows.T_S], each, fleet[s], lo, cell_lo, cell_hi, reached, out[s])
 
 
-@kernel
+@part
 def measure(ctx, cfg, own, state, held, takes, up, down, stored, missing):  # type: ignore[no-untyped-def]
     """Gauge the homes of one shard."""
     sod, mains = ctx[rows.SOD_S], ctx[rows.MAINS_C]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from der_gym.core import approx, rng
-from der_gym.core.jit import kernel, scalar
+from der_gym.core.jit import kernel, part, scalar
 from der_gym.core.sums import enter
 from der_gym.devices import base
 from der_gym.devices import ev_config as c
@@ -73,7 +73,7 @@ def draw(s0, s1, n_shard, active, keys, uid, cfg, given, site_index, site, limit
             fleet[s, base.DEAD_S, lo + i] = approx.exp(cfg[c.DEAD] + cfg[c.DEAD + 1] * approx.normal_quantile(v3))
 
 
-@kernel
+@part
 def open_sessions(s, w, p, keys, uid, abs_s, ctx, cfg, params, state, acc):  # type: ignore[no-untyped-def]
     """Write the sessions of the current noon day of shard ``s`` as they stand at its noon."""
     since_s = (abs_s[w] - _NOON_S) % _DAY_S
@@ -89,7 +89,7 @@ def open_sessions(s, w, p, keys, uid, abs_s, ctx, cfg, params, state, acc):  # t
     return noon_s
 
 
-@kernel
+@part
 def draw_hours(k0, k1, uid, d, cfg, x):  # type: ignore[no-untyped-def]
     """Draw when the cars of a shard come and go, as seconds after noon until `plug_in`."""
     arrive, depart, stops, threshold = x[ARRIVE_S], x[DEPART_S], x[STOPS], x[THRESHOLD]
@@ -97,7 +97,7 @@ def draw_hours(k0, k1, uid, d, cfg, x):  # type: ignore[no-untyped-def]
         arrive[i], depart[i], stops[i], threshold[i] = hours(k0, k1, uid[i], d, cfg)
 
 
-@kernel
+@part
 def plug_in(noon_s, temp_c, cfg, q, km, plugged, x):  # type: ignore[no-untyped-def]
     """Work out need and schedule of the cars of a shard; see `session`."""
     arrive, depart, stops = x[ARRIVE_S], x[DEPART_S], x[STOPS]
@@ -109,7 +109,7 @@ def plug_in(noon_s, temp_c, cfg, q, km, plugged, x):  # type: ignore[no-untyped-
         )
 
 
-@kernel
+@part
 def draw_waking(k0, k1, uid, d, cfg, x):  # type: ignore[no-untyped-def]
     """Draw how the cars of a shard start and whether they wake again; nothing flows yet."""
     delay, fail_at, power, wait = x[DELAY_S], x[FAIL_AT], x[POWER_KW], x[WAIT_S]

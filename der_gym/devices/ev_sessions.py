@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from der_gym.core import approx, rng
-from der_gym.core.jit import kernel, scalar
+from der_gym.core.jit import part, scalar
 from der_gym.devices import ev_config as c
 
 _TRIP = rng.stream("ev.trip")
@@ -54,7 +54,7 @@ def days_back(turn, phase_d, cycle):  # type: ignore[no-untyped-def]
     return back if back > _ZERO else cycle
 
 
-@kernel
+@part
 def replay(k0, k1, uid, d, cfg, battery_kwh, weekday_km, weekend_km, phase_d, km, plugged):  # type: ignore[no-untyped-def]
     """Write whether each car is plugged in on noon day ``d`` (1 or 0), and the km since it was last plugged in.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from der_gym.core.jit import kernel
+from der_gym.core.jit import part
 from der_gym.core.rows import LINK_DOWN_S, LINK_UP_S, N_GAUGE, PRESENT
 from der_gym.core.sums import dot
 
@@ -12,7 +12,7 @@ _ZERO, _NONE = np.float32(0.0), np.float32(np.nan)
 HERE, N_SCRATCH = N_GAUGE, N_GAUGE + 1  # the gauge's rows, and who counts
 
 
-@kernel
+@part
 def recall(pool, at, place, saved):  # type: ignore[no-untyped-def]
     """Write what the pool of days saved for each device of a shard.
 
@@ -30,7 +30,7 @@ def recall(pool, at, place, saved):  # type: ignore[no-untyped-def]
             saved[row, i] = pool[at, row, np.uint32(place[i])] if at >= 0 else _NONE
 
 
-@kernel
+@part
 def sum_cells(now, gauge, fleet, lo, cell_lo, cell_hi, reached, out):  # type: ignore[no-untyped-def]
     """Write the sums of a shard's gauge over the cells of one class.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from der_gym.core.jit import kernel, scalar
+from der_gym.core.jit import kernel, part, scalar
 from der_gym.core.rows import A0, A1, PART, VALID_S
 from der_gym.core.sums import back, in_order
 from der_gym.network.rows import (
@@ -107,7 +107,7 @@ def deliver(s0, s1, n_shard, active, t_s, dt_s, cell_lo, cell_hi, cell_leaf, mai
                     _release(latched[s, :, lo:hi], valid, end)
 
 
-@kernel
+@part
 def _roll(start, a0, a1, part, valid):  # type: ignore[no-untyped-def]
     """Begin a tick with what was held at the last one's end, unless it ended right there."""
     for i in range(a0.shape[0]):
@@ -117,7 +117,7 @@ def _roll(start, a0, a1, part, valid):  # type: ignore[no-untyped-def]
         part[i] = _ONE
 
 
-@kernel
+@part
 def _roll_and_take(a, until, start, end, arrive, a0, a1, part, valid):  # type: ignore[no-untyped-def]
     """Do `_roll` and the first message's `_take` at once: most ticks have one, and rows are gone through once."""
     least = _NEVER_BITS
@@ -134,7 +134,7 @@ def _roll_and_take(a, until, start, end, arrive, a0, a1, part, valid):  # type: 
     return back(least)
 
 
-@kernel
+@part
 def _take(a, until, start, end, arrive, a0, a1, part, valid):  # type: ignore[no-untyped-def]
     """Let a newer message replace what is held where it has arrived; return the earliest arrival after ``end``.
 
@@ -153,13 +153,13 @@ def _take(a, until, start, end, arrive, a0, a1, part, valid):  # type: ignore[no
     return back(least)
 
 
-@kernel
+@part
 def _expire_all(start, end, a0, a1, part, valid):  # type: ignore[no-untyped-def]
     for i in range(a0.shape[0]):
         a0[i], a1[i], part[i] = expire(a0[i], a1[i], part[i], valid[i], start, end)
 
 
-@kernel
+@part
 def _latch(latched, arrive, until, end, kind, a, b):  # type: ignore[no-untyped-def]
     for i in range(arrive.shape[0]):
         here = (arrive[i] <= end) & (arrive[i] < until)
@@ -168,7 +168,7 @@ def _latch(latched, arrive, until, end, kind, a, b):  # type: ignore[no-untyped-
         latched[2, i] = b if here else latched[2, i]
 
 
-@kernel
+@part
 def _release(latched, valid, end):  # type: ignore[no-untyped-def]
     for i in range(valid.shape[0]):
         over = valid[i] < end
@@ -176,7 +176,7 @@ def _release(latched, valid, end):  # type: ignore[no-untyped-def]
             latched[row, i] = _ZERO if over else latched[row, i]
 
 
-@kernel
+@part
 def book_last(w, n_shard, cell_leaf, cell_slot, last, mail):  # type: ignore[no-untyped-def]
     """Note the last arrival at a device of a world's new messages, over the cells and shards of their leaf, once."""
     for c in range(cell_leaf.shape[0]):
@@ -217,7 +217,7 @@ def retire(w0, w1, n_shard, active, t_end, cell_leaf, cell_slot, last, leaf, mai
                 book[EXPIRES_S] = _next_end(mail[w, j], book, t_end[w])
 
 
-@kernel
+@part
 def _next_end(mail, book, now):  # type: ignore[no-untyped-def]
     """Return the earliest moment from ``now`` on at which a message that a device may hold ends.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from der_gym.core.jit import kernel
+from der_gym.core.jit import kernel, part
 from der_gym.network.rows import (
     CHANGE,
     DIRTY,
@@ -37,7 +37,7 @@ from der_gym.network.rows import (
 )
 
 
-@kernel
+@part
 def after_outage(cloud, t):  # type: ignore[no-untyped-def]
     """Return ``t``, or the end of the outage of this cloud row that holds ``t``."""
     for k in range(N_OUTAGE):
@@ -47,7 +47,7 @@ def after_outage(cloud, t):  # type: ignore[no-untyped-def]
     return t
 
 
-@kernel
+@part
 def wants_sending(leaf, gate, a, b, kind, now):  # type: ignore[no-untyped-def]
     """Return whether a leaf's message goes out: it changed or runs out, its interval has passed, quota is left."""
     moved = abs(a - leaf[SENT_A]) > gate[CHANGE] or (a == 0.0 and leaf[SENT_A] != 0.0)
@@ -56,7 +56,7 @@ def wants_sending(leaf, gate, a, b, kind, now):  # type: ignore[no-untyped-def]
     return (moved or other or ends) and now - leaf[SENT_S] >= gate[INTERVAL_S] and leaf[QUOTA] >= 1.0
 
 
-@kernel
+@part
 def all_wait(cell_leaf, cell_t, j, now):  # type: ignore[no-untyped-def]
     """Return whether no cloud of leaf ``j`` has taken up its last message yet."""
     wait = True
@@ -65,7 +65,7 @@ def all_wait(cell_leaf, cell_t, j, now):  # type: ignore[no-untyped-def]
     return wait
 
 
-@kernel
+@part
 def _take_slot(leaf, n_slot):  # type: ignore[no-untyped-def]
     """Book one more message of a leaf; the stragglers of the oldest are given up where the ring is full."""
     if leaf[FLYING] == n_slot:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from der_gym.core import approx, rng
-from der_gym.core.jit import kernel, scalar
+from der_gym.core.jit import kernel, part, scalar
 from der_gym.core.rows import LINK_DOWN_S, LINK_UP_S
 from der_gym.core.units import DAY_S
 from der_gym.network.config import NetworkConfig
@@ -113,7 +113,7 @@ def draw_clouds(active, keys, day0, day0_s, n_day, name, rates, cloud):  # type:
             _in_order(row)
 
 
-@kernel
+@part
 def _in_order(row):  # type: ignore[no-untyped-def]
     """Sort the outages of a cloud's row by their beginning: who waits for them passes once."""
     for i in range(1, N_OUTAGE):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from der_gym.core import approx, rng
-from der_gym.core.jit import kernel, scalar
+from der_gym.core.jit import kernel, part, scalar
 from der_gym.core.rows import DEAD_S, LINK_DOWN_S, LINK_UP_S
 from der_gym.core.sums import back, in_order
 from der_gym.network.rows import (
@@ -165,7 +165,7 @@ def post(  # type: ignore[no-untyped-def]
             coming[s, slot, c] = _ZERO
 
 
-@kernel
+@part
 def latest(arrive):  # type: ignore[no-untyped-def]
     """Return the last arrival of a row that comes at all, float64 s."""
     last = _ZERO_BITS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from der_gym.core import rng
-from der_gym.core.jit import kernel, scalar
+from der_gym.core.jit import kernel, part, scalar
 from der_gym.core.rows import LINK_DOWN_S, LINK_UP_S, PENDING_KW, PENDING_S, POWER_KW, SEEN_KW, SEEN_S, SHOWN_KW
 from der_gym.network.rows import N_OUTAGE, OUT, TELEMETRY_DELAY_S, TELEMETRY_LOSS, TELEMETRY_S
 
@@ -118,7 +118,7 @@ def report(  # type: ignore[no-untyped-def]
                 )
 
 
-@kernel
+@part
 def _is_out(cloud, t):  # type: ignore[no-untyped-def]
     """Return whether a cloud's row says that it is out at ``t``."""
     out = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from der_gym.core.jit import kernel
+from der_gym.core.jit import kernel, part
 from der_gym.core.units import BLOCK_S, DAY_S, REFRESH_S
 from der_gym.network import rows as net
 from der_gym.signals import table as columns
@@ -81,7 +81,7 @@ _CLOCK = np.arange(DAY_S // 60) * (2 * np.pi / (DAY_S // 60))
 _SIN, _COS = np.sin(_CLOCK), np.cos(_CLOCK)
 
 
-@kernel
+@part
 def note(w0, w1, active, t_s, world, leaf, sent, bin_error, seen_sum, seen_n, quiet_since_s):  # type: ignore[no-untyped-def]
     """Keep what the aggregator reckons from the public table it has just got.
 
@@ -182,7 +182,7 @@ def publish(  # type: ignore[no-untyped-def]
     note(w0, w1, active, t_s, world, leaf, book, bin_error, seen_sum, seen_n, quiet_since_s)
 
 
-@kernel
+@part
 def add_cells(w, n_shard, leaf_of, seen, stock, rated_kw, leaf):  # type: ignore[no-untyped-def]
     """Sum what is known of the cells up to their leaves: power, stock, and for a while times and rated kW.
 
@@ -204,7 +204,7 @@ def add_cells(w, n_shard, leaf_of, seen, stock, rated_kw, leaf):  # type: ignore
         row[L_STORED] += tally.folded(stock, w, n_shard, c, tally.STORED)
 
 
-@kernel
+@part
 def _arrived(mail, head, t, way_s):  # type: ignore[no-untyped-def]
     """Return the fraction of the newest message that should have arrived by now (p95 of the way), 0 where none.
 

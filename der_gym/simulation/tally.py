@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from der_gym.core.jit import kernel
+from der_gym.core.jit import kernel, part
 from der_gym.core.lanes import N_LANE, packets
 from der_gym.core.rows import (
     DEBT_KWH,
@@ -76,7 +76,7 @@ def tally_seen(s0, s1, n_shard, active, t_s, dt_s, lo, hi, fleet, out):  # type:
             out[s, c, OLD], out[s, c, OLDEST_S] = reports(now, rated[at:to], when[at:to])
 
 
-@kernel
+@part
 def reports(now, rated, when):  # type: ignore[no-untyped-def]
     """Return float64 (sum of rated kW x time of the report, earliest report) of a cell.
 
@@ -105,7 +105,7 @@ def fold(parts: np.ndarray, n_shard: int) -> np.ndarray:
     return total
 
 
-@kernel
+@part
 def folded(parts, w, n_shard, c, column):  # type: ignore[no-untyped-def]
     """Return what `fold` gives for one cell of one world."""
     total = parts[w * n_shard, c, column]
