@@ -17,7 +17,13 @@ _HANDED = (np.ndarray, int, float, np.float32)
 
 
 class Unmade(JITCodeLibrary):  # type: ignore[misc]
-    """Code that is linked into others' alone: no machine code of its own, a fifteenth of all the compile time."""
+    """Code that is linked into others' alone: a tenth of all the time to compile is saved.
+
+    It gets no machine code of its own, and what links it optimises it.
+    """
+
+    def _optimize_final_module(self) -> None:
+        """Do nothing."""
 
     def _finalize_final_module(self) -> None:
         self._finalize_dynamic_globals()

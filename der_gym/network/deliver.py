@@ -107,7 +107,10 @@ def deliver(s0, s1, n_shard, active, t_s, dt_s, cell_lo, cell_hi, cell_leaf, mai
                     _release(latched[s, :, lo:hi], valid, end)
 
 
-@part
+# The next four are kernels, not parts: loops that choose between held and new values pack only when made alone.
+
+
+@kernel
 def _roll(start, a0, a1, part, valid):  # type: ignore[no-untyped-def]
     """Begin a tick with what was held at the last one's end, unless it ended right there."""
     for i in range(a0.shape[0]):
@@ -117,7 +120,7 @@ def _roll(start, a0, a1, part, valid):  # type: ignore[no-untyped-def]
         part[i] = _ONE
 
 
-@part
+@kernel
 def _roll_and_take(a, until, start, end, arrive, a0, a1, part, valid):  # type: ignore[no-untyped-def]
     """Do `_roll` and the first message's `_take` at once: most ticks have one, and rows are gone through once."""
     least = _NEVER_BITS
@@ -134,7 +137,7 @@ def _roll_and_take(a, until, start, end, arrive, a0, a1, part, valid):  # type: 
     return back(least)
 
 
-@part
+@kernel
 def _take(a, until, start, end, arrive, a0, a1, part, valid):  # type: ignore[no-untyped-def]
     """Let a newer message replace what is held where it has arrived; return the earliest arrival after ``end``.
 
@@ -153,7 +156,7 @@ def _take(a, until, start, end, arrive, a0, a1, part, valid):  # type: ignore[no
     return back(least)
 
 
-@part
+@kernel
 def _expire_all(start, end, a0, a1, part, valid):  # type: ignore[no-untyped-def]
     for i in range(a0.shape[0]):
         a0[i], a1[i], part[i] = expire(a0[i], a1[i], part[i], valid[i], start, end)
