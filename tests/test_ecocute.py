@@ -72,7 +72,9 @@ class Homes:
             own = self.params, self.state, self.acc, *((self.book,) if kernel == "advance" else ())
             return *self.shards, self.ctx, self.cfg, *homes, *own, self.fleet, LO
         place = np.arange(self.n, dtype=np.int16)[None]
-        pool = (self.pool, np.arange(self.n_world), place) if kernel == "begin" else ()
+        saved = self.pool.view()
+        saved.flags.writeable = False  # as in the engine
+        pool = (saved, np.arange(self.n_world), place) if kernel == "begin" else ()
         return *drawn, self.abs_s, self.ctx, self.cfg, *pool, self.params, self.state, self.acc
 
     def run(self, kernel: str, how: Any = None) -> None:

@@ -67,6 +67,7 @@ class Fleet:
         self.draw()
         self.clock(60)
         pool = np.full((self.n_world, 0, self.n), np.nan, np.float32)
+        pool.flags.writeable = False
         saved = (pool, np.arange(self.n_world), np.zeros((1, self.n), np.int16))
         tail = (*saved, self.params, self.state, self.acc)
         ev.begin(*self.head(), self.keys, self.uid, self.abs_s, self.ctx, self.cfg, *tail)
@@ -262,6 +263,7 @@ def test_shards_of_a_world_share_its_luck():
     given_rows, limits = np.full((2, base.N_GIVEN, 10), np.nan, np.float32), np.ones((2, 2, 1), np.float32)
     homes = (given_rows, np.zeros((2, 10), np.int32), parts.site, limits)
     pool = np.zeros((2, 0, 10), np.float32)
+    pool.flags.writeable = False
     ev.draw(0, 2, 2, active, keys, uid, whole.cfg, *homes, parts.params, parts.fleet, 0)
     saved = (pool, np.zeros(2, np.int64), np.zeros((2, 10), np.int16))
     tail = (*saved, parts.params, parts.state, parts.acc)

@@ -185,7 +185,7 @@ def compiled(tree: ast.AST) -> Iterator[ast.FunctionDef]:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
             marks = {ast.unparse(mark).split("(")[0].split(".")[-1] for mark in node.decorator_list}
-            if marks & {"kernel", "scalar"}:
+            if marks & {"kernel", "part", "scalar"}:
                 yield node
 
 
