@@ -9,7 +9,7 @@ import numpy as np
 
 from der_gym.core import parallel, rows
 from der_gym.core.errors import InputError
-from der_gym.core.program import share
+from der_gym.core.program import Program, share
 from der_gym.core.units import BLOCK_S, DAY_S
 from der_gym.network import rows as net
 from der_gym.scenario import Scenario
@@ -25,6 +25,9 @@ from der_gym.simulation.wires import Wires
 from der_gym.simulation.world import ground
 
 Array = np.ndarray
+
+
+BOOKED = ("discharged_kwh", "starts", "given_kwh")  # registers that settlement books
 
 
 class Simulator:
@@ -78,7 +81,10 @@ class Simulator:
         self.workers = min(workers or parallel.default_workers(), most, self.fleet.n_all)
         # What is shown of the plan: the plan itself, but by the minute in the ablation without plan error.
         self._shown_kw = np.zeros_like(self.desk.plan_kw) if self.desk.perfect else self.desk.plan_kw
-        self._block = np.zeros(n_world, dtype=bool)
+        self._block, self._totals = np.zeros(n_world, dtype=bool), np.zeros((len(BOOKED), n_world))
+        reads = zip(BOOKED, self._totals, strict=True)
+        totals = [call for name, out in reads for call in self.fleet.totalling(name, self._block, out)]
+        self._read = Program(totals, n_world, self.fleet.n_shard, self.workers)
         parts = (scenario, self.fleet, self.wires, self.desk, self.tallies, self.public)
         self.steps = Steps(*parts, self.nominal_kw, self._shown_kw, self.workers)
         place, pool = self.ground.sample.place, self.ground.pool
@@ -193,11 +199,11 @@ class Simulator:
 
     def _registers(self, due: Array) -> None:
         """Read the cumulative registers that settlement books; called at block ends."""
-        fleet, desk = self.fleet, self.desk
+        self._read()
+        discharged_kwh, starts, given_kwh = self._totals
         messages = (self.wires.leaf[:, :, net.N_SENT] * self.wires.gate[:, net.N_UNIT]).sum(axis=1)
-        given = fleet.total("discharged_kwh"), fleet.total("given_kwh")
-        values = (given[0], fleet.total("starts"), messages, desk.asked_kwh, given[1])
-        desk.registers[due] = np.stack(values, axis=1)[due]
+        values = (discharged_kwh, starts, messages, self.desk.asked_kwh, given_kwh)
+        self.desk.registers[due] = np.stack(values, axis=1)[due]
 
     def _show(self, active: Array) -> None:
         """Write the public table of the ``active`` worlds."""
