@@ -81,7 +81,7 @@ class Simulator:
         self.workers = min(workers or parallel.default_workers(), most, self.fleet.n_all)
         # What is shown of the plan: the plan itself, but by the minute in the ablation without plan error.
         self._shown_kw = np.zeros_like(self.desk.plan_kw) if self.desk.perfect else self.desk.plan_kw
-        self._block, self._totals = np.zeros(n_world, dtype=bool), np.zeros((len(BOOKED), n_world))
+        self._block, self._totals = np.zeros(n_world, dtype=bool), [np.zeros(n_world) for _ in BOOKED]
         reads = zip(BOOKED, self._totals, strict=True)
         totals = [call for name, out in reads for call in self.fleet.totalling(name, self._block, out)]
         self._read = Program(totals, n_world, self.fleet.n_shard, self.workers)

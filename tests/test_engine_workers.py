@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import multiprocessing
 import warnings
 from concurrent.futures import ProcessPoolExecutor
@@ -9,14 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from worlds import actions, copied, message, same, scenario, started, take, vector_trace
+from worlds import actions, copied, generators, message, same, scenario, started, take, vector_trace
 
 from der_gym import simulator as engine
 from der_gym.core import parallel, rows
 from der_gym.core.errors import InputError
 from der_gym.groups.structure import SHARD_SIZE
 from der_gym.scenario import Scenario
-from der_gym.simulation import sample, world
+from der_gym.simulation import opening, sample, world
 from der_gym.simulator import Simulator
 
 Array = np.ndarray
@@ -69,6 +70,24 @@ def test_workers_do_not_show_among_the_shards_of_a_world(name: str) -> None:
     assert st.n_shard == 3 and [sim.workers for sim in sims] == [1, 2, 6]
     for other in sims[1:]:
         assert same(copied(sims[0]), other.arrays()) == []
+
+
+@pytest.mark.usefixtures("sharded")
+def test_a_large_world_opens_a_few_shards_at_a_time_to_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, kept = scenario(fleet__n_device=150), []
+    for few in (opening.FEW, 100):  # all shards at once; each on its own
+        monkeypatch.setattr(opening, "FEW", few)
+        kept.append(copied(play(made, [1, 2], 1)))
+    assert len(kept[0]["fleet"]) == 6 and same(*kept) == []
+
+
+@pytest.mark.usefixtures("sharded")
+def test_a_copy_opens_its_own_next_episode() -> None:
+    one = play(scenario(fleet__n_device=150), [1, 2], 1)
+    other, every = copy.deepcopy(one), np.ones(2, dtype=bool)
+    for sim in (one, other):
+        sim.reset(every, generators([3, 4]))
+    assert same(copied(one), other.arrays()) == []
 
 
 @pytest.mark.usefixtures("sharded")

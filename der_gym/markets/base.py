@@ -25,12 +25,15 @@ class Product(Protocol):
     config_class: ClassVar[type[Any]]
 
     config: Any
-    award_kw: F8  # (n_world, n_block)
     request_kw: F8  # (n_world, n_bin), announced at each 5-minute bin's start
     target_kw: F8  # (n_world, n_minute), the judged trajectory
     window_kw: F8  # (n_world, 2, n_window), least and greatest target over the allowed lags
     outcome: F8  # (n_world, n_block, n_column)
     book: F8  # (n_world, n_line), cumulative yen
+
+    @property
+    def award_kw(self) -> F8:
+        """Return the reserved power, (n_world, n_block)."""
 
     def __init__(self, config: Any, n_world: int, n_block_awarded: int, n_block: int) -> None: ...
 

@@ -82,7 +82,12 @@ class Tertiary1:
         self._terms = np.zeros((n_world, n_block, len(s.TERMS)))
         self._acc = np.zeros((n_world, len(s.ACC)))
         self._cfg = _constants(config)
-        self.award_kw: F8 = self._terms[:, :, s.AWARD]
+
+    @property
+    def award_kw(self) -> F8:
+        """Return the reserved power, (W, n_block) f8: a view, made anew so that a copy's is its own."""
+        award: F8 = self._terms[:, :, s.AWARD]
+        return award
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return everything that ``begin`` or ``minute`` changes, each (n_world, ...), not copied."""

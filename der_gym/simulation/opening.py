@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from der_gym.core import rows
@@ -16,7 +18,7 @@ from der_gym.simulation.wires import Wires
 
 Array = np.ndarray
 FEW = 65_536  # devices at once where copies are held: a large world has no room for copies of all
-_0, _NEVER_S, _LONG_AGO_S = np.float32(0.0), np.float32(-1e9), np.float32(-DAY_S)
+_0, _NONE_S, _LONG_AGO_S = np.float32(0.0), np.float32(-1e9), np.float32(-DAY_S)
 
 
 class Opening:
@@ -36,7 +38,8 @@ class Opening:
     def __init__(
         self, fleet: Fleet, wires: Wires, tallies: Tallies, pool: Pool, place: dict[str, Array], workers: int
     ) -> None:
-        self._fleet, self._wires, self._tallies, self._workers = fleet, wires, tallies, workers
+        self._parts = fleet, wires, tallies, pool, place, workers
+        self._fleet, self._wires, self._tallies = fleet, wires, tallies
         self._due, self._turn = (np.zeros(fleet.n_world, dtype=bool) for _ in range(2))
         self._at = np.zeros(fleet.n_all, dtype=np.int64)
         saved = {name: (pool.rows(name), place[name]) for name in fleet.stores}
@@ -55,6 +58,10 @@ class Opening:
         self._reports = [
             Program(self._reporting(first, kept), last, 1, min(workers, last - first), first) for first, last in spans
         ]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let a copy lay down its own calls: a copied view would be of no array."""
+        return Opening, self._parts
 
     def _moving(self) -> list[Array]:
         """Return what a tick changes in the classes' own arrays."""
@@ -93,4 +100,4 @@ def first_reports(s0, s1, n_shard, active, fleet):  # type: ignore[no-untyped-de
                 silent = (down[i] <= _0) & (up[i] > _0)
                 seen_kw[i] = _0 if silent else shown[i]
                 seen_s[i] = _LONG_AGO_S if silent else _0
-                pending[i] = _NEVER_S
+                pending[i] = _NONE_S
