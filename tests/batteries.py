@@ -27,7 +27,8 @@ def make(
     """
     f = SimpleNamespace(n=n, n_world=n_world, cfg=c.constants(c.BatteryConfig.model_validate(settings)))
     f.keys = np.random.default_rng(8).integers(0, 2**32, (n_world, 4), dtype=np.uint32)
-    f.uid, f.index = np.arange(n, dtype=np.uint32)[None] + 50, np.arange(n, dtype=np.int32)[None, ::-1].copy()
+    f.uid, f.index = np.arange(LO + n, dtype=np.uint32)[None] + 50, np.zeros((1, LO + n), np.int32)
+    f.index[0, LO:] = np.arange(n)[::-1]
     f.active, f.abs_s = np.ones(n_world, bool), np.zeros(n_world, np.int64)
     f.site = np.zeros((n_world, rows.N_SITE, n), np.float32)
     f.site[:, rows.BARE_KW], f.site[:, rows.NET_KW] = 1.0, 1.0
@@ -43,9 +44,9 @@ def make(
     f.cell_lo, f.cell_hi = edge[:-1].copy(), edge[1:].copy()  # every place is a cell of its own
     f.pool = np.full((n_world, 1, n), soc, np.float32)
     f.at, f.place = np.arange(n_world), np.arange(n, dtype=np.int16)[None]
-    f.given = np.full((1, rows.N_GIVEN, LO + n), np.nan, np.float32)
+    f.told_kw, f.told = np.nan, np.full((1, rows.N_TOLD, LO + n), rows.UNTOLD, np.int8)
     if given is not None:
-        f.given[0, rows.GIVEN_RATED_KW], f.given[0, rows.GIVEN_FEED_BACK] = given
+        f.told_kw, f.told[0, rows.TOLD_FEED_BACK] = given
     f.ctx = np.zeros((n_world, rows.N_CTX), np.float32)
     f.ctx[:, rows.DT_S], f.ctx[:, rows.SOD_S] = 60.0, NOON_S
     draw(f)
@@ -55,7 +56,8 @@ def make(
 
 def draw(f: Any) -> None:
     """Draw what the batteries are."""
-    homes = (f.given, f.index, f.site, f.limits)
+    homes = (f.told, f.index, f.site, f.limits)
+    mine(f, rows.RATED_KW)[f.active] = f.told_kw
     b.draw(0, f.n_world, 1, f.active, f.keys, f.uid, f.cfg, *homes, f.params, f.fleet, LO)
 
 
@@ -64,7 +66,7 @@ def begin(f: Any) -> None:
     luck = (f.keys, f.uid, f.abs_s, f.ctx, f.cfg)
     saved = f.pool.view()
     saved.flags.writeable = False  # as in the engine
-    b.begin(0, f.n_world, 1, f.active, *luck, saved, f.at, f.place, f.params, f.state, f.acc)
+    b.begin(0, f.n_world, 1, f.active, *luck, saved, f.at, f.place, f.params, f.state, f.acc, LO)
 
 
 def mine(f: Any, row: int) -> np.ndarray:
@@ -74,7 +76,7 @@ def mine(f: Any, row: int) -> np.ndarray:
 
 def limit(f: Any, row: int) -> np.ndarray:
     """Return the sites' import (0) or export limit (1) in the order of the batteries, (n,)."""
-    return f.limits[0, row, f.index[0]]
+    return f.limits[0, row, f.index[0, LO:]]
 
 
 def own(f: Any, *book: np.ndarray) -> tuple[Any, ...]:

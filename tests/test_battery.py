@@ -6,7 +6,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from batteries import EXACT, FAST, NIGHT_S, NOON_S, advance, balance, begin, draw, gauge, limit, make, mine, rounding
+from batteries import (
+    EXACT,
+    FAST,
+    LO,
+    NIGHT_S,
+    NOON_S,
+    advance,
+    balance,
+    begin,
+    draw,
+    gauge,
+    limit,
+    make,
+    mine,
+    rounding,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -55,7 +70,7 @@ def test_limits_and_panels_are_those_of_the_site_at_the_draw() -> None:
     into, out, panels = (np.random.default_rng(k).uniform(1.0, 9.0, 60).astype(np.float32) for k in range(3))
     panels[::3] = 0.0
     f = make(n=60, pv_kw=panels, limits=(into, out))
-    p, at = f.params[0], f.index[0]
+    p, at = f.params[0], f.index[0, LO:]
     feeds = make(n=60).params[0, b.EXPORT_MAX_KW] > 0
     assert feeds.any() and not feeds.all()
     assert np.array_equal(p[b.IMPORT_MAX_KW], into[at])

@@ -50,7 +50,8 @@ def test_draw_equals_the_plain_loop() -> None:
     f, blank = (make(n=40, pv_kw=panels, limits=limits) for _ in range(2))
     blank.params[:], blank.fleet[:] = 0.0, 0.0
     blank.fleet[:, rows.TAKES], blank.fleet[:, rows.PRESENT] = 1.0, 1.0
-    g = in_plain_python(blank, "draw", "keys", "uid", "cfg", "given", "index", "site", "limits", "params", "fleet")
+    mine(blank, rows.RATED_KW)[:] = np.nan
+    g = in_plain_python(blank, "draw", "keys", "uid", "cfg", "told", "index", "site", "limits", "params", "fleet")
     assert np.array_equal(f.params, g.params) and np.array_equal(f.fleet, g.fleet)
 
 
@@ -73,7 +74,7 @@ def test_inactive_worlds_and_other_places_change_no_bit() -> None:
     f.pool[:] = 0.1
     draw(f)
     begin(f)
-    b.redraw(0, 2, 1, f.active, f.keys, f.uid, f.abs_s, f.ctx, f.cfg, f.params, f.state, f.acc)
+    b.redraw(0, 2, 1, f.active, f.keys, f.uid, f.abs_s, f.ctx, f.cfg, f.params, f.state, f.acc, LO)
     b.advance(0, 2, 1, *own(f, f.book))
     out = np.full((2, 1, f.n), 7.0, np.float32)
     b.save(0, 2, 1, f.active, f.params, f.state, f.acc, out)

@@ -37,15 +37,15 @@ class Homes:
         self.cfg = ECOCUTE.constants(EcoCuteConfig.model_validate(config))
         self.active = np.ones(n_world, bool)
         self.keys = np.random.default_rng(seed).integers(0, 2**32, (n_world, 4), dtype=np.uint32)
-        self.uid = np.arange(10, 10 + n, dtype=np.uint32)[None]
-        self.given = np.full((1, rows.N_GIVEN, LO + n), given_kw, F4)
+        self.uid = np.arange(10 - LO, 10 + n, dtype=np.uint32)[None]
+        self.told_kw, self.told = given_kw, np.full((1, rows.N_TOLD, LO + n), rows.UNTOLD, np.int8)
         self.pool = np.full((n_world, len(c.POOL), n), np.nan, F4) if pool is None else pool
         self.params, self.state = np.zeros((n_world, len(c.PARAMS), n), F4), np.zeros((n_world, len(c.STATE), n), F4)
         self.acc, self.ctx = np.zeros((n_world, len(c.ACC), n)), np.zeros((n_world, rows.N_CTX), F4)
         self.book = np.zeros((n_world, len(c.BOOK), n if by_home else 1))
         self.fleet = np.zeros((n_world, rows.N_FLEET, LO + n + 1), F4)
         self.fleet[:, rows.TAKES] = self.fleet[:, rows.PRESENT] = 1.0
-        self.index, self.site = np.zeros((1, n), np.int32), np.zeros((n_world, rows.N_SITE, 1), F4)
+        self.index, self.site = np.zeros((1, LO + n), np.int32), np.zeros((n_world, rows.N_SITE, 1), F4)
         self.limits, self.cell = np.zeros((1, 2, 1), F4), np.arange(LO + n + 1, dtype=np.int64)
         self.shards = (0, n_world, 1, self.active)
         self.clock()
@@ -67,7 +67,8 @@ class Homes:
         """Return a kernel's arguments; of ``gauge`` those before the rows and cells asked for."""
         homes, drawn = (self.index, self.site), (*self.shards, self.keys, self.uid)
         if kernel == "draw":
-            return *drawn, self.cfg, self.given, *homes, self.limits, self.params, self.fleet, LO
+            self.row(rows.RATED_KW)[self.active] = self.told_kw
+            return *drawn, self.cfg, self.told, *homes, self.limits, self.params, self.fleet, LO
         if kernel in ("advance", "gauge"):
             own = self.params, self.state, self.acc, *((self.book,) if kernel == "advance" else ())
             return *self.shards, self.ctx, self.cfg, *homes, *own, self.fleet, LO
@@ -75,7 +76,7 @@ class Homes:
         saved = self.pool.view()
         saved.flags.writeable = False  # as in the engine
         pool = (saved, np.arange(self.n_world), place) if kernel == "begin" else ()
-        return *drawn, self.abs_s, self.ctx, self.cfg, *pool, self.params, self.state, self.acc
+        return *drawn, self.abs_s, self.ctx, self.cfg, *pool, self.params, self.state, self.acc, LO
 
     def run(self, kernel: str, how: Any = None) -> None:
         """Run a kernel on the arrays as they stand; ``how``: another table of functions than the compiled one."""
@@ -193,7 +194,7 @@ def test_draws_have_addresses() -> None:
         asked[tick_s] = np.array(seen)[:: 900 // tick_s]
     assert (asked[10] == asked[60]).all() and (asked[60] == asked[300]).all() and asked[60].any()
     few, many = Homes(5, begin=False), Homes(9, begin=False)
-    few.uid[0] = many.uid[0][[8, 3, 0, 5, 1]]
+    few.uid[0, LO:] = many.uid[0, LO:][[8, 3, 0, 5, 1]]
     few.run("draw")
     assert (few.params[0] == many.params[0][:, [8, 3, 0, 5, 1]]).all()
 

@@ -30,12 +30,15 @@ class Fleet:
         self.n, self.n_world, self.lo = n, n_world, lo
         self.active = np.ones(n_world, bool)
         self.keys = np.random.default_rng(5).integers(0, 2**32, (n_world, 4), dtype=np.uint32)
-        self.uid = np.arange(100, 100 + n, dtype=np.uint32)[None]
+        self.uid = np.arange(100 - lo, 100 + n, dtype=np.uint32)[None]
         self.start_s = int(day * DAY_S + clock_h * 3600)
         self.t_s = 0
         self.ctx = np.zeros((n_world, base.N_CTX), np.float32)
         self.ctx[:, base.TEMP_C] = 16.0
-        self.given = np.full((1, base.N_GIVEN, lo + n), np.nan, np.float32)
+        self.told_kw, self.told = (
+            np.full(n, np.nan, np.float32),
+            np.full((1, base.N_TOLD, lo + n), base.UNTOLD, np.int8),
+        )
         self.params = np.zeros((n_world, len(ev.EV.params), n), np.float32)
         self.state = np.zeros((n_world, len(ev.EV.state), n), np.float32)
         self.acc = np.zeros((n_world, len(ev.EV.acc), n))
@@ -45,7 +48,7 @@ class Fleet:
         self.out = np.zeros((n_world, lo + n + 3, base.N_GAUGE))
         edge = np.arange(lo + n + 4, dtype=np.int64)
         self.cells = edge[:-1].copy(), edge[1:].copy()  # every place is a cell of its own
-        self.site_index, self.limits = np.zeros((1, n), np.int32), np.ones((1, 2, 1), np.float32)
+        self.site_index, self.limits = np.zeros((1, lo + n), np.int32), np.ones((1, 2, 1), np.float32)
         self.site = np.zeros((n_world, base.N_SITE, 1), np.float32)
 
     @property
@@ -60,7 +63,8 @@ class Fleet:
         self.ctx[:, base.SOD_S] = (self.start_s + self.t_s) % DAY_S
 
     def draw(self) -> None:
-        homes = (self.given, self.site_index, self.site, self.limits)
+        self.fleet[self.active, base.RATED_KW, self.lo : self.lo + self.n] = self.told_kw
+        homes = (self.told, self.site_index, self.site, self.limits)
         ev.draw(*self.head(), self.keys, self.uid, self.cfg, *homes, self.params, self.fleet, self.lo)
 
     def begin(self) -> Fleet:
@@ -69,13 +73,13 @@ class Fleet:
         pool = np.full((self.n_world, 0, self.n), np.nan, np.float32)
         pool.flags.writeable = False
         saved = (pool, np.arange(self.n_world), np.zeros((1, self.n), np.int16))
-        tail = (*saved, self.params, self.state, self.acc)
+        tail = (*saved, self.params, self.state, self.acc, self.lo)
         ev.begin(*self.head(), self.keys, self.uid, self.abs_s, self.ctx, self.cfg, *tail)
         self.redraw()
         return self
 
     def redraw(self) -> None:
-        tail = (self.params, self.state, self.acc)
+        tail = (self.params, self.state, self.acc, self.lo)
         ev.redraw(*self.head(), self.keys, self.uid, self.abs_s, self.ctx, self.cfg, *tail)
 
     def common(self, *book: np.ndarray) -> tuple[Any, ...]:
@@ -247,7 +251,7 @@ def test_a_shards_register_is_the_sum_of_those_of_the_cars_in_the_list():
 
 def test_a_car_has_the_same_luck_in_another_place_of_the_batch():
     fleet, alone = Fleet(n_world=3, n=20), Fleet(n_world=1, n=1, lo=5)
-    alone.keys[0], alone.uid[0, 0] = fleet.keys[2], fleet.uid[0, 7]
+    alone.keys[0], alone.uid[0, 5] = fleet.keys[2], fleet.uid[0, 7]
     fleet.begin().run(2 * DAY_S, dt=60, a=0.4)
     alone.begin().run(2 * DAY_S, dt=60, a=0.4)
     assert np.array_equal(alone.params[0, :, 0], fleet.params[2, :, 7])
@@ -260,13 +264,14 @@ def test_shards_of_a_world_share_its_luck():
     whole, parts = Fleet(n=20).begin(), Fleet(n_world=2, n=10)
     keys, uid = whole.keys[:1], whole.uid.reshape(2, 10)
     active, abs_s = np.ones(1, bool), whole.abs_s
-    given_rows, limits = np.full((2, base.N_GIVEN, 10), np.nan, np.float32), np.ones((2, 2, 1), np.float32)
-    homes = (given_rows, np.zeros((2, 10), np.int32), parts.site, limits)
+    told, limits = np.full((2, base.N_TOLD, 10), base.UNTOLD, np.int8), np.ones((2, 2, 1), np.float32)
+    parts.fleet[:, base.RATED_KW] = np.nan
+    homes = (told, np.zeros((2, 10), np.int32), parts.site, limits)
     pool = np.zeros((2, 0, 10), np.float32)
     pool.flags.writeable = False
     ev.draw(0, 2, 2, active, keys, uid, whole.cfg, *homes, parts.params, parts.fleet, 0)
     saved = (pool, np.zeros(2, np.int64), np.zeros((2, 10), np.int16))
-    tail = (*saved, parts.params, parts.state, parts.acc)
+    tail = (*saved, parts.params, parts.state, parts.acc, 0)
     ev.begin(0, 2, 2, active, keys, uid, abs_s, whole.ctx, whole.cfg, *tail)
     assert np.array_equal(np.concatenate(list(parts.state), axis=1), whole.state[0])
 
@@ -307,8 +312,7 @@ def test_clock_times_are_exact_minutes_two_days_into_the_episode():
 
 def test_the_resource_table_wins_over_the_draw():
     fleet = Fleet(n=4)
-    fleet.given[0, base.GIVEN_RATED_KW, 1], fleet.given[0, base.GIVEN_SWITCHED, 2] = 4.4, 1
-    fleet.given[0, base.GIVEN_SWITCHED, 3] = 0
+    fleet.told_kw[1], fleet.told[0, base.TOLD_SWITCHED, 2:] = 4.4, (1, 0)
     fleet.draw()
     assert fleet.row("charger_kw")[0, 1] == np.float32(4.4) == fleet.fleet[0, base.RATED_KW, 1]
     assert list(fleet.row("switched")[0, 2:]) == [1, 0]

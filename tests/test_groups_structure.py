@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from der_gym.core import rows
 from der_gym.core.errors import InputError
-from der_gym.devices import base
 from der_gym.groups import fill
 from der_gym.groups.mix import FleetConfig, sample_table
 from der_gym.groups.packing import LANES, free_addresses, in_lanes
@@ -120,9 +120,9 @@ def test_all_devices_of_a_cell_are_equal(structure: Structure, table: ResourceTa
 
 def test_sums_over_every_tree_equal_the_fleet(structure: Structure, table: ResourceTable) -> None:
     kw_of_row = np.random.default_rng(1).integers(1, 100, len(table)).astype(np.float32)
-    values = np.zeros((structure.n_shard, base.N_FLEET, structure.n_place), np.float32)
-    values[:, base.POWER_KW] = kw_of_row[structure.row]  # padding too
-    values[:, base.PRESENT] = structure.present
+    values = np.zeros((structure.n_shard, rows.N_FLEET, structure.n_place), np.float32)
+    values[:, rows.POWER_KW] = kw_of_row[structure.row]  # padding too
+    values[:, rows.PRESENT] = structure.present
     parts = np.full((structure.n_shard, structure.n_cell, N_POWER), np.nan)
     shards, edges = (structure.n_shard, np.ones(1, bool)), (structure.cell_lo, structure.cell_hi)
     tally_power(0, structure.n_shard, *shards, *edges, values, parts)
@@ -165,11 +165,16 @@ def test_site_cells_follow_the_first_device(structure: Structure, table: Resourc
     assert seen == len(table.site.names)
 
 
+def rated(structure: Structure, s: int, i: int) -> float:
+    """Return the rated kW that the table says of a place, -1 where it says nothing."""
+    return float(np.nan_to_num(np.broadcast_to(structure.rated_kw, structure.uid.shape)[s, i], nan=-1.0))
+
+
 def luck(structure: Structure) -> dict[int, tuple]:
     """What each row's draws stand on: its addresses and what is given."""
     out = {}
     for s, i in zip(*np.nonzero(structure.present), strict=True):
-        given = tuple(np.nan_to_num(structure.given[s, :, i], nan=-1.0).tolist())
+        given = (rated(structure, s, i), *structure.told[s, :, i].tolist())
         site = int(structure.site_uid[s, structure.site_index[s, i]])
         out[int(structure.row[s, i])] = (int(structure.uid[s, i]), site, given)
     return out
@@ -204,7 +209,7 @@ def test_some_rows_of_a_table_keep_their_addresses(table: ResourceTable) -> None
     assert luck(part) == {k: both[row] for k, row in enumerate(rows.tolist())}
 
 
-def test_given_rows_and_site_limits() -> None:
+def test_what_the_table_tells_and_site_limits() -> None:
     table = make_table({
         "id": ["b1", "v1", "v2", "e1"],
         "device": ["battery", "ev", "ev", "ecocute"],
@@ -218,26 +223,36 @@ def test_given_rows_and_site_limits() -> None:
         "site_export_max_kw": [4.95, 4.95, np.nan, np.nan],
     })  # fmt: skip
     structure = Structure.build(table, {}, ORDER, switched_paths={"ev": {"P3", "P9"}})
-    given = {table.id_of(row): structure.given[0, :, i] for i, row in enumerate(structure.row[0])}
-    nan = np.nan
-    for name, expected in {"b1": [5.9, 0, nan], "v1": [nan, 0, 1], "v2": [6, 0, 0], "e1": [nan, nan, nan]}.items():
-        assert np.array_equal(given[name], np.array(expected, np.float32), equal_nan=True), name
+    told = {
+        table.id_of(row): (rated(structure, 0, i), *structure.told[0, :, i].tolist())
+        for i, row in enumerate(structure.row[0])
+    }
+    assert told == {"b1": (np.float32(5.9), 0, -1), "v1": (-1, 0, 1), "v2": (6, 0, 0), "e1": (-1, -1, -1)}
+    assert rows.UNTOLD == -1
     place = dict(zip([table.id_of(row) for row in structure.row[0]], structure.site_index[0], strict=True))
     limits = structure.site_limits[0]
     assert limits[:, place["v1"]].tolist() == [10.0, np.float32(4.95)]
     assert np.isnan(limits[:, [place["v2"], place["e1"]]]).all()
 
 
-def test_row_numbers_are_those_of_the_devices() -> None:
-    for name in ("GIVEN_RATED_KW", "GIVEN_FEED_BACK", "GIVEN_SWITCHED", "N_GIVEN"):
-        assert getattr(fill, name) == getattr(base, name)
+def test_ratings_that_nobody_tells_take_one_place() -> None:
+    silent = Structure.build(fleet(100), {}, ORDER)
+    assert silent.rated_kw.shape == (silent.n_shard, 1) and np.isnan(silent.rated_kw).all()
 
 
 def test_types_are_those_of_the_array_contracts(structure: Structure) -> None:
-    expected = {"uid": "u4", "present": "u1", "site_index": "i4", "given": "f4", "site_uid": "u4", "cell_lo": "i8"}
+    expected = {
+        "uid": "u4",
+        "present": "u1",
+        "site_index": "i4",
+        "rated_kw": "f4",
+        "told": "i1",
+        "site_uid": "u4",
+        "cell_lo": "i8",
+    }
     for name, code in expected.items():
         assert getattr(structure, name).dtype == np.dtype(code)
-    assert structure.given.shape == (structure.n_shard, 3, structure.n_place)
+    assert structure.told.shape == (structure.n_shard, 2, structure.n_place)
     assert structure.site_limits.shape == (structure.n_shard, 2, structure.n_site)
 
 

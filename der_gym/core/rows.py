@@ -20,11 +20,11 @@ SEEN_S = 15  # when that was sampled
 PRESENT = 16  # 1 while the device is in the list: it joined, has not left, is no padding
 N_FLEET = 17
 
-# given: float32 (n_shard, N_GIVEN, n_device). What the resource table says; NaN = draw it.
-GIVEN_RATED_KW = 0
-GIVEN_FEED_BACK = 1  # 1 the site may feed the grid from the device, 0 not
-GIVEN_SWITCHED = 2  # 1 where the path can only start and stop the device, 0 where it can set a power
-N_GIVEN = 3
+# told: int8 (n_shard, N_TOLD, n_device). What the resource table says beside the rated kW; UNTOLD: draw it.
+TOLD_FEED_BACK = 0  # 1 the site may feed the grid from the device, 0 not
+TOLD_SWITCHED = 1  # 1 where the path can only start and stop the device, 0 where it can set a power
+N_TOLD = 2
+UNTOLD = -1
 
 # site: float32 (n_shard_all, N_SITE, n_site). The home behind one meter.
 LOAD_SCALE = 0  # of the common hourly shape

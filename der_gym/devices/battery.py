@@ -48,18 +48,18 @@ _HOUR_S, _ONE8 = np.float32(3600.0), np.float64(1.0)
 
 
 @kernel
-def draw(s0, s1, n_shard, active, keys, uid, cfg, given, site_index, site, limits, params, fleet, lo):  # type: ignore[no-untyped-def]
-    """Draw what each battery is, from the fleet's key; what ``given`` holds stays."""
+def draw(s0, s1, n_shard, active, keys, uid, cfg, told, site_index, site, limits, params, fleet, lo):  # type: ignore[no-untyped-def]
+    """Draw what each battery is, from the fleet's key; what the resource table tells stays."""
     for s in range(s0, s1):
         w, p = s // n_shard, s % n_shard
         if not active[w]:
             continue
         k0, k1, n, row = keys[w, 0], keys[w, 1], params.shape[2], params[s]
-        ids, index = uid[p], site_index[p]
+        ids, index = uid[p, lo : lo + n], site_index[p, lo : lo + n]
         rated, dead = fleet[s, rows.RATED_KW, lo : lo + n], fleet[s, rows.DEAD_S, lo : lo + n]
-        draw_stores(k0, k1, ids, given[p, rows.GIVEN_RATED_KW, lo : lo + n], cfg, row, rated)
+        draw_stores(k0, k1, ids, cfg, row, rated)
         draw_paces(k0, k1, ids, cfg, row, rated, dead)
-        draw_owners(k0, k1, ids, given[p, rows.GIVEN_FEED_BACK, lo : lo + n], cfg, row)
+        draw_owners(k0, k1, ids, told[p, rows.TOLD_FEED_BACK, lo : lo + n], cfg, row)
         for i in range(n):  # what the home has is gathered apart: the loops before pack
             j = np.uint32(index[i])
             of = j if limits.shape[2] > 1 else np.uint32(0)
@@ -69,11 +69,11 @@ def draw(s0, s1, n_shard, active, keys, uid, cfg, given, site_index, site, limit
 
 
 @part
-def draw_stores(k0, k1, ids, given_kw, cfg, row, rated):  # type: ignore[no-untyped-def]
+def draw_stores(k0, k1, ids, cfg, row, rated):  # type: ignore[no-untyped-def]
     """Draw capacity, reserve, rated power, efficiency and standby power of a shard's batteries."""
     capacity, reserve, eta, standby = row[CAPACITY_KWH], row[RESERVE_KWH], row[EFFICIENCY], row[STANDBY_KW]
     for i in range(ids.shape[0]):
-        capacity[i], reserve[i], rated[i], eta[i], standby[i] = draw_store(k0, k1, ids[i], given_kw[i], cfg)
+        capacity[i], reserve[i], rated[i], eta[i], standby[i] = draw_store(k0, k1, ids[i], rated[i], cfg)
 
 
 @part
@@ -88,19 +88,17 @@ def draw_paces(k0, k1, ids, cfg, row, rated, dead):  # type: ignore[no-untyped-d
 
 
 @part
-def draw_owners(k0, k1, ids, given_feed_back, cfg, row):  # type: ignore[no-untyped-def]
+def draw_owners(k0, k1, ids, told, cfg, row):  # type: ignore[no-untyped-def]
     """Draw right to feed back (1 or 0, in the place of the export limit) and night habits of a shard's batteries."""
     capacity, reserve, feed_back = row[CAPACITY_KWH], row[RESERVE_KWH], row[EXPORT_MAX_KW]
     start, target, queue = row[NIGHT_START_S], row[NIGHT_TARGET_KWH], row[NIGHT_DRAW]
     for i in range(ids.shape[0]):
-        may, start[i], target[i], queue[i] = draw_owner(
-            k0, k1, ids[i], given_feed_back[i], capacity[i], reserve[i], cfg
-        )
+        may, start[i], target[i], queue[i] = draw_owner(k0, k1, ids[i], told[i], capacity[i], reserve[i], cfg)
         feed_back[i] = _1 if may > _HALF else _0
 
 
 @kernel
-def begin(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, pool, at, place, params, state, acc):  # type: ignore[no-untyped-def]
+def begin(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, pool, at, place, params, state, acc, lo):  # type: ignore[no-untyped-def]
     """Set the stored energy from the pool (none: half way), power to 0."""
     saved = np.empty((1, place.shape[1]), np.float32)
     for s in range(s0, s1):
@@ -116,7 +114,7 @@ def begin(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, pool, at, place, 
 
 
 @kernel
-def redraw(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, params, state, acc):  # type: ignore[no-untyped-def]
+def redraw(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, params, state, acc, lo):  # type: ignore[no-untyped-def]
     """Do nothing: a battery has no luck of its own within the day."""
 
 
@@ -184,7 +182,7 @@ def keep(hours, param, acc, power, seen):  # type: ignore[no-untyped-def]
 @kernel
 def advance(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, book, fleet, lo):  # type: ignore[no-untyped-def]
     """Work one tick; NET_KW must hold the site's net power before the battery."""
-    n = site_index.shape[1]
+    n = params.shape[2]
     seen = np.empty((N_SEEN, n), np.float32)
     slope, zero = taper_line(cfg)
     for s in range(s0, s1):
@@ -194,7 +192,7 @@ def advance(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, 
         dt, standby, storm = ctx[w, rows.DT_S], ctx[w, rows.STANDBY], ctx[w, rows.STORM]
         night, share = since_23(ctx[w, rows.SOD_S]), cfg[c.NIGHT + np.int64(ctx[w, rows.SEASON])]
         rated, power = fleet[s, rows.RATED_KW, lo : lo + n], fleet[s, rows.POWER_KW, lo : lo + n]
-        sense(site_index[s % n_shard], site[s, rows.NET_KW], seen[HOUSE])
+        sense(site_index[s % n_shard, lo : lo + n], site[s, rows.NET_KW], seen[HOUSE])
         hours = dt / _HOUR_S
         plan(slope, zero, hours, night, share, standby, storm, params[s], acc[s], rated, seen)
         follow(dt, storm, params[s], state[s, POWER_END_KW], fleet[s], lo, seen)
@@ -235,13 +233,13 @@ def gauge(  # type: ignore[no-untyped-def]
     covered by the battery as well. STORED_KWH counts homes without the right to feed back too, whose energy can only
     leave as fast as the house draws. ``heard`` is the fleet's row of who takes commands; see `sum_cells`.
     """
-    n = site_index.shape[1]
+    n = params.shape[2]
     house, each = np.empty(n, np.float32), np.empty((N_SCRATCH, n), np.float32)
     slope, zero = taper_line(cfg)
     for s in range(s0, s1):
         w = s // n_shard
         if active[w]:
-            sense(site_index[s % n_shard], site[s, rows.BARE_KW], house)
+            sense(site_index[s % n_shard, lo : lo + n], site[s, rows.BARE_KW], house)
             rated, takes = fleet[s, rows.RATED_KW, lo : lo + n], fleet[s, heard, lo : lo + n]
             weigh(slope, zero, ctx[w, rows.STORM], params[s], acc[s], rated, takes, house, each)
             sum_cells(ctx[w, rows.T_S], each, fleet[s], lo, cell_lo, cell_hi, reached, out[s])

@@ -32,7 +32,7 @@ def between(cfg, low, high, u):  # type: ignore[no-untyped-def]
 
 
 @scalar
-def draw_store(k0, k1, uid, given_kw, cfg):  # type: ignore[no-untyped-def]
+def draw_store(k0, k1, uid, told_kw, cfg):  # type: ignore[no-untyped-def]
     """Return (capacity, reserve, rated power, one-way efficiency, standby power) of a battery."""
     u_mix, u_spread, u_rated, u_trip = rng.uniform4(k0, k1, uid, _OWNED, _D0, _D0)
     u_reserve, u_standby, _, _ = rng.uniform4(k0, k1, uid, _OWNED, _D0, _D1)
@@ -42,7 +42,7 @@ def draw_store(k0, k1, uid, given_kw, cfg):  # type: ignore[no-untyped-def]
     trip = cfg[c.TRIP] + cfg[c.TRIP_SD] * approx.normal_quantile(u_trip)
     efficiency = np.sqrt(approx.clip(trip, _TRIP_MIN, _TRIP_MAX))
     reserve = capacity * pick(cfg, c.RESERVE, u_reserve)
-    rated = given_kw if given_kw == given_kw else rated
+    rated = told_kw if told_kw == told_kw else rated
     return capacity, reserve, rated, efficiency, between(cfg, c.STANDBY_MIN, c.STANDBY_MAX, u_standby)
 
 
@@ -63,12 +63,12 @@ def draw_pace(k0, k1, uid, cfg):  # type: ignore[no-untyped-def]
 
 
 @scalar
-def draw_owner(k0, k1, uid, given_feed_back, capacity, reserve, cfg):  # type: ignore[no-untyped-def]
+def draw_owner(k0, k1, uid, told_feed_back, capacity, reserve, cfg):  # type: ignore[no-untyped-def]
     """Return (right to feed back, start of the night charge in s after 23 h, its target in kWh above the reserve, and
     the share of night-charging homes at which this one joins them)."""
     u_feed, u_start, u_target, u_night = rng.uniform4(k0, k1, uid, _OWNED, _D0, _D4)
     drawn = _1 if u_feed < cfg[c.FEED_BACK] else _0
-    feed_back = given_feed_back if given_feed_back == given_feed_back else drawn
+    feed_back = drawn if told_feed_back < 0 else np.float32(told_feed_back)
     start_s = _MINUTE_S * np.floor(cfg[c.START_MAX] * u_start)
     target = (capacity - reserve) * between(cfg, c.TARGET_MIN, c.TARGET_MAX, u_target)
     return feed_back, start_s, target, u_night

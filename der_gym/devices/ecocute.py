@@ -58,7 +58,7 @@ def clear(state, acc):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def begin(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, pool, at, place, params, state, acc):  # type: ignore[no-untyped-def]
+def begin(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, pool, at, place, params, state, acc, lo):  # type: ignore[no-untyped-def]
     """Fill the tanks from the pool; where it has none, or its home boils at another time, as the schedule would."""
     saved = np.empty((c.N_POOL, place.shape[1]), np.float32)
     for s in range(s0, s1):
@@ -67,11 +67,12 @@ def begin(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, pool, at, place, 
             continue
         recall(pool, at[s], place[p], saved)
         k0, k1, now, mains, sod = keys[w, 2], keys[w, 3], abs_s[w], ctx[w, rows.MAINS_C], ctx[w, rows.SOD_S]
+        ids = uid[p, lo : lo + params.shape[2]]
         own, st, heat, outdoor = params[s], state[s], acc[s, c.HEAT_KWH], ctx[w, rows.TEMP_C]
         clear(st, acc[s])
         set_conditions(outdoor, mains, ctx[w, rows.SEASON], cfg, own, st)
-        draw_day(k0, k1, uid[p], now // _DAY, ctx[w, rows.WEEKEND], cfg, own, st)
-        draw_slot(k0, k1, uid[p], now // _SLOT, mains, cfg, st)
+        draw_day(k0, k1, ids, now // _DAY, ctx[w, rows.WEEKEND], cfg, own, st)
+        draw_slot(k0, k1, ids, now // _SLOT, mains, cfg, st)
         for i in range(own.shape[1]):
             opens = c.C_DAY_H if own[c.DAY_BOIL, i] > ZERO else c.C_NIGHT_H
             left, length = window(sod, cfg[opens], cfg[opens + 1])

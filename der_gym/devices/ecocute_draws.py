@@ -62,21 +62,21 @@ def between(cfg, start, u):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def draw(s0, s1, n_shard, active, keys, uid, cfg, given, site_index, site, limits, params, fleet, lo):  # type: ignore[no-untyped-def]
+def draw(s0, s1, n_shard, active, keys, uid, cfg, told, site_index, site, limits, params, fleet, lo):  # type: ignore[no-untyped-def]
     """Draw each home and its machine; RATED_KW is the compressor's input in mid-season."""
     for s in range(s0, s1):
         w, p = s // n_shard, s % n_shard
         if not active[w]:
             continue
-        k0, k1, own = keys[w, 0], keys[w, 1], params[s]
+        k0, k1, own, ids = keys[w, 0], keys[w, 1], params[s], uid[p, lo : lo + params.shape[2]]
         for i in range(own.shape[1]):
-            a0, a1, a2, a3 = rng.uniform4(k0, k1, uid[p, i], _HOME, _D0, _D0)
-            b0, b1, b2, b3 = rng.uniform4(k0, k1, uid[p, i], _HOME, _D0, _D1)
+            a0, a1, a2, a3 = rng.uniform4(k0, k1, ids[i], _HOME, _D0, _D0)
+            b0, b1, b2, b3 = rng.uniform4(k0, k1, ids[i], _HOME, _D0, _D1)
             home, kind = pick(cfg, c.C_HOUSEHOLD, c.N_PERSONS, a0), pick(cfg, c.C_CLASS, _N_CLASS, a1)
             large = 1 if a2 < cfg[c.C_LARGE + home] else 0
             rated = input_kw(_SLOPE[kind], _BASE[kind], _MID_BOIL_C, _MID_C)
-            told = given[p, rows.GIVEN_RATED_KW, lo + i]
-            scale = told / rated if told > ZERO else ONE
+            told_kw = fleet[s, rows.RATED_KW, lo + i]
+            scale = told_kw / rated if told_kw > ZERO else ONE
             own[c.WEEKDAY_L, i], own[c.WEEKEND_L, i] = cfg[c.C_WEEKDAY + home], cfg[c.C_WEEKEND + home]
             own[c.BATH_SHARE, i], own[c.KIND, i], own[c.SCALE, i] = cfg[c.C_BATH + home], np.float32(kind), scale
             own[c.MODE, i] = ONE if a3 < cfg[c.C_SECOND_MODE] else ZERO
@@ -84,7 +84,7 @@ def draw(s0, s1, n_shard, active, keys, uid, cfg, given, site_index, site, limit
             own[c.DAY_BOIL, i] = ONE if b0 < cfg[c.C_DAY_BOIL] else ZERO
             own[c.LEAD_S, i] = between(cfg, c.C_LEAD_S, b1)
             own[c.RAMP_PER_S, i] = ONE / between(cfg, c.C_RAMP_S, b2)
-            gain = ONE + cfg[c.C_SHOWN_SD] * rng.normal(k0, k1, uid[p, i], _HOME, 0, 2)
+            gain = ONE + cfg[c.C_SHOWN_SD] * rng.normal(k0, k1, ids[i], _HOME, 0, 2)
             own[c.SHOWN_GAIN, i] = max(gain, HALF)
             fleet[s, rows.RATED_KW, lo + i] = rated * scale
             fleet[s, rows.DEAD_S, lo + i] = between(cfg, c.C_DEAD_S, b3)
@@ -184,18 +184,19 @@ def set_conditions(outdoor_c, mains_c, season, cfg, own, state):  # type: ignore
 
 
 @kernel
-def redraw(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, params, state, acc):  # type: ignore[no-untyped-def]
+def redraw(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, params, state, acc, lo):  # type: ignore[no-untyped-def]
     """Refresh the weather's part every 300 s, the taps every 900 s, the day at midnight."""
     for s in range(s0, s1):
         w, p = s // n_shard, s % n_shard
         if not active[w]:
             continue
         k0, k1, now, mains_c = keys[w, 2], keys[w, 3], abs_s[w], ctx[w, rows.MAINS_C]
+        ids = uid[p, lo : lo + params.shape[2]]
         set_conditions(ctx[w, rows.TEMP_C], mains_c, ctx[w, rows.SEASON], cfg, params[s], state[s])
         if now % _DAY_SECONDS == 0:
-            draw_day(k0, k1, uid[p], now // _DAY_SECONDS, ctx[w, rows.WEEKEND], cfg, params[s], state[s])
+            draw_day(k0, k1, ids, now // _DAY_SECONDS, ctx[w, rows.WEEKEND], cfg, params[s], state[s])
         if now % _SLOT_S == 0:
-            draw_slot(k0, k1, uid[p], now // _SLOT_S, mains_c, cfg, state[s])
+            draw_slot(k0, k1, ids, now // _SLOT_S, mains_c, cfg, state[s])
 
 
 @scalar

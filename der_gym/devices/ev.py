@@ -44,7 +44,7 @@ def choice4(u, cumulative, values):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def draw(s0, s1, n_shard, active, keys, uid, cfg, given, site_index, site, limits, params, fleet, lo):  # type: ignore[no-untyped-def]
+def draw(s0, s1, n_shard, active, keys, uid, cfg, told, site_index, site, limits, params, fleet, lo):  # type: ignore[no-untyped-def]
     """Draw who owns which charger, car and habit, from the fleet's key."""
     n = params.shape[2]
     for s in range(s0, s1):
@@ -53,16 +53,16 @@ def draw(s0, s1, n_shard, active, keys, uid, cfg, given, site_index, site, limit
             continue
         k0, k1 = keys[w, 0], keys[w, 1]
         for i in range(n):
-            u0, u1, u2, u3 = rng.uniform4(k0, k1, uid[p, i], _WHO, np.uint32(0), np.uint32(0))
-            v0, v1, v2, v3 = rng.uniform4(k0, k1, uid[p, i], _WHO, np.uint32(0), np.uint32(1))
-            rated = given[p, base.GIVEN_RATED_KW, lo + i]
+            u0, u1, u2, u3 = rng.uniform4(k0, k1, uid[p, lo + i], _WHO, np.uint32(0), np.uint32(0))
+            v0, v1, v2, v3 = rng.uniform4(k0, k1, uid[p, lo + i], _WHO, np.uint32(0), np.uint32(1))
+            rated = fleet[s, base.RATED_KW, lo + i]
             drawn = cfg[c.CHARGER_KW] if u0 < cfg[c.CHARGER_KW + 2] else cfg[c.CHARGER_KW + 1]
             rated = rated if rated == rated else drawn
-            switched = given[p, base.GIVEN_SWITCHED, lo + i]
+            switched = told[p, base.TOLD_SWITCHED, lo + i]
             drawn = _ONE if v0 < cfg[c.SWITCHED_SHARE] else _ZERO
             params[s, CHARGER_KW, i] = rated
             params[s, BATTERY_KWH, i] = choice4(u1, cfg[c.BATTERY_KWH + 4 :], cfg[c.BATTERY_KWH :])
-            params[s, SWITCHED, i] = switched if switched == switched else drawn
+            params[s, SWITCHED, i] = drawn if switched < 0 else np.float32(switched)
             params[s, RATE_KW_S, i] = rated / (cfg[c.RAMP_S] + v1 * (cfg[c.RAMP_S + 1] - cfg[c.RAMP_S]))
             params[s, WEEKDAY_KM, i] = choice4(u2, cfg[c.ARCHETYPE :], cfg[c.WEEKDAY_KM :])
             params[s, WEEKEND_KM, i] = choice4(u2, cfg[c.ARCHETYPE :], cfg[c.WEEKEND_KM :])
@@ -74,17 +74,17 @@ def draw(s0, s1, n_shard, active, keys, uid, cfg, given, site_index, site, limit
 
 
 @part
-def open_sessions(s, w, p, keys, uid, abs_s, ctx, cfg, params, state, acc):  # type: ignore[no-untyped-def]
+def open_sessions(s, w, ids, keys, abs_s, ctx, cfg, params, state, acc):  # type: ignore[no-untyped-def]
     """Write the sessions of the current noon day of shard ``s`` as they stand at its noon."""
     since_s = (abs_s[w] - _NOON_S) % _DAY_S
     d = (abs_s[w] - _NOON_S) // _DAY_S
     noon_s = ctx[w, base.T_S] - np.float32(since_s)
     q, k0, k1 = params[s], keys[w, 2], keys[w, 3]
     km, plugged = state[s, POWER_KW], state[s, WAIT_S]  # until they are written
-    replay(k0, k1, uid[p], d, cfg, q[BATTERY_KWH], q[WEEKDAY_KM], q[WEEKEND_KM], q[PHASE_D], km, plugged)
-    draw_hours(k0, k1, uid[p], d, cfg, state[s])
+    replay(k0, k1, ids, d, cfg, q[BATTERY_KWH], q[WEEKDAY_KM], q[WEEKEND_KM], q[PHASE_D], km, plugged)
+    draw_hours(k0, k1, ids, d, cfg, state[s])
     plug_in(noon_s, ctx[w, base.TEMP_C], cfg, q, km, plugged, state[s])
-    draw_waking(k0, k1, uid[p], d, cfg, state[s])
+    draw_waking(k0, k1, ids, d, cfg, state[s])
     acc[s, GOT_KWH] = _ZERO8
     return noon_s
 
@@ -120,7 +120,7 @@ def draw_waking(k0, k1, uid, d, cfg, x):  # type: ignore[no-untyped-def]
 
 @kernel
 def begin(  # type: ignore[no-untyped-def]
-    s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, pool, at, place, params, state, acc
+    s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, pool, at, place, params, state, acc, lo
 ):
     """Set the state at t = 0: one uncommanded phase from the last noon, in closed form; registers to 0."""
     eta = cfg[c.ETA]
@@ -129,7 +129,8 @@ def begin(  # type: ignore[no-untyped-def]
         w = s // n_shard
         if not active[w]:
             continue
-        noon_s = open_sessions(s, w, s % n_shard, keys, uid, abs_s, ctx, cfg, params, state, acc)
+        ids = uid[s % n_shard, lo : lo + params.shape[2]]
+        noon_s = open_sessions(s, w, ids, keys, abs_s, ctx, cfg, params, state, acc)
         acc[s] = _ZERO8
         x, q = state[s], params[s]
         for i in range(params.shape[2]):
@@ -143,12 +144,13 @@ def begin(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def redraw(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, params, state, acc):  # type: ignore[no-untyped-def]
+def redraw(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, params, state, acc, lo):  # type: ignore[no-untyped-def]
     """At noon draw the sessions of the noon day that begins."""
     for s in range(s0, s1):
         w = s // n_shard
         if active[w] and abs_s[w] % _DAY_S == _NOON_S:
-            open_sessions(s, w, s % n_shard, keys, uid, abs_s, ctx, cfg, params, state, acc)
+            ids = uid[s % n_shard, lo : lo + params.shape[2]]
+            open_sessions(s, w, ids, keys, abs_s, ctx, cfg, params, state, acc)
 
 
 @kernel

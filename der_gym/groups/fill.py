@@ -8,15 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from der_gym.core.rows import N_TOLD, TOLD_FEED_BACK, TOLD_SWITCHED, UNTOLD
 from der_gym.groups.labels import Ints
 from der_gym.groups.packing import free_addresses
 from der_gym.groups.resources import ResourceTable
-
-# Rows of ``given``; the same numbers as in devices/base.py.
-GIVEN_RATED_KW = 0
-GIVEN_FEED_BACK = 1
-GIVEN_SWITCHED = 2
-N_GIVEN = 3
 
 Shape = tuple[int, int]
 
@@ -36,20 +31,27 @@ def spread_addresses(at: Ints, uid: NDArray[np.uint32], shape: Shape) -> NDArray
     return out.reshape(shape)
 
 
-def given_rows(
+def rated_rows(table: ResourceTable, at: Ints, shape: Shape) -> NDArray[np.float32]:
+    """Return the rated kW that the table says, float32 (n_shard, n_place), NaN = draw it; (n_shard, 1) if all are."""
+    if np.isnan(table.rated_kw).all():
+        return np.full((shape[0], 1), np.nan, np.float32)
+    return spread(at, table.rated_kw, np.nan, shape, np.float32)
+
+
+def told_rows(
     table: ResourceTable, at: Ints, shape: Shape, switched_paths: Mapping[str, Collection[str]]
-) -> NDArray[np.float32]:
-    """Return float32 (n_shard, N_GIVEN, n_place): what the table says, NaN = draw it."""
-    rows = np.full((shape[0], N_GIVEN, shape[1]), np.nan, np.float32)
-    rows[:, GIVEN_RATED_KW] = spread(at, table.rated_kw, np.nan, shape, np.float32)
-    rows[:, GIVEN_FEED_BACK] = spread(at, table.feed_back(), np.nan, shape, np.float32)
-    rows[:, GIVEN_SWITCHED] = spread(at, _switched(table, switched_paths), np.nan, shape, np.float32)
+) -> NDArray[np.int8]:
+    """Return what else the table says, int8 (n_shard, N_TOLD, n_place), UNTOLD = draw it."""
+    rows = np.full((shape[0], N_TOLD, shape[1]), UNTOLD, np.int8)
+    feed_back = np.nan_to_num(table.feed_back(), nan=UNTOLD)
+    rows[:, TOLD_FEED_BACK] = spread(at, feed_back, UNTOLD, shape, np.int8)
+    rows[:, TOLD_SWITCHED] = spread(at, _switched(table, switched_paths), UNTOLD, shape, np.int8)
     return rows
 
 
-def _switched(table: ResourceTable, switched_paths: Mapping[str, Collection[str]]) -> NDArray[np.float32]:
-    """Return (n_device,) 1 where the path can only start and stop the device, 0 where not, NaN where not said."""
-    say = np.full((len(table.device.names), len(table.path.names)), np.nan, np.float32)
+def _switched(table: ResourceTable, switched_paths: Mapping[str, Collection[str]]) -> NDArray[np.int8]:
+    """Return (n_device,) 1 where the path can only start and stop the device, 0 where not, UNTOLD where not said."""
+    say = np.full((len(table.device.names), len(table.path.names)), UNTOLD, np.int8)
     for code, device in enumerate(table.device.list_names()):
         if device in switched_paths:
             say[code] = [path in switched_paths[device] for path in table.path.list_names()]

@@ -10,22 +10,13 @@ from numpy.typing import NDArray
 
 from der_gym.core.errors import unknown
 from der_gym.groups.arrange import Cells, Shards, find_cells, find_shards
-from der_gym.groups.fill import (
-    GIVEN_FEED_BACK,
-    GIVEN_RATED_KW,
-    GIVEN_SWITCHED,
-    N_GIVEN,
-    given_rows,
-    site_limits,
-    spread,
-    spread_addresses,
-)
+from der_gym.groups.fill import rated_rows, site_limits, spread, spread_addresses, told_rows
 from der_gym.groups.labels import Ints
 from der_gym.groups.packing import Packing, in_lanes
 from der_gym.groups.resources import ResourceTable
 from der_gym.groups.tree import Tree, TreeConfig, build_trees
 
-__all__ = ["GIVEN_FEED_BACK", "GIVEN_RATED_KW", "GIVEN_SWITCHED", "N_GIVEN", "SHARD_SIZE", "Node", "Structure"]
+__all__ = ["SHARD_SIZE", "Node", "Structure"]
 
 SHARD_SIZE = 16_384
 
@@ -63,8 +54,10 @@ class Structure:
         Row of the table, -1 for padding.
     site_index : int32 (n_shard, n_place)
         The device's place among the shard's sites; padding points at an absent site that no device has.
-    given : float32 (n_shard, N_GIVEN, n_place)
-        Rated kW, feed-back right, start-stop path; NaN = draw.
+    rated_kw : float32 (n_shard, n_place or 1)
+        What the table says, NaN = draw; one place stands for all where it says nothing.
+    told : int8 (n_shard, N_TOLD, n_place)
+        Feed-back right, start-stop path; UNTOLD = draw.
     site_uid : uint32 (n_shard, n_site)
         Address of the site's draws, from the site's name alone.
     site_present : uint8 (n_shard, n_site)
@@ -96,7 +89,8 @@ class Structure:
     uid: NDArray[np.uint32]
     row: NDArray[np.int32]
     site_index: NDArray[np.int32]
-    given: NDArray[np.float32]
+    rated_kw: NDArray[np.float32]
+    told: NDArray[np.int8]
     site_uid: NDArray[np.uint32]
     site_present: NDArray[np.uint8]
     site_limits: NDArray[np.float32]
@@ -192,7 +186,8 @@ def _assemble(
         uid=spread_addresses(at, table.uid, places),
         row=spread(at, np.arange(len(table)), -1, places, np.int32),
         site_index=spread(at, shards.sites.place[table.site.codes], n_site - 1, places, np.int32),
-        given=given_rows(table, at, places, switched_paths),
+        rated_kw=rated_rows(table, at, places),
+        told=told_rows(table, at, places, switched_paths),
         site_uid=spread_addresses(site_at, shards.site_uid, site_places),
         site_present=spread(site_at, 1, 0, site_places, np.uint8),
         site_limits=site_limits(table, site_at, site_places),

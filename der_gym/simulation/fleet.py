@@ -16,7 +16,7 @@ from der_gym.core.units import DAY_S
 from der_gym.devices import DEVICES, behaviour, house
 from der_gym.devices.base import DeviceClass
 from der_gym.groups.structure import Structure
-from der_gym.simulation.shards import blank, weigh
+from der_gym.simulation.shards import blank, tell, weigh
 
 Array = np.ndarray
 
@@ -29,8 +29,6 @@ class Store:
     lo: int
     hi: int
     cfg: Array  # float32 (k,)
-    uid: Array  # uint32 (n_shard, n)
-    site_index: Array  # int32 (n_shard, n)
     params: Array  # float32 (S, n_param, n)
     state: Array  # float32 (S, n_state, n)
     acc: Array  # float64 (S, n_acc, n)
@@ -55,8 +53,6 @@ def make_store(name: str, structure: Structure, config: Any, n_all: int, opt_out
         lo=lo,
         hi=hi,
         cfg=device.constants(config),
-        uid=np.ascontiguousarray(structure.uid[:, lo:hi]),
-        site_index=np.ascontiguousarray(structure.site_index[:, lo:hi]),
         params=np.zeros((n_all, max(len(device.params), 1), n), dtype=np.float32),
         state=np.zeros((n_all, max(len(device.state), 1), n), dtype=np.float32),
         acc=np.zeros((n_all, max(len(device.acc), 1), n)),
@@ -125,11 +121,11 @@ class Fleet:
         """Draw the Params of the ``due`` worlds from their keys; padding weighs nothing."""
         span, st = (self.n_shard, due), self.structure
         limits = house.site_limits(self.house_cfg, st.site_limits)
-        calls = [Call(blank, *span, self.fleet)]
+        calls = [Call(blank, *span, self.fleet), Call(tell, *span, st.rated_kw, self.fleet)]
         calls.append(Call(house.draw_sites, *span, self.keys, self.site_uid, self.house_cfg, self.site))
         for own in self.stores.values():
-            homes = (st.given, own.site_index, self.site, limits)
-            who = (self.keys, own.uid, own.cfg)
+            homes = (st.told, st.site_index, self.site, limits)
+            who = (self.keys, st.uid, own.cfg)
             calls.append(Call(own.device.draw, *span, *who, *homes, own.params, self.fleet, own.lo))
         padding = [(st.site_present, row, self.site) for row in (rows.LOAD_SCALE, rows.PV_RATED_KW)]
         padding.append((st.present, rows.RATED_KW, self.fleet))
@@ -151,9 +147,9 @@ class Fleet:
         calls = []
         for name, st in self.stores.items():
             saved, place = pool[name]
-            own = (st.cfg, saved, at, place, st.params, st.state, st.acc)
+            own = (st.cfg, saved, at, place, st.params, st.state, st.acc, st.lo)
             calls.append(Call(blank, self.n_shard, due, st.book.view(np.float32)))
-            calls.append(Call(st.device.begin, *span, st.uid, *when, *own))
+            calls.append(Call(st.device.begin, *span, self.structure.uid, *when, *own))
         return calls
 
     def refreshing(self, due: Array) -> list[Call]:
@@ -161,7 +157,7 @@ class Fleet:
         span = (self.n_shard, due, self.keys)
         calls = [Call(house.redraw_noise, *span, self.site_uid, self.abs_s, self.house_cfg, self.site)]
         for st in self.stores.values():
-            own = (st.uid, self.abs_s, self.ctx, st.cfg, st.params, st.state, st.acc)
+            own = (self.structure.uid, self.abs_s, self.ctx, st.cfg, st.params, st.state, st.acc, st.lo)
             calls.append(Call(st.device.redraw, *span, *own))
         return calls
 
@@ -206,7 +202,8 @@ class Fleet:
         return out
 
     def _own(self, st: Store, *book: Array) -> tuple[Any, ...]:
-        return (self.ctx, st.cfg, st.site_index, self.site, st.params, st.state, st.acc, *book, self.fleet, st.lo)
+        site = (self.structure.site_index, self.site)
+        return (self.ctx, st.cfg, *site, st.params, st.state, st.acc, *book, self.fleet, st.lo)
 
     def day(self) -> Array:
         """Return each world's day number, int64 (n_world,)."""

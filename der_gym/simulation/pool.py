@@ -218,7 +218,14 @@ def keep(w0, w1, t_s, sum_kw, gauge, power_kw, stock):  # type: ignore[no-untype
 def pool_hash(settings: dict[str, Any], structure: Structure) -> str:
     """Return 16 hex digits over what the pool depends on: settings, fleet and the package's sources."""
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
-    for array in (structure.uid, structure.given, structure.site_index, structure.cell_lo, structure.site_limits):
+    for array in (
+        structure.uid,
+        structure.rated_kw,
+        structure.told,
+        structure.site_index,
+        structure.cell_lo,
+        structure.site_limits,
+    ):
         digest.update(np.ascontiguousarray(array).tobytes())
     digest.update(source_hash().encode())
     return digest.hexdigest()[:16]

@@ -6,6 +6,7 @@ Arrays are float32 (S, k, n); those of float64 are given as a view of twice as m
 from __future__ import annotations
 
 from der_gym.core.jit import kernel
+from der_gym.core.rows import RATED_KW
 
 
 @kernel
@@ -14,6 +15,16 @@ def blank(s0, s1, n_shard, active, out):  # type: ignore[no-untyped-def]
     for s in range(s0, s1):
         if active[s // n_shard]:
             out[s] = 0.0
+
+
+@kernel
+def tell(s0, s1, n_shard, active, rated_kw, fleet):  # type: ignore[no-untyped-def]
+    """Write what the resource table says of each device's rated power, float32 (n_shard, N or 1), NaN: to be drawn."""
+    for s in range(s0, s1):
+        if active[s // n_shard]:
+            told, rated = rated_kw[s % n_shard], fleet[s, RATED_KW]
+            for i in range(rated.shape[0]):
+                rated[i] = told[i if told.shape[0] > 1 else 0]
 
 
 @kernel
