@@ -120,6 +120,12 @@ class Homes:
         kept, names = (self.acc, c.ACC) if name in c.ACC else (self.book, c.BOOK)
         return kept[w, names.index(name)].copy()
 
+    def sorts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return (persons from 0, row of CLASSES, boiling mode, boils by day) of each home of world 0."""
+        sort = self.params[0, c.SORT]
+        code = np.abs(sort).astype(int) - 1
+        return code // c.N_SORT, code % c.N_SORT // 2, code % 2, sort < 0
+
     @property
     def on(self) -> np.ndarray:
         """Return which homes boil, world 0."""
@@ -133,12 +139,11 @@ def test_homes_follow_their_shares() -> None:
     homes = Homes(20_000, begin=False)
     own = homes.params[0]
     config = EcoCuteConfig()
-    for k, litres in enumerate(config.weekday_l):
-        assert np.isclose(own[c.WEEKDAY_L], litres).mean() == pytest.approx(config.household_share[k], abs=0.012)
-    for k, share in enumerate(config.class_share):
-        assert (own[c.KIND] == k).mean() == pytest.approx(share, abs=0.012)
-    assert own[c.DAY_BOIL].mean() == pytest.approx(0.30, abs=0.012)
-    assert own[c.MODE].mean() == pytest.approx(0.40, abs=0.012)
+    persons, kind, mode, by_day = homes.sorts()
+    assert np.bincount(persons) / homes.n == pytest.approx(config.household_share, abs=0.012)
+    assert np.bincount(kind) / homes.n == pytest.approx(config.class_share, abs=0.012)
+    assert by_day.mean() == pytest.approx(0.30, abs=0.012)
+    assert mode.mean() == pytest.approx(0.40, abs=0.012)
     assert own[c.SHOWN_GAIN].std() == pytest.approx(0.05, rel=0.03)
     dead = homes.row(rows.DEAD_S)[0]
     assert dead.min() >= 30 and dead.max() <= 120 and dead.mean() == pytest.approx(75, abs=1)
@@ -169,18 +174,19 @@ def litres_of_days(homes: Homes, n_day: int) -> np.ndarray:
 def test_hot_water_of_a_week() -> None:
     homes = Homes(1500, start_h=0)
     litres = litres_of_days(homes, 7).reshape(7, 96, -1)
-    own, day = homes.params[0], litres.sum(axis=1)
-    learned = (5 * own[c.WEEKDAY_L] + 2 * own[c.WEEKEND_L]) / 7
+    persons, day, config = homes.sorts()[0], litres.sum(axis=1), EcoCuteConfig()
+    weekday_l, weekend_l = np.array(config.weekday_l)[persons], np.array(config.weekend_l)[persons]
+    learned = (5 * weekday_l + 2 * weekend_l) / 7
     assert day.mean() == pytest.approx(learned.mean(), rel=0.04)  # a bath on a day with little water adds some
-    assert day[5:].mean() == pytest.approx(own[c.WEEKEND_L].mean(), rel=0.05)
-    spread = (day / np.where(np.arange(7)[:, None] >= 5, own[c.WEEKEND_L], own[c.WEEKDAY_L])).std()
+    assert day[5:].mean() == pytest.approx(weekend_l.mean(), rel=0.05)
+    spread = (day / np.where(np.arange(7)[:, None] >= 5, weekend_l, weekday_l)).std()
     assert 0.3 < spread < 0.5  # the day's factor, and showers that come or not
     by_hour = litres.reshape(7, 24, 4, -1).sum(axis=2).mean(axis=(0, 2))
     assert by_hour[:6].sum() < 1 and by_hour[18:24].sum() / by_hour.sum() > 0.7
     expected = np.diff(c.used_by_hour(EcoCuteConfig()))
     assert by_hour / by_hour.sum() == pytest.approx(expected, abs=0.02)
     baths = litres.max(axis=1) >= 180
-    assert baths.mean() == pytest.approx(own[c.BATH_SHARE].mean(), abs=0.03)
+    assert baths.mean() == pytest.approx(np.array(config.bath_share)[persons].mean(), abs=0.03)
 
 
 def test_draws_have_addresses() -> None:

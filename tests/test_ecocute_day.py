@@ -104,7 +104,7 @@ def test_the_winter_curve_of_300_homes() -> None:
     An earlier estimate, +-20 %: 210 and 90 kW, without frost.
     """
     homes, kw = days("winter")
-    night = (homes.params[0, c.DAY_BOIL] == 0).mean()
+    night = (homes.params[0, c.SORT] > 0).mean()
     assert kw[5] * 0.7 / night == pytest.approx(300 * 0.7 * 1.3, rel=0.1)
     assert kw[14] * 0.3 / (1 - night) == pytest.approx(95, rel=0.25)
 
@@ -112,7 +112,7 @@ def test_the_winter_curve_of_300_homes() -> None:
 def test_the_boil_is_done_in_time() -> None:
     homes = Homes(200, "winter", 12.0)
     homes.hours(19 + 5 / 60)
-    night = homes.params[0, c.DAY_BOIL] == 0
+    night = homes.params[0, c.SORT] > 0
     held = homes.register("heat_kwh")[night] / homes.get(c.WANTED_KWH)[night]
     assert (held > 0.93).mean() > 0.97 and homes.on[night].mean() < 0.06
     homes.hours(9)
@@ -202,7 +202,7 @@ def test_a_fraction_stops_as_many_homes() -> None:
 
 def test_a_held_boil_goes_on_after_its_end() -> None:
     homes = boiling_homes(4.5)
-    night = homes.params[0, c.DAY_BOIL] == 0
+    night = homes.params[0, c.SORT] > 0
     homes.hours(3.0, 1.0)  # to 07:30
     waiting = night & ~homes.on & (homes.get(c.BOILING) > 0)
     assert waiting.sum() > 100
@@ -334,7 +334,7 @@ def test_debt_grows_when_the_night_is_held() -> None:
     homes, held = Homes(200, "winter", 22.0), Homes(200, "winter", 22.0)
     homes.hours(9.5)
     held.hours(9.5, 1.0)
-    night = homes.params[0, c.DAY_BOIL] == 0
+    night = homes.params[0, c.SORT] > 0
     lacking = (homes.register("heat_kwh") - held.register("heat_kwh"))[night].sum() / 3.4
     debt = held.gauge()[rows.DEBT_KWH][night].sum()
     assert homes.gauge()[rows.DEBT_KWH].sum() < 0.02 * debt

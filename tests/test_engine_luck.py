@@ -32,11 +32,14 @@ def by_uid(sim: Simulator, w: int) -> dict[str, dict[Any, Any]]:
     luck["house"] = dict(zip(st.site_uid[0].tolist(), homes, strict=True))
     weights = sim.tallies._site_weights(np.float32(0.02))[1][0]
     luck["site_meter"] = dict(zip(st.site_uid[0].tolist(), weights.tolist(), strict=True))
-    for device, names in {"ev": ("arrive_s", "own_s", "depart_s"), "ecocute": ("draw_kw", "bath_l", "other_l")}.items():
+    for device, names in {
+        "ev": ("arrive_s", "own_s", "depart_s"),
+        "ecocute": ("draw_kw", "bath_slot", "other_l"),
+    }.items():
         store = fleet.stores[device]
         for name in names:
             values = store.state[w, store.device.state.index(name)].tolist()
-            luck[name] = dict(zip(store.uid[0].tolist(), values, strict=True))
+            luck[name] = dict(zip(st.uid[0, store.lo : store.hi].tolist(), values, strict=True))
     outages = sim.wires.cloud[w, :, net.OUT :].tolist()
     luck["cloud"] = dict(zip(st.cloud_names, outages, strict=True))
     return luck

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import platform
 import re
 import types
@@ -130,26 +131,53 @@ def plain(module: types.ModuleType) -> dict[str, Any]:
 def replayed(module: dict[str, Any], key: tuple, day: int, cfg: np.ndarray, car: np.ndarray) -> tuple:
     """Return (km, plugged in) of one car, its days taken one after another from the last that is sure."""
     cycle = int(cfg[ev_config.PLUG_CYCLE_D])
-    back = (day + int(car[ev.PHASE_D])) % cycle or cycle
+    back = (day + int(car[ev_sessions.PHASE_D])) % cycle or cycle
     km, plugged = np.float32(0), np.float32(0)
     for d in range(day - back + 1, day + 1):
-        mean = car[ev.WEEKEND_KM] if module["weekend"](np.int64(d)) else car[ev.WEEKDAY_KM]
-        km, plugged = module["drive"](*key, d, cfg, car[ev.BATTERY_KWH], mean, km, plugged)
+        mean = car[ev_sessions.WEEKEND_KM if module["weekend"](np.int64(d)) else ev_sessions.WEEKDAY_KM]
+        km, plugged = module["drive"](*key, d, cfg, car[ev_sessions.BATTERY_KWH], mean, km, plugged)
     return km, np.float32(1) if back == cycle else plugged
+
+
+def test_a_sort_holds_all_four_draws_of_a_car():
+    config, c = EVConfig(), ev_config
+    cfg, draws = constants(config), list(itertools.product(range(int(config.plug_cycle_d)), *(range(4),) * 3))
+    sorts = np.array([ev_sessions.sort_of(np.float32(phase), *rest) for phase, *rest in draws], np.float32)
+    cars = np.empty((ev_sessions.N_HABIT, len(draws)), np.float32)
+    plain(ev_sessions)["habits"](sorts, cfg, cars)
+    phase, battery, archetype, habit = np.array(draws).T
+    timers = np.array([0.0, *cfg[c.TIMER_S : c.TIMER_S + 2], 1e6], np.float32)
+    want = [
+        cfg[c.BATTERY_KWH + battery], cfg[c.WEEKDAY_KM + archetype], cfg[c.WEEKEND_KM + archetype], timers[habit], phase
+    ]  # fmt: skip
+    assert np.array_equal(cars, np.array(want, np.float32)) and len(set(sorts)) == len(draws)
+
+
+def test_cars_follow_their_shares():
+    fleet = Fleet(n=20_000)
+    fleet.draw()
+    code, config = fleet.row("sort")[0].astype(int), EVConfig()
+    at_once, timer, late = config.habit_share
+    shares = {16: config.battery_share, 4: config.archetype_share, 1: (at_once, timer / 2, timer / 2, late)}
+    for step, share in shares.items():
+        assert np.bincount(code // step % 4, minlength=4) / fleet.n == pytest.approx(share, abs=0.012)
+    assert np.bincount(code // 64) / fleet.n == pytest.approx(1 / config.plug_cycle_d, abs=0.012)
 
 
 def test_sessions_are_the_plain_function_of_the_address():
     fleet = Fleet(n_world=2, n=30).begin()
     module = plain(ev_sessions)
     for s in range(2):
+        cars = np.empty((ev_sessions.N_HABIT, fleet.n), np.float32)
+        module["habits"](fleet.row("sort")[s], fleet.cfg, cars)
         for i in range(fleet.n):
-            car, key = fleet.params[s, :, i], (*fleet.keys[s, 2:], fleet.uid[0, i])
+            car, key = cars[:, i], (*fleet.keys[s, 2:], fleet.uid[0, i])
             km, plugged = replayed(module, key, MONDAY, fleet.cfg, car)
             arrive, depart, now, threshold = module["hours"](*key, np.int64(MONDAY), fleet.cfg)
             delay_and_fail = module["waking"](*key, np.int64(MONDAY), fleet.cfg)
             session = module["session"](
-                np.float32(0), arrive, depart, now, km, plugged, np.float32(16), fleet.cfg, car[ev.CHARGER_KW],
-                car[ev.BATTERY_KWH], car[ev.TIMER_S],
+                np.float32(0), arrive, depart, now, km, plugged, np.float32(16), fleet.cfg,
+                fleet.params[s, ev.CHARGER_KW, i], car[ev_sessions.BATTERY_KWH], car[ev_sessions.TIMER_S],
             )  # fmt: skip
             want = (*session, *delay_and_fail, threshold, now)
             rows = [*range(ev.THRESHOLD + 1), ev.STOPS]

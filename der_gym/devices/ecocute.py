@@ -25,7 +25,17 @@ from der_gym.core.jit import kernel, part, scalar
 from der_gym.core.sums import enter, in_order
 from der_gym.devices import ecocute_config as c
 from der_gym.devices.base import DeviceClass
-from der_gym.devices.ecocute_draws import daily_kwh, draw, draw_day, draw_slot, redraw, set_conditions, used_by
+from der_gym.devices.ecocute_draws import (
+    by_day,
+    by_home,
+    daily_uses,
+    draw,
+    draw_day,
+    draw_slot,
+    redraw,
+    set_conditions,
+    used_by,
+)
 from der_gym.devices.ecocute_gauge import gauge
 from der_gym.devices.ecocute_heat import DAY_S, HOUR_S, ONE, ZERO, asked, is_due, phase, water_kwh, window
 from der_gym.devices.stock import recall
@@ -73,19 +83,21 @@ def begin(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, pool, at, place, 
         set_conditions(outdoor, mains, ctx[w, rows.SEASON], cfg, own, st)
         draw_day(k0, k1, ids, now // _DAY, ctx[w, rows.WEEKEND], cfg, own, st)
         draw_slot(k0, k1, ids, now // _SLOT, mains, cfg, st)
+        uses = daily_uses(cfg, mains)
         for i in range(own.shape[1]):
-            opens = c.C_DAY_H if own[c.DAY_BOIL, i] > ZERO else c.C_NIGHT_H
+            day = by_day(own[c.SORT, i])
+            opens = c.C_DAY_H if day else c.C_NIGHT_H
             left, length = window(sod, cfg[opens], cfg[opens + 1])
             end_s = cfg[opens + 1] * HOUR_S
             used = used_by(cfg, sod) - used_by(cfg, end_s) + (ONE if sod < end_s else ZERO)
-            use = daily_kwh(own[c.WEEKDAY_L, i], own[c.WEEKEND_L, i], cfg[c.C_USE_C], mains)
+            use = by_home(own[c.SORT, i], *uses)
             wanted, capacity = st[c.WANTED_KWH, i], st[c.CAPACITY_KWH, i]
             loss_kw = max(mains + _MEAN_FILL * wanted / own[c.TANK_KWH_K, i] - outdoor, ZERO) / (
                 cfg[c.C_LOSS_K_W] * _WATT
             )
             gone = use * used + loss_kw * (DAY_S - left) / HOUR_S
             kwh, run = expected(gone, wanted, st[c.HEAT_KW, i], left, length, own[c.LEAD_S, i])
-            known = saved[c.POOL_DAY, i] == own[c.DAY_BOIL, i]  # NaN equals nothing
+            known = saved[c.POOL_DAY, i] == (ONE if day else ZERO)  # NaN equals nothing
             on = run > ZERO
             heat[i] = clip(saved[c.POOL_HEAT, i] * wanted if known else kwh, ZERO, capacity)
             st[c.RUN_S, i] = saved[c.POOL_RUN, i] if known else run
@@ -132,17 +144,17 @@ def ask(ctx, cfg, own, state, tick, takes, a0, a1):  # type: ignore[no-untyped-d
     """Set what the command asks of each home of a shard, and whether its own schedule is due; clear what moves."""
     night_left, night_window = window(ctx[rows.SOD_S], cfg[c.C_NIGHT_H], cfg[c.C_NIGHT_H + 1])
     day_left, day_window = window(ctx[rows.SOD_S], cfg[c.C_DAY_H], cfg[c.C_DAY_H + 1])
-    day_boil, lead, ramp, heat = own[c.DAY_BOIL], own[c.LEAD_S], own[c.RAMP_PER_S], tick[c.TICK_HEAT]
+    sort, lead, ramp, heat = own[c.SORT], own[c.LEAD_S], own[c.RAMP_PER_S], tick[c.TICK_HEAT]
     threshold, heat_kw, wanted = state[c.THRESHOLD], state[c.HEAT_KW], state[c.WANTED_KWH]
     ask_0, ask_1, due = tick[c.TICK_ASK_0], tick[c.TICK_ASK_1], tick[c.TICK_DUE]
     put, drawn, loss, on_s = tick[c.TICK_IN], tick[c.TICK_DRAWN], tick[c.TICK_LOSS], tick[c.TICK_ON_S]
     starts, today = tick[c.TICK_STARTS], state[c.STARTS_TODAY]
     for i in range(heat.shape[0]):
         starts[i] = today[i]
-        by_day = day_boil[i] > ZERO
+        day = by_day(sort[i])
         ask_0[i], ask_1[i] = asked(a0[i] * takes[i], threshold[i]), asked(a1[i] * takes[i], threshold[i])
         due[i] = is_due(
-            day_left if by_day else night_left, day_window if by_day else night_window, lead[i],
+            day_left if day else night_left, day_window if day else night_window, lead[i],
             wanted[i] - heat[i], heat_kw[i], ramp[i],
         )  # fmt: skip
         put[i], drawn[i], loss[i], on_s[i] = ZERO, ZERO, ZERO, ZERO
@@ -288,7 +300,7 @@ def save(s0, s1, n_shard, active, params, state, acc, out):  # type: ignore[no-u
             out[s, c.POOL_BOILING, i] = st[c.BOILING, i]
             out[s, c.POOL_RUN, i] = st[c.RUN_S, i]
             out[s, c.POOL_LEVEL, i] = st[c.LEVEL, i]
-            out[s, c.POOL_DAY, i] = params[s, c.DAY_BOIL, i]
+            out[s, c.POOL_DAY, i] = ONE if by_day(params[s, c.SORT, i]) else ZERO
 
 
 ECOCUTE = DeviceClass(

@@ -30,14 +30,9 @@ CLASSES = (
 CAPACITY_KW = 4.5
 
 PARAMS = (
-    "weekday_l",  # mean hot water of a day
-    "weekend_l",
-    "bath_share",  # of days with a bath
-    "kind",  # row of CLASSES
-    "mode",  # 0 first, 1 second boiling mode
+    "sort",  # N_SORT * (persons - 1) + 2 * row of CLASSES + boiling mode (0 first, 1 second) + 1; negative: by day
     "tank_kwh_k",  # heat that warms the whole tank by 1 K
     "scale",  # of the rated power, where the resource table gives one
-    "day_boil",  # 1 boils by day, 0 by night
     "lead_s",  # how much earlier than need be its schedule aims to end
     "ramp_per_s",
     "shown_gain",
@@ -49,8 +44,7 @@ STATE = (
     "starts_today",
     "dry",  # 1 from a run-out until 50 L are there again
     "threshold",  # of commands, redrawn each day
-    "bath_l",
-    "bath_slot",
+    "bath_slot",  # of the evening's bath; negative where there are only showers, after that slot
     "other_l",  # hot water of the day beside the bath
     "draw_kw",  # heat wanted by the taps in this slot
     "heat_kw",  # at full power
@@ -75,9 +69,10 @@ BOOK = (
 )
 POOL = ("heat_share", "boiling", "run_s", "level", "day_boil")
 
-WEEKDAY_L, WEEKEND_L, BATH_SHARE, KIND, MODE, TANK_KWH_K, SCALE, DAY_BOIL, LEAD_S, RAMP_PER_S, SHOWN_GAIN = range(11)
-RUN_S, LEVEL, BOILING, STARTS_TODAY, DRY, THRESHOLD, BATH_L, BATH_SLOT, OTHER_L = range(9)
-DRAW_KW, HEAT_KW, COP, CAPACITY_KWH, WANTED_KWH, NOMINAL_KW = range(9, 15)
+N_SORT = 2 * len(CLASSES)
+SORT, TANK_KWH_K, SCALE, LEAD_S, RAMP_PER_S, SHOWN_GAIN = range(6)
+RUN_S, LEVEL, BOILING, STARTS_TODAY, DRY, THRESHOLD, BATH_SLOT, OTHER_L = range(8)
+DRAW_KW, HEAT_KW, COP, CAPACITY_KWH, WANTED_KWH, NOMINAL_KW = range(8, 14)
 HEAT_KWH, UNSERVED_KWH = range(2)
 HEAT_IN_KWH, DRAWN_KWH, LOSS_KWH, ELECTRIC_KWH, DAY_KWH, RUNOUT_MIN, RUNOUTS, STARTS = range(8)
 # a tick's scratch: the command before and after it changes (1 off, -1 on, 0 none), 1 where the own schedule wants to

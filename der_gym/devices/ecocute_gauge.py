@@ -7,7 +7,7 @@ import numpy as np
 from der_gym.core import rows
 from der_gym.core.jit import kernel, part, scalar
 from der_gym.devices import ecocute_config as c
-from der_gym.devices.ecocute_draws import daily_kwh, used_by
+from der_gym.devices.ecocute_draws import by_day, by_home, daily_uses, used_by
 from der_gym.devices.ecocute_heat import DAY_S, HOUR_S, ONE, PER_S, ZERO, water_kwh, window
 from der_gym.devices.stock import N_SCRATCH, sum_cells
 
@@ -77,13 +77,11 @@ def measure(ctx, cfg, own, state, held, takes, up, down, stored, missing):  # ty
     floor = water_kwh(cfg[c.C_FLOOR_L], cfg[c.C_FLOOR_C], mains)
     reheat = water_kwh(cfg[c.C_REHEAT_L], cfg[c.C_FLOOR_C], mains)
     min_on, min_off, free = cfg[c.C_MIN_ON_S], cfg[c.C_MIN_OFF_S], cfg[c.C_STARTS] - cfg[c.C_STARTS_KEPT]
-    weekday_l, weekend_l, day_boil, use_c = own[c.WEEKDAY_L], own[c.WEEKEND_L], own[c.DAY_BOIL], cfg[c.C_USE_C]
-    run, boiling = state[c.RUN_S], state[c.BOILING]
+    uses, sort, run, boiling = daily_uses(cfg, mains), own[c.SORT], state[c.RUN_S], state[c.BOILING]
     starts, taps, heat_kw, cop = state[c.STARTS_TODAY], state[c.DRAW_KW], state[c.HEAT_KW], state[c.COP]
     capacity, wanted = state[c.CAPACITY_KWH], state[c.WANTED_KWH]
     for i in range(held.shape[0]):
-        by_day, heat = day_boil[i] > ZERO, np.float32(held[i])
-        use = daily_kwh(weekday_l[i], weekend_l[i], use_c, mains)
+        day, heat, use = by_day(sort[i]), np.float32(held[i]), by_home(sort[i], *uses)
         up_kw, down_kw = swing(
             run[i], boiling[i], starts[i], heat, use * soon + taps[i] * _SLOT_H, heat_kw[i], cop[i], capacity[i],
             wanted[i], floor, reheat, min_on, min_off, free,
@@ -92,6 +90,6 @@ def measure(ctx, cfg, own, state, held, takes, up, down, stored, missing):  # ty
         down[i] = down_kw * takes[i]
         stored[i] = max(heat - floor, ZERO) / cop[i]
         missing[i] = debt(
-            use, day_share if by_day else night_share, heat, heat_kw[i], cop[i], day_left if by_day else night_left,
-            day_window if by_day else night_window,
+            use, day_share if day else night_share, heat, heat_kw[i], cop[i], day_left if day else night_left,
+            day_window if day else night_window,
         )  # fmt: skip

@@ -15,12 +15,11 @@ from der_gym.devices import base
 from der_gym.devices import ev_config as c
 from der_gym.devices.ev_config import EVConfig, constants
 from der_gym.devices.ev_physics import gauges, phase, tick
-from der_gym.devices.ev_sessions import hours, replay, session, waking
+from der_gym.devices.ev_sessions import BATTERY_KWH, N_HABIT, TIMER_S, habits, hours, replay, session, sort_of, waking
 from der_gym.devices.stock import N_SCRATCH, sum_cells
 
 # params
-CHARGER_KW, BATTERY_KWH, SWITCHED, RATE_KW_S = 0, 1, 2, 3
-WEEKDAY_KM, WEEKEND_KM, TIMER_S, PHASE_D = 4, 5, 6, 7
+CHARGER_KW, SWITCHED, RATE_KW_S, SORT = 0, 1, 2, 3  # SORT: see `ev_sessions.habits`
 # state: the session (redrawn at noon), then what moves
 ARRIVE_S, OWN_S, DEPART_S, NEED_KWH, OBEY_KWH, DELAY_S, FAIL_AT, THRESHOLD = 0, 1, 2, 3, 4, 5, 6, 7
 POWER_KW, WAIT_S, STOPS = 8, 9, 10
@@ -30,17 +29,16 @@ DRAWN, STOPPED, LEFT, SHORT, N_TICK = 0, 1, 2, 3, 4  # rows of a tick's scratch
 
 _WHO = rng.stream("ev.who")
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
-_HOUR_S, _BY_DEPARTURE_S = np.float32(3600.0), np.float32(1e6)
+_HOUR_S = np.float32(3600.0)
 _NOON_S, _DAY_S = np.int64(43_200), np.int64(86_400)
 _ONE8, _ZERO8, _PER_HOUR8 = np.float64(1.0), np.float64(0.0), np.float64(1.0 / 3600.0)
 _SHORT_KWH = np.float64(1.0)  # a car that leaves with less counts as short
 
 
 @scalar
-def choice4(u, cumulative, values):  # type: ignore[no-untyped-def]
-    """Return the one of four ``values`` at ``u``, given the cumulative shares of the first three."""
-    late = values[2] if u < cumulative[2] else values[3]
-    return values[0] if u < cumulative[0] else (values[1] if u < cumulative[1] else late)
+def choice4(u, cumulative):  # type: ignore[no-untyped-def]
+    """Return which of four is at ``u``, 0..3, given the cumulative shares of the first three."""
+    return 0 if u < cumulative[0] else (1 if u < cumulative[1] else (2 if u < cumulative[2] else 3))
 
 
 @kernel
@@ -61,14 +59,11 @@ def draw(s0, s1, n_shard, active, keys, uid, cfg, told, site_index, site, limits
             switched = told[p, base.TOLD_SWITCHED, lo + i]
             drawn = _ONE if v0 < cfg[c.SWITCHED_SHARE] else _ZERO
             params[s, CHARGER_KW, i] = rated
-            params[s, BATTERY_KWH, i] = choice4(u1, cfg[c.BATTERY_KWH + 4 :], cfg[c.BATTERY_KWH :])
             params[s, SWITCHED, i] = drawn if switched < 0 else np.float32(switched)
             params[s, RATE_KW_S, i] = rated / (cfg[c.RAMP_S] + v1 * (cfg[c.RAMP_S + 1] - cfg[c.RAMP_S]))
-            params[s, WEEKDAY_KM, i] = choice4(u2, cfg[c.ARCHETYPE :], cfg[c.WEEKDAY_KM :])
-            params[s, WEEKEND_KM, i] = choice4(u2, cfg[c.ARCHETYPE :], cfg[c.WEEKEND_KM :])
-            timers = (_ZERO, cfg[c.TIMER_S], cfg[c.TIMER_S + 1], _BY_DEPARTURE_S)
-            params[s, TIMER_S, i] = choice4(u3, cfg[c.HABIT :], timers)
-            params[s, PHASE_D, i] = np.floor(v2 * cfg[c.PLUG_CYCLE_D])
+            battery, archetype = choice4(u1, cfg[c.BATTERY_KWH + 4 :]), choice4(u2, cfg[c.ARCHETYPE :])
+            habit, phase_d = choice4(u3, cfg[c.HABIT :]), np.floor(v2 * cfg[c.PLUG_CYCLE_D])
+            params[s, SORT, i] = sort_of(phase_d, battery, archetype, habit)
             fleet[s, base.RATED_KW, lo + i] = rated
             fleet[s, base.DEAD_S, lo + i] = approx.exp(cfg[c.DEAD] + cfg[c.DEAD + 1] * approx.normal_quantile(v3))
 
@@ -80,10 +75,12 @@ def open_sessions(s, w, ids, keys, abs_s, ctx, cfg, params, state, acc):  # type
     d = (abs_s[w] - _NOON_S) // _DAY_S
     noon_s = ctx[w, base.T_S] - np.float32(since_s)
     q, k0, k1 = params[s], keys[w, 2], keys[w, 3]
+    car = np.empty((N_HABIT, ids.shape[0]), np.float32)
+    habits(q[SORT], cfg, car)
     km, plugged = state[s, POWER_KW], state[s, WAIT_S]  # until they are written
-    replay(k0, k1, ids, d, cfg, q[BATTERY_KWH], q[WEEKDAY_KM], q[WEEKEND_KM], q[PHASE_D], km, plugged)
+    replay(k0, k1, ids, d, cfg, car, km, plugged)
     draw_hours(k0, k1, ids, d, cfg, state[s])
-    plug_in(noon_s, ctx[w, base.TEMP_C], cfg, q, km, plugged, state[s])
+    plug_in(noon_s, ctx[w, base.TEMP_C], cfg, q[CHARGER_KW], car, km, plugged, state[s])
     draw_waking(k0, k1, ids, d, cfg, state[s])
     acc[s, GOT_KWH] = _ZERO8
     return noon_s
@@ -98,11 +95,11 @@ def draw_hours(k0, k1, uid, d, cfg, x):  # type: ignore[no-untyped-def]
 
 
 @part
-def plug_in(noon_s, temp_c, cfg, q, km, plugged, x):  # type: ignore[no-untyped-def]
+def plug_in(noon_s, temp_c, cfg, charger, car, km, plugged, x):  # type: ignore[no-untyped-def]
     """Work out need and schedule of the cars of a shard; see `session`."""
     arrive, depart, stops = x[ARRIVE_S], x[DEPART_S], x[STOPS]
     own, need, obey = x[OWN_S], x[NEED_KWH], x[OBEY_KWH]
-    charger, battery, timer = q[CHARGER_KW], q[BATTERY_KWH], q[TIMER_S]
+    battery, timer = car[BATTERY_KWH], car[TIMER_S]
     for i in range(km.shape[0]):
         arrive[i], own[i], depart[i], need[i], obey[i] = session(
             noon_s, arrive[i], depart[i], stops[i], km[i], plugged[i], temp_c, cfg, charger[i], battery[i], timer[i]
@@ -257,9 +254,7 @@ EV = base.DeviceClass(
     stage=1,
     config=EVConfig,
     constants=constants,
-    params=(
-        "charger_kw", "battery_kwh", "switched", "rate_kw_s", "weekday_km", "weekend_km", "timer_s", "phase_d",
-    ),
+    params=("charger_kw", "switched", "rate_kw_s", "sort"),
     state=(
         "arrive_s", "own_s", "depart_s", "need_kwh", "obey_kwh", "delay_s", "fail_at", "threshold", "power_kw",
         "wait_s", "stops",

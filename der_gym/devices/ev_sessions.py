@@ -12,6 +12,8 @@ from der_gym.core import approx, rng
 from der_gym.core.jit import part, scalar
 from der_gym.devices import ev_config as c
 
+BATTERY_KWH, WEEKDAY_KM, WEEKEND_KM, TIMER_S, PHASE_D, N_HABIT = range(6)  # see `habits`
+
 _TRIP = rng.stream("ev.trip")
 _CLOCK = rng.stream("ev.clock")
 _START = rng.stream("ev.start")
@@ -21,7 +23,8 @@ _LEAST_SOC = np.float32(0.05)  # what a car still holds when it comes home, at l
 _LEAST_NEED_KWH = np.float32(0.1)  # a car that needs less is not plugged in
 _HOUR_S, _MINUTE_S, _PER_MINUTE = np.float32(3600.0), np.float32(60.0), np.float32(1.0 / 60.0)
 _HALF_DAY_H = np.float32(12.0)
-_ABSENT_S = np.float32(1e9)
+_ABSENT_S, _BY_DEPARTURE_S = np.float32(1e9), np.float32(1e6)
+_64 = np.float32(64.0)
 _DELAY_MAX_S = np.float32(c.DELAY_MAX_S)
 _U_MIN, _U_MAX = np.float32(1e-6), np.float32(1.0 - 1e-6)
 _TINY = np.float32(1e-6)
@@ -48,6 +51,25 @@ def drive(k0, k1, uid, day, cfg, battery_kwh, mean_km, km, plugged):  # type: ig
 
 
 @scalar
+def sort_of(phase_d, battery, archetype, habit):  # type: ignore[no-untyped-def]
+    """Return a car's SORT, a whole float32: its draws of four in one number, which `habits` takes apart."""
+    return phase_d * _64 + np.float32(16 * battery + 4 * archetype + habit)
+
+
+@part
+def habits(sort, cfg, car):  # type: ignore[no-untyped-def]
+    """Write what cars of each SORT are and do into ``car``, float32 (N_HABIT, n)."""
+    for i in range(sort.shape[0]):
+        code = np.int64(sort[i])
+        battery, archetype, habit = code // 16 % 4, code // 4 % 4, code % 4
+        timer_s = _BY_DEPARTURE_S if habit == 3 else cfg[c.TIMER_S + max(habit - 1, 0)]
+        car[BATTERY_KWH, i] = cfg[c.BATTERY_KWH + battery]
+        car[WEEKDAY_KM, i], car[WEEKEND_KM, i] = cfg[c.WEEKDAY_KM + archetype], cfg[c.WEEKEND_KM + archetype]
+        car[TIMER_S, i] = timer_s if habit > 0 else _ZERO
+        car[PHASE_D, i] = np.float32(code // 64)
+
+
+@scalar
 def days_back(turn, phase_d, cycle):  # type: ignore[no-untyped-def]
     """Return the days since a car was last plugged in for sure, 1 .. cycle; ``turn``: the day's place in the cycle."""
     back = turn + phase_d - (cycle if turn + phase_d >= cycle else _ZERO)
@@ -55,17 +77,18 @@ def days_back(turn, phase_d, cycle):  # type: ignore[no-untyped-def]
 
 
 @part
-def replay(k0, k1, uid, d, cfg, battery_kwh, weekday_km, weekend_km, phase_d, km, plugged):  # type: ignore[no-untyped-def]
+def replay(k0, k1, uid, d, cfg, car, km, plugged):  # type: ignore[no-untyped-def]
     """Write whether each car is plugged in on noon day ``d`` (1 or 0), and the km since it was last plugged in.
 
     The cars' days are replayed from the last day on which each is plugged in whatever its state of charge, at most
     ``plug_cycle_d`` days back, so the answer needs no memory, and every km driven is charged once.
     """
+    battery_kwh, phase_d = car[BATTERY_KWH], car[PHASE_D]
     cycle, turn = cfg[c.PLUG_CYCLE_D], np.float32(d % np.int64(cfg[c.PLUG_CYCLE_D]))
     for i in range(uid.shape[0]):
         km[i], plugged[i] = _ZERO, _ZERO
     for day in range(d - np.int64(cycle) + 1, d + 1):
-        ago, mean_km = np.float32(d - day), weekend_km if weekend(day) else weekday_km
+        ago, mean_km = np.float32(d - day), car[WEEKEND_KM] if weekend(day) else car[WEEKDAY_KM]
         for i in range(uid.shape[0]):
             far, now = drive(k0, k1, uid[i], day, cfg, battery_kwh[i], mean_km[i], km[i], plugged[i])
             counts, old_km, old = ago < days_back(turn, phase_d[i], cycle), km[i], plugged[i]

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from der_gym.core import memory
 from der_gym.core.errors import InputError
 from der_gym.core.units import HOUR_S
 from der_gym.devices import DEVICES
@@ -50,6 +51,8 @@ def _make(scenario: Scenario) -> Ground:
     signals = read_signals(scenario)
     sample = take_sample(resources, structure, trees, switched)
     structure = replace(structure, row=np.empty((0, 0), np.int32))  # nobody asks for the table's rows any more
+    del resources
+    memory.trim()  # the table of a million devices takes as much as the engine
     starts_s = tuple(sorted({h * HOUR_S for h in scenario.market.starts_h}))
     made = Ground(scenario, structure, signals, sample, _pool(scenario, sample.structure, signals, starts_s))
     from der_gym.simulation.limits import check_award  # it reads Ground
