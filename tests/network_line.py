@@ -88,6 +88,10 @@ class Line:
         """Return a row of the fleet, float32 (n,)."""
         return self.fleet[world, number]
 
+    def arrivals(self, slot: int = 0, world: int = 0) -> np.ndarray:
+        """Return when the messages in a slot of all leaves' rings reach each device, float32 (n,), s."""
+        return np.concatenate([self.wires.arrivals(world, c, slot) for c in range(self.structure.n_cell)])
+
     def book(self, number: int, leaf: int = 0, world: int = 0) -> float:
         """Return a figure of the sender's book."""
         return float(self.wires.leaf[world, leaf, number])

@@ -110,14 +110,14 @@ def test_devices_of_a_big_leaf_are_called_one_batch_after_another() -> None:
     line = Line([("P3", 400, 0, "A")], paths={"P3": slow})
     line.want(0.5)
     line.run(60)
-    arrive = line.wires.ring[0, 0]
+    arrive = line.arrivals()
     assert line.wires.service_s[0] == pytest.approx(80.0)
     assert (arrive < NEVER_S).all()  # nobody is dropped for standing at the end of the queue
     assert np.quantile(arrive, [0.25, 0.5, 0.75]) == pytest.approx([20, 40, 60], abs=5)
     first = arrive.argsort()
     line.want(-0.5)
     line.run(180)
-    second = line.wires.ring[0, 1].argsort()
+    second = line.arrivals(1).argsort()
     assert np.corrcoef(first.argsort(), second.argsort())[0, 1] > 0.99  # each at its own place in the queue
 
 
@@ -164,7 +164,7 @@ def test_messages_wait_for_the_end_of_an_outage_and_the_newest_comes() -> None:
     line.run(1260)
     newest = np.float32(0.1 + 0.04 * 19)
     assert (line.row(rows.A1)[:50] == newest).all()
-    arrive = line.wires.ring[0, 0, :50]
+    arrive = line.arrivals()[:50]
     assert arrive.min() > 1230.0 and arrive.max() < 1232.0
     assert line.book(net.N_SENT, 0) == 1.0 and line.book(net.N_SENT, 1) == 20.0  # what was never called was never sent
 

@@ -62,10 +62,11 @@ def habits(sort, cfg, car):  # type: ignore[no-untyped-def]
     for i in range(sort.shape[0]):
         code = np.int64(sort[i])
         battery, archetype, habit = code // 16 % 4, code // 4 % 4, code % 4
-        timer_s = _BY_DEPARTURE_S if habit == 3 else cfg[c.TIMER_S + max(habit - 1, 0)]
+        timer_s = cfg[c.TIMER_S] if habit == 1 else cfg[c.TIMER_S + 1]
+        late_s = _BY_DEPARTURE_S if habit == 3 else timer_s
         car[BATTERY_KWH, i] = cfg[c.BATTERY_KWH + battery]
         car[WEEKDAY_KM, i], car[WEEKEND_KM, i] = cfg[c.WEEKDAY_KM + archetype], cfg[c.WEEKEND_KM + archetype]
-        car[TIMER_S, i] = timer_s if habit > 0 else _ZERO
+        car[TIMER_S, i] = late_s if habit > 0 else _ZERO
         car[PHASE_D, i] = np.float32(code // 64)
 
 

@@ -8,6 +8,7 @@ from der_gym.core.jit import kernel, part, scalar
 from der_gym.core.rows import A0, A1, PART, VALID_S
 from der_gym.core.sums import back, in_order
 from der_gym.network.rows import (
+    DEPTH,
     DIRTY,
     EXPIRES_S,
     FLYING,
@@ -16,10 +17,12 @@ from der_gym.network.rows import (
     NEVER_S,
     OLDEST,
     SENT_UNTIL,
+    STEP_S,
     T_LAST,
     VALID_UNTIL,
     A,
     B,
+    moment,
     wrapped,
 )
 
@@ -45,17 +48,22 @@ def expire(a0, a1, part, valid, start, end):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def deliver(s0, s1, n_shard, active, t_s, dt_s, cell_lo, cell_hi, cell_leaf, mail, leaf, ring, coming, fleet, latched):  # type: ignore[no-untyped-def]
+def deliver(  # type: ignore[no-untyped-def]
+    s0, s1, n_shard, active, t_s, dt_s, cell_lo, cell_hi, cell_leaf, gate, path, mail, leaf, ring_lo, ring, since,
+    coming, fleet, latched,
+):  # fmt: skip
     """Set A0, A1, PART and VALID_S of every device for the tick [t, t + dt].
 
     Parameters
     ----------
     t_s : float64 (n_world,)
     dt_s : float
+    gate : float64 (n_leaf, N_GATE); path : float32 (n_cell, N_PATH)
     mail : float64 (n_world, n_leaf, n_slot, N_MAIL)
     leaf : float64 (n_world, n_leaf, N_LEAF)
         Read only; ``retire`` updates it once all shards are done.
-    ring : float32 (S, n_slot, N)
+    ring_lo : int64 (n_cell,); ring : uint16 (S, n_ring); since : float64 (n_world, n_cell, n_slot)
+        See ``post``.
     coming : float32 (S, n_slot, n_cell)
         The earliest arrival still to come of each message in each cell: messages that nobody gets in this tick are
         left out, up to the oldest that somebody gets.
@@ -67,7 +75,6 @@ def deliver(s0, s1, n_shard, active, t_s, dt_s, cell_lo, cell_hi, cell_leaf, mai
     -----
     Known error: of two messages that reach a device within one tick the older one's moment is skipped.
     """
-    n_slot = ring.shape[1]
     kinds = latched.shape[2] > 0
     for s in range(s0, s1):
         w = s // n_shard
@@ -81,9 +88,10 @@ def deliver(s0, s1, n_shard, active, t_s, dt_s, cell_lo, cell_hi, cell_leaf, mai
             lo, hi = cell_lo[c], cell_hi[c]
             a0, a1 = fleet[s, A0, lo:hi], fleet[s, A1, lo:hi]
             part, valid = fleet[s, PART, lo:hi], fleet[s, VALID_S, lo:hi]
+            depth, step = int(gate[cell_leaf[c], DEPTH]), path[c, STEP_S]
             rolled = news = False
             for k in range(int(book[FLYING])):
-                slot = wrapped(int(book[OLDEST]) + k, n_slot)
+                slot = wrapped(int(book[OLDEST]) + k, depth)
                 news = news or coming[s, slot, c] <= end
                 if not news:
                     continue
@@ -91,14 +99,16 @@ def deliver(s0, s1, n_shard, active, t_s, dt_s, cell_lo, cell_hi, cell_leaf, mai
                 a, until = np.float32(m[A]), np.float32(m[VALID_UNTIL])
                 if until <= start:  # whoever held it is on its own schedule; whoever gets it now drops it
                     continue
-                arrive = ring[s, slot, lo:hi]
+                at, zero = ring_lo[c] + slot * (hi - lo), np.float32(since[w, c, slot])
+                arrive = ring[s, at : at + hi - lo]
                 if rolled:
-                    coming[s, slot, c] = _take(a, until, start, end, arrive, a0, a1, part, valid)
+                    coming[s, slot, c] = _take(a, until, start, end, zero, step, arrive, a0, a1, part, valid)
                 else:
-                    coming[s, slot, c] = _roll_and_take(a, until, start, end, arrive, a0, a1, part, valid)
+                    coming[s, slot, c] = _roll_and_take(a, until, start, end, zero, step, arrive, a0, a1, part, valid)
                 rolled = True
                 if kinds:
-                    _latch(latched[s, :, lo:hi], arrive, until, end, np.float32(m[KIND]), a, np.float32(m[B]))
+                    kind, b = np.float32(m[KIND]), np.float32(m[B])
+                    _latch(latched[s, :, lo:hi], zero, step, arrive, until, end, kind, a, b)
             if not rolled:
                 _roll(start, a0, a1, part, valid)
             if book[EXPIRES_S] < t_s[w] + dt_s:
@@ -121,11 +131,11 @@ def _roll(start, a0, a1, part, valid):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _roll_and_take(a, until, start, end, arrive, a0, a1, part, valid):  # type: ignore[no-untyped-def]
+def _roll_and_take(a, until, start, end, since, step, arrive, a0, a1, part, valid):  # type: ignore[no-untyped-def]
     """Do `_roll` and the first message's `_take` at once: most ticks have one, and rows are gone through once."""
     least = _NEVER_BITS
     for i in range(arrive.shape[0]):
-        t, old, old_valid = arrive[i], a1[i], valid[i]
+        t, old, old_valid = moment(arrive[i], since, step), a1[i], valid[i]
         held = old if old_valid > start else _ZERO
         here = (t <= end) & (t < until)
         new_part = share_left(t, start, end)
@@ -138,14 +148,14 @@ def _roll_and_take(a, until, start, end, arrive, a0, a1, part, valid):  # type: 
 
 
 @kernel
-def _take(a, until, start, end, arrive, a0, a1, part, valid):  # type: ignore[no-untyped-def]
+def _take(a, until, start, end, since, step, arrive, a0, a1, part, valid):  # type: ignore[no-untyped-def]
     """Let a newer message replace what is held where it has arrived; return the earliest arrival after ``end``.
 
     Both values are loaded before one is chosen, so that the loop packs.
     """
     least = _NEVER_BITS
     for i in range(arrive.shape[0]):
-        t, old0, old1, old_part, old_valid = arrive[i], a0[i], a1[i], part[i], valid[i]
+        t, old0, old1, old_part, old_valid = moment(arrive[i], since, step), a0[i], a1[i], part[i], valid[i]
         here = (t <= end) & (t < until)
         new_part = share_left(t, start, end)
         a0[i] = a if t <= start else old0
@@ -163,9 +173,10 @@ def _expire_all(start, end, a0, a1, part, valid):  # type: ignore[no-untyped-def
 
 
 @part
-def _latch(latched, arrive, until, end, kind, a, b):  # type: ignore[no-untyped-def]
+def _latch(latched, since, step, arrive, until, end, kind, a, b):  # type: ignore[no-untyped-def]
     for i in range(arrive.shape[0]):
-        here = (arrive[i] <= end) & (arrive[i] < until)
+        t = moment(arrive[i], since, step)
+        here = (t <= end) & (t < until)
         latched[0, i] = kind if here else latched[0, i]
         latched[1, i] = a if here else latched[1, i]
         latched[2, i] = b if here else latched[2, i]
@@ -192,7 +203,7 @@ def book_last(w, n_shard, cell_leaf, cell_slot, last, mail):  # type: ignore[no-
 
 
 @kernel
-def retire(w0, w1, n_shard, active, t_end, cell_leaf, cell_slot, last, leaf, mail):  # type: ignore[no-untyped-def]
+def retire(w0, w1, n_shard, active, t_end, cell_leaf, gate, cell_slot, last, leaf, mail):  # type: ignore[no-untyped-def]
     """Free the ring slots whose message has reached all it will reach, oldest first; note the next end of a message.
 
     Parameters
@@ -204,20 +215,19 @@ def retire(w0, w1, n_shard, active, t_end, cell_leaf, cell_slot, last, leaf, mai
     last : float64 (S, n_cell)
         What ``post`` wrote.
     """
-    n_slot = mail.shape[2]
     for w in range(w0, w1):
         if not active[w]:
             continue
         book_last(w, n_shard, cell_leaf, cell_slot, last, mail)
         for j in range(mail.shape[1]):
-            book = leaf[w, j]
+            book, depth = leaf[w, j], int(gate[j, DEPTH])
             book[DIRTY] = 1.0 if book[FLYING] > 0 else 0.0  # one more tick rolls A1 into A0
             while book[FLYING] > 0 and mail[w, j, int(book[OLDEST]), T_LAST] <= t_end[w]:
-                book[OLDEST] = wrapped(int(book[OLDEST]) + 1, n_slot)
+                book[OLDEST] = wrapped(int(book[OLDEST]) + 1, depth)
                 book[FLYING] -= 1
             if book[EXPIRES_S] < t_end[w]:
                 book[DIRTY] = 1.0
-                book[EXPIRES_S] = _next_end(mail[w, j], book, t_end[w])
+                book[EXPIRES_S] = _next_end(mail[w, j, :depth], book, t_end[w])
 
 
 @part

@@ -7,6 +7,7 @@ import numpy as np
 from der_gym.core.jit import kernel, part
 from der_gym.network.rows import (
     CHANGE,
+    DEPTH,
     DIRTY,
     EXPIRES_S,
     FLYING,
@@ -79,7 +80,21 @@ def _take_slot(leaf, n_slot):  # type: ignore[no-untyped-def]
 
 @kernel
 def send(  # type: ignore[no-untyped-def]
-    w0, w1, active, now, message, gate, cell_leaf, cell_cloud, cell_service_s, cloud, leaf, mail, cell_t, cell_slot
+    w0,
+    w1,
+    active,
+    now,
+    message,
+    gate,
+    cell_leaf,
+    cell_cloud,
+    cell_service_s,
+    cloud,
+    leaf,
+    mail,
+    cell_t,
+    since,
+    cell_slot,
 ):
     """Put the leaves' messages into their rings where they are due.
 
@@ -100,6 +115,8 @@ def send(  # type: ignore[no-untyped-def]
     mail : float64 (n_world, n_leaf, n_slot, N_MAIL)
     cell_t : float64 (n_world, n_cell)
         When the cell's cloud has the last message, or takes it up: read, and written where one is sent.
+    since : float64 (n_world, n_cell, n_slot)
+        Out: the same of each message under way.
     cell_slot : int64 (n_world, n_cell)
         Out: the ring slot to post, -1 where nothing is sent.
 
@@ -108,7 +125,7 @@ def send(  # type: ignore[no-untyped-def]
     A message that its cloud has not taken up yet gives its place in the queue to the leaf's next one, so that behind
     a slow cloud, or one that is out, at most one message of a cell waits, and it is the newest.
     """
-    n_leaf, n_slot = mail.shape[1], mail.shape[2]
+    n_leaf = mail.shape[1]
     for w in range(w0, w1):
         if not active[w]:
             continue
@@ -116,13 +133,13 @@ def send(  # type: ignore[no-untyped-def]
             cell_slot[w, c] = -1
         for j in range(n_leaf):
             kind, a, b = np.float64(message[w, j, 0]), np.float64(message[w, j, 1]), np.float64(message[w, j, 2])
-            book = leaf[w, j]
+            book, depth = leaf[w, j], int(gate[j, DEPTH])
             if not wants_sending(book, gate[j], a, b, kind, now[w]):
                 continue
             first = book[N_SENT] == 0.0
             if first or not all_wait(cell_leaf, cell_t[w], j, now[w]):
-                _take_slot(book, n_slot)
-            slot = wrapped(int(book[HEAD]) - 1, n_slot)
+                _take_slot(book, depth)
+            slot = wrapped(int(book[HEAD]) - 1, depth)
             last = now[w]
             for c in range(cell_leaf.shape[0]):
                 if cell_leaf[c] == j:
@@ -130,7 +147,7 @@ def send(  # type: ignore[no-untyped-def]
                     if first or cell_t[w, c] <= now[w]:
                         cell_t[w, c] = after_outage(row, max(now[w], row[FREE_S]))
                         row[FREE_S] = cell_t[w, c] + cell_service_s[c]
-                    cell_slot[w, c] = slot
+                    cell_slot[w, c], since[w, c, slot] = slot, cell_t[w, c]
                     last = max(last, cell_t[w, c] + cell_service_s[c])
             until = now[w] + gate[j, HOLD_S]
             m = mail[w, j, slot]

@@ -18,6 +18,9 @@ from der_gym.network.rows import (
     POLL_A_SHARE,
     POLL_B_S,
     QUANTILE_STEPS,
+    STEP_S,
+    code,
+    moment,
 )
 
 _LATENCY = rng.stream("network.latency")
@@ -100,6 +103,7 @@ def post(  # type: ignore[no-untyped-def]
     cell_service_s,
     cell_slot,
     fleet,
+    ring_lo,
     ring,
     coming,
     last,
@@ -115,13 +119,16 @@ def post(  # type: ignore[no-untyped-def]
     cell_service_s : float64 (n_cell,)
     cell_slot : int64 (n_world, n_cell)
     fleet : float32 (S, N_FLEET, N)
-    ring : float32 (S, n_slot, N)
-        Out: seconds of the episode.
+    ring_lo : int64 (n_cell,)
+        Where a cell's slots begin in the ring; each is as long as the cell.
+    ring : uint16 (S, n_ring)
+        Out: the moments, in steps of the path's STEP_S after ``cell_t``; see `rows.code`. Known error: half a step.
     coming : float32 (S, n_slot, n_cell)
         Out: 0, ``deliver`` shall look.
     last : float64 (S, n_cell)
         Out: the cell's last arrival.
     """
+    moments = np.empty(fleet.shape[2], np.float32)
     for s in range(s0, s1):
         w, p = s // n_shard, s % n_shard
         for c in range(cell_lo.shape[0]):
@@ -136,7 +143,7 @@ def post(  # type: ignore[no-untyped-def]
             second = np.uint32(np.int64(cell_t[w, c]))
             ids = uid[p, lo:hi]
             dead, down, up = fleet[s, DEAD_S, lo:hi], fleet[s, LINK_DOWN_S, lo:hi], fleet[s, LINK_UP_S, lo:hi]
-            out = ring[s, slot, lo:hi]
+            out, at = moments[lo:hi], ring_lo[c] + slot * (hi - lo)
             f0, f1, k0, k1 = keys[w, 0], keys[w, 1], keys[w, 2], keys[w, 3]
             steps = _LAST / max(_ONE - row[LOSS], _LEAST)
             miss, longest = row[MISSED_POLL], row[LONGEST_S] + spread
@@ -161,15 +168,17 @@ def post(  # type: ignore[no-untyped-def]
                 for i in range(hi - lo):
                     queue = in_queue(ids[i]) * spread
                     out[i] = arrival(t_cloud, out[i] + queue, down[i], up[i], dead[i], longest)
-            last[s, c] = latest(out)
+            last[s, c] = keep(out, t_cloud, row[STEP_S], ring[s, at : at + hi - lo])
             coming[s, slot, c] = _ZERO
 
 
 @part
-def latest(arrive):  # type: ignore[no-untyped-def]
-    """Return the last arrival of a row that comes at all, float64 s."""
+def keep(moments, since, step, ring):  # type: ignore[no-untyped-def]
+    """Write a cell's arrivals into its slot of the ring; return the last that comes at all, float64 s."""
     last = _ZERO_BITS
-    for i in range(arrive.shape[0]):
-        t = arrive[i]
+    for i in range(moments.shape[0]):
+        arrive = code(moments[i], since, step)
+        ring[i] = arrive
+        t = moment(arrive, since, step)
         last = max(last, in_order(t if t < NEVER_S else _ZERO))
     return np.float64(back(last))

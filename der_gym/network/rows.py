@@ -7,8 +7,12 @@ import numpy as np
 from der_gym.core.jit import scalar
 
 NEVER_S = np.float32(1e9)  # a time that does not come
+NEVER = np.uint16(65_535)  # the ring's code of it
+LAST = np.float32(65_534.0)  # its last moment
 QUANTILE_STEPS = 256  # entries of a path's latency table
 LOST_AT = QUANTILE_STEPS  # its place of what is lost
+
+_HALF = np.float32(0.5)
 
 # path row: float32 (n_cell, N_PATH), constants of a cell's path
 LOSS = 0
@@ -20,9 +24,10 @@ LONGEST_S = 5  # a message still under way after so long is dropped
 TELEMETRY_S = 6
 TELEMETRY_DELAY_S = 7
 TELEMETRY_LOSS = 8
-N_PATH = 9
+STEP_S = 9  # the ring's unit of time: a power of two, so that a moment is exact
+N_PATH = 10
 
-# mail: float64 (n_world, n_leaf, n_slot, N_MAIL), the messages of a leaf
+# mail: float64 (n_world, n_leaf, n_slot, N_MAIL), the messages of a leaf; of the slots the first DEPTH are its ring
 T_SENT = 0
 T_CLOUD = 1  # when the last of the leaf's clouds has it
 VALID_UNTIL = 2
@@ -55,13 +60,28 @@ QUOTA_PER_DAY = 3
 N_UNIT = 4
 CHANGE = 5
 ON_WAY_S = 6  # p95 of the way: after so long the sender takes a message as arrived
-N_GATE = 7
+DEPTH = 7  # messages that can be under way at once: slots of the leaf's ring
+N_GATE = 8
 
 # cloud: float64 (n_world, n_cloud, N_CLOUD): backlog and outages
 FREE_S = 0
 OUT = 1  # then pairs (from, to) of outages, in order
 N_OUTAGE = 6
 N_CLOUD = 1 + 2 * N_OUTAGE
+
+
+@scalar
+def code(t, since, step):  # type: ignore[no-untyped-def]
+    """Return the ring's code, uint16, of the moment ``t``, s: steps after ``since``; `NEVER` from NEVER_S on."""
+    steps = np.uint16(min((t - since) / step + _HALF, LAST))
+    return NEVER if t >= NEVER_S else steps
+
+
+@scalar
+def moment(arrive, since, step):  # type: ignore[no-untyped-def]
+    """Return the moment of a code of the ring, float32 s; see `code`."""
+    t = since + step * np.float32(arrive)
+    return NEVER_S if arrive == NEVER else t
 
 
 @scalar

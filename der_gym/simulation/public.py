@@ -173,7 +173,9 @@ def publish(  # type: ignore[no-untyped-def]
             out[L_AGE_MAX] = min(t - out[L_AGE_MAX], tally.OLDEST_SHOWN_S)
             out[L_PLAN] = plan_leaf[w, k, j]
             out[L_SENT] = sent[net.SENT_A] if sent[net.SENT_UNTIL] > t else 0.0
-            out[L_ARRIVED] = _arrived(mail[w, j], int(sent[net.HEAD]), t, gate[j, net.ON_WAY_S])
+            out[L_ARRIVED] = _arrived(
+                mail[w, j, : int(gate[j, net.DEPTH])], int(sent[net.HEAD]), t, gate[j, net.ON_WAY_S]
+            )
             out[L_QUOTA] = sent[net.QUOTA] / gate[j, net.QUOTA_PER_DAY]
             out[L_WAIT] = max(sent[net.SENT_S] + gate[j, net.INTERVAL_S] - t, 0.0)
             total += out[L_SEEN]

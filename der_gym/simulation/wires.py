@@ -22,6 +22,7 @@ from der_gym.simulation.sample import units
 
 Array = np.ndarray
 LONGEST_RING = 64
+DEAD_S = 1500.0  # what the ring has room for: the slowest firmware takes 20 min, a median and its spread come on top
 
 
 def path_row(path: PathConfig) -> list[float]:
@@ -30,10 +31,15 @@ def path_row(path: PathConfig) -> list[float]:
     share = path.poll_share[0] / sum(path.poll_share) if path.poll_share else 1.0
     second = polls[1] if len(path.poll_s) > 1 else polls[0]
     telemetry = (path.telemetry_s, path.telemetry_delay_s, path.telemetry_loss_share)
-    return [path.loss_share, path.missed_poll_share, polls[0], second, share, path.longest_s(), *telemetry]
+    return [path.loss_share, path.missed_poll_share, polls[0], second, share, path.longest_s(), *telemetry, 0.0]
 
 
-def gate_rows(structure: Structure, paths: list[PathConfig], config: NetworkConfig) -> Array:
+def step_s(longest_s: float) -> float:
+    """Return the ring's unit of time where a message may take ``longest_s`` and its device DEAD_S: a power of two."""
+    return float(2.0 ** math.ceil(math.log2((longest_s + DEAD_S) / float(rows.LAST))))
+
+
+def gate_rows(structure: Structure, paths: list[PathConfig], config: NetworkConfig, decision_s: float) -> Array:
     """Return each leaf's sending rules, float64 (n_leaf, N_GATE): the strictest of its cells' paths."""
     gate = np.zeros((structure.n_leaf, rows.N_GATE))
     n_unit = units(structure)
@@ -47,6 +53,7 @@ def gate_rows(structure: Structure, paths: list[PathConfig], config: NetworkConf
         gate[j, rows.QUOTA_PER_DAY] = min(p.quota_per_day for p in own)
         gate[j, rows.N_UNIT] = n_unit[structure.cell_leaf == j].sum()
         gate[j, rows.CHANGE], gate[j, rows.ON_WAY_S] = config.change_share, way
+        gate[j, rows.DEPTH] = ring_depth(own, decision_s)
     return gate
 
 
@@ -90,12 +97,18 @@ class Wires:
         self.service_s = np.array(
             [math.ceil(n / p.batch) / p.request_per_s for n, p in zip(units(structure), paths, strict=True)]
         )
-        self.gate = gate_rows(structure, paths, config)
+        longest_s = self.path[:, rows.LONGEST_S] + self.service_s
+        self.path[:, rows.STEP_S] = [step_s(float(t)) for t in longest_s]
+        self.gate = gate_rows(structure, paths, config, decision_s)
         self.link_cfg, self.rates = outages.link_constants(config), outages.cloud_rates(config)
         names = [zlib.crc32(name.encode()) for name in structure.cloud_names]
         self.cloud_name = np.array(names, dtype=np.uint32)
-        n_slot = ring_depth(paths, decision_s)
-        self.ring = np.full((n_all, n_slot, structure.n_place), rows.NEVER_S, dtype=np.float32)
+        depth = self.gate[:, rows.DEPTH].astype(np.int64)
+        n_slot = int(depth.max())
+        room = depth[structure.cell_leaf] * (structure.cell_hi - structure.cell_lo)
+        self.ring_lo = np.cumsum(room) - room
+        self.ring = np.full((n_all, int(room.sum())), rows.NEVER, dtype=np.uint16)
+        self.since = np.zeros((n_world, n_cell, n_slot))
         self.coming = np.zeros((n_all, n_slot, n_cell), dtype=np.float32)
         self.latched = np.zeros((n_all, 3, structure.n_place if kinds else 0), dtype=np.float32)
         self.mail = np.zeros((n_world, n_leaf, n_slot, rows.N_MAIL))
@@ -110,18 +123,31 @@ class Wires:
 
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on."""
-        names = ("ring", "coming", "latched", "mail", "leaf", "cloud", "cell_t")
+        names = ("ring", "since", "coming", "latched", "mail", "leaf", "cloud", "cell_t")
         return {f"wires.{name}": getattr(self, name) for name in names}
+
+    def slot(self, c: int, slot: int) -> Array:
+        """Return a slot of cell ``c`` in the ring, uint16 (n_all, devices of the cell): a view."""
+        n = int(self.structure.cell_hi[c] - self.structure.cell_lo[c])
+        lo = int(self.ring_lo[c]) + slot * n
+        return self.ring[:, lo : lo + n]
+
+    def arrivals(self, s: int, c: int, slot: int) -> Array:
+        """Return when a message reaches each device of cell ``c`` in shard ``s``, float32 s of the episode."""
+        since = np.float32(self.since[s // self.n_shard, c, slot])
+        codes = self.slot(c, slot)[s]
+        times: Array = np.where(codes == rows.NEVER, rows.NEVER_S, since + self.path[c, rows.STEP_S] * codes)
+        return times.astype(np.float32)
 
     def begin(self, active: Array, keys: Array, abs_s: Array) -> None:
         """Empty the rings and draw the outages of the clouds for the worlds in ``active``."""
         every = np.repeat(active, self.n_shard)
-        self.ring[every] = rows.NEVER_S
+        self.ring[every] = rows.NEVER
         self.coming[every] = 0.0
         self.latched[every] = 0.0
         self.mail[active] = 0.0
         self.mail[active, :, :, rows.VALID_UNTIL] = -1.0
-        self.leaf[active], self.cell_t[active] = 0.0, 0.0
+        self.leaf[active], self.cell_t[active], self.since[active] = 0.0, 0.0, 0.0
         self.leaf[active, :, rows.SENT_S] = -DAY_S
         self.leaf[active, :, rows.SENT_UNTIL] = -1.0
         self.leaf[active, :, rows.EXPIRES_S] = rows.NEVER_S
@@ -151,18 +177,18 @@ class Wires:
     def sending(self, active: Array, t_s: Array, message: Array) -> Call:
         """Send the leaves' messages that are due; ``message`` float32 (n_world, n_leaf, 3): kind, a, b."""
         places = (self.gate, self.structure.cell_leaf, self.structure.cell_cloud, self.service_s, self.cloud)
-        books = (self.leaf, self.mail, self.cell_t, self.cell_slot)
+        books = (self.leaf, self.mail, self.cell_t, self.since, self.cell_slot)
         return Call(send, active, t_s, message, *places, *books, by_world=True)
 
     def posting(self, keys: Array, fleet: Array) -> Call:
         """Work out when the messages just sent reach each device."""
         ways = (self.path, self.table, self.cell_t, self.service_s, self.cell_slot)
-        out = (self.ring, self.coming, self.last)
+        out = (self.ring_lo, self.ring, self.coming, self.last)
         return Call(post, self.n_shard, keys, self.structure.uid, *self._cells, *ways, fleet, *out)
 
     def delivering(self, active: Array, t_s: Array, dt_s: int, fleet: Array) -> Call:
         """Set what each device holds during the tick."""
-        mail = (self.mail, self.leaf, self.ring, self.coming)
+        mail = (self.gate, self.path, self.mail, self.leaf, self.ring_lo, self.ring, self.since, self.coming)
         return Call(deliver, self.n_shard, active, t_s, dt_s, *self._cells, *mail, fleet, self.latched)
 
     def reporting(self, active: Array, keys: Array, t_s: Array, dt_s: int, fleet: Array) -> Call:
@@ -174,5 +200,5 @@ class Wires:
 
     def retiring(self, active: Array, t_end: Array) -> Call:
         """Note the last arrivals once every shard is posted, and free the ring slots that are done."""
-        books = (self.structure.cell_leaf, self.cell_slot, self.last, self.leaf, self.mail)
+        books = (self.structure.cell_leaf, self.gate, self.cell_slot, self.last, self.leaf, self.mail)
         return Call(retire, self.n_shard, active, t_end, *books, by_world=True)

@@ -86,9 +86,8 @@ class Messages:
     def collect(self, t_s: float, fleet: Array) -> None:
         """Add the messages that went out at ``t_s``; ``fleet`` are the rows of all shards."""
         books = self.wires.leaf[0]
-        n_slot = self.wires.mail.shape[2]
         for j in np.flatnonzero(books[:, net.SENT_S] == t_s).tolist():
-            slot = (int(books[j, net.HEAD]) + n_slot - 1) % n_slot
+            slot = int(books[j, net.HEAD] - 1) % int(self.wires.gate[j, net.DEPTH])
             self._leave(j, slot, t_s, replaced=books[j, net.N_SENT] == self._n_sent[j])
             self._n_sent[j] = books[j, net.N_SENT]
             self._held[j, slot] = self._read(j, slot, fleet)
@@ -125,7 +124,7 @@ class Messages:
             lo, hi = int(st.cell_lo[c]), int(st.cell_hi[c])
             for p in range(st.n_shard):
                 here = st.present[p, lo:hi].astype(bool)
-                acts = self.wires.ring[p, slot, lo:hi][here].astype(np.float64)
+                acts = self.wires.arrivals(p, c, slot)[here].astype(np.float64)
                 dead = fleet[p, rows.DEAD_S, lo:hi][here].astype(np.float64)
                 parts.append((acts, dead, np.full(len(acts), self.wires.cell_t[0, c])))
         return parts
