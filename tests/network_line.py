@@ -75,7 +75,7 @@ class Line:
         self.abs_s = np.full(n_world, 9000 * DAY_S + start_s, dtype=np.int64)
         self.fleet = np.zeros((n_world, rows.N_FLEET, self.structure.n_place), dtype=np.float32)
         self.fleet[:, rows.DEAD_S] = dead_s
-        self.fleet[:, rows.PENDING_S], self.fleet[:, rows.SEEN_S] = -1e9, 0.0
+        self.fleet[:, rows.PENDING_KW], self.fleet[:, rows.SEEN_S] = np.inf, 0.0
         self.message = np.zeros((n_world, self.structure.n_leaf, 3), dtype=np.float32)
         self.wires.begin(self.active, self.keys, self.abs_s)
         self._new_day(self.active)

@@ -13,12 +13,11 @@ PART = 8  # share of the tick under A1, 0..1
 VALID_S = 9  # when the message in force ends
 POWER_KW = 10  # mean over the tick, from the grid
 SHOWN_KW = 11  # what the device would report: power, or its own estimate
-PENDING_KW = 12  # report on its way
-PENDING_S = 13  # when it was sampled
-SEEN_KW = 14  # last report that arrived
-SEEN_S = 15  # when that was sampled
-PRESENT = 16  # 1 while the device is in the list: it joined, has not left, is no padding
-N_FLEET = 17
+PENDING_KW = 12  # report on its way, infinite: none; its sample is the last before the tick
+SEEN_KW = 13  # last report that arrived
+SEEN_S = 14  # when that was sampled
+PRESENT = 15  # 1 while the device is in the list: it joined, has not left, is no padding
+N_FLEET = 16
 
 # told: int8 (n_shard, N_TOLD, n_device). What the resource table says beside the rated kW; UNTOLD: draw it.
 TOLD_FEED_BACK = 0  # 1 the site may feed the grid from the device, 0 not

@@ -6,11 +6,12 @@ import numpy as np
 
 from der_gym.core import rng
 from der_gym.core.jit import kernel, part, scalar
-from der_gym.core.rows import LINK_DOWN_S, LINK_UP_S, PENDING_KW, PENDING_S, POWER_KW, SEEN_KW, SEEN_S, SHOWN_KW
+from der_gym.core.rows import LINK_DOWN_S, LINK_UP_S, PENDING_KW, POWER_KW, SEEN_KW, SEEN_S, SHOWN_KW
 from der_gym.network.rows import N_OUTAGE, OUT, TELEMETRY_DELAY_S, TELEMETRY_LOSS, TELEMETRY_S
 
 _ZERO = np.float32(0.0)
-_NONE = np.float32(-1e9)
+_NONE = np.float32(np.inf)
+_PHASES = np.float32(256.0)  # that a period is cut into
 _SPREAD, _LOW = np.uint64(0x7FEB352D), np.uint64(0xFFFFFFFF)
 
 
@@ -22,47 +23,48 @@ def hash_unit(x, y):  # type: ignore[no-untyped-def]
 
 @scalar
 def report_one(  # type: ignore[no-untyped-def]
-    shown, pending_kw, pending_s, seen_kw, seen_s, x, key, down, up, start, end, phase, period, delay, loss
+    shown, pending_kw, seen_kw, seen_s, x, key, down, up, start, end, phase, period, delay, loss
 ):
-    """Return (pending_kw, pending_s, seen_kw, seen_s) after the tick [start, end].
+    """Return (pending_kw, seen_kw, seen_s) after the tick [start, end].
 
-    A device samples at its own phase; a report on its way keeps the next sample from being taken, so a period
-    shorter than the delay acts like the delay. Where a tick spans both, the newest sample that arrives by its end is
-    seen. ``x`` is the device's uid as uint32, ``key`` the world's, ``phase`` from `draw_phases`.
+    A device samples at its own phase, no sooner than the last report has come (``period`` >= ``delay``): so what is on
+    its way at the start of a tick was sampled last before it. Where a tick spans both, the newest sample that arrives
+    by its end is seen. ``x`` is the device's uid as uint32, ``key`` the world's, ``phase`` from `draw_phases`.
     Known error: a sample reads the mean power of the tick, there also of one up to the delay before it, and of
     several samples in a tick only the newest counts: where it is lost, the table ages by the tick, not by the period.
     """
-    came = pending_s + delay <= end
-    seen_kw = pending_kw if came & (pending_s > _NONE) else seen_kw
-    seen_s = pending_s if came & (pending_s > _NONE) else seen_s
-    pending_s = _NONE if came else pending_s
+    last = np.floor((start - phase) / period) * period + phase
+    on_way = pending_kw < _NONE
+    came = on_way & (last + delay <= end)
+    seen_kw = pending_kw if came else seen_kw
+    seen_s = last if came else seen_s
+    on_way = on_way & (not came)
     back = delay if max(period, delay) <= end - start else _ZERO
     n = np.floor((end - back - phase) / period)
     t = n * period + phase
     kept = hash_unit(x ^ key, np.uint32(np.int32(n + np.float32(1e6)))) >= loss
-    take = (t > start - back) & (pending_s <= _NONE) & kept & ((t < down) | (t >= up))
+    take = (t > start - back) & (not on_way) & kept & ((t < down) | (t >= up))
     now = take & (t + delay <= end)
     seen_kw = shown if now else seen_kw
     seen_s = t if now else seen_s
-    wait = take & (not now)
-    pending_kw = shown if wait else pending_kw
-    pending_s = t if wait else pending_s
-    return pending_kw, pending_s, seen_kw, seen_s
+    pending_kw = pending_kw if on_way else _NONE
+    pending_kw = shown if take & (not now) else pending_kw
+    return pending_kw, seen_kw, seen_s
 
 
 @kernel
-def draw_phases(uid, cell_lo, cell_hi, path, phase):  # type: ignore[no-untyped-def]
-    """Write when each device samples within its period, s: of its address alone, the same in all worlds.
+def draw_phases(uid, phase):  # type: ignore[no-untyped-def]
+    """Write when each device samples, in 256ths of its period: of its address alone, the same in all worlds.
 
     Parameters
     ----------
-    uid : uint32 (n_shard, N); phase : float32 (n_shard, N), out
-    cell_lo, cell_hi : int64 (n_cell,); path : float32 (n_cell, N_PATH)
+    uid : uint32 (n_shard, N)
+    phase : uint8 (n_shard, N)
+        Out.
     """
     for p in range(uid.shape[0]):
-        for c in range(cell_lo.shape[0]):
-            for i in range(cell_lo[c], cell_hi[c]):
-                phase[p, i] = hash_unit(uid[p, i], np.uint32(7)) * path[c, TELEMETRY_S]
+        for i in range(uid.shape[1]):
+            phase[p, i] = np.uint8(hash_unit(uid[p, i], np.uint32(7)) * _PHASES)
 
 
 @kernel
@@ -79,7 +81,7 @@ def show_power(s0, s1, n_shard, active, fleet):  # type: ignore[no-untyped-def]
 def report(  # type: ignore[no-untyped-def]
     s0, s1, n_shard, active, keys, uid, phase, t_s, dt_s, cell_lo, cell_hi, cell_cloud, path, cloud, fleet
 ):
-    """Advance the aggregator's table by one tick; a cell whose cloud is out reports nothing.
+    """Advance the aggregator's table by one tick; where the cloud is out nothing comes, and what is on its way is lost.
 
     Parameters are those of ``deliver``, ``post`` and `draw_phases`.
     """
@@ -90,19 +92,21 @@ def report(  # type: ignore[no-untyped-def]
         start, end = np.float32(t_s[w]), np.float32(t_s[w] + dt_s)
         key = keys[w, 2]
         for c in range(cell_lo.shape[0]):
-            if _is_out(cloud[w, cell_cloud[c]], t_s[w] + dt_s):
-                continue
             lo, hi = cell_lo[c], cell_hi[c]
+            p_kw = fleet[s, PENDING_KW, lo:hi]
+            if _is_out(cloud[w, cell_cloud[c]], t_s[w] + dt_s):
+                for i in range(hi - lo):
+                    p_kw[i] = _NONE
+                continue
             ids, phases = uid[p, lo:hi], phase[p, lo:hi]
             shown, down, up = fleet[s, SHOWN_KW, lo:hi], fleet[s, LINK_DOWN_S, lo:hi], fleet[s, LINK_UP_S, lo:hi]
-            p_kw, p_s = fleet[s, PENDING_KW, lo:hi], fleet[s, PENDING_S, lo:hi]
             s_kw, s_s = fleet[s, SEEN_KW, lo:hi], fleet[s, SEEN_S, lo:hi]
+            cut = path[c, TELEMETRY_S] / _PHASES
             period, delay, loss = path[c, TELEMETRY_S], path[c, TELEMETRY_DELAY_S], path[c, TELEMETRY_LOSS]
             for i in range(hi - lo):
-                p_kw[i], p_s[i], s_kw[i], s_s[i] = report_one(
+                p_kw[i], s_kw[i], s_s[i] = report_one(
                     shown[i],
                     p_kw[i],
-                    p_s[i],
                     s_kw[i],
                     s_s[i],
                     ids[i],
@@ -111,7 +115,7 @@ def report(  # type: ignore[no-untyped-def]
                     up[i],
                     start,
                     end,
-                    phases[i],
+                    np.float32(phases[i]) * cut,
                     period,
                     delay,
                     loss,

@@ -17,8 +17,8 @@ from der_gym.simulation.tallies import Tallies
 from der_gym.simulation.wires import Wires
 
 Array = np.ndarray
-FEW = 65_536  # devices at once where copies are held: a large world has no room for copies of all
-_0, _NONE_S, _LONG_AGO_S = np.float32(0.0), np.float32(-1e9), np.float32(-DAY_S)
+FEW = 32_768  # devices at once where copies are held: a large world has no room for copies of all
+_0, _NONE_KW, _LONG_AGO_S = np.float32(0.0), np.float32(np.inf), np.float32(-DAY_S)
 
 
 class Opening:
@@ -95,9 +95,9 @@ def first_reports(s0, s1, n_shard, active, fleet):  # type: ignore[no-untyped-de
     for s in range(s0, s1):
         if active[s // n_shard]:
             down, up, shown = fleet[s, rows.LINK_DOWN_S], fleet[s, rows.LINK_UP_S], fleet[s, rows.SHOWN_KW]
-            seen_kw, seen_s, pending = fleet[s, rows.SEEN_KW], fleet[s, rows.SEEN_S], fleet[s, rows.PENDING_S]
+            seen_kw, seen_s, pending = fleet[s, rows.SEEN_KW], fleet[s, rows.SEEN_S], fleet[s, rows.PENDING_KW]
             for i in range(shown.shape[0]):
                 silent = (down[i] <= _0) & (up[i] > _0)
                 seen_kw[i] = _0 if silent else shown[i]
                 seen_s[i] = _LONG_AGO_S if silent else _0
-                pending[i] = _NONE_S
+                pending[i] = _NONE_KW

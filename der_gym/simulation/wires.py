@@ -30,7 +30,8 @@ def path_row(path: PathConfig) -> list[float]:
     polls = (*path.poll_s, 0.0, 0.0)[:2]
     share = path.poll_share[0] / sum(path.poll_share) if path.poll_share else 1.0
     second = polls[1] if len(path.poll_s) > 1 else polls[0]
-    telemetry = (path.telemetry_s, path.telemetry_delay_s, path.telemetry_loss_share)
+    period_s = max(path.telemetry_s, path.telemetry_delay_s)  # the next report waits until the last has come
+    telemetry = (period_s, path.telemetry_delay_s, path.telemetry_loss_share)
     return [path.loss_share, path.missed_poll_share, polls[0], second, share, path.longest_s(), *telemetry, 0.0]
 
 
@@ -117,8 +118,8 @@ class Wires:
         self.cell_t = np.zeros((n_world, n_cell))
         self.cell_slot = np.full((n_world, n_cell), -1, dtype=np.int64)
         self.last = np.zeros((n_all, n_cell))
-        self.phase = np.zeros(structure.uid.shape, dtype=np.float32)
-        draw_phases(structure.uid, structure.cell_lo, structure.cell_hi, self.path, self.phase)
+        self.phase = np.zeros(structure.uid.shape, dtype=np.uint8)
+        draw_phases(structure.uid, self.phase)
         self._cells = (structure.cell_lo, structure.cell_hi, structure.cell_leaf)
 
     def arrays(self) -> dict[str, Array]:
