@@ -36,7 +36,7 @@ def make(
     f.limits = np.empty((1, 2, n), np.float32)
     f.limits[0, 0], f.limits[0, 1] = limits
     f.fleet = np.zeros((n_world, rows.N_FLEET, LO + n + 2), np.float32)
-    f.fleet[:, rows.TAKES], f.fleet[:, rows.PRESENT] = 1.0, 1.0
+    f.fleet[:, rows.TAKES], f.fleet[:, rows.METER_GAIN] = 1.0, 1.0
     f.params = np.zeros((n_world, len(b.BATTERY.params), n), np.float32)
     f.state, f.acc = np.zeros((n_world, 1, n), np.float32), np.zeros((n_world, len(b.BATTERY.acc), n))
     f.book = np.zeros((n_world, len(b.BATTERY.book), n))  # each battery's own
@@ -95,7 +95,7 @@ def advance(f: Any, a0: Any = 0.0, a1: Any = None, part: Any = 1.0, dt: float = 
 def gauge(f: Any) -> np.ndarray:
     """Return the gauge (N_GAUGE, W, n)."""
     out = np.full((f.n_world, f.fleet.shape[2], rows.N_GAUGE), np.nan)
-    b.gauge(0, f.n_world, 1, *own(f), rows.TAKES, False, f.cell_lo, f.cell_hi, out)
+    b.gauge(0, f.n_world, 1, *own(f), True, False, f.cell_lo, f.cell_hi, out)
     assert np.isnan(out[:, :LO]).all() and np.isnan(out[:, LO + f.n :]).all()
     return out[:, LO : LO + f.n].transpose(2, 0, 1)
 

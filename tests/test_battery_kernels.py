@@ -30,7 +30,7 @@ def test_advance_equals_the_plain_loop(sod_s: float) -> None:
     f = make(n=37, n_world=2, pv_kw=rng.choice([0.0, 4.8], (2, 37)))
     f.ctx[:, rows.SOD_S], f.ctx[:, rows.SEASON], f.ctx[1, rows.STANDBY] = sod_s, (2, 0), 1.0
     mine(f, rows.TAKES)[:] = rng.choice([0.0, 1.0], (2, f.n), p=[0.2, 0.8])
-    mine(f, rows.PRESENT)[:] = rng.choice([0.0, 1.0], (2, f.n), p=[0.2, 0.8])
+    mine(f, rows.METER_GAIN)[:] = rng.choice([0.0, 1.0], (2, f.n), p=[0.2, 0.8])
     for dt, storm in ((60.0, 0.0), (10.0, 0.0), (300.0, 0.0), (1.0, 1.0)):
         f.site[:, rows.NET_KW] = rng.normal(0.3, 2.0, (2, f.n))
         a0, a1 = rng.choice([0.0, 0.3, -0.7, 1.0], (2, 2, f.n))
@@ -49,7 +49,7 @@ def test_draw_equals_the_plain_loop() -> None:
     panels, limits = np.tile([0.0, 4.8], 20), (np.linspace(5, 9, 40), np.linspace(2, 7, 40))
     f, blank = (make(n=40, pv_kw=panels, limits=limits) for _ in range(2))
     blank.params[:], blank.fleet[:] = 0.0, 0.0
-    blank.fleet[:, rows.TAKES], blank.fleet[:, rows.PRESENT] = 1.0, 1.0
+    blank.fleet[:, rows.TAKES], blank.fleet[:, rows.METER_GAIN] = 1.0, 1.0
     mine(blank, rows.RATED_KW)[:] = np.nan
     g = in_plain_python(blank, "draw", "keys", "uid", "cfg", "told", "index", "site", "limits", "params", "fleet")
     assert np.array_equal(f.params, g.params) and np.array_equal(f.fleet, g.fleet)
@@ -60,7 +60,7 @@ def test_gauge_equals_the_plain_loop() -> None:
     f.site[0, rows.BARE_KW] = 1.0 - np.linspace(0, 3, f.n)
     names = ("ctx", "cfg", "index", "site", "params", "state", "acc", "fleet")
     out, cells = np.zeros((1, f.fleet.shape[2], rows.N_GAUGE)), {"cell_lo": f.cell_lo, "cell_hi": f.cell_hi}
-    g = in_plain_python(f, "gauge", *names, heard=rows.TAKES, reached=False, **cells, out=out)
+    g = in_plain_python(f, "gauge", *names, opting=True, reached=False, **cells, out=out)
     assert np.array_equal(gauge(f)[:, 0], g.out[0, LO : LO + f.n].T)
 
 
@@ -99,7 +99,7 @@ def test_a_shards_register_is_the_sum_of_those_of_the_batteries_in_the_list() ->
     f, g = (make(n=37, n_world=2, given=(3.0, 1.0)) for _ in range(2))
     g.book = np.zeros((2, len(b.BATTERY.book), 1))
     for each in (f, g):
-        mine(each, rows.PRESENT)[:, ::3] = 0.0
+        mine(each, rows.METER_GAIN)[:, ::3] = 0.0
         for a in (0.5, 0.5, 0.0, -0.7, -0.7):
             advance(each, a, dt=300.0)
     assert np.array_equal(f.acc, g.acc) and np.array_equal(f.fleet, g.fleet)

@@ -44,7 +44,7 @@ class Homes:
         self.acc, self.ctx = np.zeros((n_world, len(c.ACC), n)), np.zeros((n_world, rows.N_CTX), F4)
         self.book = np.zeros((n_world, len(c.BOOK), n if by_home else 1))
         self.fleet = np.zeros((n_world, rows.N_FLEET, LO + n + 1), F4)
-        self.fleet[:, rows.TAKES] = self.fleet[:, rows.PRESENT] = 1.0
+        self.fleet[:, rows.TAKES] = self.fleet[:, rows.METER_GAIN] = 1.0
         self.index, self.site = np.zeros((1, LO + n), np.int32), np.zeros((n_world, rows.N_SITE, 1), F4)
         self.limits, self.cell = np.zeros((1, 2, 1), F4), np.arange(LO + n + 1, dtype=np.int64)
         self.shards = (0, n_world, 1, self.active)
@@ -102,7 +102,7 @@ class Homes:
         """Return the gauge rows, (N_GAUGE, n), world 0: each place of the fleet is a cell, and others' stay as is."""
         self.clock()
         out = np.full((self.n_world, self.cell.size, rows.N_GAUGE), np.nan)
-        asked = rows.TAKES, False, self.cell, self.cell + 1, out
+        asked = True, False, self.cell, self.cell + 1, out
         (how["gauge"] if how else ECOCUTE.gauge)(*self.arguments("gauge"), *asked)
         assert np.isnan(out[:, :LO]).all() and np.isnan(out[:, LO + self.n :]).all()
         return out[0, LO : LO + self.n].T
@@ -267,7 +267,7 @@ def loops(homes: Homes) -> dict[str, tuple[Any, ...]]:
     """Return the arguments of the loops over a shard's homes."""
     ctx, own, state, acc, book = homes.ctx[0], homes.params[0], homes.state[0], homes.acc[0], homes.book[0]
     fleet = {row: homes.fleet[0, row, LO : LO + homes.n] for row in range(rows.N_FLEET)}
-    sent, here, power = (fleet[rows.A0], fleet[rows.A1]), fleet[rows.PRESENT], fleet[rows.POWER_KW]
+    sent, here, power = (fleet[rows.A0], fleet[rows.A1]), fleet[rows.METER_GAIN], fleet[rows.POWER_KW]
     gauges = tuple(np.zeros((rows.N_GAUGE, homes.n), F4))
     tick = np.zeros((c.N_TICK, homes.n), F4)
     return {

@@ -297,7 +297,7 @@ def test_registers_of_a_shard_are_the_sums_of_its_homes() -> None:
     homes = full, each, total = [Homes(40, "winter", 5.0, by_home=by_home) for by_home in (True, True, False)]
     away = np.arange(40) % 3 == 0
     for some in homes:
-        some.row(rows.PRESENT)[:] = 1.0 if some is full else ~away
+        some.row(rows.METER_GAIN)[:] = 1.0 if some is full else ~away
         some.hours(4, 0.3)
         empty(some)
         some.hours(1)

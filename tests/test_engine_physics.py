@@ -90,7 +90,8 @@ def test_what_is_drawn_is_stored_lost_or_used_over_two_days(commanded: bool) -> 
 
     def add() -> None:
         for name, store in fleet.stores.items():
-            kw = fleet.fleet[:, rows.POWER_KW, store.lo : store.hi] * fleet.fleet[:, rows.PRESENT, store.lo : store.hi]
+            here = fleet.fleet[:, rows.METER_GAIN, store.lo : store.hi] > 0
+            kw = fleet.fleet[:, rows.POWER_KW, store.lo : store.hi] * here
             power[name] += kw.sum(axis=1, dtype=np.float64) / 60
 
     for a in actions(1, sim.scenario.n_step, sim.structure.n_leaf):
@@ -185,7 +186,7 @@ def test_every_tree_sums_to_the_fleet() -> None:
     sim = started(made, [1, 2])
     take(sim, 0.4, 10)
     st, fleet = sim.structure, sim.fleet.fleet
-    true = (fleet[:, rows.POWER_KW].astype(np.float64) * fleet[:, rows.PRESENT]).sum(axis=1)
+    true = (fleet[:, rows.POWER_KW].astype(np.float64) * (fleet[:, rows.METER_GAIN] > 0)).sum(axis=1)
     metered = (fleet[:, rows.POWER_KW] * fleet[:, rows.METER_GAIN]).sum(axis=1, dtype=np.float64)
     cells = np.zeros((2, st.n_cell, tally.N_POWER))
     every = np.ones(2, dtype=bool)
@@ -211,7 +212,7 @@ def test_the_public_table_sums_what_devices_reported() -> None:
         for j in range(st.n_leaf):
             at = np.concatenate([np.arange(st.cell_lo[c], st.cell_hi[c]) for c in np.flatnonzero(st.cell_leaf == j)])
             seen, when = (f[:, row][:, at].astype(np.float64) for row in (rows.SEEN_KW, rows.SEEN_S))
-            rated, here = (f[:, row][:, at].astype(np.float64) for row in (rows.RATED_KW, rows.PRESENT))
+            rated, here = f[:, rows.RATED_KW][:, at].astype(np.float64), f[:, rows.METER_GAIN][:, at] > 0
             leaf = sim.public.leaf[:, j]
             np.testing.assert_allclose(leaf[:, 0], (seen * here).sum(axis=1), rtol=1e-9, atol=1e-9)
             age = np.minimum(t[:, None] - when, 3600.0)

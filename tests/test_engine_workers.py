@@ -96,8 +96,8 @@ def test_sums_of_a_sharded_world_are_those_of_its_devices() -> None:
     st, f = sim.structure, sim.fleet.fleet
     assert 0 < (st.present == 0).sum() < 60  # there is padding
     assert (f[:, rows.RATED_KW] * (1 - np.tile(st.present, (2, 1))) == 0).all()
-    assert (f[:, rows.PRESENT][np.tile(st.present, (2, 1)) == 0] == 0).all()
-    seen = (f[:, rows.SEEN_KW].astype(np.float64) * f[:, rows.PRESENT]).sum(axis=1).reshape(2, 3).sum(axis=1)
+    assert (f[:, rows.METER_GAIN][np.tile(st.present, (2, 1)) == 0] == 0).all()
+    seen = (f[:, rows.SEEN_KW].astype(np.float64) * (f[:, rows.METER_GAIN] > 0)).sum(axis=1).reshape(2, 3).sum(axis=1)
     np.testing.assert_allclose(sim.public.leaf[:, :, 0].sum(axis=1), seen, rtol=1e-9)
     for j in range(st.n_leaf):  # the oldest report of a leaf is the oldest of its shards
         at = np.concatenate([np.arange(st.cell_lo[c], st.cell_hi[c]) for c in np.flatnonzero(st.cell_leaf == j)])
@@ -126,7 +126,7 @@ def test_registers_of_devices_add_up_to_those_of_their_class() -> None:
     for sim in (sums, each):
         take(sim, 0.5, 60)
     for name, store in each.fleet.stores.items():
-        here = each.fleet.fleet[:, rows.PRESENT, store.lo : store.hi]
+        here = each.fleet.fleet[:, rows.METER_GAIN, store.lo : store.hi]
         for register in store.device.book:
             values = store.register(register)
             assert values.shape == here.shape and sums.fleet.stores[name].register(register).shape[1] == 1

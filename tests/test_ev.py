@@ -45,7 +45,7 @@ class Fleet:
         self.acc = np.zeros((n_world, len(ev.EV.acc), n))
         self.fleet = np.zeros((n_world, base.N_FLEET, lo + n + 3), np.float32)
         self.book = np.zeros((n_world, len(ev.EV.book), n))  # each car's own
-        self.fleet[:, base.TAKES], self.fleet[:, base.PRESENT] = 1, 1
+        self.fleet[:, base.TAKES], self.fleet[:, base.METER_GAIN] = 1, 1
         self.out = np.zeros((n_world, lo + n + 3, base.N_GAUGE))
         edge = np.arange(lo + n + 4, dtype=np.int64)
         self.cells = edge[:-1].copy(), edge[1:].copy()  # every place is a cell of its own
@@ -104,7 +104,7 @@ class Fleet:
 
     def gauge(self) -> np.ndarray:
         self.clock(60)
-        ev.gauge(*self.common(), base.TAKES, False, *self.cells, self.out)
+        ev.gauge(*self.common(), True, False, *self.cells, self.out)
         return self.out[:, self.lo : self.lo + self.n].transpose(0, 2, 1)
 
     def row(self, name: str) -> np.ndarray:
@@ -267,7 +267,7 @@ def test_a_shards_register_is_the_sum_of_those_of_the_cars_in_the_list():
     each, summed = (Fleet(n_world=2, n=60, clock_h=18.0).begin() for _ in range(2))
     summed.book = np.zeros((2, len(ev.EV.book), 1))
     for fleet in (each, summed):
-        fleet.fleet[:, base.PRESENT, :60:3] = 0
+        fleet.fleet[:, base.METER_GAIN, :60:3] = 0
         for minute in range(16 * 60):
             fleet.step(60, 1.0 if (minute // 10) % 2 else 0.0)
     assert np.array_equal(each.acc, summed.acc) and np.array_equal(each.fleet, summed.fleet)

@@ -122,7 +122,7 @@ def test_sums_over_every_tree_equal_the_fleet(structure: Structure, table: Resou
     kw_of_row = np.random.default_rng(1).integers(1, 100, len(table)).astype(np.float32)
     values = np.zeros((structure.n_shard, rows.N_FLEET, structure.n_place), np.float32)
     values[:, rows.POWER_KW] = kw_of_row[structure.row]  # padding too
-    values[:, rows.PRESENT] = structure.present
+    values[:, rows.METER_GAIN] = structure.present
     parts = np.full((structure.n_shard, structure.n_cell, N_POWER), np.nan)
     shards, edges = (structure.n_shard, np.ones(1, bool)), (structure.cell_lo, structure.cell_hi)
     tally_power(0, structure.n_shard, *shards, *edges, values, parts)

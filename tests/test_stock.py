@@ -22,10 +22,9 @@ NOW_S = 600.0
 
 def devices() -> tuple[np.ndarray, np.ndarray]:
     """Return each device's gauge and the fleet's rows: all in the list, no link ever down."""
-    each = np.full((stock.N_SCRATCH, N), np.nan, np.float32)
+    each = np.ones((stock.N_SCRATCH, N), np.float32)
     each[: rows.N_GAUGE] = far_apart(rows.N_GAUGE * N).reshape(rows.N_GAUGE, N)
     fleet = np.zeros((rows.N_FLEET, 55), np.float32)
-    fleet[rows.PRESENT] = 1.0
     return each, fleet
 
 
@@ -56,9 +55,9 @@ def test_each_cell_sums_its_devices_and_other_classes_cells_stay(reached: bool) 
 
 def test_who_is_not_in_the_list_does_not_count() -> None:
     each, fleet = devices()
-    fleet[rows.PRESENT, ::3] = 0.0
+    each[stock.HERE, ::3] = 0.0
     for reached in (False, True):
-        assert sum_cells(each, fleet, reached)[OWN].tolist() == expected(each, fleet[rows.PRESENT, LO : LO + N])
+        assert sum_cells(each, fleet, reached)[OWN].tolist() == expected(each, each[stock.HERE])
 
 
 def test_only_who_can_be_reached_now_counts_where_asked() -> None:
@@ -89,12 +88,12 @@ def test_a_class_gauges_its_cells_at_the_time_it_is_and_by_the_row_it_is_told(ki
     of_class, f, given, each = kind()
     assert (each[rows.UP_KW] > 0).any() and (each[rows.STORED_KWH] > 0).any()
     f.ctx[:, rows.T_S] = NOW_S
-    f.fleet[:, rows.TAKES] = 0.0  # opted out: only TAKES knows
+    f.fleet[:, rows.TAKES] = 0.0  # all have opted out, which nobody knows
     f.fleet[:, rows.LINK_DOWN_S, ::4], f.fleet[:, rows.LINK_UP_S, ::4] = NOW_S, NOW_S + 1.0
     up_now = (np.arange(LO, LO + N) % 4 > 0).astype(np.float32)
     lo, hi = (np.array(edge, np.int64) for edge in zip(*CELLS, strict=True))
     for reached, counts in ((True, up_now), (False, np.ones(N, np.float32))):
         out = np.full((1, len(CELLS), rows.N_GAUGE), -1.0)
-        of_class(*given, rows.PRESENT, reached, lo, hi, out)
+        of_class(*given, False, reached, lo, hi, out)
         assert out[0, OWN].tolist() == expected(each.astype(np.float32), counts)
         assert (out[0, [0, -1]] == -1.0).all()

@@ -2,7 +2,7 @@
 
 # fleet: float32 (n_shard_all, N_FLEET, n_device). What all classes share.
 RATED_KW = 0  # unit of the command: the device's rated swing
-METER_GAIN = 1  # PRESENT * (1 + the gain error of its meter)
+METER_GAIN = 1  # 1 + the gain error of its meter; 0 while not in the list: it joins later, has left, is padding
 TAKES = 2  # 1 while the device takes commands: in the list, owner has not opted out; else 0
 DEAD_S = 3  # from a command's arrival to first movement
 LINK_DOWN_S = 4  # the day's outage of the device's link, seconds of the episode
@@ -16,8 +16,7 @@ SHOWN_KW = 11  # what the device would report: power, or its own estimate
 PENDING_KW = 12  # report on its way, infinite: none; its sample is the last before the tick
 SEEN_KW = 13  # last report that arrived
 SEEN_S = 14  # when that was sampled
-PRESENT = 15  # 1 while the device is in the list: it joined, has not left, is no padding
-N_FLEET = 16
+N_FLEET = 15
 
 # told: int8 (n_shard, N_TOLD, n_device). What the resource table says beside the rated kW; UNTOLD: draw it.
 TOLD_FEED_BACK = 0  # 1 the site may feed the grid from the device, 0 not

@@ -12,6 +12,7 @@ from der_gym.core.jit import kernel, part, scalar
 from der_gym.core.lanes import N_LANE, packets
 
 _ZERO, _LOWEST = np.float64(0.0), np.float32(-np.inf)
+_0, _ONE = np.float32(0.0), np.float32(1.0)
 
 
 @part
@@ -22,6 +23,13 @@ def dot(v, w):  # type: ignore[no-untyped-def]
     for i in range(n // N_LANE * N_LANE, n):
         total += np.float64(v[i] * w[i])
     return total
+
+
+@part
+def in_list(gain, here):  # type: ignore[no-untyped-def]
+    """Write into ``here``, float32 (n,), 1 where a device is in the list, which its METER_GAIN tells, else 0."""
+    for i in range(gain.shape[0]):
+        here[i] = _ONE if gain[i] > _0 else _0
 
 
 @part

@@ -20,13 +20,13 @@ import numpy as np
 
 from der_gym.core import rows
 from der_gym.core.jit import kernel, part
-from der_gym.core.sums import enter
+from der_gym.core.sums import enter, in_list
 from der_gym.devices import battery_config as c
 from der_gym.devices.base import DeviceClass
 from der_gym.devices.battery_config import BatteryConfig, constants
 from der_gym.devices.battery_draws import draw_owner, draw_pace, draw_store
 from der_gym.devices.battery_physics import limits, move, own_kw, reach, since_23, store, taper_line, wanted_kw
-from der_gym.devices.stock import N_SCRATCH, recall, sum_cells
+from der_gym.devices.stock import HEARS, N_SCRATCH, recall, sum_cells, who_takes
 
 PARAMS = (
     *("capacity_kwh", "reserve_kwh", "efficiency", "standby_kw", "rate_kw_s", "release_kw_s", "gain", "offset_kw"),
@@ -39,8 +39,8 @@ POWER_END_KW = 0  # state: power at the tick's end, from which the next ramp sta
 ENERGY_KWH = 0  # acc: stored above empty
 # book: AC in; AC out; lost standing by; drawn less than the own schedule
 CHARGED_KWH, DISCHARGED_KWH, LOSS_KWH, GIVEN_KWH = range(4)
-# rows of a tick's scratch, kW; kWh above the reserve, and the last four in the order of the book
-(HOUSE, ABOVE, LOW, HIGH, OWN, INTO, OUT, LOST, GIVEN, N_SEEN) = range(10)
+# rows of a tick's scratch, kW; kWh above the reserve, four in the order of the book; 1 where in the list
+(HOUSE, ABOVE, LOW, HIGH, OWN, INTO, OUT, LOST, GIVEN, HERE, N_SEEN) = range(11)
 SOC = 0  # pool: 0 at the owner's reserve, 1 full
 
 _0, _HALF, _1 = np.float32(0.0), np.float32(0.5), np.float32(1.0)
@@ -197,9 +197,9 @@ def advance(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, 
         plan(slope, zero, hours, night, share, standby, storm, params[s], acc[s], rated, seen)
         follow(dt, storm, params[s], state[s, POWER_END_KW], fleet[s], lo, seen)
         keep(hours, params[s], acc[s], power, seen)
-        here = fleet[s, rows.PRESENT, lo : lo + n]
+        in_list(fleet[s, rows.METER_GAIN, lo : lo + n], seen[HERE])
         for k in range(book.shape[1]):
-            enter(seen[INTO + k], here, _ONE8, book[s, k])
+            enter(seen[INTO + k], seen[HERE], _ONE8, book[s, k])
 
 
 @part
@@ -224,14 +224,14 @@ def weigh(slope, zero, storm, param, acc, rated, takes, house, out):  # type: ig
 
 @kernel
 def gauge(  # type: ignore[no-untyped-def]
-    s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, fleet, lo, heard, reached, cell_lo,
+    s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, fleet, lo, opting, reached, cell_lo,
     cell_hi, out,
 ):  # fmt: skip
     """Write what each battery could give against a plan of standby, ramps and dead time aside.
 
     The house is taken as load - generation, without its flexible devices: what a water heater gives up cannot be
     covered by the battery as well. STORED_KWH counts homes without the right to feed back too, whose energy can only
-    leave as fast as the house draws. ``heard`` is the fleet's row of who takes commands; see `sum_cells`.
+    leave as fast as the house draws. ``opting``, ``reached``: see `who_takes`, `sum_cells`.
     """
     n = params.shape[2]
     house, each = np.empty(n, np.float32), np.empty((N_SCRATCH, n), np.float32)
@@ -240,8 +240,9 @@ def gauge(  # type: ignore[no-untyped-def]
         w = s // n_shard
         if active[w]:
             sense(site_index[s % n_shard, lo : lo + n], site[s, rows.BARE_KW], house)
-            rated, takes = fleet[s, rows.RATED_KW, lo : lo + n], fleet[s, heard, lo : lo + n]
-            weigh(slope, zero, ctx[w, rows.STORM], params[s], acc[s], rated, takes, house, each)
+            who_takes(fleet[s], lo, opting, each)
+            rated = fleet[s, rows.RATED_KW, lo : lo + n]
+            weigh(slope, zero, ctx[w, rows.STORM], params[s], acc[s], rated, each[HEARS], house, each)
             sum_cells(ctx[w, rows.T_S], each, fleet[s], lo, cell_lo, cell_hi, reached, out[s])
 
 

@@ -17,7 +17,7 @@ from pydantic import Field
 from der_gym.core import approx, rng
 from der_gym.core.jit import kernel
 from der_gym.core.registry import Registry
-from der_gym.core.rows import METER_GAIN, PRESENT, TAKES
+from der_gym.core.rows import METER_GAIN, TAKES
 from der_gym.devices.base import DeviceConfig
 
 KINDS = {"dispatch": 0, "rule": 1, "incentive": 2}
@@ -28,7 +28,7 @@ _LEAVE = rng.stream("behaviour.leave")
 _OPT_OUT = rng.stream("behaviour.opt_out")
 _GAIN = rng.stream("meter.gain")
 _ZERO, _ONE, _THIRD = np.float32(0.0), np.float32(1.0), np.float32(1.0 / 3.0)
-_FAR = np.float32(100.0)
+_FAR, _TO_DRAW = np.float32(100.0), np.float32(-1.0)
 
 # settings: float32 (N_BEHAVIOUR,)
 LATE_SHARE, LEAVE_SHARE, HORIZON_S, TOLERANCE = 0, 1, 2, 3
@@ -73,7 +73,7 @@ BEHAVIOURS: Registry[Behaviour] = Registry("behaviour")
 
 @kernel
 def refresh(s0, s1, n_shard, active, keys, uid, present, abs_s, t_s, cfg, opt_out, lo, hi, fleet):  # type: ignore[no-untyped-def]
-    """Set PRESENT, METER_GAIN and TAKES of one class; called at every full half hour, when units join and leave.
+    """Set METER_GAIN and TAKES of one class; called at every full half hour, when units join and leave.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def refresh(s0, s1, n_shard, active, keys, uid, present, abs_s, t_s, cfg, opt_ou
         f0, f1, k0, k1 = keys[w, 0], keys[w, 1], keys[w, 2], keys[w, 3]
         now, slot = np.float32(t_s[w]), np.uint32(abs_s[w] // OPT_OUT_SLOT_S)
         ids, real = uid[p, lo:hi], present[p, lo:hi]
-        here, gain, takes = fleet[s, PRESENT, lo:hi], fleet[s, METER_GAIN, lo:hi], fleet[s, TAKES, lo:hi]
+        gain, takes = fleet[s, METER_GAIN, lo:hi], fleet[s, TAKES, lo:hi]
         late, leave, horizon, tolerance = cfg[LATE_SHARE], cfg[LEAVE_SHARE], cfg[HORIZON_S], cfg[TOLERANCE]
         for i in range(hi - lo):
             u = rng.quick_uniform(k0, k1, ids[i], _JOIN, np.uint32(0))
@@ -104,10 +104,10 @@ def refresh(s0, s1, n_shard, active, keys, uid, present, abs_s, t_s, cfg, opt_ou
             joins = v * horizon if u < late else -_ONE
             leaves = y * horizon if x < leave else _FAR * horizon
             inside = (_ONE if (joins <= now) & (now < leaves) else _ZERO) * np.float32(real[i])
-            here[i] = inside
-            gain[i] *= inside
+            known = gain[i] if gain[i] > _ZERO else _TO_DRAW
+            gain[i] = known if inside > _ZERO else _ZERO
             takes[i] = inside if stays else _ZERO
         for i in range(hi - lo):  # few join, and what a meter errs by stays
-            if here[i] > _ZERO and gain[i] == _ZERO:
+            if gain[i] == _TO_DRAW:
                 z = approx.normal_quantile(rng.quick_uniform(f0, f1, ids[i], _GAIN, np.uint32(0)))
                 gain[i] = _ONE + approx.clip(z * tolerance * _THIRD, -tolerance, tolerance)

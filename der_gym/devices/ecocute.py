@@ -22,7 +22,7 @@ import numpy as np
 from der_gym.core import rows
 from der_gym.core.approx import clip
 from der_gym.core.jit import kernel, part, scalar
-from der_gym.core.sums import enter, in_order
+from der_gym.core.sums import enter, in_list, in_order
 from der_gym.devices import ecocute_config as c
 from der_gym.devices.base import DeviceClass
 from der_gym.devices.ecocute_draws import (
@@ -126,7 +126,8 @@ def advance(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, 
             work(ctx[w], cfg, params[s], state[s], tick, part, tick[c.TICK_ASK_1], ZERO, ONE, ONE)
         move_heat(tick, acc[s])
         draw_power(ctx[w], cfg, state[s], tick, power, shown)
-        here = fleet[s, rows.PRESENT, lo : lo + n]
+        here = tick[c.TICK_HERE]
+        in_list(fleet[s, rows.METER_GAIN, lo : lo + n], here)
         enter_tick(ctx[w], cfg, tick, power, here, book[s])
         if run_out(ctx[w], cfg, state[s], tick):
             enter_runouts(ctx[w], tick, here, acc[s, c.UNSERVED_KWH], book[s])

@@ -77,9 +77,9 @@ HEAT_KWH, UNSERVED_KWH = range(2)
 HEAT_IN_KWH, DRAWN_KWH, LOSS_KWH, ELECTRIC_KWH, DAY_KWH, RUNOUT_MIN, RUNOUTS, STARTS = range(8)
 # a tick's scratch: the command before and after it changes (1 off, -1 on, 0 none), 1 where the own schedule wants to
 # begin, heat at the start and later at the end; what moved, kWh_th; electric kWh boiled; seconds with the compressor
-# on; kWh_th of hot water missing, its share of what was asked for, 1 where a run-out began, and starts
+# on; kWh_th of hot water missing, its share of what was asked for, 1 where a run-out began; starts; 1 where in the list
 TICK_ASK_0, TICK_ASK_1, TICK_DUE, TICK_HEAT, TICK_IN, TICK_DRAWN, TICK_LOSS, TICK_BOILED, TICK_ON_S = range(9)
-TICK_LACK, TICK_DRY, TICK_RUNOUTS, TICK_STARTS, N_TICK = range(9, 14)
+TICK_LACK, TICK_DRY, TICK_RUNOUTS, TICK_STARTS, TICK_HERE, N_TICK = range(9, 15)
 POOL_HEAT, POOL_BOILING, POOL_RUN, POOL_LEVEL, POOL_DAY, N_POOL = range(6)
 
 

@@ -9,7 +9,7 @@ from der_gym.core.jit import kernel, part, scalar
 from der_gym.devices import ecocute_config as c
 from der_gym.devices.ecocute_draws import by_day, by_home, daily_uses, used_by
 from der_gym.devices.ecocute_heat import DAY_S, HOUR_S, ONE, PER_S, ZERO, water_kwh, window
-from der_gym.devices.stock import N_SCRATCH, sum_cells
+from der_gym.devices.stock import HEARS, N_SCRATCH, sum_cells, who_takes
 
 _GAUGE_S = np.float32(300.0)
 _BLOCK_H, _SLOT_H = np.float32(0.5), np.float32(0.25)
@@ -49,7 +49,7 @@ def until_next(sod_s, opens_h, cfg):  # type: ignore[no-untyped-def]
 
 @kernel
 def gauge(  # type: ignore[no-untyped-def]
-    s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, fleet, lo, heard, reached, cell_lo,
+    s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, fleet, lo, opting, reached, cell_lo,
     cell_hi, out,
 ):  # fmt: skip
     """Write what the homes could give for 30 minutes, the heat held above the floor, and what will be missing."""
@@ -58,9 +58,9 @@ def gauge(  # type: ignore[no-untyped-def]
     for s in range(s0, s1):
         w = s // n_shard
         if active[w]:
-            takes = fleet[s, heard, lo : lo + n]
+            who_takes(fleet[s], lo, opting, each)
             measure(
-                ctx[w], cfg, params[s], state[s], acc[s, c.HEAT_KWH], takes, each[rows.UP_KW], each[rows.DOWN_KW],
+                ctx[w], cfg, params[s], state[s], acc[s, c.HEAT_KWH], each[HEARS], each[rows.UP_KW], each[rows.DOWN_KW],
                 each[rows.STORED_KWH], each[rows.DEBT_KWH],
             )  # fmt: skip
             sum_cells(ctx[w, rows.T_S], each, fleet[s], lo, cell_lo, cell_hi, reached, out[s])

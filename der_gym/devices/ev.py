@@ -10,13 +10,13 @@ import numpy as np
 
 from der_gym.core import approx, rng
 from der_gym.core.jit import kernel, part, scalar
-from der_gym.core.sums import enter
+from der_gym.core.sums import enter, in_list
 from der_gym.devices import base
 from der_gym.devices import ev_config as c
 from der_gym.devices.ev_config import EVConfig, constants
 from der_gym.devices.ev_physics import gauges, phase, tick
 from der_gym.devices.ev_sessions import BATTERY_KWH, N_HABIT, TIMER_S, habits, hours, replay, session, sort_of, waking
-from der_gym.devices.stock import N_SCRATCH, sum_cells
+from der_gym.devices.stock import HEARS, N_SCRATCH, sum_cells, who_takes
 
 # params
 CHARGER_KW, SWITCHED, RATE_KW_S, SORT = 0, 1, 2, 3  # SORT: see `ev_sessions.habits`
@@ -25,7 +25,7 @@ ARRIVE_S, OWN_S, DEPART_S, NEED_KWH, OBEY_KWH, DELAY_S, FAIL_AT, THRESHOLD = 0, 
 POWER_KW, WAIT_S, STOPS = 8, 9, 10
 GOT_KWH, MISSING_KWH = 0, 1  # acc
 CHARGED_KWH, LOSS_KWH, STOPS_TOTAL, SESSIONS, SHORT_CARS = 0, 1, 2, 3, 4  # book
-DRAWN, STOPPED, LEFT, SHORT, N_TICK = 0, 1, 2, 3, 4  # rows of a tick's scratch
+DRAWN, STOPPED, LEFT, SHORT, HERE, N_TICK = 0, 1, 2, 3, 4, 5  # rows of a tick's scratch
 
 _WHO = rng.stream("ev.who")
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
@@ -159,7 +159,7 @@ def advance(  # type: ignore[no-untyped-def]
     eta, margin, max_stops = cfg[c.ETA], cfg[c.MARGIN_S], cfg[c.MAX_STOPS]
     ac_kws, eta_h, eta8 = _HOUR_S / eta, eta / _HOUR_S, np.float64(eta)
     scratch = np.empty((N_TICK, n), np.float32)
-    drawn, stopped, left, short = scratch[DRAWN], scratch[STOPPED], scratch[LEFT], scratch[SHORT]
+    drawn, stopped, left, short, here = scratch[DRAWN], scratch[STOPPED], scratch[LEFT], scratch[SHORT], scratch[HERE]
     for s in range(s0, s1):
         w = s // n_shard
         if not active[w]:
@@ -173,7 +173,7 @@ def advance(  # type: ignore[no-untyped-def]
         got, missing = acc[s, GOT_KWH], acc[s, MISSING_KWH]
         a0, a1 = fleet[s, base.A0, lo : lo + n], fleet[s, base.A1, lo : lo + n]
         part, takes = fleet[s, base.PART, lo : lo + n], fleet[s, base.TAKES, lo : lo + n]
-        here = fleet[s, base.PRESENT, lo : lo + n]
+        in_list(fleet[s, base.METER_GAIN, lo : lo + n], here)
         mean_kw, shown_kw = fleet[s, base.POWER_KW, lo : lo + n], fleet[s, base.SHOWN_KW, lo : lo + n]
         for i in range(n):  # loops without float64 take twice as many cars at a time
             left[i] = np.float32(np.float64(need[i]) - got[i])
@@ -214,7 +214,7 @@ def gauge(  # type: ignore[no-untyped-def]
     acc,
     fleet,
     lo,
-    heard,
+    opting,
     reached,
     cell_lo,
     cell_hi,
@@ -223,7 +223,13 @@ def gauge(  # type: ignore[no-untyped-def]
     """Write what the cars could give, take and put off from now on."""
     n = params.shape[2]
     each = np.empty((N_SCRATCH, n), np.float32)
-    up, down, stored, debt = each[base.UP_KW], each[base.DOWN_KW], each[base.STORED_KWH], each[base.DEBT_KWH]
+    takes, up, down, stored, debt = (
+        each[HEARS],
+        each[base.UP_KW],
+        each[base.DOWN_KW],
+        each[base.STORED_KWH],
+        each[base.DEBT_KWH],
+    )
     eta, margin, max_stops = cfg[c.ETA], cfg[c.MARGIN_S], cfg[c.MAX_STOPS]
     for s in range(s0, s1):
         w = s // n_shard
@@ -233,7 +239,7 @@ def gauge(  # type: ignore[no-untyped-def]
         rated, need, got = params[s, CHARGER_KW], state[s, NEED_KWH], acc[s, GOT_KWH]
         arrive, own_s, depart = state[s, ARRIVE_S], state[s, OWN_S], state[s, DEPART_S]
         obey, wait, stops = state[s, OBEY_KWH], state[s, WAIT_S], state[s, STOPS]
-        takes = fleet[s, heard, lo : lo + n]
+        who_takes(fleet[s], lo, opting, each)
         for i in range(n):
             left = np.float32(max(np.float64(need[i]) - got[i], _ZERO8))
             up[i], down[i], stored[i], debt[i] = gauges(

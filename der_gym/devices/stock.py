@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from der_gym.core.jit import part
-from der_gym.core.rows import LINK_DOWN_S, LINK_UP_S, N_GAUGE, PRESENT
-from der_gym.core.sums import dot
+from der_gym.core.rows import LINK_DOWN_S, LINK_UP_S, METER_GAIN, N_GAUGE, TAKES
+from der_gym.core.sums import dot, in_list
 
 _ZERO, _NONE = np.float32(0.0), np.float32(np.nan)
-HERE, N_SCRATCH = N_GAUGE, N_GAUGE + 1  # the gauge's rows, and who counts
+HERE, HEARS, N_SCRATCH = N_GAUGE, N_GAUGE + 1, N_GAUGE + 2  # the gauge's rows; who is in the list, takes commands
 
 
 @part
@@ -31,6 +31,24 @@ def recall(pool, at, place, saved):  # type: ignore[no-untyped-def]
 
 
 @part
+def who_takes(fleet, lo, opting, gauge):  # type: ignore[no-untyped-def]
+    """Write who is in the list, and who takes commands, into the last rows of a shard's gauge.
+
+    Parameters
+    ----------
+    fleet, lo, gauge
+        See `sum_cells`.
+    opting : bool
+        Whether owners who have opted out are known; else all in the list are taken to take commands.
+    """
+    n, here, hears = gauge.shape[1], gauge[HERE], gauge[HEARS]
+    takes = fleet[TAKES, lo : lo + n]
+    in_list(fleet[METER_GAIN, lo : lo + n], here)
+    for i in range(n):
+        hears[i] = takes[i] if opting else here[i]
+
+
+@part
 def sum_cells(now, gauge, fleet, lo, cell_lo, cell_hi, reached, out):  # type: ignore[no-untyped-def]
     """Write the sums of a shard's gauge over the cells of one class.
 
@@ -39,7 +57,7 @@ def sum_cells(now, gauge, fleet, lo, cell_lo, cell_hi, reached, out):  # type: i
     now : float32
         Second of the episode.
     gauge : float32 (N_SCRATCH, n)
-        The class's devices, which stand from ``lo`` on; the last row is filled here.
+        The class's devices, which stand from ``lo`` on; the last rows by `who_takes`.
     fleet : float32 (N_FLEET, N)
     cell_lo, cell_hi : int64 (n_cell,)
         Places of all cells.
@@ -49,9 +67,9 @@ def sum_cells(now, gauge, fleet, lo, cell_lo, cell_hi, reached, out):  # type: i
         Other classes' cells stay as they are.
     """
     n, counts = gauge.shape[1], gauge[HERE]
-    here, down, up = fleet[PRESENT, lo : lo + n], fleet[LINK_DOWN_S, lo : lo + n], fleet[LINK_UP_S, lo : lo + n]
+    down, up = fleet[LINK_DOWN_S, lo : lo + n], fleet[LINK_UP_S, lo : lo + n]
     for i in range(n):
-        counts[i] = here[i] if (now < down[i]) | (now >= up[i]) | (not reached) else _ZERO
+        counts[i] = counts[i] if (now < down[i]) | (now >= up[i]) | (not reached) else _ZERO
     for c in range(cell_lo.shape[0]):
         a, b = cell_lo[c] - lo, cell_hi[c] - lo
         if a >= 0 and b <= n:

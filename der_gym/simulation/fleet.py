@@ -179,19 +179,19 @@ class Fleet:
                 calls.append(Call(house.add_power, *span, self.structure.site_index, *reach))
         return calls
 
-    def measuring(self, active: Array, out: Array, heard: int = rows.TAKES, reached: bool = False) -> list[Call]:
+    def measuring(self, active: Array, out: Array, opting: bool = True, reached: bool = False) -> list[Call]:
         """Gauge each cell: what its devices could give now, what they hold, what they will lack.
 
         Parameters
         ----------
         active : bool (n_world,)
         out : float64 (S, n_cell, N_GAUGE)
-        heard : int
-            The fleet's row of who takes commands: TAKES, or PRESENT where nobody's opting out is known.
+        opting : bool
+            Whether owners who have opted out are left out of what could be given; else nobody knows of them.
         reached : bool
             Count only devices whose link is up; else all that are in the list.
         """
-        last = (heard, reached, self.structure.cell_lo, self.structure.cell_hi, out)
+        last = (opting, reached, self.structure.cell_lo, self.structure.cell_hi, out)
         stores = self.stores.values()
         return [Call(st.device.gauge, self.n_shard, active, *self._own(st), *last) for st in stores]
 

@@ -80,4 +80,4 @@ class Tallies:
 
         Nobody knows who has opted out, so the gauge counts every member as one that takes commands.
         """
-        return self.fleet.measuring(due, self.stock, heard=rows.PRESENT, reached=True)
+        return self.fleet.measuring(due, self.stock, opting=False, reached=True)

@@ -13,14 +13,13 @@ from der_gym.core.rows import (
     N_GAUGE,
     NET_KW,
     POWER_KW,
-    PRESENT,
     RATED_KW,
     SEEN_KW,
     SEEN_S,
     STORED_KWH,
     UP_KW,
 )
-from der_gym.core.sums import back, dot, in_order
+from der_gym.core.sums import back, dot, in_list, in_order
 
 METERED, TRUE = 0, 1
 N_POWER = 2
@@ -35,10 +34,12 @@ _ZERO, _OLDEST_SHOWN_S = np.float32(0.0), np.float32(OLDEST_SHOWN_S)
 @kernel
 def tally_power(s0, s1, n_shard, active, lo, hi, fleet, out):  # type: ignore[no-untyped-def]
     """Write each cell's metered and true kW of the tick into ``out``, float64 (S, n_cell, N_POWER)."""
+    here = np.empty(fleet.shape[2], np.float32)
     for s in range(s0, s1):
         if not active[s // n_shard]:
             continue
-        power, gain, here = fleet[s, POWER_KW], fleet[s, METER_GAIN], fleet[s, PRESENT]
+        power, gain = fleet[s, POWER_KW], fleet[s, METER_GAIN]
+        in_list(gain, here)
         for c in range(lo.shape[0]):
             at, to = lo[c], hi[c]
             out[s, c, METERED] = dot(power[at:to], gain[at:to])
@@ -64,11 +65,12 @@ def tally_sites(s0, s1, n_shard, active, present, gain, site, out):  # type: ign
 @kernel
 def tally_seen(s0, s1, n_shard, active, t_s, dt_s, lo, hi, fleet, out):  # type: ignore[no-untyped-def]
     """Write the sums of the aggregator's table into ``out``, float64 (S, n_cell, N_SEEN)."""
+    here = np.empty(fleet.shape[2], np.float32)
     for s in range(s0, s1):
         if not active[s // n_shard]:
             continue
-        seen, when = fleet[s, SEEN_KW], fleet[s, SEEN_S]
-        rated, here = fleet[s, RATED_KW], fleet[s, PRESENT]
+        seen, when, rated = fleet[s, SEEN_KW], fleet[s, SEEN_S], fleet[s, RATED_KW]
+        in_list(fleet[s, METER_GAIN], here)
         now = np.float32(t_s[s // n_shard] + dt_s)
         for c in range(lo.shape[0]):
             at, to = lo[c], hi[c]
