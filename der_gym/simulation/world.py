@@ -156,4 +156,4 @@ def _pool(scenario: Scenario, structure: Structure, signals: SignalTable, starts
     made = pools.run_pool(structure, scenario.devices, signals, keys, starts_s, scenario.signals.storm_share)
     pools.keep_pool(name, made)
     pools.load_pool.cache_clear()  # it said that there was none
-    return made
+    return pools.load_pool(name) or made  # as it is kept it takes no memory until it is looked at
