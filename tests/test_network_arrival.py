@@ -206,13 +206,11 @@ def test_moments_are_kept_to_half_a_step_and_never_grow_into_never() -> None:
     draw = np.random.default_rng(6)
     for step, since in ((2.0**-7, 0.0), (2.0**-4, 86_399.5), (2.0, 40.0)):
         times = (since + draw.uniform(0, 65_000, 500) * step).astype(np.float32)
-        kept = [
-            moment(code(t, np.float32(since), np.float32(step)), np.float32(since), np.float32(step)) for t in times
-        ]
+        coded, given = (np.float32(since), np.float32(1 / step)), (np.float32(since), np.float32(step))
+        kept = [moment(code(t, *coded), *given) for t in times]
         assert np.abs(np.array(kept) - times).max() <= step / 2 + 0.004  # float32 seconds late in the day
-        given = np.float32(since), np.float32(step)
-        assert code(NEVER_S, *given) == NEVER and moment(NEVER, *given) == NEVER_S
-        assert moment(code(np.float32(since + 70_000 * step), *given), *given) == since + 65_534 * step
+        assert code(NEVER_S, *coded) == NEVER and moment(NEVER, *given) == NEVER_S
+        assert moment(code(np.float32(since + 70_000 * step), *coded), *given) == since + 65_534 * step
 
 
 @pytest.mark.parametrize("path", [*PUSHED, *POLLED])

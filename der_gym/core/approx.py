@@ -95,9 +95,15 @@ def normal_quantile(u):  # type: ignore[no-untyped-def]
     return np.float32(_SQRT_TWO * x * (p if w < _FIVE else q))
 
 
+def paired(values: np.ndarray) -> np.ndarray:
+    """Return what `lookup` reads, float32 (n, 2): each value beside the step to the next, 0 for the last one."""
+    value = values.astype(np.float32)
+    return np.stack([value, np.diff(value, append=value[-1:])], axis=1)
+
+
 @scalar
 def lookup(table, at):  # type: ignore[no-untyped-def]
-    """Return the value at place ``at``, 0 or more and before the last entry, of a float32 table; linear between."""
+    """Return the value at place ``at``, 0 or more and below the length, of a table made by `paired`; linear between."""
     i = np.int32(at)
-    part = at - np.float32(i)
-    return np.float32(table[i] + (table[i + np.int32(1)] - table[i]) * part)
+    part, k = at - np.float32(i), np.uint32(i)
+    return np.float32(table[k, 0] + table[k, 1] * part)

@@ -13,9 +13,10 @@ from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy.special import ndtr
 
+from der_gym.core.approx import paired
 from der_gym.core.registry import Registry
 from der_gym.core.units import DAY_S
-from der_gym.network.rows import LOST_AT, NEVER_S, QUANTILE_STEPS
+from der_gym.network.rows import NEVER_S, QUANTILE_STEPS
 
 TAIL = 5e-4  # a latency table ends at the quantile 1 - TAIL; the rest of the tail is cut there
 _LEAST_S, _MOST_S = 1e-6, float(DAY_S)  # where a latency is looked for, s
@@ -109,16 +110,15 @@ class PathConfig(BaseModel):
         return float(self.quantiles(p))
 
     def table(self) -> np.ndarray:
-        """Return the latency quantiles as float32 (258,), seconds; see ``core.approx.lookup``.
+        """Return the latency quantiles for ``core.approx.lookup``, float32 (257, 2), seconds.
 
-        The last two entries are never: from ``LOST_AT`` on is where a message looks that is lost.
+        The last entry, at ``LOST_AT``, is never: there looks a message that is lost.
 
         Known error: read between entries on a straight line, so the slowest 1/255 of a heavy tail comes later than it
         should (P3: up to 1.3 times, P1: up to 1.6 times the time).
         """
         p = np.clip(np.linspace(0.0, 1.0, QUANTILE_STEPS), TAIL, 1 - TAIL)
-        never = [NEVER_S] * (LOST_AT + 2 - QUANTILE_STEPS)
-        return np.concatenate([self.quantiles(p), never]).astype(np.float32)
+        return paired(np.append(self.quantiles(p), NEVER_S))
 
     def longest_s(self) -> float:
         """Return the time after which a message is dropped: the table's end and, when polled, two polls."""

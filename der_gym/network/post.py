@@ -113,7 +113,7 @@ def post(  # type: ignore[no-untyped-def]
     Parameters
     ----------
     path : float32 (n_cell, N_PATH)
-    table : float32 (n_cell, 258)
+    table : float32 (n_cell, 257, 2)
         Latency quantiles, s; see `PathConfig.table`.
     cell_t : float64 (n_world, n_cell)
     cell_service_s : float64 (n_cell,)
@@ -175,9 +175,9 @@ def post(  # type: ignore[no-untyped-def]
 @part
 def keep(moments, since, step, ring):  # type: ignore[no-untyped-def]
     """Write a cell's arrivals into its slot of the ring; return the last that comes at all, float64 s."""
-    last = _ZERO_BITS
+    last, per_s = _ZERO_BITS, _ONE / step
     for i in range(moments.shape[0]):
-        arrive = code(moments[i], since, step)
+        arrive = code(moments[i], since, per_s)
         ring[i] = arrive
         t = moment(arrive, since, step)
         last = max(last, in_order(t if t < NEVER_S else _ZERO))

@@ -71,9 +71,9 @@ N_CLOUD = 1 + 2 * N_OUTAGE
 
 
 @scalar
-def code(t, since, step):  # type: ignore[no-untyped-def]
-    """Return the ring's code, uint16, of the moment ``t``, s: steps after ``since``; `NEVER` from NEVER_S on."""
-    steps = np.uint16(min((t - since) / step + _HALF, LAST))
+def code(t, since, per_s):  # type: ignore[no-untyped-def]
+    """Return the ring's code, uint16, of the moment ``t``, s: steps of 1 / ``per_s`` after ``since``, or `NEVER`."""
+    steps = np.uint16(min((t - since) * per_s + _HALF, LAST))
     return NEVER if t >= NEVER_S else steps
 
 
