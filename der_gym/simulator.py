@@ -85,6 +85,10 @@ class Simulator:
         reads = zip(BOOKED, self._totals, strict=True)
         totals = [call for name, out in reads for call in self.fleet.totalling(name, self._block, out)]
         self._read = Program(totals, n_world, self.fleet.n_shard, self.workers)
+        self._debtors = np.zeros(n_world, dtype=bool)
+        self._gauged = np.zeros((self.fleet.n_all, st.n_cell, rows.N_GAUGE))
+        gauge = self.fleet.measuring(self._debtors, self._gauged)
+        self._gauge = Program(gauge, n_world, self.fleet.n_shard, self.workers)
         parts = (scenario, self.fleet, self.wires, self.desk, self.tallies, self.public)
         self.steps = Steps(*parts, self.nominal_kw, self._shown_kw, self.workers)
         place, pool = self.ground.sample.place, self.ground.pool
@@ -235,8 +239,9 @@ class Simulator:
         Worlds that are not ``active`` (default: all are) have 0.
         """
         active = np.ones(self.n_world, dtype=bool) if active is None else active
-        owed = self.fleet.measure(active)[:, :, rows.DEBT_KWH]
-        total: Array = owed.reshape(self.n_world, -1).sum(axis=1)
+        self._debtors[:], self._gauged[:] = active, 0.0
+        self._gauge()
+        total: Array = self._gauged[:, :, rows.DEBT_KWH].reshape(self.n_world, -1).sum(axis=1)
         return total
 
     def snapshot(self, worlds: Sequence[int] | None = None) -> Snapshot:

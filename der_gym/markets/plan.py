@@ -60,7 +60,7 @@ class PlanForecaster:
 
     def base(
         self,
-        history_kw: F8,
+        history_kw: F8 | NDArray[np.float32],
         kind: NDArray[np.bool_],
         kind_now: NDArray[np.bool_],
         first_slot: NDArray[np.int64],
@@ -72,7 +72,7 @@ class PlanForecaster:
 
         Parameters
         ----------
-        history_kw : (W, n_day, 48, n_leaf) f8
+        history_kw : (W, n_day, 48, n_leaf) f4 or f8
             Half-hour means without commands, oldest day first.
         kind, kind_now : (W, n_day) and (W,) bool
             True on Saturday, Sunday and holidays.
@@ -92,7 +92,7 @@ class PlanForecaster:
         """
         _check(history_kw, kind, temp_history_c, temp_forecast_c, n_block)
         slot = (np.asarray(first_slot)[:, None] + np.arange(n_block)) % SLOT_PER_DAY
-        power = np.take_along_axis(history_kw, slot[:, None, :, None], axis=2)
+        power = np.take_along_axis(history_kw, slot[:, None, :, None], axis=2).astype(np.float64)
         temp = np.take_along_axis(temp_history_c, slot[:, None, :], axis=2)
         weight = _like(kind, kind_now, self.config.like_days)
         mean_kw = np.einsum("wd,wdbl->wbl", weight, power)
@@ -170,7 +170,9 @@ def _deviation(values: F8, kind: NDArray[np.bool_]) -> F8:
     return rest
 
 
-def _check(history_kw: F8, kind: NDArray[np.bool_], temp_history_c: F8, temp_forecast_c: F8, n_block: int) -> None:
+def _check(
+    history_kw: F8 | NDArray[np.float32], kind: NDArray[np.bool_], temp_history_c: F8, temp_forecast_c: F8, n_block: int
+) -> None:
     n_world, n_day, n_slot = history_kw.shape[:3]
     expected = {
         "history_kw": (history_kw.shape[:3], (n_world, max(n_day, 1), SLOT_PER_DAY)),

@@ -77,7 +77,7 @@ def bounds(end_kw: F8, config: Tertiary1Config) -> tuple[F8, F8]:
     start_s = np.arange(end_kw.shape[1] - 1) * BIN_S
     lag_s = np.append(np.arange(0.0, config.lag_allowance_s, BIN_S), config.lag_allowance_s)
     means = [_mean_at(end_kw, start_s, lag) for lag in lag_s]
-    means += [_vertex(end_kw, start_s, a, b) for a, b in pairwise(lag_s)]
+    means += [_vertex(end_kw, start_s, *lags, mean) for lags, mean in zip(pairwise(lag_s), means, strict=False)]
     return np.min(means, axis=0), np.max(means, axis=0)
 
 
@@ -132,7 +132,8 @@ def _value(end_kw: F8, t_s: F8) -> F8:
 
 def _integral(end_kw: F8, t_s: F8) -> F8:
     """Return the target's integral from the episode's start to times ``t_s`` (n,), (W, n), in kW s."""
-    whole = np.pad(np.cumsum((end_kw[:, :-1] + end_kw[:, 1:]) / 2.0 * BIN_S, axis=1), ((0, 0), (1, 0)))
+    whole = np.zeros_like(end_kw)
+    np.cumsum((end_kw[:, :-1] + end_kw[:, 1:]) / 2.0 * BIN_S, axis=1, out=whole[:, 1:])
     b, part = _place(end_kw, t_s)
     rest = (end_kw[:, b] + _value(end_kw, t_s)) / 2.0 * part * BIN_S
     return np.where(t_s < 0.0, 0.0, whole[:, b] + rest)
@@ -150,11 +151,14 @@ def _mean_at(end_kw: F8, start_s: F8, lag_s: float) -> F8:
     return mean
 
 
-def _vertex(end_kw: F8, start_s: F8, a_s: float, b_s: float) -> F8:
-    """Return, per window, F where its slope is zero within the lags [a, b], or at an end where it is nowhere zero."""
+def _vertex(end_kw: F8, start_s: F8, a_s: float, b_s: float, mean_a: F8) -> F8:
+    """Return, per window, F where its slope is zero within the lags [a, b], or at an end where it is nowhere zero.
+
+    ``mean_a`` is F at a.
+    """
     at_a, at_b = (_value(end_kw, start_s - lag + BIN_S) - _value(end_kw, start_s - lag) for lag in (a_s, b_s))
     change = at_a - at_b  # -BIN_S * dF/dl runs linearly from at_a to at_b
     part = np.clip(np.divide(at_a, change, out=np.zeros_like(at_a), where=change != 0.0), 0.0, 1.0)
     drop = (b_s - a_s) * part * (at_a - change * part / 2.0) / BIN_S
-    vertex: F8 = _mean_at(end_kw, start_s, a_s) - drop
+    vertex: F8 = mean_a - drop
     return vertex

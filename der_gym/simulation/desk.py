@@ -227,9 +227,8 @@ class Desk:
         """Forecast every block from the ten days before; blocks 0 and 1 are frozen already when the window opens."""
         at = self.day0[which] - self.pool.first_day
         days = at[:, None] - np.arange(HISTORY_DAYS, 0, -1)
-        power = self.pool.power_kw[self.fleet_no[which][:, None], days].astype(np.float64)
+        power = self.pool.power_kw[self.fleet_no[which][:, None], days]  # of the sample; what follows is linear in it
         n_cell = self.structure.n_cell
-        power *= self.sample.scale
         past = self._half_hour_means[days]
         kind = self._kinds(days + self.pool.first_day)[..., 0].astype(bool)
         first = self.start_h[which] * 2
@@ -238,6 +237,7 @@ class Desk:
         base = self.forecaster.base(
             power, kind, self.kinds[which, 0, 0].astype(bool), first, self.n_block, past[:, :, :, 0], temp
         )
+        base *= self.sample.scale
         awarded = self.awarded[which].astype(bool)
         cells = np.where(awarded[:, :, None] & self.standby, 0.0, base[:, :, :n_cell])
         self.base_kw[which] = cells @ self.fold
@@ -245,7 +245,8 @@ class Desk:
         self.house_kw[which] = 0.0
         if self.receiving:
             sun = _half_hours(self.window[which, SUN_FORECAST_KW_M2, step])
-            ratio = power[..., -1].sum(axis=(1, 2)) / np.maximum(past[..., 1].sum(axis=(1, 2)), 1e-6)
+            pv_kw = power[..., -1].sum(axis=(1, 2), dtype=np.float64) * self.sample.scale[-1]
+            ratio = pv_kw / np.maximum(past[..., 1].sum(axis=(1, 2)), 1e-6)
             self.house_kw[which] = base[:, :, n_cell] - ratio[:, None] * sun
         self.plan_kw[which] = self.plan_leaf_kw[which].sum(axis=2) + self.house_kw[which]
 

@@ -16,7 +16,7 @@ from der_gym.core.units import DAY_S
 from der_gym.devices import DEVICES, behaviour, house
 from der_gym.devices.base import DeviceClass
 from der_gym.groups.structure import Structure
-from der_gym.simulation.shards import blank, tell, weigh
+from der_gym.simulation.shards import blank, take_after, tell, weigh
 
 Array = np.ndarray
 
@@ -130,6 +130,12 @@ class Fleet:
         padding = [(st.site_present, row, self.site) for row in (rows.LOAD_SCALE, rows.PV_RATED_KW)]
         padding.append((st.present, rows.RATED_KW, self.fleet))
         return [*calls, *(Call(weigh, *span, *each) for each in padding)]
+
+    def taking_after(self, due: Array, model: Array) -> list[Call]:
+        """Give the ``due`` worlds what has just been drawn for their ``model``, int64 (n_world,): worlds of one key."""
+        drawn = [(rows.N_FLEET, self.fleet), (rows.BARE_KW, self.site)]
+        drawn += [(st.params.shape[1], st.params) for st in self.stores.values()]
+        return [Call(take_after, self.n_shard, due, model, *each) for each in drawn]
 
     def beginning(self, due: Array, pool: Mapping[str, tuple[Array, Array]], at: Array) -> list[Call]:
         """Set State at the start of an episode, and registers to 0.

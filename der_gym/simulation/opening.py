@@ -24,6 +24,8 @@ _0, _NONE_KW, _LONG_AGO_S = np.float32(0.0), np.float32(np.inf), np.float32(-DAY
 class Opening:
     """What a reset calls, laid down once.
 
+    What devices are is drawn for one world of each fleet, and the others take it over.
+
     Parameters
     ----------
     fleet, wires, tallies
@@ -40,18 +42,19 @@ class Opening:
     ) -> None:
         self._parts = fleet, wires, tallies, pool, place, workers
         self._fleet, self._wires, self._tallies = fleet, wires, tallies
-        self._due, self._turn = (np.zeros(fleet.n_world, dtype=bool) for _ in range(2))
+        self._due, self._turn, self._draws = (np.zeros(fleet.n_world, dtype=bool) for _ in range(3))
+        self._model = np.zeros(fleet.n_world, dtype=np.int64)
         self._at = np.zeros(fleet.n_all, dtype=np.int64)
         saved = {name: (pool.rows(name), place[name]) for name in fleet.stores}
         dawn = wires.dawning(self._due, fleet.keys, fleet.abs_s, fleet.t_s, fleet.fleet)
         calls = [
-            *fleet.drawing(self._due),
             *fleet.beginning(self._due, saved, self._at),
             dawn,
             *fleet.turning(self._turn),
             *fleet.refreshing(self._due),
         ]
-        self._whole = Program(calls, fleet.n_world, fleet.n_shard, workers)
+        steps = (fleet.drawing(self._draws), fleet.taking_after(self._due, self._model), calls)
+        self._steps = [Program(each, fleet.n_world, fleet.n_shard, workers) for each in steps]
         few = max(1, FEW // fleet.structure.n_place)
         spans = [(s, min(s + few, fleet.n_all)) for s in range(0, fleet.n_all, few)]
         kept = [np.zeros_like(part[: min(few, fleet.n_all)]) for part in self._moving()]
@@ -82,11 +85,23 @@ class Opening:
         f = self._fleet
         self._due[:], self._turn[:] = mask, mask & (f.abs_s % BLOCK_S == 0)
         self._at[:] = np.repeat(at, f.n_shard)
+        self._model[:] = first_alike(mask, f.keys[:, :2])
+        self._draws[:] = mask & (self._model == np.arange(f.n_world))
         self._wires.begin(mask, f.keys, f.abs_s)
-        self._whole()
+        for program in self._steps:
+            program()
         self._tallies.begin(mask)
         for reports in self._reports:
             reports()
+
+
+def first_alike(mask: Array, keys: Array) -> Array:
+    """Return the first world of ``mask`` that has the same key as each, int64 (n_world,); itself where it has none."""
+    model = np.arange(len(mask))
+    worlds = np.flatnonzero(mask)
+    _, first, of = np.unique(keys[worlds], axis=0, return_index=True, return_inverse=True)
+    model[worlds] = worlds[first[of]]
+    return model
 
 
 @kernel

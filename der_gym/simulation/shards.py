@@ -39,6 +39,19 @@ def copy(s0, s1, n_shard, active, given, given_from, out, out_from):  # type: ig
 
 
 @kernel
+def take_after(s0, s1, n_shard, active, model, n_row, out):  # type: ignore[no-untyped-def]
+    """Copy the first rows of the shards of ``active`` worlds from those of their ``model``, int64 (n_world,)."""
+    for s in range(s0, s1):
+        w = s // n_shard
+        if active[w] and model[w] != w:
+            like = model[w] * n_shard + s % n_shard
+            for row in range(n_row):
+                line, kept = out[s, row], out[like, row]
+                for i in range(line.shape[0]):
+                    line[i] = kept[i]
+
+
+@kernel
 def weigh(s0, s1, n_shard, active, weight, row, out):  # type: ignore[no-untyped-def]
     """Multiply a row of ``out`` by ``weight`` uint8 (n_shard, n)."""
     for s in range(s0, s1):
