@@ -11,9 +11,8 @@ from der_gym.core import parallel, rows
 from der_gym.core.errors import InputError
 from der_gym.core.program import Program, share
 from der_gym.core.units import BLOCK_S, DAY_S
-from der_gym.network import rows as net
 from der_gym.scenario import Scenario
-from der_gym.simulation import books, tally
+from der_gym.simulation import tally
 from der_gym.simulation.desk import RUN_ON_S, Desk
 from der_gym.simulation.fleet import Fleet
 from der_gym.simulation.opening import Opening
@@ -25,9 +24,6 @@ from der_gym.simulation.wires import Wires
 from der_gym.simulation.world import ground
 
 Array = np.ndarray
-
-
-BOOKED = ("discharged_kwh", "starts", "given_kwh")  # registers that settlement books
 
 
 class Simulator:
@@ -81,10 +77,6 @@ class Simulator:
         self.workers = min(workers or parallel.default_workers(), most, self.fleet.n_all)
         # What is shown of the plan: the plan itself, but by the minute in the ablation without plan error.
         self._shown_kw = np.zeros_like(self.desk.plan_kw) if self.desk.perfect else self.desk.plan_kw
-        self._block, self._totals = np.zeros(n_world, dtype=bool), [np.zeros(n_world) for _ in BOOKED]
-        reads = zip(BOOKED, self._totals, strict=True)
-        totals = [call for name, out in reads for call in self.fleet.totalling(name, self._block, out)]
-        self._read = Program(totals, n_world, self.fleet.n_shard, self.workers)
         self._debtors = np.zeros(n_world, dtype=bool)
         self._gauged = np.zeros((self.fleet.n_all, st.n_cell, rows.N_GAUGE))
         gauge = self.fleet.measuring(self._debtors, self._gauged)
@@ -177,37 +169,27 @@ class Simulator:
             Whether the calls that follow a step are made (see `Steps.follow`); else the caller runs ``steps.after``.
         """
         self.steps.active[:], self.steps.message[:] = active, message
-        ends = books.find_block_ends(self.steps.active, self.fleet.t_s, self.scenario.decision_s, self._block)
-        if follow and not (ends or self.desk.perfect or self.heard_tick or self.heard_minute):
+        if follow and not (self.desk.perfect or self.heard_tick or self.heard_minute):
             self.steps.whole()
             return
-        self._step_in_parts(ends)
+        self._step_in_parts()
         if follow:
             self.steps.after()
 
-    def _step_in_parts(self, ends: bool) -> None:
-        """Take a step with what only Python does: read registers, freeze the plan, let listeners hear."""
+    def _step_in_parts(self) -> None:
+        """Take a step with what only Python does: let listeners hear, show the twin's plan."""
         self.steps.opening()
         for k in range(n_tick := self.scenario.decision_s // self.scenario.tick_s):
             self.steps.tick()
             for hear in self.heard_tick:
                 hear()
-            if ends and k == n_tick - 1:
-                self._registers(self._block)
+            if k == n_tick - 1:
+                self.steps.book()
             self.steps.settle()
             for hear in self.heard_minute if self.steps.minute.ends.any() else []:
                 hear()
-        if ends:
-            self.desk.freeze(self._block, (self.fleet.t_s // BLOCK_S).astype(np.int64), self.fleet.t_s)
+        self.steps.freeze()
         self._show(self.steps.active)
-
-    def _registers(self, due: Array) -> None:
-        """Read the cumulative registers that settlement books; called at block ends."""
-        self._read()
-        discharged_kwh, starts, given_kwh = self._totals
-        messages = (self.wires.leaf[:, :, net.N_SENT] * self.wires.gate[:, net.N_UNIT]).sum(axis=1)
-        values = (discharged_kwh, starts, messages, self.desk.asked_kwh, given_kwh)
-        self.desk.registers[due] = np.stack(values, axis=1)[due]
 
     def _show(self, active: Array) -> None:
         """Write the public table of the ``active`` worlds."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from der_gym.core.errors import InputError
-from der_gym.markets.plan import PlanConfig, PlanForecaster, gate_block, stand_by
+from der_gym.markets.plan import PlanConfig, PlanForecaster, corrected, gate_block, stand_by
 
 N_DAY = 10
 WEEKDAY, WEEKEND = np.array([False]), np.array([True])
@@ -74,20 +74,13 @@ def test_a_freak_temperature_cannot_lead_out_of_what_was_seen() -> None:
 
 
 def test_correction_moves_only_leaves_that_were_left_alone() -> None:
-    forecaster = PlanForecaster(PlanConfig(persistence=0.5))
-    seen = np.array([[14.0, -500.0]])  # the second leaf is under command: its response must not move the plan
-    got = forecaster.correct(np.array([[20.0, 30.0]]), seen, np.array([[10.0, 30.0]]), np.array([[True, False]]))
-    assert got.tolist() == [[22, 30]]
-    nobody = forecaster.correct(np.array([[20.0]]), np.array([[np.nan]]), np.array([[1.0]]), np.array([[False]]))
-    assert nobody.tolist() == [[20]]
+    assert corrected(20.0, 14.0, 10.0, True, 0.5) == 22
+    assert corrected(30.0, -500.0, 30.0, False, 0.5) == 30  # under command: its response must not move the plan
+    assert corrected(20.0, np.nan, 1.0, False, 0.5) == 20
 
 
 def test_sandbagging_has_no_effect() -> None:
-    forecaster = PlanForecaster(PlanConfig())
-    quiet = np.array([[True, False]])
-    honest, padded = np.array([[8.0, 9.0]]), np.array([[8.0, 90.0]])
-    plan = np.full((1, 2), 9.0)
-    assert (forecaster.correct(plan, honest, plan, quiet) == forecaster.correct(plan, padded, plan, quiet)).all()
+    assert corrected(9.0, 9.0, 9.0, False, 0.35) == corrected(9.0, 90.0, 9.0, False, 0.35)
 
 
 def test_batteries_stand_by_in_awarded_blocks_only() -> None:

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from der_gym.core.errors import InputError
+from der_gym.core.jit import scalar
 from der_gym.core.units import SLOT_PER_DAY
 from der_gym.markets.base import F8
 from der_gym.markets.config import BLOCK_MIN, MarketConfig
@@ -102,24 +103,6 @@ class PlanForecaster:
         held: F8 = np.clip(moved, low, high)  # a slope must not lead out of what the leaf has ever drawn at these hours
         return held
 
-    def correct(self, base_kw: F8, seen_kw: F8, plan_now_kw: F8, quiet: NDArray[np.bool_]) -> F8:
-        """Return the plan of the block whose gate closes now, (W, n_leaf) f8.
-
-        Parameters
-        ----------
-        base_kw : (W, n_leaf) f8
-            Base of that block.
-        seen_kw : (W, n_leaf) f8
-            Latest half-hour mean that the aggregator has (telemetry or meter); read where ``quiet``.
-        plan_now_kw : (W, n_leaf) f8
-            Plan in force over that half hour (0 for leaves on standby).
-        quiet : (W, n_leaf) bool
-            True where the leaf was under no command, and in no standby, during the hour before now.
-        """
-        shift = np.where(quiet, self.config.persistence * (seen_kw - plan_now_kw), 0.0)
-        plan: F8 = base_kw + shift
-        return plan
-
     def _slope(self, power_kw: F8, temp_c: F8, kind: NDArray[np.bool_]) -> F8:
         """Return kW per kelvin, (W, n_leaf), from (W, n_day, n_block, n_leaf) and (W, n_day, n_block)."""
         x, y = _deviation(temp_c, kind), _deviation(power_kw, kind)
@@ -130,11 +113,31 @@ class PlanForecaster:
         return slope
 
 
+@scalar
+def corrected(base_kw, seen_kw, plan_now_kw, quiet, persistence):  # type: ignore[no-untyped-def]
+    """Return the plan of a leaf for the block whose gate closes now, kW.
+
+    Parameters
+    ----------
+    base_kw : float
+        Base of that block.
+    seen_kw : float
+        Latest half-hour mean that the aggregator has (telemetry or meter); read where ``quiet``.
+    plan_now_kw : float
+        Plan in force over that half hour (0 for leaves on standby).
+    quiet : bool
+        True where the leaf was under no command, and in no standby, during the hour before now.
+    persistence : float
+        See `PlanConfig`.
+    """
+    return base_kw + persistence * (seen_kw - plan_now_kw) if quiet else base_kw
+
+
 def stand_by(plan_kw: F8, standby: NDArray[np.bool_], awarded: NDArray[np.bool_]) -> F8:
     """Return ``plan_kw`` (W, n_block, n_leaf) with 0 for leaves on standby in awarded blocks.
 
     ``standby`` is (n_leaf,) bool, ``awarded`` (W, n_block) bool. A battery's plan is its planned operation: energy made
-    ready, then standing by [A]. Apply it after ``correct``.
+    ready, then standing by [A]. Apply it after `corrected`.
     """
     return np.where(standby & awarded[:, :, None], 0.0, plan_kw)
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from der_gym.core.jit import kernel
 from der_gym.core.units import BLOCK_S, DAY_S, REFRESH_S
+from der_gym.markets.plan import corrected
+from der_gym.markets.settlement import R_ASKED_KWH, R_DISCHARGE, R_GIVEN_KWH, R_MESSAGES, R_STARTS
 from der_gym.network import rows as net
 from der_gym.simulation import public, tally
 
+QUIET_S = 3600.0  # a leaf under command within the last hour does not move the plan
 _MINUTE_S = 60
 _BLOCK_MIN = BLOCK_S // _MINUTE_S
 
@@ -99,13 +102,71 @@ def open_step(w0, w1, active, t_s, step_h, sent, leaf, nominal_kw, asked_kwh, re
 
 
 @kernel
-def find_block_ends(active, t_s, step_s, block):  # type: ignore[no-untyped-def]
-    """Mark the worlds whose block ends with the coming step of ``step_s``; return whether there are any."""
-    found = False
-    for w in range(active.shape[0]):
-        block[w] = active[w] and (t_s[w] + step_s) % BLOCK_S == 0.0
-        found = found or block[w]
-    return found
+def mark_block_ends(w0, w1, active, t_s, ends):  # type: ignore[no-untyped-def]
+    """Mark the worlds whose block has just ended."""
+    for w in range(w0, w1):
+        ends[w] = active[w] and t_s[w] % BLOCK_S == 0.0
+
+
+@kernel
+def note_registers(w0, w1, ends, discharged_kwh, starts, given_kwh, sent, gate, asked_kwh, registers):  # type: ignore[no-untyped-def]
+    """Note the cumulative registers that settlement books, in the order of ``REGISTERS``, where a block ``ends``.
+
+    Parameters
+    ----------
+    discharged_kwh, starts, given_kwh, asked_kwh : float64 (n_world,)
+    sent : float64 (n_world, n_leaf, net.N_LEAF); gate : float64 (n_leaf, net.N_GATE)
+    registers : float64 (n_world, 5)
+        Out.
+    """
+    for w in range(w0, w1):
+        if ends[w]:
+            messages = 0.0
+            for j in range(gate.shape[0]):
+                messages += sent[w, j, net.N_SENT] * gate[j, net.N_UNIT]
+            registers[w, R_DISCHARGE], registers[w, R_STARTS], registers[w, R_MESSAGES] = (
+                discharged_kwh[w],
+                starts[w],
+                messages,
+            )
+            registers[w, R_ASKED_KWH], registers[w, R_GIVEN_KWH] = asked_kwh[w], given_kwh[w]
+
+
+@kernel
+def freeze_plan(  # type: ignore[no-untyped-def]
+    w0, w1, ends, t_s, awarded, standby, quiet_since_s, base_kw, house_kw, persistence, perfect, seen_sum, seen_n,
+    plan_leaf_kw, plan_kw,
+):  # fmt: skip
+    """Correct and freeze the plan of the block two ahead where a block ``ends``; then see the leaves anew.
+
+    Parameters
+    ----------
+    awarded : uint8 (n_world, n_block); standby : bool (n_leaf,)
+        Leaves that stand by in awarded blocks: what they draw there says nothing.
+    quiet_since_s, seen_sum : float64 (n_world, n_leaf); seen_n : float64 (n_world,)
+        Since when each leaf is under no command; sum and number of what was seen of it in the block.
+    base_kw, plan_leaf_kw : float64 (n_world, n_block, n_leaf); house_kw, plan_kw : float64 (n_world, n_block)
+    perfect : bool
+        The plan stands from the start.
+    """
+    for w in range(w0, w1):
+        if not ends[w]:
+            continue
+        now = int(t_s[w]) // BLOCK_S  # the block that begins
+        last, ahead, total = max(now - 1, 0), now + 2, 0.0
+        for j in range(standby.shape[0] if ahead < plan_kw.shape[1] else 0):
+            alone = t_s[w] - quiet_since_s[w, j] >= QUIET_S and not (awarded[w, last] and standby[j])
+            mean = seen_sum[w, j] / max(seen_n[w], 1.0)
+            plan = corrected(
+                base_kw[w, ahead, j], mean, plan_leaf_kw[w, last, j], alone and seen_n[w] > 0.0, persistence
+            )
+            plan_leaf_kw[w, ahead, j] = plan
+            total += plan
+        if ahead < plan_kw.shape[1] and not perfect:
+            plan_kw[w, ahead] = total + house_kw[w, ahead]
+        for j in range(standby.shape[0]):
+            seen_sum[w, j] = 0.0
+        seen_n[w] = 0.0
 
 
 @kernel

@@ -17,6 +17,7 @@ from der_gym.scenario import Scenario
 from der_gym.signals import calendar, request, splits
 from der_gym.signals.table import IMBALANCE_YEN as IMBALANCE
 from der_gym.signals.table import RESIDUAL, SUN_FORECAST_KW_M2, SUN_KW_M2, TEMP_C, TEMP_FORECAST_C, SignalTable
+from der_gym.simulation.books import QUIET_S
 from der_gym.simulation.paths import configs
 from der_gym.simulation.pool import AFTER_DAYS, WARM_UP_DAYS, Pool, day_kinds
 from der_gym.simulation.sample import Sample
@@ -25,7 +26,6 @@ from der_gym.simulation.settings import SEASONS
 Array = np.ndarray
 RUN_ON_S = DAY_S  # an evaluation runs on for a day after the end
 HISTORY_DAYS = 10
-QUIET_S = 3600.0  # a leaf under command within the last hour does not move the plan
 _N_STEP_AFTER = RUN_ON_S // REFRESH_S + 1
 
 
@@ -60,6 +60,7 @@ class Desk:
         self.fold = np.zeros((n_cell, n_leaf))
         self.fold[np.arange(n_cell), structure.cell_leaf] = 1.0
         self.standby = np.array([structure.class_names[k] == "battery" for k in structure.cell_class])
+        self.standby_leaf = self.standby @ self.fold > 0
         self.n_step = scenario.horizon_s // REFRESH_S + _N_STEP_AFTER
         self.window = np.zeros((n_world, signals.values.shape[0], self.n_step), dtype=np.float32)
         self.kinds = np.zeros((n_world, AFTER_DAYS + 1, 3), dtype=np.int64)
@@ -249,23 +250,6 @@ class Desk:
             ratio = pv_kw / np.maximum(past[..., 1].sum(axis=(1, 2)), 1e-6)
             self.house_kw[which] = base[:, :, n_cell] - ratio[:, None] * sun
         self.plan_kw[which] = self.plan_leaf_kw[which].sum(axis=2) + self.house_kw[which]
-
-    def freeze(self, due: Array, block: Array, t_s: Array) -> None:
-        """Correct and freeze the plan of the block two ahead; ``due`` worlds stand at the start of ``block``."""
-        which = np.flatnonzero(due & (block + 2 < self.n_block))
-        mean = self.seen_sum / np.maximum(self.seen_n, 1.0)[:, None]
-        if len(which):
-            k = block[which]
-            standby = self.awarded[which, np.maximum(k - 1, 0)].astype(bool)[:, None] & (self.standby @ self.fold > 0)
-            quiet = (
-                (t_s[which, None] - self.quiet_since_s[which] >= QUIET_S) & ~standby & (self.seen_n[which, None] > 0)
-            )
-            now = self.plan_leaf_kw[which, np.maximum(k - 1, 0)]
-            plan = self.forecaster.correct(self.base_kw[which, k + 2], mean[which], now, quiet)
-            self.plan_leaf_kw[which, k + 2] = plan
-            if not self.perfect:  # its plan stands from the start
-                self.plan_kw[which, k + 2] = plan.sum(axis=1) + self.house_kw[which, k + 2]
-        self.seen_sum[due], self.seen_n[due] = 0.0, 0.0
 
 
 def _by_half_hour(values: Array) -> Array:

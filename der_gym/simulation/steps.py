@@ -20,6 +20,7 @@ from der_gym.simulation.wires import Wires
 
 Array = np.ndarray
 MINUTE_S = 60
+BOOKED = ("discharged_kwh", "starts", "given_kwh")  # the devices' registers that settlement books
 
 
 class Minute(NamedTuple):
@@ -52,8 +53,8 @@ class Steps:
     refreshed : bool (n_world,)
         Worlds that stood at a refresh in the last step.
     minute : Minute
-    opening, tick, settle, publish : Program
-        Parts of a step, in this order; a step of several ticks repeats the second and the third.
+    opening, tick, book, settle, freeze, publish : Program
+        Parts of a step, in this order; a step of several ticks repeats tick and settle, ``book`` stands in the last.
     whole, after : Program
         All of them and what follows; only that: see `follow`.
     run_on : Program
@@ -76,15 +77,17 @@ class Steps:
         self.desk, self.tallies, self.public = desk, tallies, public
         n, tick_s = fleet.n_world, scenario.tick_s
         self.active, self.refreshed = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
-        self._due, self._turn, self._midnight = (np.zeros(n, dtype=bool) for _ in range(3))
+        self._due, self._turn, self._midnight, self._block = (np.zeros(n, dtype=bool) for _ in range(4))
+        self._totals = [np.zeros(n) for _ in BOOKED]
         self.message = np.zeros((n, fleet.structure.n_leaf, 3), dtype=np.float32)
         self.minute = Minute(*(np.zeros(n, dtype=kind) for kind in (bool, np.int64, float, float, float)))
         opening, tick, settle = self._opening(nominal_kw), self._tick(tick_s), self._settle()
-        publish_ = [self._publish(shown_kw)]
-        self._whole = [*opening, *(scenario.decision_s // tick_s * [*tick, *settle]), *publish_]
+        book, freeze, publish_ = self._book(), [self._freeze()], [self._publish(shown_kw)]
+        before_last = (scenario.decision_s // tick_s - 1) * [*tick, *settle]
+        self._whole = [*opening, *before_last, *tick, *book, *settle, *freeze, *publish_]
         self._workers = workers
-        parts = (opening, tick, settle, publish_)
-        self.opening, self.tick, self.settle, self.publish = (self._program(calls) for calls in parts)
+        self.opening, self.tick, self.book = (self._program(calls) for calls in (opening, tick, book))
+        self.settle, self.freeze, self.publish = (self._program(calls) for calls in (settle, freeze, publish_))
         self.run_on = self.tick if tick_s == MINUTE_S else self._program(self._tick(MINUTE_S))
         self.follow([])
 
@@ -143,6 +146,23 @@ class Steps:
         plan = (self.active, self.fleet.t_s, self.tallies.minute_kw, n_tick, d.plan_kw, d.perfect_kw, d.perfect)
         closes = Call(books.close_minute, *plan, *self.minute, by_world=True)
         return [closes, d.product.minute(*self.minute, d.registers)]
+
+    def _book(self) -> list[Call]:
+        """Return what reads the registers of the worlds whose block has just ended."""
+        f, w, d, ends = self.fleet, self.wires, self.desk, self._block
+        reads = zip(BOOKED, self._totals, strict=True)
+        totals = [call for name, out in reads for call in f.totalling(name, ends, out)]
+        own = (ends, *self._totals, w.leaf, w.gate, d.asked_kwh, d.registers)
+        marks = Call(books.mark_block_ends, self.active, f.t_s, ends, by_world=True)
+        return [marks, *totals, Call(books.note_registers, *own, by_world=True)]
+
+    def _freeze(self) -> Call:
+        """Return what fixes a plan in the worlds whose block has just ended."""
+        d, ends = self.desk, self._block
+        alone = (d.awarded, d.standby_leaf, d.quiet_since_s)
+        plans = (d.base_kw, d.house_kw, d.forecaster.config.persistence, d.perfect)
+        own = (d.seen_sum, d.seen_n, d.plan_leaf_kw, d.plan_kw)
+        return Call(books.freeze_plan, ends, self.fleet.t_s, *alone, *plans, *own, by_world=True)
 
     def _publish(self, shown_kw: Array) -> Call:
         """Return what writes the public table."""
