@@ -67,19 +67,23 @@ class Program:
     def __init__(self, calls: Sequence[Call], n_world: int, n_shard: int, workers: int, first: int = 0) -> None:
         self.calls, self._n_world, self._n_shard, self._workers = tuple(calls), n_world, n_shard, workers
         self._first = first
-        self._compiled = all(hasattr(call.kernel, "overloads") for call in calls)  # else plain functions: slowly
+        self.compiled = all(hasattr(call.kernel, "overloads") for call in calls)  # else plain functions: slowly
         self._parts: list[tuple[_Walk, int]] | None = None
 
     def __call__(self) -> None:
-        if _heard is not None or not self._compiled:
+        if _heard is not None or not self.compiled:
             self.plainly()
             return
-        if self._parts is None:
-            self._parts = self._make()
-        for work, workers in self._parts:
+        for work, workers in self.bound():
             work.begin()
             parallel.together(work, workers)
             work.check()
+
+    def bound(self) -> list[tuple[_Walk, int]]:
+        """Return the calls bound to their machine code, which is loaded or compiled the first time."""
+        if self._parts is None:
+            self._parts = self._make()
+        return self._parts
 
     def plainly(self) -> None:
         """Make the calls from Python, each for all worlds at once: the same bits, and what listens hears them."""
