@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from worlds import scenario
 
-from der_gym.simulation import pool
+from der_gym.simulation import pool, world
 from der_gym.simulation.world import ground
 
 
@@ -32,6 +32,18 @@ def test_a_kept_pool_is_the_one_that_was_made(kept: pool.Pool) -> None:
     assert read.states.keys() == kept.states.keys()
     assert all(np.array_equal(read.states[name], kept.states[name]) for name in read.states)
     assert isinstance(read.power_kw, np.memmap) and not read.power_kw.flags.writeable
+
+
+@pytest.mark.parametrize("can_write", [True, False])
+def test_a_pool_just_made_is_read_from_disk_where_it_could_be_kept(
+    can_write: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DER_GYM_CACHE", str(tmp_path))
+    monkeypatch.setattr(pool, "writable", lambda folder: can_write)
+    pool.load_pool.cache_clear()
+    made = world._make(scenario(fleet__n_device=50)).pool
+    assert isinstance(made.power_kw, np.memmap) == can_write and made.power_kw.any()
+    pool.load_pool.cache_clear()
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.99])

@@ -15,9 +15,11 @@ from worlds import actions, copied, generators, message, same, scenario, started
 from der_gym import simulator as engine
 from der_gym.core import parallel, rows
 from der_gym.core.errors import InputError
+from der_gym.core.program import share
 from der_gym.groups.structure import SHARD_SIZE
 from der_gym.scenario import Scenario
 from der_gym.simulation import opening, sample, world
+from der_gym.simulation.fleet import Fleet
 from der_gym.simulator import Simulator
 
 Array = np.ndarray
@@ -88,6 +90,27 @@ def test_a_copy_opens_its_own_next_episode() -> None:
     for sim in (one, other):
         sim.reset(every, generators([3, 4]))
     assert same(copied(one), other.arrays()) == []
+
+
+def test_the_first_of_each_fleet_is_the_model_of_its_worlds() -> None:
+    keys = np.array([[1, 2], [3, 4], [1, 2], [3, 4], [1, 9], [1, 2]], dtype=np.uint32)
+    mask = np.array([False, True, True, True, True, True])
+    assert opening.first_alike(mask, keys).tolist() == [0, 1, 2, 1, 4, 2]  # world 0 stays as it is, and is no model
+    assert opening.first_alike(np.zeros(6, dtype=bool), keys).tolist() == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.usefixtures("sharded")
+def test_worlds_that_take_over_a_fleet_are_what_they_would_have_drawn() -> None:
+    sim = play(scenario(fleet__n_device=150), [1, 2, 3, 4, 5, 6], 2, n=3)
+    assert len(np.unique(sim.fleet.keys[:, :2], axis=0)) < 6  # worlds share fleets
+    alone = Fleet(sim.structure, sim.scenario.devices, 6, sim.scenario.horizon_s)
+    alone.keys[:] = sim.fleet.keys
+    share(alone.drawing(np.ones(6, dtype=bool)), alone.n_all, 1)
+    for name, store in sim.fleet.stores.items():
+        assert np.array_equal(store.params, alone.stores[name].params)
+    for row in (rows.RATED_KW, rows.DEAD_S):
+        assert np.array_equal(sim.fleet.fleet[:, row], alone.fleet[:, row])
+    assert np.array_equal(sim.fleet.site[:, : rows.NOISE], alone.site[:, : rows.NOISE])
 
 
 @pytest.mark.usefixtures("sharded")

@@ -1,0 +1,28 @@
+"""Freed memory goes back to the system where there is a way."""
+
+from __future__ import annotations
+
+import ctypes
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from der_gym.core import memory
+
+
+def test_trim_calls_the_c_library_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace(malloc_trim=asked.append))
+    memory.trim()
+    assert asked == [0]
+
+
+def _no_such_library(name: Any) -> Any:
+    raise OSError(name)
+
+
+@pytest.mark.parametrize("library", [lambda name: SimpleNamespace(), _no_such_library])
+def test_trim_does_nothing_where_there_is_none(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", library)
+    memory.trim()
