@@ -64,6 +64,7 @@ def draw(f: Any) -> None:
 def begin(f: Any) -> None:
     """Set the stored energy."""
     luck = (f.keys, f.uid, f.abs_s, f.ctx, f.cfg)
+    f.state[f.active], f.acc[f.active] = 0.0, 0.0
     saved = f.pool.view()
     saved.flags.writeable = False  # as in the engine
     b.begin(0, f.n_world, 1, f.active, *luck, saved, f.at, f.place, f.params, f.state, f.acc, LO)

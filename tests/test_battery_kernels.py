@@ -74,7 +74,7 @@ def test_inactive_worlds_and_other_places_change_no_bit() -> None:
     f.pool[:] = 0.1
     draw(f)
     begin(f)
-    b.redraw(0, 2, 1, f.active, f.keys, f.uid, f.abs_s, f.ctx, f.cfg, f.params, f.state, f.acc, LO)
+    b.redraw(0, 2, 1, f.active, f.keys, f.uid, f.abs_s, f.ctx, f.cfg, f.params, f.state, f.acc, LO, False)
     b.advance(0, 2, 1, *own(f, f.book))
     out = np.full((2, 1, f.n), 7.0, np.float32)
     b.save(0, 2, 1, f.active, f.params, f.state, f.acc, out)

@@ -76,13 +76,16 @@ class Homes:
         saved = self.pool.view()
         saved.flags.writeable = False  # as in the engine
         pool = (saved, np.arange(self.n_world), place) if kernel == "begin" else ()
-        return *drawn, self.abs_s, self.ctx, self.cfg, *pool, self.params, self.state, self.acc, LO
+        fresh = (False,) if kernel == "redraw" else ()
+        return *drawn, self.abs_s, self.ctx, self.cfg, *pool, self.params, self.state, self.acc, LO, *fresh
 
     def run(self, kernel: str, how: Any = None) -> None:
         """Run a kernel on the arrays as they stand; ``how``: another table of functions than the compiled one."""
+        table = how or vars(ECOCUTE)
         if kernel == "begin":
-            self.book[self.active] = 0.0
-        (how[kernel] if how else getattr(ECOCUTE, kernel))(*self.arguments(kernel))
+            self.state[self.active], self.acc[self.active], self.book[self.active] = 0.0, 0.0, 0.0
+            table["redraw"](*self.arguments("redraw")[:-1], True)
+        table[kernel](*self.arguments(kernel))
 
     def step(self, a: Any = 0.0, before: Any = None, part: Any = 1.0, how: Any = None) -> np.ndarray:
         """Work one tick under ``a`` (``before`` it for ``1 - part`` of the tick); return the power (W, n)."""

@@ -74,12 +74,14 @@ class Fleet:
         pool.flags.writeable = False
         saved = (pool, np.arange(self.n_world), np.zeros((1, self.n), np.int16))
         tail = (*saved, self.params, self.state, self.acc, self.lo)
+        self.state[self.active], self.acc[self.active] = 0.0, 0.0
+        self.redraw(fresh=True)
         ev.begin(*self.head(), self.keys, self.uid, self.abs_s, self.ctx, self.cfg, *tail)
         self.redraw()
         return self
 
-    def redraw(self) -> None:
-        tail = (self.params, self.state, self.acc, self.lo)
+    def redraw(self, fresh: bool = False) -> None:
+        tail = (self.params, self.state, self.acc, self.lo, fresh)
         ev.redraw(*self.head(), self.keys, self.uid, self.abs_s, self.ctx, self.cfg, *tail)
 
     def common(self, *book: np.ndarray) -> tuple[Any, ...]:
@@ -273,8 +275,9 @@ def test_shards_of_a_world_share_its_luck():
     pool.flags.writeable = False
     ev.draw(0, 2, 2, active, keys, uid, whole.cfg, *homes, parts.params, parts.fleet, 0)
     saved = (pool, np.zeros(2, np.int64), np.zeros((2, 10), np.int16))
-    tail = (*saved, parts.params, parts.state, parts.acc, 0)
-    ev.begin(0, 2, 2, active, keys, uid, abs_s, whole.ctx, whole.cfg, *tail)
+    who, own = (active, keys, uid, abs_s, whole.ctx, whole.cfg), (parts.params, parts.state, parts.acc, 0)
+    ev.redraw(0, 2, 2, *who, *own, True)
+    ev.begin(0, 2, 2, *who, *saved, *own)
     assert np.array_equal(np.concatenate(list(parts.state), axis=1), whole.state[0])
 
 

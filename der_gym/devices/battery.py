@@ -114,7 +114,7 @@ def begin(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, pool, at, place, 
 
 
 @kernel
-def redraw(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, params, state, acc, lo):  # type: ignore[no-untyped-def]
+def redraw(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, params, state, acc, lo, fresh):  # type: ignore[no-untyped-def]
     """Do nothing: a battery has no luck of its own within the day."""
 
 

@@ -30,19 +30,16 @@ from der_gym.devices.ecocute_draws import (
     by_home,
     daily_uses,
     draw,
-    draw_day,
-    draw_slot,
     redraw,
-    set_conditions,
     used_by,
 )
 from der_gym.devices.ecocute_gauge import gauge
 from der_gym.devices.ecocute_heat import DAY_S, HOUR_S, ONE, ZERO, asked, is_due, phase, water_kwh, window
 from der_gym.devices.stock import recall
 
-_MINUTE, _DAY, _SLOT = 60, 86_400, 900
+_MINUTE = 60
 _LEAST_SHARE, _MEAN_FILL = np.float32(0.1), np.float32(0.7)  # of the heat wanted, where no pool says more
-_HOUR8, _MINUTE8, _ONE8, _ZERO8 = np.float64(3600.0), np.float64(60.0), np.float64(1.0), np.float64(0.0)
+_HOUR8, _MINUTE8, _ONE8 = np.float64(3600.0), np.float64(60.0), np.float64(1.0)
 _DRY_SHARE = np.float32(1e-4)  # of the hot water asked for in a tick: a smaller lack is rounding
 _WATT, _ZERO_BITS = np.float32(1000.0), np.int32(0)
 
@@ -57,16 +54,6 @@ def expected(gone, wanted, heat_kw, left_s, window_s, lead_s):  # type: ignore[n
     return heat + heat_kw * ran_s / HOUR_S, ran_s if runs else -DAY_S
 
 
-@part
-def clear(state, acc):  # type: ignore[no-untyped-def]
-    """Set state and float64 rows of a shard to 0."""
-    for i in range(state.shape[1]):
-        for row in range(state.shape[0]):
-            state[row, i] = ZERO
-        for row in range(acc.shape[0]):
-            acc[row, i] = _ZERO8
-
-
 @kernel
 def begin(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, pool, at, place, params, state, acc, lo):  # type: ignore[no-untyped-def]
     """Fill the tanks from the pool; where it has none, or its home boils at another time, as the schedule would."""
@@ -76,13 +63,8 @@ def begin(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, pool, at, place, 
         if not active[w]:
             continue
         recall(pool, at[s], place[p], saved)
-        k0, k1, now, mains, sod = keys[w, 2], keys[w, 3], abs_s[w], ctx[w, rows.MAINS_C], ctx[w, rows.SOD_S]
-        ids = uid[p, lo : lo + params.shape[2]]
-        own, st, heat, outdoor = params[s], state[s], acc[s, c.HEAT_KWH], ctx[w, rows.TEMP_C]
-        clear(st, acc[s])
-        set_conditions(outdoor, mains, ctx[w, rows.SEASON], cfg, own, st)
-        draw_day(k0, k1, ids, now // _DAY, ctx[w, rows.WEEKEND], cfg, own, st)
-        draw_slot(k0, k1, ids, now // _SLOT, mains, cfg, st)
+        mains, sod, outdoor = ctx[w, rows.MAINS_C], ctx[w, rows.SOD_S], ctx[w, rows.TEMP_C]
+        own, st, heat = params[s], state[s], acc[s, c.HEAT_KWH]
         uses = daily_uses(cfg, mains)
         for i in range(own.shape[1]):
             day = by_day(own[c.SORT, i])

@@ -223,8 +223,8 @@ def set_conditions(outdoor_c, mains_c, season, cfg, own, state):  # type: ignore
 
 
 @kernel
-def redraw(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, params, state, acc, lo):  # type: ignore[no-untyped-def]
-    """Refresh the weather's part every 300 s, the taps every 900 s, the day at midnight."""
+def redraw(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, params, state, acc, lo, fresh):  # type: ignore[no-untyped-def]
+    """Refresh the weather's part every 300 s, the taps every 900 s, the day at midnight; all of it where ``fresh``."""
     for s in range(s0, s1):
         w, p = s // n_shard, s % n_shard
         if not active[w]:
@@ -232,9 +232,9 @@ def redraw(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, params, state, a
         k0, k1, now, mains_c = keys[w, 2], keys[w, 3], abs_s[w], ctx[w, rows.MAINS_C]
         ids = uid[p, lo : lo + params.shape[2]]
         set_conditions(ctx[w, rows.TEMP_C], mains_c, ctx[w, rows.SEASON], cfg, params[s], state[s])
-        if now % _DAY_SECONDS == 0:
+        if fresh or now % _DAY_SECONDS == 0:
             draw_day(k0, k1, ids, now // _DAY_SECONDS, ctx[w, rows.WEEKEND], cfg, params[s], state[s])
-        if now % _SLOT_S == 0:
+        if fresh or now % _SLOT_S == 0:
             draw_slot(k0, k1, ids, now // _SLOT_S, mains_c, cfg, state[s])
 
 

@@ -83,7 +83,6 @@ def open_sessions(s, w, ids, keys, abs_s, ctx, cfg, params, state, acc):  # type
     plug_in(noon_s, ctx[w, base.TEMP_C], cfg, q[CHARGER_KW], car, km, plugged, state[s])
     draw_waking(k0, k1, ids, d, cfg, state[s])
     acc[s, GOT_KWH] = _ZERO8
-    return noon_s
 
 
 @part
@@ -119,16 +118,14 @@ def draw_waking(k0, k1, uid, d, cfg, x):  # type: ignore[no-untyped-def]
 def begin(  # type: ignore[no-untyped-def]
     s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, pool, at, place, params, state, acc, lo
 ):
-    """Set the state at t = 0: one uncommanded phase from the last noon, in closed form; registers to 0."""
+    """Set the state at t = 0: one uncommanded phase from the last noon, in closed form."""
     eta = cfg[c.ETA]
     ac_kws, eta_h = _HOUR_S / eta, eta / _HOUR_S
     for s in range(s0, s1):
         w = s // n_shard
         if not active[w]:
             continue
-        ids = uid[s % n_shard, lo : lo + params.shape[2]]
-        noon_s = open_sessions(s, w, ids, keys, abs_s, ctx, cfg, params, state, acc)
-        acc[s] = _ZERO8
+        noon_s = ctx[w, base.T_S] - np.float32((abs_s[w] - _NOON_S) % _DAY_S)
         x, q = state[s], params[s]
         for i in range(params.shape[2]):
             _, power, wait, stops, drawn, _ = phase(
@@ -141,11 +138,11 @@ def begin(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def redraw(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, params, state, acc, lo):  # type: ignore[no-untyped-def]
-    """At noon draw the sessions of the noon day that begins."""
+def redraw(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, params, state, acc, lo, fresh):  # type: ignore[no-untyped-def]
+    """At noon, or where ``fresh``, draw the sessions of the noon day that has begun."""
     for s in range(s0, s1):
         w = s // n_shard
-        if active[w] and abs_s[w] % _DAY_S == _NOON_S:
+        if active[w] and (fresh or abs_s[w] % _DAY_S == _NOON_S):
             ids = uid[s % n_shard, lo : lo + params.shape[2]]
             open_sessions(s, w, ids, keys, abs_s, ctx, cfg, params, state, acc)
 

@@ -138,7 +138,7 @@ class Fleet:
         return [Call(take_after, self.n_shard, due, model, *each) for each in drawn]
 
     def beginning(self, due: Array, pool: Mapping[str, tuple[Array, Array]], at: Array) -> list[Call]:
-        """Set State at the start of an episode, and registers to 0.
+        """Draw what belongs to the slots that run, and set State at the start of an episode; registers are 0.
 
         Parameters
         ----------
@@ -153,18 +153,26 @@ class Fleet:
         calls = []
         for name, st in self.stores.items():
             saved, place = pool[name]
-            own = (st.cfg, saved, at, place, st.params, st.state, st.acc, st.lo)
-            calls.append(Call(blank, self.n_shard, due, st.book.view(np.float32)))
-            calls.append(Call(st.device.begin, *span, self.structure.uid, *when, *own))
+            own = (st.params, st.state, st.acc, st.lo)
+            who = (*span, self.structure.uid, *when, st.cfg)
+            registers = [each.view(np.float32) for each in (st.acc, st.book)]
+            calls += [Call(blank, self.n_shard, due, each) for each in (st.state, *registers)]
+            calls += [Call(st.device.redraw, *who, *own, True), Call(st.device.begin, *who, saved, at, place, *own)]
         return calls
+
+    def scattering(self, due: Array) -> Call:
+        """Redraw the homes' load of the slot that begins now."""
+        return Call(
+            house.redraw_noise, self.n_shard, due, self.keys, self.site_uid, self.abs_s, self.house_cfg, self.site
+        )
 
     def refreshing(self, due: Array) -> list[Call]:
         """Redraw what belongs to the slots that begin now; ``due`` worlds stand at a multiple of REFRESH_S."""
         span = (self.n_shard, due, self.keys)
-        calls = [Call(house.redraw_noise, *span, self.site_uid, self.abs_s, self.house_cfg, self.site)]
+        calls = [self.scattering(due)]
         for st in self.stores.values():
             own = (self.structure.uid, self.abs_s, self.ctx, st.cfg, st.params, st.state, st.acc, st.lo)
-            calls.append(Call(st.device.redraw, *span, *own))
+            calls.append(Call(st.device.redraw, *span, *own, False))
         return calls
 
     def turning(self, due: Array) -> list[Call]:

@@ -51,7 +51,7 @@ class Opening:
             *fleet.beginning(self._due, saved, self._at),
             dawn,
             *fleet.turning(self._turn),
-            *fleet.refreshing(self._due),
+            fleet.scattering(self._due),
         ]
         steps = (fleet.drawing(self._draws), fleet.taking_after(self._due, self._model), calls)
         self._steps = [Program(each, fleet.n_world, fleet.n_shard, workers) for each in steps]
