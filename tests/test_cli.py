@@ -126,6 +126,17 @@ def test_evaluate_prints_a_table_and_writes_files(command: Command, tmp_path: Pa
     assert list((tmp_path / "r").glob("traces-*")) == []
 
 
+def test_files_are_there_where_the_reader_of_the_table_has_gone(tmp_path: Path) -> None:
+    tiny, folders = ["--scenario", "tertiary-1-tiny", "--controller", "idle", "--seeds", "2", *SHORT], ("board", "run")
+    words = {"board": ["evaluate", *tiny], "run": ["run", "tertiary-1-tiny", *SHORT]}
+    for name in folders:
+        command = [sys.executable, "-m", "der_gym.cli", *words[name], "--out", str(tmp_path / name)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as running:
+            assert running.stdout is not None
+            running.stdout.close()
+        assert {"run.json", "report.html"} <= {path.name for path in (tmp_path / name).iterdir()}
+
+
 def test_ctrl_c_ends_in_one_line_and_keeps_finished_controllers(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,7 +53,7 @@ def evaluate(
     asked: Pages,
     workers: int | None,
 ) -> None:
-    """Play, print the tables, write the files; after Ctrl-C those of the controllers that were finished."""
+    """Play, write the files, print the tables; after Ctrl-C those of the controllers that were finished."""
     pages = common.reports(asked.report, out)
     settings = common.parse_settings(pairs)
     kept = read_firm(asked.firm, load(scenario, settings).name) if asked.firm is not None else None
@@ -70,13 +70,15 @@ def evaluate(
             progress=told,
         )
     console = common.console()
-    if board.scores:
+    if board.scores:  # what is printed comes last: where its reader goes away the files are there
+        written = results.save(board, folder, traces) if folder is not None else []
+        reports = [write_board(page, board, kept) for page in pages]
         show(console, board)
-    if folder is not None and board.scores:
-        written = results.save(board, folder, traces)
-        console.print(f"Results: {folder} ({', '.join(path.name for path in written if 'traces' not in path.name)})")
-    for page in pages if board.scores else ():
-        console.print(f"Report: {write_board(page, board, kept)}", soft_wrap=True)
+        if folder is not None:
+            names = ", ".join(path.name for path in written if "traces" not in path.name)
+            console.print(f"Results: {folder} ({names})")
+        for report in reports:
+            console.print(f"Report: {report}", soft_wrap=True)
     if board.interrupted:
         print(f"der-gym: interrupted; finished: {', '.join(board.scores) or 'none'}", file=sys.stderr)
         raise SystemExit(130)

@@ -70,13 +70,14 @@ def run(
     pages = common.reports(report, out)
     folder = results.open_folder(out, overwrite) if out is not None else None
     board, details = _play(loaded, chosen, seed, options, bool(pages), workers)
-    console = common.console()
+    written = results.save(board, folder) if folder is not None else []
+    reports = [write_run(page, board, name, details[name]) for page in pages]
+    console = common.console()  # last, see `compare`
     _show(console, board, name)
     if folder is not None:
-        written = results.save(board, folder)
         console.print(f"Results: {folder} ({len(written)} files)")
-    for page in pages:
-        console.print(f"Report: {write_run(page, board, name, details[name])}", soft_wrap=True)
+    for made in reports:
+        console.print(f"Report: {made}", soft_wrap=True)
 
 
 def _play(

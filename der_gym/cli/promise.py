@@ -45,18 +45,20 @@ def firm(
             progress=progress,
             **told,  # type: ignore[arg-type]
         )
-    console = common.console()
-    for season in dict.fromkeys(row["season"] for row in found.capability):
-        console.print(_capability(found, season), "")
-    console.print(_awards(found), "")
     if folder is not None:
         write_text(folder / "capability.csv", results.table_text(found.capability))
         write_text(folder / "firm.csv", results.table_text(found.awards))
         more: dict[str, Any] = {"split": split, "seeds": seeds, "passed": found.passed}
         write_text(folder / "run.json", results.record(found.scenario, **more))
+    reports = [write_firm(page, found, seeds) for page in pages]
+    console = common.console()  # last, see `compare`
+    for season in dict.fromkeys(row["season"] for row in found.capability):
+        console.print(_capability(found, season), "")
+    console.print(_awards(found), "")
+    if folder is not None:
         console.print(f"Results: {folder} (capability.csv, firm.csv, run.json)")
-    for page in pages:
-        console.print(f"Report: {write_firm(page, found, seeds)}", soft_wrap=True)
+    for report in reports:
+        console.print(f"Report: {report}", soft_wrap=True)
 
 
 def _capability(found: Firm, season: str) -> Table:
