@@ -215,6 +215,11 @@ def test_scenarios_are_frozen() -> None:
         made.tick_s = 1  # type: ignore[misc]
 
 
+def test_a_misspelt_key_is_named_before_the_one_it_stands_for() -> None:
+    with pytest.raises(InputError, match=r"fleet.n_divice: unknown key; did you mean 'n_device'"):
+        load({"fleet": {"n_divice": 200}})
+
+
 def test_explain_speaks_of_the_first_fault_only() -> None:
     with pytest.raises(ValueError) as caught:
         Scenario.model_validate({**PLAIN, "tick_s": 0, "decision_s": 0})
