@@ -314,7 +314,7 @@ def train(s: Settings, out: Path, resume: bool, workers: int | None, told: commo
 def show_time(books: Books) -> None:
     """Print where the time went."""
     whole = max(sum(books.seconds.values()), 1e-9)
-    parts = ", ".join(f"{name} {spent / whole:.0%}" for name, spent in books.seconds.items())
+    parts = ", ".join(f"{name} {spent / whole:.1%}" for name, spent in books.seconds.items())
     steps = books.rows[-1]["steps"] if books.rows else 0
     print(f"time: {parts} of {whole:.0f} s; {steps / whole:,.0f} steps/s")
 
