@@ -195,9 +195,8 @@ def _validate(data: dict[str, Any]) -> Scenario:
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """Return one line for the first fault, an unknown key if there is one: key, value, allowed, nearest name."""
     faults = error.errors()
-    first = next(
-        (each for each in faults if each["type"] == "extra_forbidden"), faults[0]
-    )  # it says why another is missing
+    misspelt = [each for each in faults if each["type"] == "extra_forbidden"]  # it says why another key is missing
+    first = (misspelt or faults)[0]
     where = ".".join(str(part) for part in first["loc"]) or "scenario"
     if first["type"] == "extra_forbidden":
         allowed = _fields_at(model, first["loc"][:-1])
