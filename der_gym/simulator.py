@@ -130,7 +130,7 @@ class Simulator:
         self.steps.context(mask, self.scenario.tick_s)(0, self.n_world)
         self._open(mask, self.ground.pool.at(desk.fleet_no, desk.day0, fleet.abs_s))
         self.never[mask] = False
-        self.steps.load()
+        self.steps.whole.load()
         if desk.perfect:
             self._fill_perfect(mask)
         self._show(mask)

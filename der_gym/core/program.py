@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from der_gym.core import native, parallel
+from der_gym.core import memory, native, parallel
 from der_gym.core.errors import DerGymError
 
 Array = np.ndarray
@@ -67,22 +67,27 @@ class Program:
     def __init__(self, calls: Sequence[Call], n_world: int, n_shard: int, workers: int, first: int = 0) -> None:
         self.calls, self._n_world, self._n_shard, self._workers = tuple(calls), n_world, n_shard, workers
         self._first = first
-        self.compiled = all(hasattr(call.kernel, "overloads") for call in calls)  # else plain functions: slowly
+        self._compiled = all(hasattr(call.kernel, "overloads") for call in calls)  # else plain functions: slowly
         self._parts: list[tuple[_Walk, int]] | None = None
 
     def __call__(self) -> None:
-        if _heard is not None or not self.compiled:
+        if _heard is not None or not self._compiled:
             self.plainly()
             return
-        for work, workers in self.bound():
+        for work, workers in self._bound():
             work.begin()
             parallel.together(work, workers)
             work.check()
 
-    def bound(self) -> list[tuple[_Walk, int]]:
-        """Return the calls bound to their machine code, which is loaded or compiled the first time."""
+    def load(self) -> None:
+        """Load or compile the machine code, so that the first call takes as long as any other."""
+        if self._compiled:
+            self._bound()
+
+    def _bound(self) -> list[tuple[_Walk, int]]:
         if self._parts is None:
-            self._parts = self._make()
+            with memory.not_looking():
+                self._parts = self._make()
         return self._parts
 
     def plainly(self) -> None:

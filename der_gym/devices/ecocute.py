@@ -25,14 +25,7 @@ from der_gym.core.jit import kernel, part, scalar
 from der_gym.core.sums import enter, in_list, in_order
 from der_gym.devices import ecocute_config as c
 from der_gym.devices.base import DeviceClass
-from der_gym.devices.ecocute_draws import (
-    by_day,
-    by_home,
-    daily_uses,
-    draw,
-    redraw,
-    used_by,
-)
+from der_gym.devices.ecocute_draws import by_day, by_home, daily_uses, draw, redraw, used_by
 from der_gym.devices.ecocute_gauge import gauge
 from der_gym.devices.ecocute_heat import DAY_S, HOUR_S, ONE, ZERO, asked, is_due, phase, water_kwh, window
 from der_gym.devices.stock import recall

@@ -80,22 +80,9 @@ def _take_slot(leaf, n_slot):  # type: ignore[no-untyped-def]
 
 @kernel
 def send(  # type: ignore[no-untyped-def]
-    w0,
-    w1,
-    active,
-    now,
-    message,
-    gate,
-    cell_leaf,
-    cell_cloud,
-    cell_service_s,
-    cloud,
-    leaf,
-    mail,
-    cell_t,
-    since,
+    w0, w1, active, now, message, gate, cell_leaf, cell_cloud, cell_service_s, cloud, leaf, mail, cell_t, since,
     cell_slot,
-):
+):  # fmt: skip
     """Put the leaves' messages into their rings where they are due.
 
     Parameters

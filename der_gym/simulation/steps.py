@@ -98,11 +98,6 @@ class Steps:
         """Let a whole step end with these calls too; alone they are ``after``."""
         self.whole, self.after = self._program([*self._whole, *calls]), self._program(calls)
 
-    def load(self) -> None:
-        """Load the machine code of a whole step, so that the first takes as long as any other."""
-        if self.whole.compiled:
-            self.whole.bound()
-
     def _opening(self, nominal_kw: Array) -> list[Call]:
         t_s, wires, step_h = self.fleet.t_s, self.wires, self.scenario.decision_s / HOUR_S
         asked = (wires.leaf, self.public.leaf, nominal_kw, self.desk.asked_kwh, self.refreshed)
