@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from stable_baselines3 import PPO
 
-from agents.corrected import Corrected
+from agents.residual_env import Corrected
 from der_gym.core.errors import DerGymError, InputError
 from der_gym.core.files import whole_file
 from der_gym.simulation.snapshot import Snapshot

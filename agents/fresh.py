@@ -10,7 +10,7 @@ import der_gym
 from der_gym.controllers import facts, make
 from der_gym.controllers.policy import Policy
 from der_gym.controllers.policy_file import PolicyCard, RuleCard, field_cards, head_cards, shapes
-from der_gym.envs.sb3 import DERGroupSB3VecEnv
+from der_gym.env.sb3 import DERGroupSB3VecEnv
 
 Array = np.ndarray
 LEAST_SPREAD = 0.02  # an entry that hardly moves is not blown up

@@ -35,17 +35,17 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # run as a script, the folder above is not on the path
 
 from agents import checkpoint  # noqa: E402
-from agents.corrected import Corrected  # noqa: E402
 from agents.fresh import MESSAGE_FIELDS, fresh_policy, scale_to_rule  # noqa: E402
+from agents.residual_env import Corrected  # noqa: E402
 from der_gym.cli import common  # noqa: E402
 from der_gym.controllers import make, policy_file  # noqa: E402
 from der_gym.controllers.policy import Policy  # noqa: E402
 from der_gym.core.errors import DerGymError, InputError  # noqa: E402
 from der_gym.core.files import new_folder, write_text  # noqa: E402
-from der_gym.envs.sb3 import DERGroupSB3VecEnv  # noqa: E402
+from der_gym.env.sb3 import DERGroupSB3VecEnv  # noqa: E402
 from der_gym.evaluation.play import Played, Stage  # noqa: E402
 from der_gym.evaluation.scoreboard import seeds_of  # noqa: E402
-from der_gym.scenario import load  # noqa: E402
+from der_gym.scenario.load import load  # noqa: E402
 
 Array = np.ndarray
 PARTS = ("worlds", "rule", "inference", "update")  # of the time

@@ -9,7 +9,7 @@ __version__ = "0.1.0"
 
 _gymnasium.register(
     id="DERGroup-v0",
-    entry_point="der_gym.envs.group:DERGroupEnv",
-    vector_entry_point="der_gym.envs.vector:DERGroupVectorEnv",
+    entry_point="der_gym.env.single:DERGroupEnv",
+    vector_entry_point="der_gym.env.vector:DERGroupVectorEnv",
     order_enforce=True,
 )

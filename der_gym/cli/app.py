@@ -174,10 +174,10 @@ def firm(
     workers: Workers = None,
 ) -> None:
     """Show what the group has by season and hour, and the largest award that a controller can keep."""
-    from der_gym.cli import promise
+    from der_gym.cli import firm
 
     chosen = {"seasons": season, "starts": start_h, "levels": level, "shares": share}
-    promise.firm(scenario, controller, chosen, seeds, out, overwrite, report, split, settings or [], workers)
+    firm.firm(scenario, controller, chosen, seeds, out, overwrite, report, split, settings or [], workers)
 
 
 @app.command()
@@ -191,9 +191,9 @@ def tune(
     settings: Settings = None,
 ) -> None:
     """Search a rule's settings on the training dates and seeds."""
-    from der_gym.cli import search
+    from der_gym.cli import tune
 
-    search.tune(scenario, controller, trials, seeds, out, ship, settings or [])
+    tune.tune(scenario, controller, trials, seeds, out, ship, settings or [])
 
 
 @app.command("list")
@@ -226,6 +226,6 @@ def bench(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure the speed of the environments on this machine, beside its targets."""
-    from der_gym.cli import speed
+    from der_gym.cli import bench
 
-    speed.bench(quick, as_json)
+    bench.bench(quick, as_json)

@@ -8,11 +8,11 @@ import numpy as np
 
 from der_gym.core.errors import InputError
 from der_gym.devices import DEVICES
-from der_gym.groups import table
-from der_gym.groups.resources import ResourceTable
-from der_gym.network.paths import PATHS
-from der_gym.scenario import load
-from der_gym.simulation.world import arrange
+from der_gym.fleet import table
+from der_gym.fleet.resources import ResourceTable
+from der_gym.network.channels import PATHS
+from der_gym.scenario.load import load
+from der_gym.simulation.assets import arrange
 
 KINDS = {".yaml": "scenario", ".yml": "scenario", ".csv": "resources"}
 

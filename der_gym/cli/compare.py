@@ -16,7 +16,7 @@ from der_gym.evaluation.report.board_page import write_board
 from der_gym.evaluation.report.firm_page import read_firm
 from der_gym.evaluation.scoreboard import Scoreboard
 from der_gym.evaluation.scoreboard import evaluate as compare
-from der_gym.scenario import load
+from der_gym.scenario.load import load
 
 SERVICE = (
     ("penalty\nyen", "penalty_yen", 0),

@@ -13,7 +13,7 @@ Rows = Iterator[tuple[str, ...]]
 
 
 def _scenarios() -> Rows:
-    from der_gym.scenario import load, names
+    from der_gym.scenario.load import load, names
 
     for name in names():
         scenario = load(name)
@@ -36,7 +36,7 @@ def _devices() -> Rows:
 
 
 def _paths() -> Rows:
-    from der_gym.network.paths import PATHS
+    from der_gym.network.channels import PATHS
 
     for name in PATHS:
         path = PATHS[name]
@@ -44,7 +44,7 @@ def _paths() -> Rows:
 
 
 def _products() -> Rows:
-    from der_gym.markets import PRODUCTS
+    from der_gym.services import PRODUCTS
 
     for name in PRODUCTS:
         doc = (PRODUCTS[name].config_class.__doc__ or "").splitlines()[0]
@@ -52,7 +52,7 @@ def _products() -> Rows:
 
 
 def _fields() -> Rows:
-    from der_gym.envs.fields import FIELDS
+    from der_gym.env.observation.fields import FIELDS
 
     for key in FIELDS:
         field = FIELDS[key]
@@ -82,7 +82,7 @@ def show(what: str) -> None:
 
 def schema(out: Path | None) -> None:
     """Print or write the JSON schema of a scenario."""
-    from der_gym.scenario import Scenario
+    from der_gym.scenario.model import Scenario
 
     text = json.dumps(Scenario.model_json_schema(), indent=1, ensure_ascii=False)
     if out is None:

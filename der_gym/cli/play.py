@@ -11,18 +11,19 @@ from rich.console import Console
 from der_gym.cli import common
 from der_gym.controllers import Controller
 from der_gym.core.errors import InputError
-from der_gym.envs.core import Worlds
+from der_gym.env.worlds import Worlds
 from der_gym.evaluation import results
 from der_gym.evaluation.causes import clock, failures
+from der_gym.evaluation.controller_factory import players, resolve
 from der_gym.evaluation.measures import Facts, measure
 from der_gym.evaluation.play import Played, Stage, Watch
 from der_gym.evaluation.recorder import Recorder
 from der_gym.evaluation.report.detail import Detail, DetailRecorder
 from der_gym.evaluation.report.run_page import write_run
-from der_gym.evaluation.roster import players, resolve
 from der_gym.evaluation.scoreboard import IDLE, Score, Scoreboard
-from der_gym.markets.settlement import LINES
-from der_gym.scenario import Scenario, load
+from der_gym.scenario.load import load
+from der_gym.scenario.model import Scenario
+from der_gym.services.tertiary_1.settlement import LINES
 
 SHOWN = (
     ("reward", 3),

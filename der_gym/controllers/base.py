@@ -11,12 +11,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from der_gym.core.errors import InputError
 from der_gym.core.registry import Registry
-from der_gym.envs.layout import Layout
-from der_gym.network import rows as net
-from der_gym.network.paths import PathConfig
-from der_gym.scenario import Scenario, explain
-from der_gym.simulation.wires import Wires
-from der_gym.simulator import Simulator
+from der_gym.env.observation.layout import Layout
+from der_gym.network import tables as net
+from der_gym.network.channels import PathConfig
+from der_gym.scenario.model import Scenario
+from der_gym.scenario.validation import explain
+from der_gym.simulation.network_runtime import Wires
+from der_gym.simulation.simulator import Simulator
 
 Array = np.ndarray
 State = dict[str, Array]

@@ -44,9 +44,9 @@ from der_gym.controllers.loop import (
 )
 from der_gym.controllers.own_power import IS_STORE, SETTING, bias_kw, learn_own, need_kw
 from der_gym.controllers.reading import entries, read
-from der_gym.core.approx import clip
-from der_gym.core.jit import kernel
-from der_gym.envs.layout import Layout
+from der_gym.engine.compile import kernel
+from der_gym.env.observation.layout import Layout
+from der_gym.numerics.approx import clip
 
 FLEET_GAIN = SETTING  # place of `c`
 

@@ -15,8 +15,8 @@ from __future__ import annotations
 import numpy as np
 
 from der_gym.controllers.base import PublicFacts
-from der_gym.core.jit import kernel, scalar
-from der_gym.simulation.public import N_AHEAD
+from der_gym.engine.compile import kernel, scalar
+from der_gym.simulation.aggregator_view import N_AHEAD
 
 LAG_MAX_S = 300.0  # what the market allows a response to lag [M]
 BIN_S = 300.0  # a request is announced for so long

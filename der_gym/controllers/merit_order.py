@@ -47,8 +47,8 @@ from der_gym.controllers.loop import (
 )
 from der_gym.controllers.own_power import FIXED, IS_STORE, SETTING, bias_kw, learn_own, need_kw
 from der_gym.controllers.reading import read
-from der_gym.core.approx import clip
-from der_gym.core.jit import kernel, scalar
+from der_gym.engine.compile import kernel, scalar
+from der_gym.numerics.approx import clip
 
 LEARNING, BASE_SPEED, BASE_STEP, BASE_SHARE, CHANGE_SHARE = range(SETTING, SETTING + 5)  # places of `c`
 IS_FINE, NOMINAL_KW = range(FIXED, FIXED + 2)  # columns of `fixed`

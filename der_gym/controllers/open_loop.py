@@ -8,9 +8,9 @@ from pydantic import Field
 from der_gym.controllers.base import Array, ControllerConfig, PublicFacts, Rule, State
 from der_gym.controllers.loop import aim_kw, n_past, push, total
 from der_gym.controllers.reading import entries, read
-from der_gym.core.approx import clip
-from der_gym.core.jit import kernel
-from der_gym.envs.layout import Layout
+from der_gym.engine.compile import kernel
+from der_gym.env.observation.layout import Layout
+from der_gym.numerics.approx import clip
 
 _NOW = ("unit_kw", "award_kw", "target_kw", "target_bin_end_kw", "bin_left")
 _UNIT_KW, AWARD_KW, TARGET_KW, BIN_END_KW, BIN_LEFT, N_NOW = range(6)

@@ -26,9 +26,9 @@ from der_gym.controllers.loop import (
     aim_kw,
     total,
 )
-from der_gym.core.approx import clip
-from der_gym.core.jit import kernel, scalar
 from der_gym.core.units import BLOCK_S
+from der_gym.engine.compile import kernel, scalar
+from der_gym.numerics.approx import clip
 
 IS_STORE, IS_HEATER, SPEED, REPORT_S, FIXED = range(5)  # columns of `fixed`, those of single rules begin at FIXED
 LAG_STEPS, DECISION_S, N_LAG, SLOPE_PART, HEATER_GAIN, FROST_GAIN, SETTING = range(7)  # places of `c`, likewise

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from der_gym.core.approx import exp
-from der_gym.core.jit import kernel, scalar
+from der_gym.engine.compile import kernel, scalar
+from der_gym.numerics.approx import exp
 
 Array = np.ndarray
 LIMIT = 5.0  # normalised inputs are held within this

@@ -14,7 +14,7 @@ from der_gym.controllers.perceptron import answer, flatten, look, move
 from der_gym.controllers.policy_file import PolicyCard
 from der_gym.controllers.store import make
 from der_gym.core.errors import InputError
-from der_gym.envs.layout import Layout
+from der_gym.env.observation.layout import Layout
 
 _RULE = "rule."
 _FRAMES, _HELD, _AGE = "frames", "held", "age"

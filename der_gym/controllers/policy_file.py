@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from der_gym.core.errors import InputError
 from der_gym.core.files import whole_file, write_text
-from der_gym.envs.heads import HEADS
-from der_gym.envs.layout import Layout
-from der_gym.scenario import explain
+from der_gym.env.action.heads import HEADS
+from der_gym.env.observation.layout import Layout
+from der_gym.scenario.validation import explain
 
 Array = np.ndarray
 CARD, WEIGHTS = "policy.json", "policy.safetensors"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from der_gym.core.jit import kernel
-from der_gym.envs.layout import Layout
+from der_gym.engine.compile import kernel
+from der_gym.env.observation.layout import Layout
 
 Array = np.ndarray
 _AWARD = -1.0  # in place of a unit: the row's own award

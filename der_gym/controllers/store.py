@@ -11,8 +11,8 @@ import yaml
 from der_gym.controllers.base import CONTROLLERS, ControllerConfig, Rule, settings
 from der_gym.core.errors import InputError
 from der_gym.core.files import write_text
-from der_gym.scenario import read_yaml
-from der_gym.simulation.paths import configs
+from der_gym.scenario.config_files import configs
+from der_gym.scenario.load import read_yaml
 
 
 def settings_path(name: str) -> Path:

@@ -14,8 +14,8 @@ import numpy as np
 from der_gym.controllers.base import CONTROLLERS, ControllerConfig, facts, settings
 from der_gym.controllers.store import save_settings, settings_path
 from der_gym.core.errors import InputError
+from der_gym.scenario.config_files import configs
 from der_gym.signals import splits
-from der_gym.simulation.paths import configs
 
 Progress = Callable[[int, float, float], None]  # told the trials done, the best pass rate and its reward
 

@@ -2,9 +2,9 @@
 
 from der_gym.core.registry import Registry
 from der_gym.devices.base import DeviceClass
-from der_gym.devices.battery import BATTERY
-from der_gym.devices.ecocute import ECOCUTE
-from der_gym.devices.ev import EV
+from der_gym.devices.battery.model import BATTERY
+from der_gym.devices.ecocute.model import ECOCUTE
+from der_gym.devices.ev.model import EV
 
 DEVICES: Registry[DeviceClass] = Registry("device")
 DEVICES.register("ecocute", ECOCUTE)

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from der_gym.core.rows import *  # noqa: F403
+from der_gym.engine.tables import *  # noqa: F403
 
 
 class DeviceConfig(BaseModel):

@@ -14,11 +14,11 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from der_gym.core import approx, rng
-from der_gym.core.jit import kernel
 from der_gym.core.registry import Registry
-from der_gym.core.rows import METER_GAIN, TAKES
 from der_gym.devices.base import DeviceConfig
+from der_gym.engine.compile import kernel
+from der_gym.engine.tables import METER_GAIN, TAKES
+from der_gym.numerics import approx, rng
 
 KINDS = {"dispatch": 0, "rule": 1, "incentive": 2}
 OPT_OUT_SLOT_S = 10_800  # an owner decides for three hours at a time

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from der_gym.core import program
 from der_gym.devices import DEVICES
+from der_gym.engine import program
 from der_gym.evaluation import bench
 
 N_WORLD = 64

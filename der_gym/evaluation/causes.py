@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from der_gym.core.units import BLOCK_S, DAY_S
 from der_gym.evaluation.play import Played
-from der_gym.markets.config import BLOCK_MIN
+from der_gym.services.tertiary_1.config import BLOCK_MIN
 from der_gym.signals.calendar import date_of
 
 F8 = NDArray[np.float64]

@@ -13,17 +13,18 @@ from numpy.typing import NDArray
 from der_gym.controllers import Controller
 from der_gym.core.errors import InputError, unknown
 from der_gym.core.units import BLOCK_S, HOUR_S
+from der_gym.evaluation.controller_factory import players as picked
 from der_gym.evaluation.measures import pass_rate
 from der_gym.evaluation.play import CHUNK, Stage
-from der_gym.evaluation.roster import players as picked
 from der_gym.evaluation.scoreboard import seeds_of
-from der_gym.scenario import Scenario, load
+from der_gym.scenario.config_files import configs
+from der_gym.scenario.load import load
+from der_gym.scenario.model import Scenario
+from der_gym.scenario.settings import SEASONS
 from der_gym.signals import calendar, splits
-from der_gym.simulation import limits, tally
-from der_gym.simulation.paths import configs
-from der_gym.simulation.pool import AFTER_DAYS, WARM_UP_DAYS
-from der_gym.simulation.settings import SEASONS
-from der_gym.simulation.world import Ground, ground
+from der_gym.simulation import award_check, metering
+from der_gym.simulation.assets import Ground, ground
+from der_gym.simulation.reference_days import AFTER_DAYS, WARM_UP_DAYS
 
 F8 = NDArray[np.float64]
 LEVELS = (0.90, 0.95, 0.99)
@@ -61,7 +62,7 @@ def capability(where: Ground) -> list[dict[str, Any]]:
     groups = {name: np.array([st.class_names[k] == name for k in st.cell_class]) for name in st.class_slice}
     for season in SEASONS:
         for name, cells in {**groups, ALL: np.ones(st.n_cell, dtype=bool)}.items():
-            up = limits.samples(where, season, tally.UP, cells)
+            up = award_check.samples(where, season, metering.UP, cells)
             if len(up):
                 rows += [
                     _capability_row(season, name, hour, up[:, hour * _SLOT_PER_H], st.n_device) for hour in range(24)
@@ -70,7 +71,7 @@ def capability(where: Ground) -> list[dict[str, Any]]:
 
 
 def _capability_row(season: str, name: str, hour: int, up_kw: F8, n_device: int) -> dict[str, Any]:
-    p50, p10 = np.quantile(up_kw, [0.5, limits.SURE])
+    p50, p10 = np.quantile(up_kw, [0.5, award_check.SURE])
     row = {"season": season, "class": name, "hour": hour, "up_p50_kw": float(p50), "up_p10_kw": float(p10)}
     return row | {"up_p10_kw_per_1000": float(p10) * 1000 / n_device}
 

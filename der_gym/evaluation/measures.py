@@ -9,16 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from der_gym.evaluation.play import Played
-from der_gym.markets.config import BIN_MIN, BIN_PER_BLOCK
-from der_gym.markets.settlement import (
-    ABANDONED,
-    DELIVERED,
-    GAP,
-    L_PENALTY,
-    L_TOTAL,
-    MEAN_ERROR,
-    REQUESTED,
-)
+from der_gym.services.tertiary_1.config import BIN_MIN, BIN_PER_BLOCK
+from der_gym.services.tertiary_1.settlement import ABANDONED, DELIVERED, GAP, L_PENALTY, L_TOTAL, MEAN_ERROR, REQUESTED
 
 F8 = NDArray[np.float64]
 

@@ -10,11 +10,11 @@ import numpy as np
 from gymnasium.utils import seeding
 
 from der_gym.controllers import Controller, facts
-from der_gym.envs.core import Worlds
+from der_gym.env.worlds import Worlds
 from der_gym.evaluation.recorder import Recorder, Trace
-from der_gym.markets.settlement import JUDGED, PASSED
-from der_gym.network import rows as net
-from der_gym.scenario import Scenario
+from der_gym.network import tables as net
+from der_gym.scenario.model import Scenario
+from der_gym.services.tertiary_1.settlement import JUDGED, PASSED
 
 Array = np.ndarray
 CHUNK = 64  # worlds played at once; a result does not depend on it

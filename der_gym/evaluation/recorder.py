@@ -8,8 +8,8 @@ from types import TracebackType
 import numpy as np
 
 from der_gym.core.units import REFRESH_S
-from der_gym.envs.core import Worlds
-from der_gym.simulation import public, tally
+from der_gym.env.worlds import Worlds
+from der_gym.simulation import aggregator_view, metering
 
 Array = np.ndarray
 MINUTE_S = 60
@@ -70,8 +70,8 @@ class Recorder:
         self.trace.target_kw[:] = sim.desk.product.target_kw
         self.every = np.ones(worlds.n_world, dtype=bool)
         n_all, n_cell = sim.fleet.n_all, sim.structure.n_cell
-        self._power = np.zeros((n_all, n_cell, tally.N_POWER))
-        self.stock = np.zeros((n_all, n_cell, tally.N_STOCK))
+        self._power = np.zeros((n_all, n_cell, metering.N_POWER))
+        self.stock = np.zeros((n_all, n_cell, metering.N_STOCK))
         self._minutes = slice(0, 0)
 
     def __enter__(self) -> Recorder:
@@ -92,7 +92,7 @@ class Recorder:
         """Note what is seen and asked for when a decision is taken."""
         t, decision_s = int(self.sim.fleet.t_s[0]), self.worlds.scenario.decision_s
         self._minutes = slice(t // MINUTE_S, max(-(-(t + decision_s) // MINUTE_S), t // MINUTE_S + 1))
-        self.trace.seen_kw[:, self._minutes] = self.sim.public.world[:, public.SEEN, None]
+        self.trace.seen_kw[:, self._minutes] = self.sim.public.world[:, aggregator_view.SEEN, None]
         self.trace.action[:, self._minutes] = np.clip(np.asarray(action, dtype=np.float32), -1.0, 1.0)[:, None]
         if t % REFRESH_S == 0 or self.worlds.scenario.decision_s > REFRESH_S:
             self._gauge(self._minutes)
@@ -104,17 +104,17 @@ class Recorder:
         """Note what each leaf drew in the tick that has just ended."""
         fleet, st = self.sim.fleet, self.sim.structure
         span = (0, fleet.n_all, fleet.n_shard, self.every)
-        tally.tally_power(*span, st.cell_lo, st.cell_hi, fleet.fleet, self._power)
-        self.trace.leaf_kw[:, self._minutes] = self._leaves(self._power[:, :, tally.TRUE])[:, None]
+        metering.tally_power(*span, st.cell_lo, st.cell_hi, fleet.fleet, self._power)
+        self.trace.leaf_kw[:, self._minutes] = self._leaves(self._power[:, :, metering.TRUE])[:, None]
 
     def _gauge(self, minutes: slice) -> None:
         self.stock = self.sim.fleet.measure(self.every)
         reached = self.sim.fleet.measure(self.every, reached=True)
-        every, up = (self._leaves(stock[:, :, tally.UP]) for stock in (self.stock, reached))
+        every, up = (self._leaves(stock[:, :, metering.UP]) for stock in (self.stock, reached))
         self.trace.up_kw[:, minutes] = every[:, None]
         self.trace.lost_kw[:, minutes] = (every - up)[:, None]
 
     def _leaves(self, parts: Array) -> Array:
-        cells = tally.fold(parts, self.sim.fleet.n_shard)
+        cells = metering.fold(parts, self.sim.fleet.n_shard)
         leaves: Array = cells @ self.sim.desk.fold
         return leaves

@@ -19,9 +19,9 @@ import numpy as np
 import der_gym
 from der_gym.core.errors import InputError
 from der_gym.core.files import new_folder, whole_file, write_text
-from der_gym.core.jit import writable
+from der_gym.engine.compile import writable
 from der_gym.evaluation.scoreboard import Scoreboard
-from der_gym.scenario import Scenario
+from der_gym.scenario.model import Scenario
 
 PACKAGES = ("numpy", "numba", "gymnasium", "scipy", "pydantic")
 OURS = (

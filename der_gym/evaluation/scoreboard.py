@@ -16,12 +16,13 @@ from der_gym.controllers import Controller
 from der_gym.core.errors import InputError
 from der_gym.evaluation import statistics as st
 from der_gym.evaluation.causes import Failure, failures
+from der_gym.evaluation.controller_factory import players as picked
 from der_gym.evaluation.measures import Facts, measure
 from der_gym.evaluation.play import CHUNK, Played, Stage
-from der_gym.evaluation.roster import players as picked
-from der_gym.scenario import Scenario, load
+from der_gym.scenario.config_files import configs
+from der_gym.scenario.load import load
+from der_gym.scenario.model import Scenario
 from der_gym.signals.splits import load_splits, split_seed
-from der_gym.simulation.paths import configs
 
 F8 = NDArray[np.float64]
 IDLE, BASE = "idle", "closed_loop"

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from der_gym.core.errors import InputError, nearest, unknown
-from der_gym.network.paths import PATHS, PathConfig
+from der_gym.network.channels import PATHS, PathConfig
 
 
 class NetworkConfig(BaseModel):

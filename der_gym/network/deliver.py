@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from der_gym.core.jit import kernel, part, scalar
-from der_gym.core.rows import A0, A1, PART, VALID_S
-from der_gym.core.sums import back, in_order
-from der_gym.network.rows import (
+from der_gym.engine.compile import kernel, part, scalar
+from der_gym.engine.tables import A0, A1, PART, VALID_S
+from der_gym.network.tables import (
     DEPTH,
     DIRTY,
     EXPIRES_S,
@@ -25,6 +24,7 @@ from der_gym.network.rows import (
     moment,
     wrapped,
 )
+from der_gym.numerics.sums import back, in_order
 
 _ZERO = np.float32(0.0)
 _ONE = np.float32(1.0)

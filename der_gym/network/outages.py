@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from der_gym.core import approx, rng
-from der_gym.core.jit import kernel, part, scalar
-from der_gym.core.rows import LINK_DOWN_S, LINK_UP_S
 from der_gym.core.units import DAY_S
+from der_gym.engine.compile import kernel, part, scalar
+from der_gym.engine.tables import LINK_DOWN_S, LINK_UP_S
 from der_gym.network.config import NetworkConfig
-from der_gym.network.rows import FREE_S, N_OUTAGE, NEVER_S, OUT
+from der_gym.network.tables import FREE_S, N_OUTAGE, NEVER_S, OUT
+from der_gym.numerics import approx, rng
 
 _REACH = rng.stream("network.reach")
 _LINK = rng.stream("network.link")

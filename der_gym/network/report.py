@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from der_gym.core import rng
-from der_gym.core.jit import kernel, part, scalar
-from der_gym.core.rows import LINK_DOWN_S, LINK_UP_S, PENDING_KW, POWER_KW, SEEN_KW, SEEN_S, SHOWN_KW
-from der_gym.network.rows import N_OUTAGE, OUT, TELEMETRY_DELAY_S, TELEMETRY_LOSS, TELEMETRY_S
+from der_gym.engine.compile import kernel, part, scalar
+from der_gym.engine.tables import LINK_DOWN_S, LINK_UP_S, PENDING_KW, POWER_KW, SEEN_KW, SEEN_S, SHOWN_KW
+from der_gym.network.tables import N_OUTAGE, OUT, TELEMETRY_DELAY_S, TELEMETRY_LOSS, TELEMETRY_S
+from der_gym.numerics import rng
 
 _ZERO = np.float32(0.0)
 _NONE = np.float32(np.inf)

@@ -12,7 +12,7 @@ from itertools import accumulate
 import numpy as np
 import numpy.typing as npt
 
-from der_gym.core.rng import stream
+from der_gym.numerics.rng import stream
 
 F8 = npt.NDArray[np.float64]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from der_gym.core.jit import kernel
 from der_gym.core.units import BLOCK_S, DAY_S, REFRESH_S
-from der_gym.markets.plan import corrected
-from der_gym.markets.settlement import R_ASKED_KWH, R_DISCHARGE, R_GIVEN_KWH, R_MESSAGES, R_STARTS
-from der_gym.network import rows as net
-from der_gym.simulation import public, tally
+from der_gym.engine.compile import kernel
+from der_gym.network import tables as net
+from der_gym.services.baselines.forecast import corrected
+from der_gym.services.tertiary_1.settlement import R_ASKED_KWH, R_DISCHARGE, R_GIVEN_KWH, R_MESSAGES, R_STARTS
+from der_gym.simulation import aggregator_view, metering
 
 QUIET_S = 3600.0  # a leaf under command within the last hour does not move the plan
 _MINUTE_S = 60
@@ -39,7 +39,7 @@ def end_tick(w0, w1, n_shard, active, dt_s, t_s, abs_s, power, site_net, receivi
         if active[w]:
             t_s[w] += dt_s
             abs_s[w] += dt_s
-            for r in range(tally.N_POWER):
+            for r in range(metering.N_POWER):
                 total = 0.0
                 for s in range(w * n_shard, (w + 1) * n_shard):
                     if receiving:
@@ -70,8 +70,11 @@ def close_minute(  # type: ignore[no-untyped-def]
             continue
         m = t // _MINUTE_S - 1
         minute[w] = m
-        true_kw[w], metered_kw[w] = minute_kw[w, tally.TRUE] / n_tick, minute_kw[w, tally.METERED] / n_tick
-        minute_kw[w, tally.TRUE], minute_kw[w, tally.METERED] = 0.0, 0.0
+        true_kw[w], metered_kw[w] = (
+            minute_kw[w, metering.TRUE] / n_tick,
+            minute_kw[w, metering.METERED] / n_tick,
+        )
+        minute_kw[w, metering.TRUE], minute_kw[w, metering.METERED] = 0.0, 0.0
         if perfect:
             plan_kw[w] = perfect_kw[w, min(m, perfect_kw.shape[1] - 1)]
         else:
@@ -98,7 +101,7 @@ def open_step(w0, w1, active, t_s, step_h, sent, leaf, nominal_kw, asked_kwh, re
         if active[w]:
             for j in range(nominal_kw.shape[0]):
                 in_force = sent[w, j, net.SENT_A] if sent[w, j, net.SENT_UNTIL] > t_s[w] else 0.0
-                asked_kwh[w] += max(in_force, leaf[w, j, public.L_ARRIVED], 0.0) * nominal_kw[j] * step_h
+                asked_kwh[w] += max(in_force, leaf[w, j, aggregator_view.L_ARRIVED], 0.0) * nominal_kw[j] * step_h
 
 
 @kernel

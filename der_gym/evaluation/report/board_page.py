@@ -16,7 +16,7 @@ from der_gym.evaluation.report.firm_page import Promise, capability_rows, firm_d
 from der_gym.evaluation.report.page import rounded
 from der_gym.evaluation.report.profiles import hours, pass_rates, points, profile, season_rates
 from der_gym.evaluation.scoreboard import IDLE, Score, Scoreboard
-from der_gym.simulation.world import ground
+from der_gym.simulation.assets import ground
 
 FAR = 3.0  # a controller whose rewards lie so many times the others' range below them is not shown at first
 

@@ -8,11 +8,11 @@ from types import TracebackType
 import numpy as np
 
 from der_gym.core.errors import InputError
-from der_gym.envs.core import Worlds
+from der_gym.env.worlds import Worlds
 from der_gym.evaluation.recorder import MINUTE_S, Recorder
 from der_gym.evaluation.report.mail import Message, Messages
-from der_gym.simulation import public, tally
-from der_gym.simulation.sample import units
+from der_gym.simulation import aggregator_view, metering
+from der_gym.simulation.representative_fleet import units
 
 Array = np.ndarray
 
@@ -86,7 +86,11 @@ class DetailRecorder(Recorder):
         super().before(action)
         self._t_s = float(self.sim.fleet.t_s[0])
         seen = self.sim.public.leaf[0]
-        columns = (("seen_kw", public.L_SEEN), ("age_s", public.L_AGE), ("oldest_s", public.L_AGE_MAX))
+        columns = (
+            ("seen_kw", aggregator_view.L_SEEN),
+            ("age_s", aggregator_view.L_AGE),
+            ("oldest_s", aggregator_view.L_AGE_MAX),
+        )
         for name, column in columns:
             getattr(self.detail, name)[self._minutes] = seen[:, column]
 
@@ -99,12 +103,12 @@ class DetailRecorder(Recorder):
         """Add a tick to the minute's mean of each leaf; the clock stands at the tick's end."""
         dt = self.worlds.scenario.tick_s
         minute = int(self.sim.fleet.t_s[0] - dt) // MINUTE_S
-        leaves = self._leaves(self.sim.tallies.power[:, :, tally.TRUE])[0]
+        leaves = self._leaves(self.sim.tallies.power[:, :, metering.TRUE])[0]
         self.detail.leaf_kw[minute] += leaves * (dt / MINUTE_S)
 
     def _gauge(self, minutes: slice) -> None:
         super()._gauge(minutes)
-        held, st = self.stock[:, :, tally.STORED].sum(axis=0), self.sim.structure
+        held, st = self.stock[:, :, metering.STORED].sum(axis=0), self.sim.structure
         for k, name in enumerate(self.detail.class_names):
             self.detail.stored_kwh[minutes, k] = held[st.cell_class == st.class_names.index(name)].sum()
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from der_gym.core import rows
-from der_gym.groups.structure import Structure
-from der_gym.network import rows as net
-from der_gym.simulation.wires import Wires
+from der_gym.engine import tables
+from der_gym.fleet.structure import Structure
+from der_gym.network import tables as net
+from der_gym.simulation.network_runtime import Wires
 
 Array = np.ndarray
 REACHED = (0.1, 0.5, 0.9)  # shares of a leaf's devices whose times are told
@@ -125,7 +125,7 @@ class Messages:
             for p in range(st.n_shard):
                 here = st.present[p, lo:hi].astype(bool)
                 acts = self.wires.arrivals(p, c, slot)[here].astype(np.float64)
-                dead = fleet[p, rows.DEAD_S, lo:hi][here].astype(np.float64)
+                dead = fleet[p, tables.DEAD_S, lo:hi][here].astype(np.float64)
                 parts.append((acts, dead, np.full(len(acts), self.wires.cell_t[0, c])))
         return parts
 

@@ -16,7 +16,7 @@ from der_gym.evaluation.report.mail import counts
 from der_gym.evaluation.report.page import rounded
 from der_gym.evaluation.report.timeline import way
 from der_gym.evaluation.scoreboard import IDLE, Scoreboard
-from der_gym.markets.settlement import LINES
+from der_gym.services.tertiary_1.settlement import LINES
 
 Array = np.ndarray
 MOST_LEAVES = 12  # more than that are not told apart in a chart: the smallest become one

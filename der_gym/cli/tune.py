@@ -1,0 +1,38 @@
+"""``der-gym tune``: search a rule's settings on the training seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import yaml
+
+from der_gym.cli import common
+from der_gym.controllers.store import settings_path
+from der_gym.controllers.tune import tune as search
+from der_gym.evaluation.scoreboard import seeds_of
+from der_gym.scenario.load import load
+
+
+def tune(
+    scenario: str, controller: str, trials: int, seeds: int, out: Path | None, ship: bool, pairs: Sequence[str]
+) -> None:
+    """Search, print what was found, write it where asked."""
+    loaded = load(scenario, common.parse_settings(pairs)).model_dump()
+    with TemporaryDirectory() as folder, common.progress() as told:
+        path = settings_path(controller) if ship else out or Path(folder) / f"{controller}.yaml"
+        found = search(
+            controller,
+            loaded,
+            trials,
+            seeds_of("train", seeds),
+            path=path,
+            progress=lambda n, rate, reward: told(f"best {common.percent(rate)}, reward {reward:.2f}", n / trials),
+        )
+    print(f"{controller} on {loaded['name']}: {trials} trials on {seeds} seeds of split train")
+    for what, trial in (("defaults", found.trials[0]), ("best", found.best)):
+        print(f"  {what}: {common.percent(trial.pass_rate)} of blocks passed, mean reward {trial.reward:.3f}")
+    print(yaml.safe_dump(found.best.config.model_dump(mode="json"), sort_keys=False).rstrip())
+    if ship or out is not None:
+        print(f"Settings: {path} (use: --controller {controller}@{path})")

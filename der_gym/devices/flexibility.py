@@ -1,0 +1,77 @@
+"""From what each device could give to what a cell of them could: the gauge's rows, summed where they are made."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from der_gym.engine.compile import part
+from der_gym.engine.tables import LINK_DOWN_S, LINK_UP_S, METER_GAIN, N_GAUGE, TAKES
+from der_gym.numerics.sums import dot, in_list
+
+_ZERO, _NONE = np.float32(0.0), np.float32(np.nan)
+HERE, HEARS, N_SCRATCH = N_GAUGE, N_GAUGE + 1, N_GAUGE + 2  # the gauge's rows; who is in the list, takes commands
+
+
+@part
+def recall(pool, at, place, saved):  # type: ignore[no-untyped-def]
+    """Write what the pool of days saved for each device of a shard.
+
+    Parameters
+    ----------
+    pool : float32 (n_saved, n_pool, n_sample), read only
+    at : int
+        Which of the saved; -1: none.
+    place : int16 (n,)
+    saved : float32 (n_pool, n)
+        Out: NaN where there is none.
+    """
+    for row in range(saved.shape[0]):
+        for i in range(saved.shape[1]):
+            saved[row, i] = pool[at, row, np.uint32(place[i])] if at >= 0 else _NONE
+
+
+@part
+def who_takes(fleet, lo, opting, gauge):  # type: ignore[no-untyped-def]
+    """Write who is in the list, and who takes commands, into the last rows of a shard's gauge.
+
+    Parameters
+    ----------
+    fleet, lo, gauge
+        See `sum_cells`.
+    opting : bool
+        Whether owners who have opted out are known; else all in the list are taken to take commands.
+    """
+    n, here, hears = gauge.shape[1], gauge[HERE], gauge[HEARS]
+    takes = fleet[TAKES, lo : lo + n]
+    in_list(fleet[METER_GAIN, lo : lo + n], here)
+    for i in range(n):
+        hears[i] = takes[i] if opting else here[i]
+
+
+@part
+def sum_cells(now, gauge, fleet, lo, cell_lo, cell_hi, reached, out):  # type: ignore[no-untyped-def]
+    """Write the sums of a shard's gauge over the cells of one class.
+
+    Parameters
+    ----------
+    now : float32
+        Second of the episode.
+    gauge : float32 (N_SCRATCH, n)
+        The class's devices, which stand from ``lo`` on; the last rows by `who_takes`.
+    fleet : float32 (N_FLEET, N)
+    cell_lo, cell_hi : int64 (n_cell,)
+        Places of all cells.
+    reached : bool
+        Count only devices whose link is up now: what the aggregator can learn; else all that are in the list.
+    out : float64 (n_cell, N_GAUGE)
+        Other classes' cells stay as they are.
+    """
+    n, counts = gauge.shape[1], gauge[HERE]
+    down, up = fleet[LINK_DOWN_S, lo : lo + n], fleet[LINK_UP_S, lo : lo + n]
+    for i in range(n):
+        counts[i] = counts[i] if (now < down[i]) | (now >= up[i]) | (not reached) else _ZERO
+    for c in range(cell_lo.shape[0]):
+        a, b = cell_lo[c] - lo, cell_hi[c] - lo
+        if a >= 0 and b <= n:
+            for row in range(N_GAUGE):
+                out[c, row] = dot(gauge[row, a:b], counts[a:b])

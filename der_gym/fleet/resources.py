@@ -1,0 +1,277 @@
+"""The resource table: one row per device, what group management knows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from der_gym.core.errors import InputError, unknown
+from der_gym.fleet.labels import Ints, Labels, Where, addresses, constant, label_texts, row_words, utf8
+
+Floats = NDArray[np.float64]
+
+# What an empty cell or an absent column means. Path P3 (maker cloud, push) is the commonest way to a battery [A].
+DEFAULTS: dict[str, str] = {
+    "cloud": "A",
+    "path": "P3",
+    "area": "",
+    "feeder": "",
+    "demand_bg": "",
+    "generation_bg": "",
+    "market_list": "",
+    "metering_point": "device",
+    "leaf": "",
+}
+NUMBERS = ("rated_kw", "reverse_flow_allowed", "site_import_max_kw", "site_export_max_kw")
+METERING_POINTS = ("device", "receiving")
+HOME_KW = (0.0, 50.0)  # low voltage: contracts below 50 kW
+SITE_KW = (0.0, 10_000.0)
+TEXT_BYTES = 200
+
+
+@dataclass(frozen=True)
+class ResourceTable:
+    """Devices by row; text columns are `Labels`, numbers float64 with NaN for "draw it" or "the default".
+
+    Attributes
+    ----------
+    id : bytes (n,)
+        Distinct names, UTF-8.
+    uid : uint32 (n,)
+        Address of the device's draws, made from ``id`` alone.
+    device, path, cloud : Labels
+        Class, path and maker cloud.
+    site : Labels
+        Home or building behind one meter; a device without one is its own site, under its ``id``.
+    area, feeder : Labels
+        Place. Empty: not stated.
+    demand_bg, generation_bg : Labels
+        Operators of the site's balancing groups.
+    market_list : Labels
+        The list or pattern in which the device is registered.
+    metering_point : Labels
+        ``device`` or ``receiving``; one per resource.
+    leaf : Labels
+        Name of the control leaf, empty where selectors (or class, path and cloud) decide.
+    rated_kw : float64 (n,)
+        Rated swing, kW.
+    reverse_flow_allowed : float64 (n,)
+        1 yes, 0 no, as registered; `feed_back` says what counts.
+    site_import_max_kw, site_export_max_kw : float64 (n,)
+        Limits of the site's connection, kW.
+    """
+
+    id: NDArray[np.bytes_]
+    uid: NDArray[np.uint32]
+    device: Labels
+    site: Labels
+    cloud: Labels
+    path: Labels
+    area: Labels
+    feeder: Labels
+    demand_bg: Labels
+    generation_bg: Labels
+    market_list: Labels
+    metering_point: Labels
+    leaf: Labels
+    rated_kw: Floats
+    reverse_flow_allowed: Floats
+    site_import_max_kw: Floats
+    site_export_max_kw: Floats
+
+    def __len__(self) -> int:
+        return len(self.id)
+
+    def id_of(self, row: int) -> str:
+        """Return the name of the device in a row."""
+        return bytes(self.id[row]).decode()
+
+    def labels(self, column: str) -> Labels:
+        """Return a text column by name; an unknown name raises InputError."""
+        if column == "id":
+            return Labels(self.id, np.arange(len(self), dtype=np.uint32))
+        if column not in TEXTS:
+            raise unknown("column", column, ("id", *TEXTS))
+        found: Labels = getattr(self, column)
+        return found
+
+    def take(self, rows: Ints) -> ResourceTable:
+        """Return the table of some rows; a device keeps its address."""
+        columns: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name, value in columns.items():
+            columns[name] = value.take(rows) if isinstance(value, Labels) else value[rows]
+        return ResourceTable(**columns)
+
+    def feed_back(self) -> Floats:
+        """Return (n,) 1 where a reversal of the flow counts, 0 where not, NaN where it is to be drawn.
+
+        At the device point a reversal counts only if the site's demand and generation balancing groups have one
+        operator [S: the market's rules for low-voltage groups]; where both are named and differ it is not allowed,
+        whatever ``reverse_flow_allowed`` says. At the receiving point the registered word stands.
+        """
+        demand, generation = _common_codes(self.demand_bg, self.generation_bg)
+        named = (demand >= 0) & (generation >= 0)
+        at_device = np.isin(self.metering_point.codes, self.metering_point.codes_of(["device"]))
+        return np.where(named & at_device & (demand != generation), 0.0, self.reverse_flow_allowed)
+
+
+TEXTS = tuple(field.name for field in fields(ResourceTable) if field.type == "Labels")
+
+
+def _common_codes(a: Labels, b: Labels) -> tuple[Ints, Ints]:
+    """Return the rows of two columns numbered alike; -1 for an empty text."""
+    place = {name: k for k, name in enumerate(sorted({*a.list_names(), *b.list_names()} - {""}))} | {"": -1}
+    first, second = (np.array([place[name] for name in column.list_names()]) for column in (a, b))
+    return first[a.codes], second[b.codes]
+
+
+def make_table(columns: Mapping[str, Sequence[Any]]) -> ResourceTable:
+    """Return a table from plain columns; ``id`` and ``device`` are required, the others have the CSV's defaults.
+
+    Raises
+    ------
+    InputError
+        For an unknown column, columns of unequal length, or what `assemble` refuses.
+    """
+    for name in columns:
+        if name not in ("id", *TEXTS, *NUMBERS):
+            raise unknown("column", name, ("id", *TEXTS, *NUMBERS))
+    for name in ("id", "device"):
+        if name not in columns:
+            raise InputError(f"column {name!r} is missing")
+    ids = checked_ids([str(text) for text in columns["id"]])
+    for name, values in columns.items():
+        if len(values) != len(ids):
+            raise InputError(f"column {name}: {len(values)} values for {len(ids)} ids")
+    texts = {name: label_texts([str(text) for text in columns[name]]) for name in TEXTS if name in columns}
+    numbers = {name: np.asarray(columns[name], dtype=np.float64) for name in NUMBERS if name in columns}
+    return assemble(ids, texts, numbers)
+
+
+def assemble(
+    ids: NDArray[np.bytes_],
+    texts: Mapping[str, Labels],
+    numbers: Mapping[str, Floats],
+    kw_limits: Mapping[str, tuple[float, float]] | None = None,
+    where: Where = row_words,
+) -> ResourceTable:
+    """Fill absent columns, check the whole and return the table.
+
+    Parameters
+    ----------
+    ids : bytes (n,)
+        UTF-8.
+    texts, numbers : mapping
+        Columns by name; ``device`` is required.
+    kw_limits : mapping
+        Class -> (low, high] of ``rated_kw``; a class that is not named: (0, 50].
+    where : callable
+        Words for a row in an error: "line 5".
+
+    Raises
+    ------
+    InputError
+        For an empty table, an id that occurs twice, a number out of range, a wrong metering point, or a site that
+        stands in two places.
+    """
+    n = len(ids)
+    if n == 0:
+        raise InputError("the resource table is empty; it needs one row per device")
+    nan = np.broadcast_to(np.float64(np.nan), n)
+    columns: dict[str, Any] = {name: constant(text, n) for name, text in DEFAULTS.items()}
+    columns |= {"site": Labels(ids, np.arange(n, dtype=np.min_scalar_type(n - 1)))}
+    columns |= {name: nan for name in NUMBERS} | dict(texts) | dict(numbers)
+    table = ResourceTable(id=ids, uid=addresses(ids, "id", where), **columns)
+    check_ranges(table, kw_limits or {}, where)
+    check_names("metering_point", table.metering_point, METERING_POINTS, where)
+    check_sites(table, where)
+    return table
+
+
+def checked_ids(texts: Sequence[str], where: Where = row_words, before: int = 0) -> NDArray[np.bytes_]:
+    """Return ids as bytes; raise InputError at an empty one, one of more than 200 bytes, or one with a NUL.
+
+    ``before`` is the number of rows above these.
+    """
+    array = utf8(texts)
+    if array.dtype.itemsize > TEXT_BYTES or "" in texts or "\0" in "".join(texts):
+        row = next(k for k, text in enumerate(texts) if not 0 < len(text.encode()) <= TEXT_BYTES or "\0" in text)
+        raise InputError(
+            f"{where(before + row)}, column id: {texts[row][:20]!r}; allowed: 1 to {TEXT_BYTES} bytes, no NUL"
+        )
+    return array
+
+
+def check_names(column: str, labels: Labels, allowed: Iterable[str], where: Where) -> None:
+    """Raise InputError at the first row whose text is not allowed."""
+    allowed = tuple(allowed)
+    wrong = [code for code, name in enumerate(labels.list_names()) if name not in allowed]
+    if wrong:
+        row = int(np.argmax(np.isin(labels.codes, wrong)))
+        raise unknown(f"{where(row)}, column {column}", labels.text(row), allowed)
+
+
+def check_ranges(table: ResourceTable, kw_limits: Mapping[str, tuple[float, float]], where: Where) -> None:
+    """Raise InputError at the first number out of range; infinity is out of every range."""
+    limits = np.array([kw_limits.get(name, HOME_KW) for name in table.device.list_names()])[table.device.codes]
+    _refuse("rated_kw", table.rated_kw, table.rated_kw > limits[:, 0], limits, where)
+    for name in NUMBERS[2:]:
+        value = getattr(table, name)
+        _refuse(name, value, value >= SITE_KW[0], np.broadcast_to(SITE_KW, (len(table), 2)), where)
+    allowed = table.reverse_flow_allowed
+    wrong = ~(np.isnan(allowed) | (allowed == 0.0) | (allowed == 1.0))
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise InputError(
+            f"{where(row)}, column reverse_flow_allowed: {allowed[row]:g}; allowed: 1, 0, or empty to draw"
+        )
+
+
+def _refuse(column: str, value: Floats, above: NDArray[np.bool_], limits: Floats, where: Where) -> None:
+    wrong = ~np.isnan(value) & ~(above & (value <= limits[:, 1]))
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        low, high = limits[row]
+        relation = "<" if column == "rated_kw" else "<="
+        raise InputError(
+            f"{where(row)}, column {column}: {value[row]:g}; allowed: {low:g} {relation} kW <= {high:g}, or empty"
+        )
+
+
+def check_sites(table: ResourceTable, where: Where) -> None:
+    """Raise InputError where one site has two areas, feeders, balancing groups or limits."""
+    rows = np.arange(len(table), dtype=np.uint32)
+    if len(table.site.names) == len(table):
+        return
+    for name in ("area", "feeder", "demand_bg", "generation_bg"):
+        column = table.labels(name)
+        if len(column.names) > 1:
+            first = first_rows(table.site, rows)[table.site.codes]
+            _refuse_two(table, name, column.codes != column.codes[first], first, column.text, where)
+    for name in NUMBERS[2:]:
+        value = getattr(table, name)
+        first = first_rows(table.site, rows[~np.isnan(value)])[table.site.codes]
+        _refuse_two(table, name, (value != value[first]) & ~np.isnan(value), first, value.__getitem__, where)
+
+
+def first_rows(site: Labels, rows: Ints) -> Ints:
+    """Return each site's first row among ascending ``rows`` (n_site,); 0 for a site without one."""
+    first = np.zeros(len(site.names), np.uint32)
+    first[site.codes[rows][::-1]] = rows[::-1]
+    return first
+
+
+def _refuse_two(
+    table: ResourceTable, column: str, wrong: NDArray[np.bool_], first: Ints, value: Any, where: Where
+) -> None:
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        other = int(first[row])
+        raise InputError(
+            f"{where(row)}, column {column}: site {table.site.text(row)!r} has {value(row)!s} here and "
+            f"{value(other)!s} in {where(other)}; a site has one"
+        )

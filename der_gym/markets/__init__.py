@@ -1,8 +1,0 @@
-"""Markets: products with their targets, assessment and ledger; plans; meters."""
-
-from der_gym.core.registry import Registry
-from der_gym.markets.base import Product
-from der_gym.markets.tertiary_1 import Tertiary1
-
-PRODUCTS: Registry[type[Product]] = Registry("product")
-PRODUCTS.register(Tertiary1.name, Tertiary1)

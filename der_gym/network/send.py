@@ -1,0 +1,161 @@
+"""The sender: which leaf's message goes out now, and when its clouds have it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from der_gym.engine.compile import kernel, part
+from der_gym.network.tables import (
+    CHANGE,
+    DEPTH,
+    DIRTY,
+    EXPIRES_S,
+    FLYING,
+    FREE_S,
+    HEAD,
+    HOLD_S,
+    INTERVAL_S,
+    KIND,
+    N_OUTAGE,
+    N_SENT,
+    OLDEST,
+    OUT,
+    QUOTA,
+    QUOTA_PER_DAY,
+    REFRESH_BEFORE_S,
+    SENT_A,
+    SENT_B,
+    SENT_KIND,
+    SENT_S,
+    SENT_UNTIL,
+    T_CLOUD,
+    T_LAST,
+    T_SENT,
+    VALID_UNTIL,
+    A,
+    B,
+    wrapped,
+)
+
+
+@part
+def after_outage(cloud, t):  # type: ignore[no-untyped-def]
+    """Return ``t``, or the end of the outage of this cloud row that holds ``t``."""
+    for k in range(N_OUTAGE):
+        start, end = cloud[OUT + 2 * k], cloud[OUT + 2 * k + 1]
+        if start <= t < end:
+            t = end
+    return t
+
+
+@part
+def wants_sending(leaf, gate, a, b, kind, now):  # type: ignore[no-untyped-def]
+    """Return whether a leaf's message goes out: it changed or runs out, its interval has passed, quota is left."""
+    moved = abs(a - leaf[SENT_A]) > gate[CHANGE] or (a == 0.0 and leaf[SENT_A] != 0.0)
+    other = kind != leaf[SENT_KIND] or b != leaf[SENT_B]
+    ends = leaf[SENT_UNTIL] - now <= gate[REFRESH_BEFORE_S] and (a != 0.0 or kind != 0.0)
+    return (moved or other or ends) and now - leaf[SENT_S] >= gate[INTERVAL_S] and leaf[QUOTA] >= 1.0
+
+
+@part
+def all_wait(cell_leaf, cell_t, j, now):  # type: ignore[no-untyped-def]
+    """Return whether no cloud of leaf ``j`` has taken up its last message yet."""
+    wait = True
+    for c in range(cell_leaf.shape[0]):
+        wait = wait and (cell_leaf[c] != j or cell_t[c] > now)
+    return wait
+
+
+@part
+def _take_slot(leaf, n_slot):  # type: ignore[no-untyped-def]
+    """Book one more message of a leaf; the stragglers of the oldest are given up where the ring is full."""
+    if leaf[FLYING] == n_slot:
+        leaf[OLDEST] = wrapped(int(leaf[OLDEST]) + 1, n_slot)
+        leaf[FLYING] -= 1
+    leaf[HEAD] = wrapped(int(leaf[HEAD]) + 1, n_slot)
+    leaf[FLYING] += 1
+    leaf[N_SENT] += 1
+    leaf[QUOTA] -= 1
+
+
+@kernel
+def send(  # type: ignore[no-untyped-def]
+    w0, w1, active, now, message, gate, cell_leaf, cell_cloud, cell_service_s, cloud, leaf, mail, cell_t, since,
+    cell_slot,
+):  # fmt: skip
+    """Put the leaves' messages into their rings where they are due.
+
+    Parameters
+    ----------
+    w0, w1 : int
+        Range of worlds.
+    now : float64 (n_world,)
+        Seconds of the episode.
+    message : float32 (n_world, n_leaf, 3)
+        kind, a, b as the aggregator wants them now.
+    gate : float64 (n_leaf, N_GATE)
+    cell_leaf, cell_cloud : int64 (n_cell,)
+    cell_service_s : float64 (n_cell,)
+        Time that the cell's cloud takes to accept its calls.
+    cloud : float64 (n_world, n_cloud, N_CLOUD)
+    leaf : float64 (n_world, n_leaf, N_LEAF)
+    mail : float64 (n_world, n_leaf, n_slot, N_MAIL)
+    cell_t : float64 (n_world, n_cell)
+        When the cell's cloud has the last message, or takes it up: read, and written where one is sent.
+    since : float64 (n_world, n_cell, n_slot)
+        Out: the same of each message under way.
+    cell_slot : int64 (n_world, n_cell)
+        Out: the ring slot to post, -1 where nothing is sent.
+
+    Notes
+    -----
+    A message that its cloud has not taken up yet gives its place in the queue to the leaf's next one, so that behind
+    a slow cloud, or one that is out, at most one message of a cell waits, and it is the newest.
+    """
+    n_leaf = mail.shape[1]
+    for w in range(w0, w1):
+        if not active[w]:
+            continue
+        for c in range(cell_leaf.shape[0]):
+            cell_slot[w, c] = -1
+        for j in range(n_leaf):
+            kind, a, b = np.float64(message[w, j, 0]), np.float64(message[w, j, 1]), np.float64(message[w, j, 2])
+            book, depth = leaf[w, j], int(gate[j, DEPTH])
+            if not wants_sending(book, gate[j], a, b, kind, now[w]):
+                continue
+            first = book[N_SENT] == 0.0
+            if first or not all_wait(cell_leaf, cell_t[w], j, now[w]):
+                _take_slot(book, depth)
+            slot = wrapped(int(book[HEAD]) - 1, depth)
+            last = now[w]
+            for c in range(cell_leaf.shape[0]):
+                if cell_leaf[c] == j:
+                    row = cloud[w, cell_cloud[c]]
+                    if first or cell_t[w, c] <= now[w]:
+                        cell_t[w, c] = after_outage(row, max(now[w], row[FREE_S]))
+                        row[FREE_S] = cell_t[w, c] + cell_service_s[c]
+                    cell_slot[w, c], since[w, c, slot] = slot, cell_t[w, c]
+                    last = max(last, cell_t[w, c] + cell_service_s[c])
+            until = now[w] + gate[j, HOLD_S]
+            m = mail[w, j, slot]
+            m[T_SENT], m[T_CLOUD], m[VALID_UNTIL], m[KIND], m[A], m[B], m[T_LAST] = (
+                now[w],
+                last,
+                until,
+                kind,
+                a,
+                b,
+                last,
+            )
+            book[SENT_A], book[SENT_B], book[SENT_KIND], book[SENT_S], book[SENT_UNTIL] = a, b, kind, now[w], until
+            book[DIRTY] = 1.0
+            book[EXPIRES_S] = min(book[EXPIRES_S], until)
+
+
+@kernel
+def refill(w0, w1, due, gate, leaf):  # type: ignore[no-untyped-def]
+    """Give every leaf of ``due`` worlds, which stand at midnight, its daily quota."""
+    for w in range(w0, w1):
+        if due[w]:
+            for j in range(gate.shape[0]):
+                leaf[w, j, QUOTA] = gate[j, QUOTA_PER_DAY]

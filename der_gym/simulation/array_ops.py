@@ -1,0 +1,61 @@
+"""Whole shards of an array emptied, copied and weighed, by the threads that go on to work on them.
+
+Arrays are float32 (S, k, n); those of float64 are given as a view of twice as many.
+"""
+
+from __future__ import annotations
+
+from der_gym.engine.compile import kernel
+from der_gym.engine.tables import RATED_KW
+
+
+@kernel
+def blank(s0, s1, n_shard, active, out):  # type: ignore[no-untyped-def]
+    """Set the shards of ``active`` worlds to 0."""
+    for s in range(s0, s1):
+        if active[s // n_shard]:
+            out[s] = 0.0
+
+
+@kernel
+def tell(s0, s1, n_shard, active, rated_kw, fleet):  # type: ignore[no-untyped-def]
+    """Write what the resource table says of each device's rated power, float32 (n_shard, N or 1), NaN: to be drawn."""
+    for s in range(s0, s1):
+        if active[s // n_shard]:
+            told, rated = rated_kw[s % n_shard], fleet[s, RATED_KW]
+            for i in range(rated.shape[0]):
+                rated[i] = told[i if told.shape[0] > 1 else 0]
+
+
+@kernel
+def copy(s0, s1, n_shard, active, given, given_from, out, out_from):  # type: ignore[no-untyped-def]
+    """Copy the shards of ``active`` worlds from one array to another; each begins with a shard of its own."""
+    for s in range(s0, s1):
+        if active[s // n_shard]:
+            for row in range(out.shape[1]):
+                line, kept = out[s - out_from, row], given[s - given_from, row]
+                for i in range(line.shape[0]):
+                    line[i] = kept[i]
+
+
+@kernel
+def take_after(s0, s1, n_shard, active, model, n_row, out):  # type: ignore[no-untyped-def]
+    """Copy the first rows of the shards of ``active`` worlds from those of their ``model``, int64 (n_world,)."""
+    for s in range(s0, s1):
+        w = s // n_shard
+        if active[w] and model[w] != w:
+            like = model[w] * n_shard + s % n_shard
+            for row in range(n_row):
+                line, kept = out[s, row], out[like, row]
+                for i in range(line.shape[0]):
+                    line[i] = kept[i]
+
+
+@kernel
+def weigh(s0, s1, n_shard, active, weight, row, out):  # type: ignore[no-untyped-def]
+    """Multiply a row of ``out`` by ``weight`` uint8 (n_shard, n)."""
+    for s in range(s0, s1):
+        if active[s // n_shard]:
+            line, here = out[s, row], weight[s % n_shard]
+            for i in range(here.shape[0]):
+                line[i] = line[i] if here[i] else 0.0

@@ -1,0 +1,245 @@
+"""The fleet: devices and homes of all worlds, from parameters drawn at reset to the power of the next tick."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from der_gym.core.units import DAY_S
+from der_gym.devices import DEVICES, behaviour
+from der_gym.devices import site as home
+from der_gym.devices.base import DeviceClass
+from der_gym.engine import tables
+from der_gym.engine.program import Call, share
+from der_gym.fleet.structure import Structure
+from der_gym.numerics.sums import sum_register
+from der_gym.simulation.array_ops import blank, take_after, tell, weigh
+
+Array = np.ndarray
+
+
+@dataclass
+class Store:
+    """One class's arrays, and its places [lo, hi) in the fleet's rows."""
+
+    device: DeviceClass
+    lo: int
+    hi: int
+    cfg: Array  # float32 (k,)
+    params: Array  # float32 (S, n_param, n)
+    state: Array  # float32 (S, n_state, n)
+    acc: Array  # float64 (S, n_acc, n)
+    book: Array  # float64 (S, n_book, 1 or n)
+    opt_out: np.float32
+
+    def register(self, name: str) -> Array:
+        """Return the register ``name``, float64 (S, n): a view; (S, 1) where it is the sum of its shard's devices."""
+        kept = self.acc if name in self.device.acc else self.book
+        names = self.device.acc if name in self.device.acc else self.device.book
+        rows_: Array = kept[:, names.index(name)]
+        return rows_
+
+
+def make_store(name: str, structure: Structure, config: Any, n_all: int, opt_out: float, by_device: bool) -> Store:
+    """Return the empty arrays of class ``name`` for ``n_all`` shards."""
+    device = DEVICES[name]
+    lo, hi = structure.class_slice[name]
+    n = hi - lo
+    return Store(
+        device=device,
+        lo=lo,
+        hi=hi,
+        cfg=device.constants(config),
+        params=np.zeros((n_all, max(len(device.params), 1), n), dtype=np.float32),
+        state=np.zeros((n_all, max(len(device.state), 1), n), dtype=np.float32),
+        acc=np.zeros((n_all, max(len(device.acc), 1), n)),
+        book=np.zeros((n_all, max(len(device.book), 1), n if by_device else 1)),
+        opt_out=np.float32(opt_out),
+    )
+
+
+class Fleet:
+    """Devices and homes of ``n_world`` worlds.
+
+    Parameters
+    ----------
+    structure : Structure
+        Who stands where; the same for all worlds.
+    devices : object
+        Settings per class, by class name (attribute), ``house`` and ``behaviour``.
+    n_world : int
+    horizon_s : float
+        Length of an episode, s: late joiners join within it.
+    by_device : bool
+        Whether the registers that only add up are kept for every device; else their sum of each shard and class.
+    receiving : bool
+        Whether the homes' net power is metered; else nobody reads what the last stage would add to it.
+    """
+
+    def __init__(
+        self,
+        structure: Structure,
+        devices: Any,
+        n_world: int,
+        horizon_s: float,
+        by_device: bool = False,
+        receiving: bool = True,
+    ) -> None:
+        self.structure, self.n_world, self.n_shard = structure, n_world, structure.n_shard
+        n_all = n_world * self.n_shard
+        self.n_all, self.receiving = n_all, receiving
+        opt_out = devices.behaviour.opt_out_share
+        self.stores = {
+            name: make_store(name, structure, getattr(devices, name), n_all, opt_out.get(name, 0.0), by_device)
+            for name in structure.class_slice
+        }
+        stages = groupby(self.stores.values(), key=lambda st: st.device.stage)  # classes stand in order of their stage
+        self.stages = [list(stage) for _, stage in stages]
+        self.house_cfg = home.constants(devices.house)
+        self.behaviour_cfg = devices.behaviour.constants(horizon_s)
+        self.fleet = np.zeros((n_all, tables.N_FLEET, structure.n_place), dtype=np.float32)
+        self.site = np.zeros((n_all, tables.N_SITE, structure.n_site), dtype=np.float32)
+        self.ctx = np.zeros((n_world, tables.N_CTX), dtype=np.float32)
+        self.keys = np.zeros((n_world, 4), dtype=np.uint32)
+        self.abs_s = np.zeros(n_world, dtype=np.int64)
+        self.t_s = np.zeros(n_world)
+        self.site_uid = np.ascontiguousarray(structure.site_uid)
+
+    def arrays(self) -> dict[str, Array]:
+        """Return every array that a world's future depends on; the leading axis is worlds times shards, or worlds."""
+        own: dict[str, Array] = {"fleet": self.fleet, "site": self.site}
+        own |= {"ctx": self.ctx, "keys": self.keys, "abs_s": self.abs_s, "t_s": self.t_s}
+        for name, store in self.stores.items():
+            own |= {f"{name}.params": store.params, f"{name}.state": store.state}
+            own |= {f"{name}.acc": store.acc, f"{name}.book": store.book}
+        return own
+
+    def drawing(self, due: Array) -> list[Call]:
+        """Draw the Params of the ``due`` worlds from their keys; padding weighs nothing."""
+        span, st = (self.n_shard, due), self.structure
+        limits = home.site_limits(self.house_cfg, st.site_limits)
+        calls = [Call(blank, *span, self.fleet), Call(tell, *span, st.rated_kw, self.fleet)]
+        calls.append(Call(home.draw_sites, *span, self.keys, self.site_uid, self.house_cfg, self.site))
+        for own in self.stores.values():
+            homes = (st.told, st.site_index, self.site, limits)
+            who = (self.keys, st.uid, own.cfg)
+            calls.append(Call(own.device.draw, *span, *who, *homes, own.params, self.fleet, own.lo))
+        padding = [(st.site_present, row, self.site) for row in (tables.LOAD_SCALE, tables.PV_RATED_KW)]
+        padding.append((st.present, tables.RATED_KW, self.fleet))
+        return [*calls, *(Call(weigh, *span, *each) for each in padding)]
+
+    def taking_after(self, due: Array, model: Array) -> list[Call]:
+        """Give the ``due`` worlds what has just been drawn for their ``model``, int64 (n_world,): worlds of one key."""
+        drawn = [(tables.N_FLEET, self.fleet), (tables.BARE_KW, self.site)]
+        drawn += [(st.params.shape[1], st.params) for st in self.stores.values()]
+        return [Call(take_after, self.n_shard, due, model, *each) for each in drawn]
+
+    def beginning(self, due: Array, pool: Mapping[str, tuple[Array, Array]], at: Array) -> list[Call]:
+        """Draw what belongs to the slots that run, and set State at the start of an episode; registers are 0.
+
+        Parameters
+        ----------
+        due : bool (n_world,)
+        pool : mapping
+            Class -> float32 (n_saved, n_pool, n_sample), normalised states of the pool, read only; int16 (n_shard, n),
+            the place of the sample that each device takes its state from.
+        at : int64 (S,)
+            Which of the saved states; -1: none.
+        """
+        span, when = (self.n_shard, due, self.keys), (self.abs_s, self.ctx)
+        calls = []
+        for name, st in self.stores.items():
+            saved, place = pool[name]
+            own = (st.params, st.state, st.acc, st.lo)
+            who = (*span, self.structure.uid, *when, st.cfg)
+            registers = [each.view(np.float32) for each in (st.acc, st.book)]
+            calls += [Call(blank, self.n_shard, due, each) for each in (st.state, *registers)]
+            calls += [Call(st.device.redraw, *who, *own, True), Call(st.device.begin, *who, saved, at, place, *own)]
+        return calls
+
+    def scattering(self, due: Array) -> Call:
+        """Redraw the homes' load of the slot that begins now."""
+        return Call(
+            home.redraw_noise, self.n_shard, due, self.keys, self.site_uid, self.abs_s, self.house_cfg, self.site
+        )
+
+    def refreshing(self, due: Array) -> list[Call]:
+        """Redraw what belongs to the slots that begin now; ``due`` worlds stand at a multiple of REFRESH_S."""
+        span = (self.n_shard, due, self.keys)
+        calls = [self.scattering(due)]
+        for st in self.stores.values():
+            own = (self.structure.uid, self.abs_s, self.ctx, st.cfg, st.params, st.state, st.acc, st.lo)
+            calls.append(Call(st.device.redraw, *span, *own, False))
+        return calls
+
+    def turning(self, due: Array) -> list[Call]:
+        """Let units join and leave, and owners opt out; ``due`` worlds stand at a half hour."""
+        who = (self.n_shard, due, self.keys, self.structure.uid, self.structure.present)
+        when = (self.abs_s, self.t_s, self.behaviour_cfg)
+        stores = self.stores.values()
+        return [Call(behaviour.refresh, *who, *when, st.opt_out, st.lo, st.hi, self.fleet) for st in stores]
+
+    def advancing(self, active: Array) -> list[Call]:
+        """Advance homes and devices by one tick, stage by stage."""
+        span = (self.n_shard, active)
+        calls = [Call(home.advance_sites, *span, self.ctx, self.house_cfg, self.site)]
+        for stage in self.stages:
+            calls += [Call(st.device.advance, *span, *self._own(st, st.book)) for st in stage]
+            reach = (self.fleet, stage[0].lo, stage[-1].hi, self.site)
+            if self.receiving or stage is not self.stages[-1]:
+                calls.append(Call(home.add_power, *span, self.structure.site_index, *reach))
+        return calls
+
+    def measuring(self, active: Array, out: Array, opting: bool = True, reached: bool = False) -> list[Call]:
+        """Gauge each cell: what its devices could give now, what they hold, what they will lack.
+
+        Parameters
+        ----------
+        active : bool (n_world,)
+        out : float64 (S, n_cell, N_GAUGE)
+        opting : bool
+            Whether owners who have opted out are left out of what could be given; else nobody knows of them.
+        reached : bool
+            Count only devices whose link is up; else all that are in the list.
+        """
+        last = (opting, reached, self.structure.cell_lo, self.structure.cell_hi, out)
+        stores = self.stores.values()
+        return [Call(st.device.gauge, self.n_shard, active, *self._own(st), *last) for st in stores]
+
+    def measure(self, active: Array, reached: bool = False) -> Array:
+        """Return the gauge of each cell now, float64 (S, n_cell, N_GAUGE); zeros where a world is not ``active``."""
+        out = np.zeros((self.n_all, self.structure.n_cell, tables.N_GAUGE))
+        share(self.measuring(active, out, reached=reached), self.n_all, 1)
+        return out
+
+    def _own(self, st: Store, *book: Array) -> tuple[Any, ...]:
+        site = (self.structure.site_index, self.site)
+        return (self.ctx, st.cfg, *site, st.params, st.state, st.acc, *book, self.fleet, st.lo)
+
+    def day(self) -> Array:
+        """Return each world's day number, int64 (n_world,)."""
+        number: Array = self.abs_s // DAY_S
+        return number
+
+    def totalling(self, register: str, due: Array, out: Array) -> list[Call]:
+        """Write a register's sum over all devices (padding left out) into ``out`` (n_world,) in ``due`` worlds."""
+        calls: list[Call] = []
+        for st in self.stores.values():
+            own = (st.acc, st.device.acc, self.structure.present, st.lo)
+            added = (st.book, st.device.book, np.ones((self.n_shard, st.book.shape[2]), dtype=np.uint8), 0)
+            for kept, names, here, lo in (own, added):  # what is not here has entered nothing
+                if register in names:
+                    given = (self.n_shard, due, kept, names.index(register), here, lo, not calls, out)
+                    calls.append(Call(sum_register, *given, by_world=True))
+        return calls
+
+    def total(self, register: str) -> Array:
+        """Return a register's sum over all devices (padding left out), float64 (n_world,)."""
+        summed = np.zeros(self.n_world)
+        for call in self.totalling(register, np.ones(self.n_world, dtype=bool), summed):
+            call(0, self.n_world)
+        return summed

@@ -1,0 +1,116 @@
+"""Sums over cells of what happened (true), what settlement sees (metered) and what the aggregator sees (seen)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from der_gym.engine.compile import kernel, part
+from der_gym.engine.tables import (
+    DEBT_KWH,
+    DOWN_KW,
+    METER_GAIN,
+    N_GAUGE,
+    NET_KW,
+    POWER_KW,
+    RATED_KW,
+    SEEN_KW,
+    SEEN_S,
+    STORED_KWH,
+    UP_KW,
+)
+from der_gym.numerics.lanes import N_LANE, packets
+from der_gym.numerics.sums import back, dot, in_list, in_order
+
+METERED, TRUE = 0, 1
+N_POWER = 2
+SEEN, OLD, OLDEST_S = 0, 1, 2  # kW; sum of rated kW x time of the report; earliest report
+N_SEEN = 3
+UP, DOWN, STORED, DEBT, N_STOCK = UP_KW, DOWN_KW, STORED_KWH, DEBT_KWH, N_GAUGE
+OLDEST_SHOWN_S = 3600.0  # a report older than that counts as so old
+
+_ZERO, _OLDEST_SHOWN_S = np.float32(0.0), np.float32(OLDEST_SHOWN_S)
+
+
+@kernel
+def tally_power(s0, s1, n_shard, active, lo, hi, fleet, out):  # type: ignore[no-untyped-def]
+    """Write each cell's metered and true kW of the tick into ``out``, float64 (S, n_cell, N_POWER)."""
+    here = np.empty(fleet.shape[2], np.float32)
+    for s in range(s0, s1):
+        if not active[s // n_shard]:
+            continue
+        power, gain = fleet[s, POWER_KW], fleet[s, METER_GAIN]
+        in_list(gain, here)
+        for c in range(lo.shape[0]):
+            at, to = lo[c], hi[c]
+            out[s, c, METERED] = dot(power[at:to], gain[at:to])
+            out[s, c, TRUE] = dot(power[at:to], here[at:to])
+
+
+@kernel
+def tally_sites(s0, s1, n_shard, active, present, gain, site, out):  # type: ignore[no-untyped-def]
+    """Write the sites' metered and true net kW into ``out``, float64 (S, N_POWER).
+
+    Parameters
+    ----------
+    present, gain : float32 (n_shard, n_site)
+        1 for a real site; that times 1 + the gain error of its receiving-point meter.
+    """
+    for s in range(s0, s1):
+        if active[s // n_shard]:
+            p = s % n_shard
+            net = site[s, NET_KW]
+            out[s, METERED], out[s, TRUE] = dot(net, gain[p]), dot(net, present[p])
+
+
+@kernel
+def tally_seen(s0, s1, n_shard, active, t_s, dt_s, lo, hi, fleet, out):  # type: ignore[no-untyped-def]
+    """Write the sums of the aggregator's table into ``out``, float64 (S, n_cell, N_SEEN)."""
+    here = np.empty(fleet.shape[2], np.float32)
+    for s in range(s0, s1):
+        if not active[s // n_shard]:
+            continue
+        seen, when, rated = fleet[s, SEEN_KW], fleet[s, SEEN_S], fleet[s, RATED_KW]
+        in_list(fleet[s, METER_GAIN], here)
+        now = np.float32(t_s[s // n_shard] + dt_s)
+        for c in range(lo.shape[0]):
+            at, to = lo[c], hi[c]
+            out[s, c, SEEN] = dot(seen[at:to], here[at:to])
+            out[s, c, OLD], out[s, c, OLDEST_S] = reports(now, rated[at:to], when[at:to])
+
+
+@part
+def reports(now, rated, when):  # type: ignore[no-untyped-def]
+    """Return float64 (sum of rated kW x time of the report, earliest report) of a cell.
+
+    A report counts as at most ``OLDEST_SHOWN_S`` old, and a home that was silent before the episode and still is does
+    not set the earliest: else the few homes that never answer would hide how old the others' reports are. Padding
+    (rated 0) sets nothing.
+    """
+    n, least = rated.shape[0], now - _OLDEST_SHOWN_S
+    total = packets(rated, when, least)
+    for i in range(n // N_LANE * N_LANE, n):
+        total += np.float64(rated[i] * max(when[i], least))
+    low = in_order(now)
+    for i in range(n):
+        low = min(low, in_order(when[i] if (when[i] >= _ZERO) & (rated[i] > _ZERO) else now))
+    return total, np.float64(back(low))
+
+
+def fold(parts: np.ndarray, n_shard: int) -> np.ndarray:
+    """Return the sum over a world's shards, in shard order: (S, ...) -> (n_world, ...)."""
+    if n_shard == 1:
+        return parts
+    grouped = parts.reshape(parts.shape[0] // n_shard, n_shard, *parts.shape[1:])
+    total = grouped[:, 0].copy()
+    for k in range(1, n_shard):
+        total += grouped[:, k]
+    return total
+
+
+@part
+def folded(parts, w, n_shard, c, column):  # type: ignore[no-untyped-def]
+    """Return what `fold` gives for one cell of one world."""
+    total = parts[w * n_shard, c, column]
+    for s in range(w * n_shard + 1, (w + 1) * n_shard):
+        total += parts[s, c, column]
+    return total

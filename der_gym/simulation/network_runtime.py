@@ -1,0 +1,206 @@
+"""The wires: every leaf's messages on their way out and every device's reports on their way back."""
+
+from __future__ import annotations
+
+import math
+import zlib
+
+import numpy as np
+
+from der_gym.core.errors import InputError
+from der_gym.core.units import DAY_S
+from der_gym.engine.program import Call
+from der_gym.fleet.structure import Structure
+from der_gym.network import outages
+from der_gym.network import tables as net
+from der_gym.network.arrive import post
+from der_gym.network.channels import PathConfig
+from der_gym.network.config import NetworkConfig
+from der_gym.network.deliver import deliver, retire
+from der_gym.network.report import draw_phases, report
+from der_gym.network.send import refill, send
+from der_gym.simulation.representative_fleet import units
+
+Array = np.ndarray
+LONGEST_RING = 64
+DEAD_S = 1500.0  # what the ring has room for: the slowest firmware takes 20 min, a median and its spread come on top
+
+
+def path_row(path: PathConfig) -> list[float]:
+    """Return a path's constants in the order of ``network.rows``."""
+    polls = (*path.poll_s, 0.0, 0.0)[:2]
+    share = path.poll_share[0] / sum(path.poll_share) if path.poll_share else 1.0
+    second = polls[1] if len(path.poll_s) > 1 else polls[0]
+    period_s = max(path.telemetry_s, path.telemetry_delay_s)  # the next report waits until the last has come
+    telemetry = (period_s, path.telemetry_delay_s, path.telemetry_loss_share)
+    return [path.loss_share, path.missed_poll_share, polls[0], second, share, path.longest_s(), *telemetry, 0.0]
+
+
+def step_s(longest_s: float) -> float:
+    """Return the ring's unit of time where a message may take ``longest_s`` and its device DEAD_S: a power of two."""
+    return float(2.0 ** math.ceil(math.log2((longest_s + DEAD_S) / float(net.LAST))))
+
+
+def gate_rows(structure: Structure, paths: list[PathConfig], config: NetworkConfig, decision_s: float) -> Array:
+    """Return each leaf's sending rules, float64 (n_leaf, N_GATE): the strictest of its cells' paths."""
+    gate = np.zeros((structure.n_leaf, net.N_GATE))
+    n_unit = units(structure)
+    p95 = {path: path.p95_s() for path in set(paths)}
+    for j in range(structure.n_leaf):
+        own = [paths[c] for c in np.flatnonzero(structure.cell_leaf == j)]
+        interval, hold = max(p.least_interval_s for p in own), min(p.hold_s for p in own)
+        way = max(p95[p] for p in own)
+        gate[j, net.INTERVAL_S], gate[j, net.HOLD_S] = interval, hold
+        gate[j, net.REFRESH_BEFORE_S] = min(0.5 * hold, 2 * interval + way)
+        gate[j, net.QUOTA_PER_DAY] = min(p.quota_per_day for p in own)
+        gate[j, net.N_UNIT] = n_unit[structure.cell_leaf == j].sum()
+        gate[j, net.CHANGE], gate[j, net.ON_WAY_S] = config.change_share, way
+        gate[j, net.DEPTH] = ring_depth(own, decision_s)
+    return gate
+
+
+def ring_depth(paths: list[PathConfig], decision_s: float) -> int:
+    """Return how many messages of a leaf can be under way at once."""
+    depth = max(math.ceil(p.longest_s() / max(p.least_interval_s, decision_s)) + 1 for p in paths)
+    if depth > LONGEST_RING:
+        raise InputError(
+            f"network.paths: {depth} messages of one leaf could be under way at once; allowed: {LONGEST_RING}; "
+            "raise least_interval_s or shorten the latency"
+        )
+    return depth
+
+
+class Wires:
+    """Messages and reports of ``n_world`` worlds.
+
+    Parameters
+    ----------
+    structure : Structure
+    config : NetworkConfig
+    n_world : int
+    decision_s : float
+        Time between two decisions, s.
+    n_day : int
+        Days that an episode can touch: outages are drawn for them at its start.
+    kinds : bool
+        Whether messages other than dispatch are understood.
+    """
+
+    def __init__(
+        self, structure: Structure, config: NetworkConfig, n_world: int, decision_s: float, n_day: int, kinds: bool
+    ) -> None:
+        self.structure, self.n_world, self.n_shard, self.n_day = structure, n_world, structure.n_shard, n_day
+        n_all, n_cell, n_leaf = n_world * self.n_shard, structure.n_cell, structure.n_leaf
+        paths = [config.path(structure.path_names[k]) for k in structure.cell_path]
+        self.paths = paths
+        tables = {path: (path_row(path), path.table()) for path in set(paths)}
+        self.path = np.array([tables[p][0] for p in paths], dtype=np.float32)
+        self.table = np.array([tables[p][1] for p in paths], dtype=np.float32)
+        self.service_s = np.array(
+            [math.ceil(n / p.batch) / p.request_per_s for n, p in zip(units(structure), paths, strict=True)]
+        )
+        longest_s = self.path[:, net.LONGEST_S] + self.service_s
+        self.path[:, net.STEP_S] = [step_s(float(t)) for t in longest_s]
+        self.gate = gate_rows(structure, paths, config, decision_s)
+        self.link_cfg, self.rates = outages.link_constants(config), outages.cloud_rates(config)
+        names = [zlib.crc32(name.encode()) for name in structure.cloud_names]
+        self.cloud_name = np.array(names, dtype=np.uint32)
+        depth = self.gate[:, net.DEPTH].astype(np.int64)
+        n_slot = int(depth.max())
+        room = depth[structure.cell_leaf] * (structure.cell_hi - structure.cell_lo)
+        self.ring_lo = np.cumsum(room) - room
+        self.ring = np.full((n_all, int(room.sum())), net.NEVER, dtype=np.uint16)
+        self.since = np.zeros((n_world, n_cell, n_slot))
+        self.coming = np.zeros((n_all, n_slot, n_cell), dtype=np.float32)
+        self.latched = np.zeros((n_all, 3, structure.n_place if kinds else 0), dtype=np.float32)
+        self.mail = np.zeros((n_world, n_leaf, n_slot, net.N_MAIL))
+        self.leaf = np.zeros((n_world, n_leaf, net.N_LEAF))
+        self.cloud = np.zeros((n_world, len(names), net.N_CLOUD))
+        self.cell_t = np.zeros((n_world, n_cell))
+        self.cell_slot = np.full((n_world, n_cell), -1, dtype=np.int64)
+        self.last = np.zeros((n_all, n_cell))
+        self.phase = np.zeros(structure.uid.shape, dtype=np.uint8)
+        draw_phases(structure.uid, self.phase)
+        self._cells = (structure.cell_lo, structure.cell_hi, structure.cell_leaf)
+
+    def arrays(self) -> dict[str, Array]:
+        """Return every array that a world's future depends on."""
+        names = ("ring", "since", "coming", "latched", "mail", "leaf", "cloud", "cell_t")
+        return {f"wires.{name}": getattr(self, name) for name in names}
+
+    def slot(self, c: int, slot: int) -> Array:
+        """Return a slot of cell ``c`` in the ring, uint16 (n_all, devices of the cell): a view."""
+        n = int(self.structure.cell_hi[c] - self.structure.cell_lo[c])
+        lo = int(self.ring_lo[c]) + slot * n
+        return self.ring[:, lo : lo + n]
+
+    def arrivals(self, s: int, c: int, slot: int) -> Array:
+        """Return when a message reaches each device of cell ``c`` in shard ``s``, float32 s of the episode."""
+        since = np.float32(self.since[s // self.n_shard, c, slot])
+        codes = self.slot(c, slot)[s]
+        times: Array = np.where(codes == net.NEVER, net.NEVER_S, since + self.path[c, net.STEP_S] * codes)
+        return times.astype(np.float32)
+
+    def begin(self, active: Array, keys: Array, abs_s: Array) -> None:
+        """Empty the rings and draw the outages of the clouds for the worlds in ``active``."""
+        every = np.repeat(active, self.n_shard)
+        self.ring[every] = net.NEVER
+        self.coming[every] = 0.0
+        self.latched[every] = 0.0
+        self.mail[active] = 0.0
+        self.mail[active, :, :, net.VALID_UNTIL] = -1.0
+        self.leaf[active], self.cell_t[active], self.since[active] = 0.0, 0.0, 0.0
+        self.leaf[active, :, net.SENT_S] = -DAY_S
+        self.leaf[active, :, net.SENT_UNTIL] = -1.0
+        self.leaf[active, :, net.EXPIRES_S] = net.NEVER_S
+        self.leaf[active, :, net.QUOTA] = self.gate[:, net.QUOTA_PER_DAY]
+        day0 = abs_s // DAY_S
+        outages.draw_clouds(
+            active,
+            keys,
+            day0,
+            (day0 * DAY_S - abs_s).astype(np.float64),
+            self.n_day,
+            self.cloud_name,
+            self.rates,
+            self.cloud,
+        )
+
+    # -- what a program calls; every one of them is made anew where an array is replaced -------------------------
+
+    def dawning(self, due: Array, keys: Array, abs_s: Array, t_s: Array, fleet: Array) -> Call:
+        """Draw the links' outages of the day that ``due`` worlds are in."""
+        return Call(outages.draw_links, self.n_shard, due, keys, self.structure.uid, abs_s, t_s, self.link_cfg, fleet)
+
+    def refilling(self, due: Array) -> Call:
+        """Give ``due`` worlds, which stand at midnight, their daily quota."""
+        return Call(refill, due, self.gate, self.leaf, by_world=True)
+
+    def sending(self, active: Array, t_s: Array, message: Array) -> Call:
+        """Send the leaves' messages that are due; ``message`` float32 (n_world, n_leaf, 3): kind, a, b."""
+        places = (self.gate, self.structure.cell_leaf, self.structure.cell_cloud, self.service_s, self.cloud)
+        books = (self.leaf, self.mail, self.cell_t, self.since, self.cell_slot)
+        return Call(send, active, t_s, message, *places, *books, by_world=True)
+
+    def posting(self, keys: Array, fleet: Array) -> Call:
+        """Work out when the messages just sent reach each device."""
+        ways = (self.path, self.table, self.cell_t, self.service_s, self.cell_slot)
+        out = (self.ring_lo, self.ring, self.coming, self.last)
+        return Call(post, self.n_shard, keys, self.structure.uid, *self._cells, *ways, fleet, *out)
+
+    def delivering(self, active: Array, t_s: Array, dt_s: int, fleet: Array) -> Call:
+        """Set what each device holds during the tick."""
+        mail = (self.gate, self.path, self.mail, self.leaf, self.ring_lo, self.ring, self.since, self.coming)
+        return Call(deliver, self.n_shard, active, t_s, dt_s, *self._cells, *mail, fleet, self.latched)
+
+    def reporting(self, active: Array, keys: Array, t_s: Array, dt_s: int, fleet: Array) -> Call:
+        """Bring the aggregator's table up to the end of the tick."""
+        st = self.structure
+        cells = (st.cell_lo, st.cell_hi, st.cell_cloud)
+        who = (self.n_shard, active, keys, st.uid, self.phase)
+        return Call(report, *who, t_s, dt_s, *cells, self.path, self.cloud, fleet)
+
+    def retiring(self, active: Array, t_end: Array) -> Call:
+        """Note the last arrivals once every shard is posted, and free the ring slots that are done."""
+        books = (self.structure.cell_leaf, self.gate, self.cell_slot, self.last, self.leaf, self.mail)
+        return Call(retire, self.n_shard, active, t_end, *books, by_world=True)

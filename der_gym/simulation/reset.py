@@ -1,0 +1,118 @@
+"""How an episode opens: who the devices are, where they stand, and what they reported last before it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from der_gym.core.units import BLOCK_S, DAY_S
+from der_gym.engine import tables
+from der_gym.engine.compile import kernel
+from der_gym.engine.program import Call, Program
+from der_gym.simulation.array_ops import copy
+from der_gym.simulation.fleet_arrays import Fleet
+from der_gym.simulation.meters import Tallies
+from der_gym.simulation.network_runtime import Wires
+from der_gym.simulation.reference_days import Pool
+
+Array = np.ndarray
+FEW = 32_768  # devices at once where copies are held: a large world has no room for copies of all
+_0, _NONE_KW, _LONG_AGO_S = np.float32(0.0), np.float32(np.inf), np.float32(-DAY_S)
+
+
+class Opening:
+    """What a reset calls, laid down once.
+
+    What devices are is drawn for one world of each fleet, and the others take it over.
+
+    Parameters
+    ----------
+    fleet, wires, tallies
+        The simulator's.
+    pool : Pool
+    place : dict
+        Class -> int16 (n_shard, n): the pool's place that a device takes its state from.
+    workers : int
+        Threads.
+    """
+
+    def __init__(
+        self, fleet: Fleet, wires: Wires, tallies: Tallies, pool: Pool, place: dict[str, Array], workers: int
+    ) -> None:
+        self._parts = fleet, wires, tallies, pool, place, workers
+        self._fleet, self._wires, self._tallies = fleet, wires, tallies
+        self._due, self._turn, self._draws = (np.zeros(fleet.n_world, dtype=bool) for _ in range(3))
+        self._model = np.zeros(fleet.n_world, dtype=np.int64)
+        self._at = np.zeros(fleet.n_all, dtype=np.int64)
+        saved = {name: (pool.rows(name), place[name]) for name in fleet.stores}
+        dawn = wires.dawning(self._due, fleet.keys, fleet.abs_s, fleet.t_s, fleet.fleet)
+        calls = [
+            *fleet.beginning(self._due, saved, self._at),
+            dawn,
+            *fleet.turning(self._turn),
+            fleet.scattering(self._due),
+        ]
+        steps = (fleet.drawing(self._draws), fleet.taking_after(self._due, self._model), calls)
+        self._steps = [Program(each, fleet.n_world, fleet.n_shard, workers) for each in steps]
+        few = max(1, FEW // fleet.structure.n_place)
+        spans = [(s, min(s + few, fleet.n_all)) for s in range(0, fleet.n_all, few)]
+        kept = [np.zeros_like(part[: min(few, fleet.n_all)]) for part in self._moving()]
+        self._reports = [
+            Program(self._reporting(first, kept), last, 1, min(workers, last - first), first) for first, last in spans
+        ]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let a copy lay down its own calls: a copied view would be of no array."""
+        return Opening, self._parts
+
+    def _moving(self) -> list[Array]:
+        """Return what a tick changes in the classes' own arrays."""
+        stores = self._fleet.stores.values()
+        return [part.view(np.float32) for st in stores for part in (st.state, st.acc, st.book)]  # copied as they are
+
+    def _reporting(self, first: int, kept: list[Array]) -> list[Call]:
+        """Return what fills the table of the shards from ``first`` on: a tick of their own schedule, taken back."""
+        f, span = self._fleet, (self._fleet.n_shard, self._due)
+        pairs = list(zip(self._moving(), kept, strict=True))
+        keep = [Call(copy, *span, part, 0, held, first) for part, held in pairs]
+        restore = [Call(copy, *span, held, first, part, 0) for part, held in pairs]
+        seen = [*self._tallies.measuring(self._due), self._tallies.seeing(self._due, 0)]
+        return [*keep, *f.advancing(self._due), *restore, Call(first_reports, *span, f.fleet), *seen]
+
+    def __call__(self, mask: Array, at: Array) -> None:
+        """Open episodes in the worlds of ``mask``; ``at`` int64 (n_world,) are the pool's rows that they begin from."""
+        f = self._fleet
+        self._due[:], self._turn[:] = mask, mask & (f.abs_s % BLOCK_S == 0)
+        self._at[:] = np.repeat(at, f.n_shard)
+        self._model[:] = first_alike(mask, f.keys[:, :2])
+        self._draws[:] = mask & (self._model == np.arange(f.n_world))
+        self._wires.begin(mask, f.keys, f.abs_s)
+        for program in self._steps:
+            program()
+        self._tallies.begin(mask)
+        for reports in self._reports:
+            reports()
+
+
+def first_alike(mask: Array, keys: Array) -> Array:
+    """Return the first world of ``mask`` that has the same key as each, int64 (n_world,); itself where it has none."""
+    model = np.arange(len(mask))
+    worlds = np.flatnonzero(mask)
+    _, first, of = np.unique(keys[worlds], axis=0, return_index=True, return_inverse=True)
+    model[worlds] = worlds[first[of]]
+    return model
+
+
+@kernel
+def first_reports(s0, s1, n_shard, active, fleet):  # type: ignore[no-untyped-def]
+    """Fill the table with what devices reported just before the episode; homes whose link is out, long ago."""
+    for s in range(s0, s1):
+        if active[s // n_shard]:
+            down, up, shown = fleet[s, tables.LINK_DOWN_S], fleet[s, tables.LINK_UP_S], fleet[s, tables.SHOWN_KW]
+            seen_kw, seen_s, pending = fleet[s, tables.SEEN_KW], fleet[s, tables.SEEN_S], fleet[s, tables.PENDING_KW]
+            for i in range(shown.shape[0]):
+                silent = (down[i] <= _0) & (up[i] > _0)
+                seen_kw[i] = _0 if silent else shown[i]
+                seen_s[i] = _LONG_AGO_S if silent else _0
+                pending[i] = _NONE_KW

@@ -1,0 +1,247 @@
+"""The command as a user types it: what it prints, what it writes, and how it refuses."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import der_gym
+from der_gym import cli
+from der_gym.cli.common import parse_settings
+from der_gym.core.errors import InputError
+from der_gym.evaluation.play import Stage
+
+SET = ["--set", "signals.start=2026-08-03", "--set", "market.limits=off"]  # a pool of few days
+SHORT = [*SET, "--set", "market.n_block=2", "--set", "market.n_block_after=1"]
+Shown = tuple[int, str, str]
+Command = Callable[..., Shown]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Return a call of the command in this process: exit code, stdout, stderr."""
+
+    def call(*words: object) -> Shown:
+        monkeypatch.setattr(sys, "argv", ["der-gym", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        code = ended.value.code
+        return (code if isinstance(code, int) else 0), out, err
+
+    return call
+
+
+def succeed(shown: Shown) -> str:
+    code, out, err = shown
+    assert code == 0, err
+    return out
+
+
+def refuse(shown: Shown) -> str:
+    """Return the one line on stderr of a command that must end with 2."""
+    code, out, err = shown
+    assert code == 2
+    assert out == ""
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+    return err
+
+
+def test_version_and_help(command: Command) -> None:
+    assert succeed(command("--version")).strip() == der_gym.__version__
+    shown = succeed(command("--help"))
+    for name in ("run", "evaluate", "firm", "tune", "list", "validate", "schema", "bench"):
+        assert name in shown
+        assert "Usage" in succeed(command(name, "--help"))
+
+
+def test_the_help_is_quick_to_load() -> None:
+    code = "import sys, der_gym.cli.app; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {"scipy", "torch", "pandas", "pyarrow", "der_gym.simulation.simulator"} & set(done.stdout.split()) == set()
+
+
+@pytest.mark.parametrize(
+    ("what", "name"),
+    [
+        ("scenarios", "tertiary-1-tiny"),
+        ("controllers", "closed_loop"),
+        ("devices", "ecocute"),
+        ("paths", "P4-slow"),
+        ("products", "三次調整力①"),
+        ("fields", "leaf.age_mean_s"),
+    ],
+)
+def test_lists(command: Command, what: str, name: str) -> None:
+    out = succeed(command("list", what))
+    assert name in out
+    assert max(map(len, out.splitlines())) <= 120
+
+
+def test_run_shows_ledger_outcome_and_causes(command: Command) -> None:
+    out = succeed(command("run", "tertiary-1-tiny", "--controller", "idle", "--seed", 1, *SHORT))
+    assert "idle, seed 1, from 2026-08-03" in out
+    for line in ("revenue", "penalty", "total", "blocks passed", "unserved_kwh_th"):
+        assert line in out
+    assert "no command: nothing was asked of any leaf" in out
+
+
+def test_run_is_the_same_twice_and_differs_with_the_seed(command: Command) -> None:
+    words = ["run", "tertiary-1-tiny", "--controller", "open_loop", *SHORT]
+    first, again, other = (succeed(command(*words, "--seed", seed)) for seed in (4, 4, 5))
+    assert first == again
+    assert first != other
+
+
+def test_run_takes_a_fleet_a_request_and_an_hour(command: Command, tmp_path: Path) -> None:
+    fleet, request = tmp_path / "fleet.csv", tmp_path / "request.csv"
+    fleet.write_text("id,class,path\n" + "".join(f"b{i},battery,P1\n" for i in range(4)), encoding="utf-8")
+    rows = [f"2026-08-03 {10 + k // 12:02d}:{k % 12 * 5:02d},-1.0\n" for k in range(18)]
+    request.write_text("datetime,request_kw\n" + "".join(rows), encoding="utf-8")
+    words = ["--fleet", fleet, "--request", request, "--request-sign", "upward_negative", "--start", "2026-08-03"]
+    more = ["--start-h", 10, "--set", "market.award_kw=2", "--set", "market.limits=off", "--out", tmp_path / "out"]
+    short = ["--set", "market.n_block=2", "--set", "market.n_block_after=1"]
+    out = succeed(command("run", "tertiary-1-tiny", "--controller", "open_loop", *words, *more, *short))
+    assert "from 2026-08-03 10:00, award 2 kW in 2 blocks" in out
+    record = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
+    assert record["settings"]["resources"] == str(fleet)
+    assert record["settings"]["signals"]["request_sign"] == "upward_negative"
+
+
+def test_evaluate_prints_a_table_and_writes_files(command: Command, tmp_path: Path) -> None:
+    words = ["evaluate", "--scenario", "tertiary-1-tiny", "--controller", "idle,open_loop", "--seeds", 2, *SHORT]
+    out = succeed(command(*words, "--out", tmp_path / "r"))
+    assert max(map(len, out.splitlines())) <= 120
+    assert "open_loop" in out
+    assert str(tmp_path / "r") in out
+    assert (tmp_path / "r" / "scoreboard.csv").exists()
+    assert "add --overwrite" in refuse(command(*words, "--out", tmp_path / "r"))
+    succeed(command(*words, "--out", tmp_path / "r", "--overwrite", "--no-traces"))
+    assert list((tmp_path / "r").glob("traces-*")) == []
+
+
+def test_files_are_there_where_the_reader_of_the_table_has_gone(tmp_path: Path) -> None:
+    tiny, folders = ["--scenario", "tertiary-1-tiny", "--controller", "idle", "--seeds", "2", *SHORT], ("board", "run")
+    words = {"board": ["evaluate", *tiny], "run": ["run", "tertiary-1-tiny", *SHORT]}
+    for name in folders:
+        command = [sys.executable, "-m", "der_gym.cli", *words[name], "--out", str(tmp_path / name)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as running:
+            assert running.stdout is not None
+            running.stdout.close()
+        assert {"run.json", "report.html"} <= {path.name for path in (tmp_path / name).iterdir()}
+
+
+def test_ctrl_c_ends_in_one_line_and_keeps_finished_controllers(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play, played = Stage.play, []
+
+    def once(self: Stage, *given: object, **more: object) -> object:
+        if played:
+            raise KeyboardInterrupt
+        played.append(play(self, *given, **more))  # type: ignore[arg-type]
+        return played[0]
+
+    monkeypatch.setattr(Stage, "play", once)
+    words = ["evaluate", "--scenario", "tertiary-1-tiny", "--controller", "open_loop", "--seeds", 2, *SHORT]
+    code, _, err = command(*words, "--out", tmp_path / "r")
+    assert code == 130
+    assert err == "der-gym: interrupted; finished: idle\n"
+    assert json.loads((tmp_path / "r" / "run.json").read_text(encoding="utf-8"))["interrupted"] is True
+    code, _, err = command("run", "tertiary-1-tiny", *SHORT)
+    assert code == 130
+    assert err.count("\n") == 1
+
+
+def test_firm_prints_capability_and_awards(command: Command, tmp_path: Path) -> None:
+    words = ["firm", "tertiary-1-tiny", "--controller", "open_loop", "--seeds", 1, "--start-h", 14, *SHORT]
+    out = succeed(command(*words, "--season", "summer", "--share", 0.5, "--level", 0.5, "--out", tmp_path / "f"))
+    assert "Upward kW for 30 minutes, summer" in out
+    assert "50 % of blocks" in out
+    assert {path.name for path in (tmp_path / "f").iterdir()} == {
+        *("capability.csv", "firm.csv", "report.html", "run.json")
+    }
+
+
+def test_tune_writes_settings_that_run_takes(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    words = ["tune", "tertiary-1-tiny", "--controller", "open_loop", "--trials", 2, "--seeds", 1, *SHORT]
+    assert "best:" in succeed(command(*words, "--out", file))
+    out = succeed(command("run", "tertiary-1-tiny", "--controller", f"open_loop@{file}", *SHORT))
+    assert "open_loop@mine, seed 0" in out
+
+
+def test_validate_tells_what_a_file_is(command: Command, tmp_path: Path) -> None:
+    scenario, fleet = tmp_path / "mine.yaml", tmp_path / "fleet.csv"
+    scenario.write_text("base: tertiary-1-tiny\nfleet: {n_device: 20}\n", encoding="utf-8")
+    fleet.write_text("id,class,path\na,battery,P1\nb,ev,P6\n", encoding="utf-8")
+    out = succeed(command("validate", scenario))
+    assert "scenario" in out
+    assert "20 resources" in out
+    assert out.splitlines()[-1] == "ok"
+    out = succeed(command("validate", fleet))
+    assert "by device: battery 1, ev 1" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.yaml", "base: tertiary-1-tiny\nflet: {}\n", "did you mean 'fleet'"),
+        ("a.yaml", "base: tertiary-1-tiny\ntick_s: 7\n", "tick_s 7 does not divide"),
+        ("a.csv", "id,class\na,batery\n", "did you mean 'battery'"),
+        ("a.txt", "", "allowed: .yaml"),
+        ("a.yaml", None, "cannot be read"),
+    ],
+)
+def test_validate_refuses_in_one_line(command: Command, tmp_path: Path, name: str, text: str | None, said: str) -> None:
+    if text is not None:
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    assert said in refuse(command("validate", tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run", "tertiary-1-tyny"], "did you mean 'tertiary-1-tiny'"),
+        (["run", "tertiary-1-tiny", "--controller", "closed"], "did you mean 'closed_loop'"),
+        (["run", "tertiary-1-tiny", "--controller", "all"], "der-gym evaluate compares several"),
+        (["run", "tertiary-1-tiny", "--set", "fleet.n_devic=3"], "did you mean 'n_device'"),
+        (["run", "tertiary-1-tiny", "--set", "fleet.n_device"], "KEY=VALUE"),
+        (["run", "tertiary-1-tiny", "--set", "fleet.n_device=[1"], "is not YAML"),
+        (["run", "tertiary-1-tiny", "--set", "fleet.n_device=__import__('os')"], "fleet.n_device"),
+        (["run", "tertiary-1-tiny", "--start", "2026-13-03"], "2026-13-03"),
+        (["run", "tertiary-1-tiny", "--prices", "none.csv", "--start", "2026-08-03"], "none.csv"),
+        (["evaluate", "--scenario", "tertiary-1-tiny", "--split", "tst"], "did you mean 'test'"),
+        (["evaluate", "--controller", ","], "--controller"),
+        (["firm", "tertiary-1-tiny", "--season", "autumn", *SET], "autumn"),
+    ],
+)
+def test_bad_input_is_one_line(command: Command, words: list[str], said: str) -> None:
+    assert said in refuse(command(*words))
+
+
+def test_schema_has_every_setting(command: Command, tmp_path: Path) -> None:
+    schema = json.loads(succeed(command("schema")))
+    assert {"fleet", "devices", "network", "market"} <= schema["properties"].keys()
+    assert "BatteryConfig" in schema["$defs"]
+    succeed(command("schema", "--out", tmp_path / "s.json"))
+    assert json.loads((tmp_path / "s.json").read_text(encoding="utf-8")) == schema
+
+
+def test_a_warning_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    cli._warn(UserWarning("award above what is there"), UserWarning, "file.py", 3)
+    assert capsys.readouterr().err == "der-gym: warning: award above what is there\n"
+
+
+def test_values_stay_what_a_setting_wants() -> None:
+    pairs = ["a=off", "b=2026-08-03", "c=true", "d=[1, 2]", "e=0.5", "f=null", "g=!!python/object/apply:os.getcwd []"]
+    good = parse_settings(pairs[:-1])
+    assert good == {"a": "off", "b": "2026-08-03", "c": True, "d": [1, 2], "e": 0.5, "f": None}
+    with pytest.raises(InputError, match="is not YAML"):
+        parse_settings(pairs[-1:])

@@ -1,0 +1,385 @@
+"""Home battery: limits that no command crosses, energy that adds up, a schedule of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from batteries import (
+    EXACT,
+    FAST,
+    LO,
+    NIGHT_S,
+    NOON_S,
+    advance,
+    balance,
+    begin,
+    draw,
+    gauge,
+    limit,
+    make,
+    mine,
+    rounding,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from der_gym.devices.battery import config as c
+from der_gym.devices.battery import model as b
+from der_gym.devices.battery.draws import pick
+from der_gym.engine import tables
+
+# what a battery is ------------------------------------------------------------------------------------------------
+
+
+def test_draws_follow_their_distributions() -> None:
+    f = make(n=6000)
+    p, rated, dead = f.params[0], mine(f, tables.RATED_KW)[0], mine(f, tables.DEAD_S)[0]
+    assert p[b.CAPACITY_KWH].mean() == pytest.approx(8.95, abs=0.15)  # stock 8.0, shipments 9.3 kWh
+    assert rated.min() >= 2.0 and rated.max() <= np.float32(5.9) and 3.2 <= rated.mean() <= 4.0
+    trip = p[b.EFFICIENCY] ** 2
+    assert trip.mean() == pytest.approx(0.88, abs=0.005)
+    assert trip.min() >= 0.7999 and trip.max() <= 0.9301
+    kept = np.round(p[b.RESERVE_KWH] / p[b.CAPACITY_KWH], 3)
+    assert np.array_equal(np.unique(kept), np.float32([0, 0.1, 0.2, 0.3]))
+    assert [float((kept == np.float32(k)).mean()) for k in (0, 0.1, 0.2, 0.3)] == pytest.approx(
+        [0.1, 0.2, 0.4, 0.3], abs=0.03
+    )
+    assert (dead > 600).mean() == pytest.approx(0.03, abs=0.01)
+    assert np.median(dead[dead < 600]) == pytest.approx(2.0, abs=0.15)
+    full_s, release_s = rated / p[b.RATE_KW_S], rated / p[b.RELEASE_KW_S]
+    assert (full_s <= 2.001).mean() == pytest.approx(0.8, abs=0.03)  # the slow class starts fast
+    assert ((full_s > 9.9) & (full_s < 30.1)).mean() == pytest.approx(0.2, abs=0.03)
+    assert ((release_s > 119) & (release_s < 301)).mean() == pytest.approx(0.1, abs=0.02)
+    assert p[b.GAIN].std() == pytest.approx(0.02, abs=0.002) and p[b.OFFSET_KW].std() == pytest.approx(0.03, abs=0.003)
+    assert (p[b.EXPORT_MAX_KW] > 0).mean() == pytest.approx(0.75, abs=0.03)
+    start = p[b.NIGHT_START_S]
+    assert (start % 60 == 0).all() and start.min() >= 0 and start.max() < 240 * 60 and np.unique(start).size > 200
+
+
+def test_the_resource_table_is_kept() -> None:
+    f = make(n=50, given=(4.4, 0.0))
+    assert (mine(f, tables.RATED_KW) == np.float32(4.4)).all() and (f.params[:, b.EXPORT_MAX_KW] == 0).all()
+    other = make(n=50)
+    assert np.array_equal(f.params[:, b.CAPACITY_KWH], other.params[:, b.CAPACITY_KWH])  # the rest is as drawn
+
+
+def test_limits_and_panels_are_those_of_the_site_at_the_draw() -> None:
+    into, out, panels = (np.random.default_rng(k).uniform(1.0, 9.0, 60).astype(np.float32) for k in range(3))
+    panels[::3] = 0.0
+    f = make(n=60, pv_kw=panels, limits=(into, out))
+    p, at = f.params[0], f.index[0, LO:]
+    feeds = make(n=60).params[0, b.EXPORT_MAX_KW] > 0
+    assert feeds.any() and not feeds.all()
+    assert np.array_equal(p[b.IMPORT_MAX_KW], into[at])
+    assert np.array_equal(p[b.EXPORT_MAX_KW], np.where(feeds, out[at], 0.0))
+    queue = make(n=60, pv_kw=5.0).params[0, b.NIGHT_DRAW]
+    assert (queue >= 0).all() and np.array_equal(p[b.NIGHT_DRAW], np.where(panels[at] > 0, queue, -1.0))
+
+
+def test_the_fleet_key_draws_and_the_world_key_does_not() -> None:
+    f = make(n_world=2)
+    before = f.params.copy()
+    f.keys[:, 2:] += np.uint32(9)
+    draw(f)
+    assert np.array_equal(f.params, before)
+    f.keys[:, 0] += np.uint32(9)
+    draw(f)
+    assert not np.array_equal(f.params, before)
+
+
+def test_pool_carries_the_state_of_charge_between_reserve_and_full() -> None:
+    f = make(n=3)
+    f.pool[0, 0] = 0.0, 1.0, np.nan
+    begin(f)
+    p = f.params[0].astype(np.float64)
+    middle = (p[b.RESERVE_KWH, 2] + p[b.CAPACITY_KWH, 2]) / 2
+    assert f.acc[0, b.ENERGY_KWH].tolist() == pytest.approx(
+        [p[b.RESERVE_KWH, 0], p[b.CAPACITY_KWH, 1], middle], rel=1e-12
+    )
+    out = np.zeros_like(f.pool)
+    b.save(0, 1, 1, f.active, f.params, f.state, f.acc, out)
+    assert out[0, 0].tolist() == [0.0, 1.0, 0.5]
+
+
+# a command --------------------------------------------------------------------------------------------------------
+
+
+def test_a_command_is_followed_alone_with_each_units_error() -> None:
+    f = make(n=200, given=(3.0, 1.0))
+    for _ in range(3):
+        got = advance(f, 0.5)
+    p = f.params[0]
+    assert got[0] == pytest.approx(-0.5 * 3.0 * p[b.GAIN] + p[b.OFFSET_KW], abs=1e-5)
+    assert got.mean() == pytest.approx(-1.5, abs=0.02)  # errors cancel, though the house draws 1 kW
+    for _ in range(6):  # the slow class takes up to five minutes to end a discharge
+        got = advance(f, 0.0)
+    assert got[0] == pytest.approx(-1.0, abs=1e-5)  # back to covering the house, without error
+
+
+def test_a_command_that_arrives_within_a_tick_acts_for_the_rest() -> None:
+    f, g = make(given=(3.0, 1.0), **EXACT, **FAST), make(given=(3.0, 1.0), **EXACT, **FAST)
+    mixed = advance(f, 0.0, 1.0, part=0.75)
+    early, late = advance(g, 0.0, dt=15.0), advance(g, 1.0, dt=45.0)
+    assert mixed == pytest.approx((early * 15 + late * 45) / 60, rel=1e-5)
+    assert mixed == pytest.approx(-0.25 - 0.75 * 3.0, abs=0.1)
+    assert f.state == pytest.approx(-3.0)
+
+
+def test_opted_out_devices_keep_their_own_schedule() -> None:
+    f = make(given=(3.0, 1.0), **FAST)
+    mine(f, tables.TAKES)[:] = 0.0
+    advance(f, 1.0)
+    assert advance(f, 1.0) == pytest.approx(-1.0, abs=1e-6)
+    assert (gauge(f)[tables.UP_KW] == 0).all() and (gauge(f)[tables.DOWN_KW] == 0).all()
+
+
+def test_a_slow_unit_ends_its_discharge_slowly_and_charges_at_once() -> None:
+    slow = {"ramp_fast_share": 0.0, "ramp_middle_share": 0.0, "release_min_s": 240.0, "release_max_s": 240.0}
+    f = make(n=4, soc=0.7, given=(3.0, 1.0), usable_kwh=(9.8,), usable_share=(1.0,), **EXACT, **slow)
+    f.ctx[:, tables.STANDBY] = 1.0
+    advance(f, 1.0)
+    assert advance(f, 1.0) == pytest.approx(-3.0)
+    assert [float(advance(f, 0.0).mean()) for _ in range(5)] == pytest.approx(
+        [-2.625, -1.875, -1.125, -0.375, 0.0], abs=1e-3
+    )
+    advance(f, 1.0)
+    advance(f, 1.0)
+    advance(f, -1.0)
+    assert f.state == pytest.approx(3.0)
+
+
+# Without standing loss: where a store runs empty within the minute, up to 40 W of it would count one way or the other.
+@pytest.mark.parametrize(("a", "soc"), [(0.8, 0.5), (1.0, 0.02), (-0.9, 0.5), (-1.0, 0.93), (0.0, 0.5)])
+def test_sixty_seconds_are_one_minute(a: float, soc: float) -> None:
+    f, g = (make(n=60, soc=soc, standby_min_kw=0.0, standby_max_kw=0.0) for _ in range(2))
+    for minute in range(5):
+        command = a if minute < 4 else 0.0
+        advance(f, command)
+        for _ in range(60):
+            advance(g, command, dt=1.0)
+    drawn = [x.book[0, b.CHARGED_KWH] - x.book[0, b.DISCHARGED_KWH] for x in (f, g)]
+    assert drawn[0].sum() == pytest.approx(drawn[1].sum(), rel=1e-3)
+    assert f.acc[0, b.ENERGY_KWH] == pytest.approx(g.acc[0, b.ENERGY_KWH], abs=2e-3)
+
+
+# limits -----------------------------------------------------------------------------------------------------------
+
+tick = st.tuples(
+    st.sampled_from([0.0, 1.0, -1.0, 0.01, -0.4, 0.6]),
+    st.sampled_from([0.0, 1.0, -1.0, 0.5]),
+    st.sampled_from([0.0, 0.3, 1.0]),
+    st.sampled_from([1.0, 10.0, 60.0, 300.0]),
+    st.sampled_from([-12.0, -3.0, -0.2, 0.0, 0.4, 5.0, 11.0]),
+    st.sampled_from([(0.0, 0.0), (0.0, 0.0), (1.0, 0.0), (0.0, 1.0)]),
+    st.sampled_from([NIGHT_S, NOON_S]),
+)
+
+
+@settings(max_examples=60)
+@given(soc=st.sampled_from([0.0, 0.004, 0.5, 0.79, 0.998, 1.0]), ticks=st.lists(tick, min_size=1, max_size=25))
+def test_no_sequence_of_commands_crosses_a_limit(soc: float, ticks: list[Any]) -> None:
+    f = make(n=12, soc=soc, limits=(6.0, np.tile([2.0, 9.9], 6)))
+    start = f.acc[:, b.ENERGY_KWH].copy()
+    for a0, a1, part, dt, net, (standby, storm), sod_s in ticks:
+        f.site[:, tables.NET_KW] = net
+        f.ctx[:, tables.STANDBY], f.ctx[:, tables.STORM], f.ctx[:, tables.SOD_S] = standby, storm, sod_s
+        power = advance(f, a0, a1, part, dt)
+        check_limits(f, power, net, storm)
+        check_limits(f, f.state[:, 0], net, storm, slack=1e-6)
+    assert (np.abs(balance(f, start)) <= rounding(f)).all()
+
+
+def check_limits(f: Any, power: np.ndarray, net: float, storm: float, slack: float = 0.0) -> None:
+    """Assert every hard limit on power (within ``slack`` kW), and on the stored energy as it is now."""
+    feeds = f.params[:, b.EXPORT_MAX_KW] > 0  # every site may feed the grid
+    out, into = np.maximum(-power, 0), np.maximum(power, 0)
+    assert (np.abs(power) <= mine(f, tables.RATED_KW) + slack).all()
+    assert (out[~feeds] <= np.float32(max(net, 0.0)) + slack).all()  # never feeds the grid
+    most = np.maximum(np.float32(net) + limit(f, 1), 0.0)
+    assert (out <= most + slack)[feeds].all()
+    assert (into <= np.maximum(limit(f, 0) - np.float32(net), 0.0) + slack).all()
+    assert storm == 0.0 or (out == 0.0).all()
+    energy = f.acc[:, b.ENERGY_KWH]
+    assert (energy >= f.params[:, b.RESERVE_KWH].astype(np.float64) - 1e-7).all()
+    assert (energy <= f.params[:, b.CAPACITY_KWH].astype(np.float64) + 1e-7).all()
+
+
+def test_energy_is_conserved_over_a_week_of_swings() -> None:
+    f, rng = make(n=200), np.random.default_rng(0)
+    start = f.acc[:, b.ENERGY_KWH].copy()
+    for _ in range(7 * 96):
+        f.site[:, tables.NET_KW] = rng.normal(0.2, 1.5, f.n)
+        advance(f, float(rng.choice([0.0, 0.0, 0.7, -0.7])), dt=300.0)
+    through = f.book[:, b.CHARGED_KWH : b.LOSS_KWH + 1].sum(axis=1)
+    assert (through > 5.0).all()
+    assert (np.abs(balance(f, start)) <= rounding(f)).all()
+
+
+def test_without_feed_back_a_full_command_gives_the_house_draw_and_no_more() -> None:
+    f = make(given=(3.0, 0.0), **FAST)
+    for _ in range(2):
+        assert (advance(f, 1.0) >= -1.0).all()
+    assert advance(f, 1.0) == pytest.approx(-1.0, abs=0.05)
+    f.site[:, tables.NET_KW] = -2.0  # the sun comes out: the rest does not exist
+    assert (advance(f, 1.0) == 0.0).all()
+
+
+def test_charge_falls_beyond_four_fifths_and_stops_when_full() -> None:
+    f = make(n=20, soc=1.0, given=(3.0, 1.0), reserve=(0.0,), reserve_share=(1.0,), **EXACT, **FAST)
+    capacity = f.params[:, b.CAPACITY_KWH].astype(np.float64)
+    powers = {}
+    for soc in (0.5, 0.9, 1.0):
+        f.acc[:, b.ENERGY_KWH], f.state[:] = soc * capacity, 0.0
+        advance(f, -1.0, dt=1.0)
+        advance(f, -1.0, dt=1.0)
+        powers[soc] = advance(f, -1.0, dt=1.0)
+    assert powers[0.5] == pytest.approx(3.0)
+    assert powers[0.9] == pytest.approx(0.6 * 3.0, rel=1e-2)
+    assert (powers[1.0] <= 0.01).all()
+
+
+def test_standing_by_costs_energy_down_to_the_reserve() -> None:
+    f = make(n=20, soc=0.01, standby_min_kw=0.02, standby_max_kw=0.02)
+    f.ctx[:, tables.STANDBY] = 1.0
+    start = f.acc[0, b.ENERGY_KWH].copy()
+    assert (advance(f, 0.0) == 0.0).all()
+    assert start - f.acc[0, b.ENERGY_KWH] == pytest.approx(0.02 / 60, rel=1e-6)
+    for _ in range(200):
+        advance(f, 0.0, dt=300.0)
+    assert f.acc[0, b.ENERGY_KWH] == pytest.approx(f.params[0, b.RESERVE_KWH], abs=1e-9)
+
+
+# its own schedule -------------------------------------------------------------------------------------------------
+
+
+def test_storm_charges_and_holds_whatever_the_command() -> None:
+    f = make(given=(3.0, 1.0), **FAST)
+    advance(f, 1.0)
+    f.ctx[:, tables.STORM] = 1.0
+    for _ in range(120):
+        assert (advance(f, 1.0, dt=300.0) >= 0.0).all()
+    held = f.acc[0, b.ENERGY_KWH] / f.params[0, b.CAPACITY_KWH]
+    assert (held > 0.999).all()
+    assert (gauge(f)[tables.UP_KW] == 0).all()
+
+
+def test_a_home_with_panels_takes_up_the_surplus_and_covers_itself() -> None:
+    f = make(n=30, pv_kw=5.0, **FAST, night_share_pv=(0.0, 0.0, 0.0))
+    f.site[:, tables.NET_KW] = -1.2
+    advance(f)
+    assert advance(f) == pytest.approx(1.2, abs=1e-6)
+    f.ctx[:, tables.SOD_S], f.site[:, tables.NET_KW] = NIGHT_S, 0.4
+    advance(f)
+    assert advance(f) == pytest.approx(-0.4, abs=1e-6)
+
+
+def test_a_home_without_panels_charges_by_night_to_its_target() -> None:
+    f = make(n=40, soc=0.0, **FAST)
+    p = f.params[0].astype(np.float64)
+    started = np.zeros(f.n)
+    for minute in range(480):
+        f.ctx[:, tables.SOD_S] = (82_800 + 60 * minute) % 86_400
+        power = advance(f)[0]
+        assert (power >= 0.0).all()  # cheap hours: it buys, it does not cover
+        started = np.where((started == 0) & (power > 0), 60.0 * minute + 1, started)
+    assert np.array_equal(started - 1, p[b.NIGHT_START_S])
+    reached = f.acc[0, b.ENERGY_KWH] - p[b.RESERVE_KWH]
+    lost = 8 * p[b.STANDBY_KW]
+    assert (reached <= p[b.NIGHT_TARGET_KWH] + 1e-6).all()
+    assert (reached >= p[b.NIGHT_TARGET_KWH] - lost - 0.15).all()
+    f.ctx[:, tables.SOD_S] = 25_200
+    advance(f)
+    assert advance(f) == pytest.approx(-1.0, abs=1e-6)  # from 07 h it covers the house
+
+
+def test_the_share_of_panel_homes_that_charge_by_night_follows_the_season() -> None:
+    buys = {}
+    for season in range(3):
+        f = make(n=2000, soc=0.2, pv_kw=4.8, night_start_max_min=0.0, **FAST)
+        f.ctx[:, tables.SOD_S], f.ctx[:, tables.SEASON] = NIGHT_S, season
+        buys[season] = advance(f)[0] > 0
+    assert [float(x.mean()) for x in buys.values()] == pytest.approx([0.20, 0.10, 0.35], abs=0.04)
+    assert not (buys[1] & ~buys[0]).any() and not (buys[0] & ~buys[2]).any()  # the same homes, and more
+
+
+def test_standby_gives_nothing_of_its_own_and_still_follows_a_command() -> None:
+    f = make(given=(3.0, 1.0), **EXACT, **FAST)
+    f.ctx[:, tables.STANDBY] = 1.0
+    f.site[:, tables.NET_KW] = -2.0
+    assert (advance(f) == 0.0).all()
+    advance(f, 0.2)
+    assert advance(f, 0.2) == pytest.approx(-0.6, abs=1e-6)
+
+
+# the gauge --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("soc", [0.05, 0.5, 0.9])
+def test_what_the_gauge_promises_is_delivered_for_half_an_hour(soc: float) -> None:
+    instant = {"ramp_fast_min_s": 0.2, "ramp_fast_max_s": 0.2}
+    for row, a in ((tables.UP_KW, 1.0), (tables.DOWN_KW, -1.0)):
+        f = make(n=100, soc=soc, **EXACT, **FAST, **instant)
+        f.ctx[:, tables.STANDBY] = 1.0
+        promised = gauge(f)[row, 0]
+        given_kw = np.zeros(f.n)
+        for _ in range(30):
+            given_kw += -a * advance(f, a)[0] / 30
+        assert given_kw == pytest.approx(promised, rel=0.05, abs=1e-3)
+    assert (promised > 0).all()
+
+
+def test_stored_energy_counts_from_the_reserve() -> None:
+    f = make(soc=0.25, given=(3.0, 0.0))
+    p, got = f.params[0], gauge(f)
+    expected = 0.25 * (p[b.CAPACITY_KWH] - p[b.RESERVE_KWH]) * p[b.EFFICIENCY]
+    assert got[tables.STORED_KWH, 0] == pytest.approx(expected, rel=1e-5)  # also where nothing may be fed back
+    assert (got[tables.UP_KW] <= 1.0).all() and (got[tables.DEBT_KWH] == 0.0).all()
+
+
+# settings ---------------------------------------------------------------------------------------------------------
+
+
+def test_each_setting_reaches_its_place() -> None:
+    config = c.BatteryConfig()
+    cfg = c.constants(config)
+    places = {
+        "usable_spread": c.SPREAD, "rated_mean_kw": c.RATED, "rated_max_kw": c.RATED_MAX, "c_rate_max_per_h": c.C_RATE,
+        "round_trip_mean": c.TRIP, "standby_max_kw": c.STANDBY_MAX, "taper_to": c.TAPER_TO, "dead_median_s": c.DEAD,
+        "slow_firmware_s": c.SLOW_S, "ramp_middle_share": c.MIDDLE_SHARE, "ramp_fast_min_s": c.FAST_MIN,
+        "release_max_s": c.RELEASE_MAX, "gain_sd": c.GAIN_SD, "feed_back_share": c.FEED_BACK,
+        "night_start_max_min": c.START_MAX, "night_target_max": c.TARGET_MAX,
+    }  # fmt: skip
+    for name, at in places.items():
+        assert cfg[at] == np.float32(getattr(config, name)), name
+    assert cfg[c.NIGHT + 2] == np.float32(0.35) and cfg[c.USABLE] == np.float32(4.0) and cfg.shape == (65,)
+    assert [float(pick.py_func(cfg, c.RESERVE, np.float32(u))) for u in (0.05, 0.15, 0.5, 0.99)] == pytest.approx(
+        [0.0, 0.1, 0.2, 0.3]
+    )
+
+
+@pytest.mark.parametrize(
+    ("bad", "word"),
+    [
+        ({"usable_kwh": (5.0, 8.0), "usable_share": (1.0,)}, "usable_kwh"),
+        ({"reserve_share": (0.5, 0.2, 0.2, 0.2)}, "reserve"),
+        ({"reserve": (0.0, 0.1, 0.2, 0.97)}, "reserve"),
+        ({"release_min_s": 300.0, "release_max_s": 200.0}, "release_min_s"),
+        ({"ramp_fast_share": 0.9}, "ramp_fast_share"),
+        ({"capacity": 9.0}, "capacity"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(bad: dict[str, Any], word: str) -> None:
+    with pytest.raises(ValidationError, match=word):
+        c.BatteryConfig.model_validate(bad)
+
+
+def test_the_class_names_its_rows_as_the_kernels_count_them() -> None:
+    cls = b.BATTERY
+    assert cls.stage == 2 and cls.japanese == "家庭用蓄電池"
+    assert cls.params.index("night_draw") == b.NIGHT_DRAW and cls.params.index("export_max_kw") == b.EXPORT_MAX_KW
+    assert cls.params.index("import_max_kw") == b.IMPORT_MAX_KW and cls.acc == ("energy_kwh",)
+    assert cls.book.index("loss_kwh") == b.LOSS_KWH and cls.book.index("given_kwh") == b.GIVEN_KWH
+    assert len(cls.book) == 4 and len(cls.params) == 13

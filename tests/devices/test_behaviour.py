@@ -1,0 +1,228 @@
+"""Between message and set-point: who is in the list, who opts out, and a rule that devices run alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from der_gym.core.errors import InputError
+from der_gym.devices import behaviour
+from der_gym.devices.behaviour import BEHAVIOURS, KINDS, OPT_OUT_SLOT_S, Behaviour, BehaviourConfig
+from der_gym.engine import tables
+from der_gym.engine.compile import kernel
+from der_gym.numerics.approx import clip
+from der_gym.scenario.load import load
+from der_gym.simulation.simulator import Simulator
+
+N = 8000
+HORIZON_S = 7 * 3600
+START_S = 9000 * 86_400
+
+
+class Members:
+    """One class of N devices whose membership is refreshed at half hours."""
+
+    def __init__(self, opt_out: float = 0.0, n_world: int = 1, **settings: Any) -> None:
+        self.cfg = BehaviourConfig(**settings).constants(float(HORIZON_S))
+        self.opt_out, self.n_world = np.float32(opt_out), n_world
+        self.keys = np.random.default_rng(4).integers(2**32, size=(n_world, 4), dtype=np.uint32)
+        self.uid = np.arange(5, N + 5, dtype=np.uint32)[None]
+        self.present = np.ones((1, N), dtype=np.uint8)
+        self.active = np.ones(n_world, dtype=bool)
+        self.fleet = np.zeros((n_world, tables.N_FLEET, N), dtype=np.float32)
+
+    def at(self, t_s: float, abs_s: int | None = None) -> dict[str, np.ndarray]:
+        """Return who is in the list, METER_GAIN and TAKES at a time of the episode."""
+        t = np.full(self.n_world, float(t_s))
+        clock = np.full(self.n_world, START_S + int(t_s) if abs_s is None else abs_s, dtype=np.int64)
+        span = (0, self.n_world, 1, self.active, self.keys)
+        behaviour.refresh(*span, self.uid, self.present, clock, t, self.cfg, self.opt_out, 0, N, self.fleet)
+        gain, takes = self.fleet[0, tables.METER_GAIN].copy(), self.fleet[0, tables.TAKES].copy()
+        return {"here": (gain > 0).astype(np.float32), "gain": gain, "takes": takes}
+
+
+STAY = {"late_share": 0.0, "leave_share": 0.0}
+
+
+def test_units_join_late_and_leave_and_count_for_nothing_while_absent() -> None:
+    members = Members(late_share=0.3, leave_share=0.2)
+    seen = [members.at(t) for t in range(0, HORIZON_S + 1, 1800)]
+    here = np.array([m["here"] for m in seen])
+    assert here[0].mean() == pytest.approx(0.7, abs=0.02)
+    assert here[-1].mean() == pytest.approx(0.8, abs=0.02)  # a late joiner may leave before it has joined
+    turns = np.abs(np.diff(here, axis=0)).sum(axis=0)
+    assert turns.max() <= 2  # once in, once out
+    joins, leaves = (np.diff(here, axis=0) == 1).sum(axis=1), (np.diff(here, axis=0) == -1).sum(axis=1)
+    assert joins == pytest.approx(np.full(14, joins.mean()), rel=0.35)  # spread over the episode
+    assert leaves == pytest.approx(np.full(14, leaves.mean()), rel=0.35)
+    for m in seen:
+        assert (m["gain"][m["here"] == 0] == 0).all() and (m["takes"][m["here"] == 0] == 0).all()
+        assert (m["gain"][m["here"] == 1] > 0.9).all()
+
+
+def test_with_no_churn_everyone_is_there_all_the_time() -> None:
+    members = Members(**STAY)
+    for t in (0, 1800, HORIZON_S, 40 * HORIZON_S):
+        assert (members.at(t)["here"] == 1).all()
+
+
+def test_padding_is_never_there() -> None:
+    members = Members(**STAY)
+    members.present[0, ::3] = 0
+    m = members.at(0)
+    for row in m.values():
+        assert (row[::3] == 0).all() and (row[1::3] > 0).all()
+
+
+def test_owners_opt_out_for_three_hours_at_a_time_and_stay_metered() -> None:
+    members = Members(opt_out=0.1, **STAY)
+    slots = np.array([members.at(t)["takes"] for t in range(0, 12 * 3600, 1800)])
+    assert slots.mean() == pytest.approx(0.9, abs=0.005)
+    per_slot = OPT_OUT_SLOT_S // 1800
+    first = START_S % OPT_OUT_SLOT_S // 1800
+    for k in range(1, len(slots)):
+        same = np.array_equal(slots[k], slots[k - 1])
+        assert same == ((k + first) % per_slot != 0)
+    never = (slots[::per_slot] == 0).all(axis=0).mean()
+    assert never == pytest.approx(0.1**4, abs=5e-4)  # each slot is decided afresh
+    m = members.at(0)
+    assert (m["here"] == 1).all() and (m["gain"] > 0.9).all()
+
+
+def test_an_opt_out_belongs_to_the_clock_not_to_the_episode() -> None:
+    one, two = Members(opt_out=0.3, **STAY), Members(opt_out=0.3, **STAY)
+    np.testing.assert_array_equal(one.at(0, START_S)["takes"], two.at(5400, START_S + 60)["takes"])
+
+
+def test_meters_err_within_their_class_and_keep_their_error() -> None:
+    members = Members(meter_tolerance=0.03, **STAY)
+    gain = members.at(0)["gain"].astype(np.float64)
+    assert abs(gain - 1).max() <= 0.03 + 1e-6 and gain.mean() == pytest.approx(1.0, abs=5e-4)
+    assert gain.std() == pytest.approx(0.01, rel=0.05)
+    np.testing.assert_array_equal(members.at(18_000)["gain"], np.float32(gain))
+    assert (Members(meter_tolerance=0.0, **STAY).at(0)["gain"] == 1.0).all()
+
+
+def test_luck_belongs_to_the_uid_and_an_inactive_world_keeps_its_bits() -> None:
+    members = Members(opt_out=0.2, n_world=2, late_share=0.3)
+    straight = members.at(0)
+    members.uid = members.uid[:, ::-1].copy()
+    members.fleet[0] = 0.0  # as at a reset: what a meter errs by is drawn once
+    before = members.fleet[1].tobytes()
+    members.active[1] = False
+    turned = members.at(0)
+    for name in straight:
+        np.testing.assert_array_equal(straight[name][::-1], turned[name])
+    assert members.fleet[1].tobytes() == before
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"late_share": 1.5}, {"meter_tolerance": -0.1}, {"opt_out_share": {"battery": 2.0}}, {"leave": 0.1}],
+)
+def test_settings_that_cannot_be_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"devices\.behaviour"):
+        load("tertiary-1-tiny", {f"devices.behaviour.{key}": value for key, value in settings.items()})
+
+
+# --- a plug-in of ten lines
+
+DROOP, WIDEST = np.float32(5.0), np.float32(1.0)  # full response at 0.2 Hz [made up for the test]
+
+
+@kernel
+def droop(s0, s1, n_shard, active, ctx, latched, fleet):
+    """Answer a frequency below nominal upward, one above downward; ``a`` scales the answer."""
+    for s in range(s0, s1):
+        if active[s // n_shard]:
+            lack = -ctx[s // n_shard, tables.FREQ_HZ] * DROOP
+            for i in range(latched.shape[2]):
+                if latched[s, 0, i] == WIDEST:
+                    a = clip(latched[s, 1, i] * lack, -WIDEST, WIDEST)
+                    fleet[s, tables.A0, i], fleet[s, tables.A1, i], fleet[s, tables.PART, i] = a, a, WIDEST
+
+
+@pytest.fixture
+def rule() -> Iterator[None]:
+    BEHAVIOURS.register("rule", Behaviour(kind="rule", decide=droop))
+    yield
+    del BEHAVIOURS._items["rule"]
+
+
+QUIET = {  # one summer day, so that its pool is soon made
+    "signals.start": "2025-07-10",
+    "market.starts_h": [14],
+    "market.seasons": ["summer"],
+    "market.limits": "off",
+}
+
+
+def simulator(*kinds: str) -> Simulator:
+    s = Simulator(load("tertiary-1-tiny", {**QUIET, "devices.behaviour.kinds": ("dispatch", *kinds)}), 2)
+    s.reset(np.ones(2, dtype=bool), {w: np.random.default_rng(w) for w in range(2)})
+    return s
+
+
+def power_kw(s: Simulator, kind: int, a: float, freq_hz: float = 0.0, minutes: int = 3) -> np.ndarray:
+    """Return each world's power after some minutes of one message to every leaf, kW (n_world,)."""
+    message = np.zeros((2, s.structure.n_leaf, 3), dtype=np.float32)
+    message[:, :, 0], message[:, :, 1] = kind, a
+    s.fleet.ctx[:, tables.FREQ_HZ] = freq_hz
+    for _ in range(minutes):
+        s.step(message, np.ones(2, dtype=bool))
+    total: np.ndarray = (s.fleet.fleet[:, tables.POWER_KW] * (s.fleet.fleet[:, tables.METER_GAIN] > 0)).sum(axis=1)
+    return total
+
+
+def test_a_droop_rule_makes_the_fleet_follow_the_frequency(rule: None) -> None:
+    s = simulator("rule")
+    own = power_kw(s, 0, 0.0)
+    low = power_kw(s, KINDS["rule"], 1.0, -0.1)
+    lower = power_kw(s, KINDS["rule"], 1.0, -0.3)
+    high = power_kw(s, KINDS["rule"], 1.0, 0.1)
+    assert (low < own - 2).all() and (lower < low - 2).all() and (high > own + 2).all()
+    even = power_kw(s, KINDS["rule"], 1.0, 0.0)
+    assert even == pytest.approx(own, abs=10) and (abs(even - own) < 0.5 * abs(low - own)).all()
+    half = s.fleet.fleet[:, tables.A1].copy()
+    assert not half.any()  # on its own schedule without a deviation
+
+
+def test_a_rule_equals_the_dispatch_that_it_works_out(rule: None) -> None:
+    by_rule, by_hand = simulator("rule"), simulator("rule")
+    at_rule = power_kw(by_rule, KINDS["rule"], 1.0, -0.1, minutes=10)
+    at_hand = power_kw(by_hand, KINDS["dispatch"], 0.5, minutes=10)
+    heard = by_rule.wires.latched[:, 0] == 1
+    assert heard.all()
+    assert at_rule == pytest.approx(at_hand, rel=1e-3)
+
+
+def test_a_rule_ends_with_its_message(rule: None) -> None:
+    s = simulator("rule")
+    power_kw(s, KINDS["rule"], 1.0, -0.2)
+    assert s.wires.latched[:, 0].any()
+    s.wires.leaf[:, :, 5] = 0.0  # no quota is left: nothing more goes out, not even a refresh
+    power_kw(s, KINDS["rule"], 1.0, -0.2, minutes=31)
+    assert not s.wires.latched.any() and not s.fleet.fleet[:, tables.A1].any()
+
+
+def test_worlds_of_dispatch_alone_keep_no_kinds_and_unknown_ones_are_named() -> None:
+    assert simulator().wires.latched.size == 0
+    with pytest.raises(InputError, match="behaviour: unknown name 'rule'"):
+        simulator("rule")
+
+
+def test_absent_units_are_not_metered() -> None:
+    overrides = {**QUIET, "devices.behaviour.late_share": 1.0, "devices.behaviour.leave_share": 0.0}
+    s = Simulator(load("tertiary-1-tiny", overrides), 1)
+    s.reset(np.ones(1, dtype=bool), {0: np.random.default_rng(3)})
+    message = np.zeros((1, s.structure.n_leaf, 3), dtype=np.float32)
+    shares = []
+    for _ in range(s.scenario.n_step):
+        s.step(message, np.ones(1, dtype=bool))
+        fleet = s.fleet.fleet[0]
+        shares.append((fleet[tables.METER_GAIN] > 0).mean())
+        assert (fleet[tables.METER_GAIN] >= 0).all()  # every joiner's meter is drawn
+    assert shares[0] < 0.2 and shares[-1] > 0.9

@@ -1,0 +1,390 @@
+"""EcoCute: heat that adds up, a boil that is done by the morning, limits that no command crosses."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+from plain import plain
+from pydantic import ValidationError
+
+from der_gym.devices.ecocute import capability, model
+from der_gym.devices.ecocute import config as c
+from der_gym.devices.ecocute.model import ECOCUTE, EcoCuteConfig
+from der_gym.engine import tables
+from der_gym.engine.compile import _OPTIONS
+
+LO = 2  # other classes' devices stand before these
+DAY_S = 86_400
+MONDAY = 9004  # days since 2000-01-01, a Saturday
+WEATHER = {"winter": (6.0, 9.0, 2), "mid": (17.0, 17.0, 0), "summer": (28.0, 25.0, 1)}  # outdoor, mains degC, season
+F4 = np.float32
+
+
+class Homes:
+    """Homes with an EcoCute each, in one or more worlds, and a clock."""
+
+    def __init__(
+        self, n: int = 40, season: str = "winter", start_h: float = 12.0, tick_s: int = 60, n_world: int = 1,
+        seed: int = 7, given_kw: float = np.nan, swing_c: float = 3.0, pool: np.ndarray | None = None,
+        begin: bool = True, by_home: bool = True, **config: Any,
+    ) -> None:  # fmt: skip
+        self.n, self.tick_s, self.now_s, self.swing_c = n, tick_s, int(MONDAY * DAY_S + start_h * 3600), swing_c
+        self.weather, self.n_world = WEATHER[season], n_world
+        self.cfg = ECOCUTE.constants(EcoCuteConfig.model_validate(config))
+        self.active = np.ones(n_world, bool)
+        self.keys = np.random.default_rng(seed).integers(0, 2**32, (n_world, 4), dtype=np.uint32)
+        self.uid = np.arange(10 - LO, 10 + n, dtype=np.uint32)[None]
+        self.told_kw, self.told = given_kw, np.full((1, tables.N_TOLD, LO + n), tables.UNTOLD, np.int8)
+        self.pool = np.full((n_world, len(c.POOL), n), np.nan, F4) if pool is None else pool
+        self.params, self.state = np.zeros((n_world, len(c.PARAMS), n), F4), np.zeros((n_world, len(c.STATE), n), F4)
+        self.acc, self.ctx = np.zeros((n_world, len(c.ACC), n)), np.zeros((n_world, tables.N_CTX), F4)
+        self.book = np.zeros((n_world, len(c.BOOK), n if by_home else 1))
+        self.fleet = np.zeros((n_world, tables.N_FLEET, LO + n + 1), F4)
+        self.fleet[:, tables.TAKES] = self.fleet[:, tables.METER_GAIN] = 1.0
+        self.index, self.site = np.zeros((1, LO + n), np.int32), np.zeros((n_world, tables.N_SITE, 1), F4)
+        self.limits, self.cell = np.zeros((1, 2, 1), F4), np.arange(LO + n + 1, dtype=np.int64)
+        self.shards = (0, n_world, 1, self.active)
+        self.clock()
+        self.run("draw")
+        if begin:
+            self.run("begin")
+            self.run("redraw")
+
+    def clock(self) -> None:
+        """Set the context rows for the tick that begins now."""
+        second = self.now_s % DAY_S
+        self.abs_s = np.full(self.n_world, self.now_s, np.int64)
+        self.ctx[:, tables.DT_S], self.ctx[:, tables.SOD_S] = self.tick_s, second
+        outdoor, self.ctx[:, tables.MAINS_C], self.ctx[:, tables.SEASON] = self.weather
+        self.ctx[:, tables.TEMP_C] = outdoor + self.swing_c * np.cos((second / 3600 - 14) / 24 * 2 * np.pi)
+        self.ctx[:, tables.WEEKEND] = (self.now_s // DAY_S) % 7 < 2
+
+    def arguments(self, kernel: str) -> tuple[Any, ...]:
+        """Return a kernel's arguments; of ``gauge`` those before the rows and cells asked for."""
+        homes, drawn = (self.index, self.site), (*self.shards, self.keys, self.uid)
+        if kernel == "draw":
+            self.row(tables.RATED_KW)[self.active] = self.told_kw
+            return *drawn, self.cfg, self.told, *homes, self.limits, self.params, self.fleet, LO
+        if kernel in ("advance", "gauge"):
+            own = self.params, self.state, self.acc, *((self.book,) if kernel == "advance" else ())
+            return *self.shards, self.ctx, self.cfg, *homes, *own, self.fleet, LO
+        place = np.arange(self.n, dtype=np.int16)[None]
+        saved = self.pool.view()
+        saved.flags.writeable = False  # as in the engine
+        pool = (saved, np.arange(self.n_world), place) if kernel == "begin" else ()
+        fresh = (False,) if kernel == "redraw" else ()
+        return *drawn, self.abs_s, self.ctx, self.cfg, *pool, self.params, self.state, self.acc, LO, *fresh
+
+    def run(self, kernel: str, how: Any = None) -> None:
+        """Run a kernel on the arrays as they stand; ``how``: another table of functions than the compiled one."""
+        table = how or vars(ECOCUTE)
+        if kernel == "begin":
+            self.state[self.active], self.acc[self.active], self.book[self.active] = 0.0, 0.0, 0.0
+            table["redraw"](*self.arguments("redraw")[:-1], True)
+        table[kernel](*self.arguments(kernel))
+
+    def step(self, a: Any = 0.0, before: Any = None, part: Any = 1.0, how: Any = None) -> np.ndarray:
+        """Work one tick under ``a`` (``before`` it for ``1 - part`` of the tick); return the power (W, n)."""
+        self.clock()
+        if self.now_s % 300 == 0:
+            self.run("redraw", how)
+        self.row(tables.A0)[:], self.row(tables.A1)[:], self.row(tables.PART)[:] = (
+            a if before is None else before,
+            a,
+            part,
+        )
+        self.run("advance", how)
+        self.now_s += self.tick_s
+        return self.row(tables.POWER_KW).copy()
+
+    def hours(self, n_hour: float, a: Any = 0.0) -> np.ndarray:
+        """Return the mean power of each tick of some hours, (n_tick, n), world 0."""
+        return np.array([self.step(a)[0] for _ in range(round(n_hour * 3600 / self.tick_s))])
+
+    def gauge(self, how: Any = None) -> np.ndarray:
+        """Return the gauge rows, (N_GAUGE, n), world 0: each place of the fleet is a cell, and others' stay as is."""
+        self.clock()
+        out = np.full((self.n_world, self.cell.size, tables.N_GAUGE), np.nan)
+        asked = True, False, self.cell, self.cell + 1, out
+        (how["gauge"] if how else ECOCUTE.gauge)(*self.arguments("gauge"), *asked)
+        assert np.isnan(out[:, :LO]).all() and np.isnan(out[:, LO + self.n :]).all()
+        return out[0, LO : LO + self.n].T
+
+    def row(self, row: int) -> np.ndarray:
+        """Return a fleet row of these homes, (W, n)."""
+        return self.fleet[:, row, LO : LO + self.n]
+
+    def get(self, row: int, w: int = 0) -> np.ndarray:
+        """Return a state row of a world, a copy."""
+        return self.state[w, row].copy()
+
+    def register(self, name: str, w: int = 0) -> np.ndarray:
+        """Return a float64 row of a world by its name, each home's own, a copy."""
+        kept, names = (self.acc, c.ACC) if name in c.ACC else (self.book, c.BOOK)
+        return kept[w, names.index(name)].copy()
+
+    def sorts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return (persons from 0, row of CLASSES, boiling mode, boils by day) of each home of world 0."""
+        sort = self.params[0, c.SORT]
+        code = np.abs(sort).astype(int) - 1
+        return code // c.N_SORT, code % c.N_SORT // 2, code % 2, sort < 0
+
+    @property
+    def on(self) -> np.ndarray:
+        """Return which homes boil, world 0."""
+        return np.asarray(self.state[0, c.RUN_S] > 0)
+
+
+# --- draws
+
+
+def test_homes_follow_their_shares() -> None:
+    homes = Homes(20_000, begin=False)
+    own = homes.params[0]
+    config = EcoCuteConfig()
+    persons, kind, mode, by_day = homes.sorts()
+    assert np.bincount(persons) / homes.n == pytest.approx(config.household_share, abs=0.012)
+    assert np.bincount(kind) / homes.n == pytest.approx(config.class_share, abs=0.012)
+    assert by_day.mean() == pytest.approx(0.30, abs=0.012)
+    assert mode.mean() == pytest.approx(0.40, abs=0.012)
+    assert own[c.SHOWN_GAIN].std() == pytest.approx(0.05, rel=0.03)
+    dead = homes.row(tables.DEAD_S)[0]
+    assert dead.min() >= 30 and dead.max() <= 120 and dead.mean() == pytest.approx(75, abs=1)
+    ramp_s = 1 / own[c.RAMP_PER_S]
+    assert ramp_s.min() >= 179.9 and ramp_s.max() <= 480.1
+    assert homes.row(tables.RATED_KW)[0].mean() == pytest.approx(1.035, abs=0.02)
+
+
+def test_a_given_rating_scales_the_machine() -> None:
+    plain_homes, scaled = Homes(30), Homes(30, given_kw=2.0)
+    rated = plain_homes.row(tables.RATED_KW)[0]
+    assert scaled.row(tables.RATED_KW) == pytest.approx(2.0, rel=1e-6)
+    assert scaled.get(c.HEAT_KW) == pytest.approx(plain_homes.get(c.HEAT_KW) * 2 / rated, rel=1e-5)
+    assert scaled.get(c.COP) == pytest.approx(plain_homes.get(c.COP), rel=1e-6)
+
+
+def litres_of_days(homes: Homes, n_day: int) -> np.ndarray:
+    """Return the hot water asked for in each slot, L, (n_day * 96, n)."""
+    litres = []
+    for _ in range(n_day * 96):
+        homes.clock()
+        homes.run("redraw")
+        litres.append(homes.get(c.DRAW_KW) / 4 / (1.163e-3 * (40 - homes.weather[1])))
+        homes.now_s += 900
+    return np.array(litres)
+
+
+def test_hot_water_of_a_week() -> None:
+    homes = Homes(1500, start_h=0)
+    litres = litres_of_days(homes, 7).reshape(7, 96, -1)
+    persons, day, config = homes.sorts()[0], litres.sum(axis=1), EcoCuteConfig()
+    weekday_l, weekend_l = np.array(config.weekday_l)[persons], np.array(config.weekend_l)[persons]
+    learned = (5 * weekday_l + 2 * weekend_l) / 7
+    assert day.mean() == pytest.approx(learned.mean(), rel=0.04)  # a bath on a day with little water adds some
+    assert day[5:].mean() == pytest.approx(weekend_l.mean(), rel=0.05)
+    spread = (day / np.where(np.arange(7)[:, None] >= 5, weekend_l, weekday_l)).std()
+    assert 0.3 < spread < 0.5  # the day's factor, and showers that come or not
+    by_hour = litres.reshape(7, 24, 4, -1).sum(axis=2).mean(axis=(0, 2))
+    assert by_hour[:6].sum() < 1 and by_hour[18:24].sum() / by_hour.sum() > 0.7
+    expected = np.diff(c.used_by_hour(EcoCuteConfig()))
+    assert by_hour / by_hour.sum() == pytest.approx(expected, abs=0.02)
+    baths = litres.max(axis=1) >= 180
+    assert baths.mean() == pytest.approx(np.array(config.bath_share)[persons].mean(), abs=0.03)
+
+
+def test_draws_have_addresses() -> None:
+    """The same luck at every tick length, in another order, beside others, and in a later call."""
+    asked = {}
+    for tick_s in (10, 60, 300):
+        homes, seen = Homes(12, start_h=17, tick_s=tick_s), []
+        for _ in range(4 * 3600 // tick_s):
+            homes.step()
+            seen.append(homes.get(c.DRAW_KW))
+        asked[tick_s] = np.array(seen)[:: 900 // tick_s]
+    assert (asked[10] == asked[60]).all() and (asked[60] == asked[300]).all() and asked[60].any()
+    few, many = Homes(5, begin=False), Homes(9, begin=False)
+    few.uid[0, LO:] = many.uid[0, LO:][[8, 3, 0, 5, 1]]
+    few.run("draw")
+    assert (few.params[0] == many.params[0][:, [8, 3, 0, 5, 1]]).all()
+
+
+def test_the_threshold_is_new_each_day() -> None:
+    homes = Homes(200, start_h=0)
+    first = homes.get(c.THRESHOLD)
+    homes.hours(12)
+    assert (homes.get(c.THRESHOLD) == first).all()
+    homes.now_s += DAY_S // 2
+    homes.step()
+    assert abs(np.corrcoef(first, homes.get(c.THRESHOLD))[0, 1]) < 0.2
+    assert first.min() > 0 and first.max() < 1 and first.mean() == pytest.approx(0.5, abs=0.06)
+
+
+# --- kernels against plain Python
+
+
+def empty(homes: Homes) -> None:
+    """Leave next to no heat in the tanks of world 0, machines that stand still, and all taps open."""
+    homes.acc[0, c.HEAT_KWH], homes.state[0, c.RUN_S], homes.state[0, c.DRAW_KW] = 0.1, -60.0, 40.0
+
+
+def same(a: Homes, b: Homes) -> None:
+    """Assert that two sets of homes hold the same bits."""
+    for name in ("params", "state", "acc", "book", "fleet"):
+        assert np.array_equal(getattr(a, name), getattr(b, name), equal_nan=True), name
+
+
+@pytest.mark.parametrize("by_home", [True, False])
+def test_kernels_equal_the_plain_loops(by_home: bool) -> None:
+    n, how = 20, plain(model)  # more than a packet of a sum
+    compiled, slow = (Homes(n, "winter", 4.0, by_home=by_home) for _ in range(2))
+    random = np.random.default_rng(5)
+    for k in range(30):
+        before, a, part = random.uniform(-1, 1, (3, n)).astype(F4)
+        part = np.choose(random.integers(0, 3, n), [np.zeros(n, F4), np.abs(part), np.ones(n, F4)])
+        if k == 20:
+            for homes in (compiled, slow):
+                empty(homes)
+        compiled.step(a, before, part)
+        slow.step(a, before, part, how)
+        same(compiled, slow)
+    moved = compiled.book[0].sum(axis=1) > 0
+    assert moved.tolist() == [name != "day_kwh" for name in c.BOOK]  # it is night
+    assert np.array_equal(slow.gauge(how), compiled.gauge())
+
+
+def test_draw_begin_and_save_equal_the_plain_loops() -> None:
+    compiled, slow, how = Homes(6, start_h=0), Homes(6, start_h=0), plain(model)
+    for array in (slow.params, slow.state, slow.acc):
+        array[:] = 0
+    slow.run("draw", how)
+    slow.run("begin", how)
+    slow.run("redraw", how)
+    same(compiled, slow)
+    saved, again = np.zeros((2, 1, len(c.POOL), 6), F4)
+    ECOCUTE.save(*compiled.shards, compiled.params, compiled.state, compiled.acc, saved)
+    how["save"](*slow.shards, slow.params, slow.state, slow.acc, again)
+    assert np.array_equal(saved, again)
+
+
+def loops(homes: Homes) -> dict[str, tuple[Any, ...]]:
+    """Return the arguments of the loops over a shard's homes."""
+    ctx, own, state, acc, book = homes.ctx[0], homes.params[0], homes.state[0], homes.acc[0], homes.book[0]
+    fleet = {row: homes.fleet[0, row, LO : LO + homes.n] for row in range(tables.N_FLEET)}
+    sent, here, power = (fleet[tables.A0], fleet[tables.A1]), fleet[tables.METER_GAIN], fleet[tables.POWER_KW]
+    gauges = tuple(np.zeros((tables.N_GAUGE, homes.n), F4))
+    tick = np.zeros((c.N_TICK, homes.n), F4)
+    return {
+        "ask": (ctx, homes.cfg, own, state, tick, fleet[tables.TAKES], *sent),
+        "phases": (fleet[tables.PART],),
+        "work": (ctx, homes.cfg, own, state, tick, fleet[tables.PART], tick[c.TICK_ASK_0], F4(1), F4(-1), F4(0)),
+        "move_heat": (tick, acc),
+        "draw_power": (ctx, homes.cfg, state, tick, power, fleet[tables.SHOWN_KW]),
+        "enter_tick": (ctx, homes.cfg, tick, power, here, book),
+        "run_out": (ctx, homes.cfg, state, tick),
+        "enter_runouts": (ctx, tick, here, acc[c.UNSERVED_KWH], book),
+        "measure": (ctx, homes.cfg, own, state, acc[c.HEAT_KWH], fleet[tables.TAKES], *gauges),
+    }
+
+
+def kernel(name: str) -> Any:
+    """Return a loop by name."""
+    return getattr(capability if name == "measure" else model, name)
+
+
+@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="names of x86-64 instructions")
+@pytest.mark.parametrize(
+    ("name", "packed"),
+    [
+        ("ask", ("vdivps", "vmulps")),
+        ("work", ("vmulps", "vaddps", "vminps", "vdivps")),
+        ("phases", ("vpminsd", "vpmaxsd")),
+        ("move_heat", ("vsubpd", "vaddpd")),
+        ("draw_power", ("vdivps", "vaddps")),
+        ("enter_tick", ("vmulpd", "vaddpd")),  # in the one loop that it calls, register by register
+        ("run_out", ("vmulps", "vpmaxsd")),
+        ("enter_runouts", ("vdivps", "vaddps")),
+        ("measure", ("vmulps", "vdivps")),
+    ],
+)
+def test_loops_are_packed(name: str, packed: tuple[str, ...]) -> None:
+    fresh = numba.njit(**_OPTIONS)(kernel(name).py_func)
+    fresh(*loops(Homes(4))[name])
+    text = "".join(fresh.inspect_asm().values())
+    assert [word for word in packed if word not in text] == []
+
+
+def forms(kernel: Any) -> list[Any]:
+    """Return what a kernel was compiled for: as others call it, and anew with a way in from Python."""
+    opened = vars(kernel).get("opened")
+    return [*kernel.signatures, *(opened.signatures if opened else ())]
+
+
+def test_one_signature_each() -> None:
+    for by_home in (True, False):
+        homes = Homes(4, by_home=by_home)
+        homes.step(0.5, 0.0, 0.5)
+        homes.gauge()
+        for name, arguments in loops(homes).items():
+            kernel(name)(*arguments)
+    kernels = [getattr(ECOCUTE, name) for name in ("draw", "begin", "redraw", "advance", "gauge")]
+    assert [len(forms(kernel)) for kernel in kernels] == [1] * len(kernels)
+    inner = [kernel(name) for name in loops(homes)]  # the tests call them too: both forms may be there, for one thing
+    assert [len(set(forms(kernel))) for kernel in inner] == [1] * len(inner)
+
+
+def test_an_inactive_world_changes_no_bit() -> None:
+    homes, alone = Homes(8, n_world=2), Homes(8, n_world=2)
+    homes.active[1], homes.book[1] = False, 7.0
+    arrays = homes.params, homes.state, homes.acc, homes.book, homes.fleet
+    frozen = [array[1].copy() for array in arrays]
+    for name in ("begin", "redraw", "advance"):
+        homes.run(name)
+    assert all(np.array_equal(x, y[1]) for x, y in zip(frozen, arrays, strict=True))
+    alone.hours(3)
+    homes.active[1] = True
+    homes.now_s = alone.now_s - 3 * 3600
+    homes.run("begin")
+    homes.run("redraw")
+    homes.hours(3)
+    same(homes, alone)
+    assert (homes.params[0] != homes.params[1]).any()
+
+
+# --- settings
+
+
+@pytest.mark.parametrize(
+    ("given_settings", "word"),
+    [
+        ({"margim": 2.0}, "margim"),
+        ({"margin": 0.5}, "margin"),
+        ({"household_share": (0.5, 0.5, 0.5, 0.0, 0.0)}, "add up to 1"),
+        ({"ramp_s": (300.0, 100.0)}, "ramp_s"),
+        ({"reheat_l": 10.0}, "reheat_l"),
+        ({"starts_kept": 5}, "starts_kept"),
+        ({"night_h": (23.0, 31.0)}, "night_h"),
+        ({"other_by_hour": (1.0,)}, "other_by_hour"),
+        ({"floor_l": float("nan")}, "floor_l"),
+    ],
+)
+def test_bad_settings_are_refused(given_settings: dict[str, Any], word: str) -> None:
+    with pytest.raises(ValidationError, match=word):
+        EcoCuteConfig.model_validate(given_settings)
+
+
+def test_settings_reach_the_vector() -> None:
+    config = EcoCuteConfig()
+    cfg = c.constants(config)
+    assert cfg.dtype == F4 and cfg.shape == (c.C_USED + c.HOURS + 1,)
+    assert cfg[c.C_MARGIN] == F4(config.margin) and cfg[c.C_SHOWN_SD] == F4(config.shown_sd)
+    assert tuple(cfg[c.C_DAY_H : c.C_DAY_H + 2]) == config.day_h
+    assert cfg[c.C_CLASS + 3] == pytest.approx(1) and cfg[c.C_HOUSEHOLD + 4] == pytest.approx(1)
+    assert cfg[c.C_USED] == 0 and cfg[-1] == pytest.approx(1) and (np.diff(cfg[c.C_USED :]) >= 0).all()
+    assert len(c.PARAMS) == c.SHOWN_GAIN + 1 and len(c.STATE) == c.NOMINAL_KW + 1
+    assert len(c.ACC) == c.UNSERVED_KWH + 1 and len(c.BOOK) == c.STARTS + 1
+    for names in (c.PARAMS, c.STATE, c.ACC, c.BOOK):
+        assert [getattr(c, name.upper()) for name in names] == list(range(len(names)))

@@ -1,0 +1,48 @@
+"""What is drawn of a car: shares, the one number that holds four of the draws, and what the resource table tells."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from plain import plain
+from test_ev import Fleet
+
+from der_gym.devices import base
+from der_gym.devices.ev import config, sessions
+from der_gym.devices.ev.config import EVConfig, constants
+
+
+def test_a_sort_holds_all_four_draws_of_a_car():
+    settings, c = EVConfig(), config
+    cfg, draws = constants(settings), list(itertools.product(range(int(settings.plug_cycle_d)), *(range(4),) * 3))
+    sorts = np.array([sessions.sort_of(np.float32(phase), *rest) for phase, *rest in draws], np.float32)
+    cars = np.empty((sessions.N_HABIT, len(draws)), np.float32)
+    plain(sessions)["habits"](sorts, cfg, cars)
+    phase, battery, archetype, habit = np.array(draws).T
+    timers = np.array([0.0, *cfg[c.TIMER_S : c.TIMER_S + 2], 1e6], np.float32)
+    want = [
+        cfg[c.BATTERY_KWH + battery], cfg[c.WEEKDAY_KM + archetype], cfg[c.WEEKEND_KM + archetype], timers[habit], phase
+    ]  # fmt: skip
+    assert np.array_equal(cars, np.array(want, np.float32)) and len(set(sorts)) == len(draws)
+
+
+def test_cars_follow_their_shares():
+    fleet = Fleet(n=20_000)
+    fleet.draw()
+    code, config = fleet.row("sort")[0].astype(int), EVConfig()
+    at_once, timer, late = config.habit_share
+    shares = {16: config.battery_share, 4: config.archetype_share, 1: (at_once, timer / 2, timer / 2, late)}
+    for step, share in shares.items():
+        assert np.bincount(code // step % 4, minlength=4) / fleet.n == pytest.approx(share, abs=0.012)
+    assert np.bincount(code // 64) / fleet.n == pytest.approx(1 / config.plug_cycle_d, abs=0.012)
+
+
+def test_the_resource_table_wins_over_the_draw():
+    fleet = Fleet(n=4)
+    fleet.told_kw[1], fleet.told[0, base.TOLD_SWITCHED, 2:] = 4.4, (1, 0)
+    fleet.draw()
+    assert fleet.row("charger_kw")[0, 1] == np.float32(4.4) == fleet.fleet[0, base.RATED_KW, 1]
+    assert list(fleet.row("switched")[0, 2:]) == [1, 0]
+    assert (fleet.fleet[0, base.DEAD_S, :4] > 0).all()

@@ -1,0 +1,113 @@
+"""What every shipped scenario must do as an environment: one matrix for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from worlds import SMALL_STEPS, actions, small
+
+import der_gym
+from der_gym.env.single import DERGroupEnv
+from der_gym.scenario.load import names
+from der_gym.simulation import aggregator_view
+
+# Constant by nature: what a fixed date fixes; the wait on paths that take a command each minute; a fixed award.
+FIXED = {"weekend", "summer", "winter", "leaf.wait_s"}
+FIXED_AWARD = {"tertiary-1-market": {"unit_kw"}}
+
+
+@pytest.fixture(scope="module", params=names())
+def env(request: pytest.FixtureRequest) -> Iterator[DERGroupEnv]:
+    assert der_gym.__version__  # importing the package registers the id
+    made = gym.make("DERGroup-v0", scenario=request.param, overrides=small(request.param))
+    yield made.unwrapped  # type: ignore[misc]
+    made.close()
+
+
+def play(env: DERGroupEnv, seed: int, n: int = SMALL_STEPS) -> list[np.ndarray]:
+    """Return the observations of an episode."""
+    obs, _ = env.reset(seed=seed)
+    seen = [obs]
+    for action in actions(seed, n, env.layout.n_leaf):
+        obs, reward, terminated, truncated, info = env.step(action)
+        assert isinstance(reward, float) and np.isfinite(reward) and terminated is False
+        assert all(type(value) is float and np.isfinite(value) for value in info.values())
+        seen.append(obs)
+    assert truncated is (n == env.worlds.scenario.n_step)
+    return seen
+
+
+def test_gymnasium_finds_nothing(env: DERGroupEnv) -> None:
+    check_env(env)
+
+
+def test_stable_baselines3_finds_nothing(env: DERGroupEnv) -> None:
+    checker = pytest.importorskip("stable_baselines3.common.env_checker")
+    checker.check_env(env, warn=True)
+
+
+def test_the_same_seed_gives_the_same_episode(env: DERGroupEnv) -> None:
+    one, other, third = play(env, 3), play(env, 3), play(env, 4)
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(one, other, strict=True))
+    assert one[0].tobytes() != third[0].tobytes()
+
+
+def test_starts_differ(env: DERGroupEnv) -> None:
+    assert len({env.reset(seed=seed)[0].tobytes() for seed in range(8)}) == 8
+    assert len({env.reset()[0].tobytes() for _ in range(8)}) == 8
+
+
+@pytest.mark.parametrize("name", names())
+def test_observations_stay_inside_the_bounds_and_move(name: str) -> None:
+    env = DERGroupEnv(name, small(name, {"fleet.n_device": 400, "market.n_block": 4}))
+    seen = np.array([obs for seed in range(5) for obs in play(env, seed, 149)])
+    space = env.observation_space
+    assert seen.dtype == space.dtype == np.float32
+    assert (seen >= space.low).all() and (seen <= space.high).all()
+    assert np.isfinite(space.low).all() and np.isfinite(space.high).all()
+    still = {field for field in env.layout.fields if (np.ptp(env.layout.raw(seen, field), axis=0) == 0).any()}
+    assert still <= FIXED | FIXED_AWARD.get(name, set()), still
+
+
+def test_nothing_returned_is_used_again(env: DERGroupEnv) -> None:
+    obs, info = env.reset(seed=1)
+    kept, infos = [obs], [info]
+    copies, info_copies = [obs.copy()], [dict(info)]
+    for action in actions(1, 5, env.layout.n_leaf):
+        obs, _, _, _, info = env.step(action)
+        assert not any(np.shares_memory(obs, old) for old in kept) and all(info is not old for old in infos)
+        kept.append(obs), infos.append(info), copies.append(obs.copy()), info_copies.append(dict(info))
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(kept, copies, strict=True)) and infos == info_copies
+    kept[-1][:] = 99.0  # what the caller does to it changes nothing
+    infos[-1].clear()
+    again = play(env, 1, 5)[-1]
+    assert again.tobytes() == copies[-1].tobytes()
+
+
+def test_actions_are_not_changed(env: DERGroupEnv) -> None:
+    env.reset(seed=1)
+    action = np.full(env.layout.n_leaf, 2.0, dtype=np.float32)
+    env.step(action)
+    assert (action == 2.0).all()
+
+
+def test_decode_gives_units_back(env: DERGroupEnv) -> None:
+    env.reset(seed=2)
+    obs, *_ = env.step(np.full(env.layout.n_leaf, 0.5, dtype=np.float32))
+    table = env.worlds.simulator.public
+    known = {
+        "world": (aggregator_view.WORLD, table.world[0]),
+        "block": (aggregator_view.BLOCK, table.block[0].T),
+        "leaf": (aggregator_view.LEAF, table.leaf[0].T),
+    }
+    for name, (field, _, _) in env.layout.fields.items():
+        columns, values = known[field.scope]
+        raw, got = env.layout.raw(obs, name), env.layout.decode(obs, name)
+        inside = (raw > field.low) & (raw < field.high)
+        true = values[columns.index(field.name)]
+        assert np.shape(got) == np.shape(true)
+        np.testing.assert_allclose(np.extract(inside, got), np.extract(inside, true), rtol=1e-5, atol=1e-4)

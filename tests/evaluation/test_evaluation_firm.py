@@ -1,0 +1,130 @@
+"""Capability, awards above it, and the largest award kept."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+from der_gym.core.errors import InputError
+from der_gym.evaluation.firm import capability, firm, kept
+from der_gym.scenario.load import load
+from der_gym.simulation import award_check, metering
+from der_gym.simulation.assets import Ground, ground
+
+ONE_DAY: dict[str, Any] = {"signals.start": "2026-08-03", "market.limits": "off"}
+SHORT = ONE_DAY | {"market.n_block": 3, "market.n_block_after": 1}
+
+
+def made(**settings: Any) -> Ground:
+    return ground(load("tertiary-1-tiny", {**ONE_DAY, **{k.replace("__", "."): v for k, v in settings.items()}}))
+
+
+@pytest.mark.parametrize(
+    ("rates", "level", "expected"),
+    [
+        ([1.0, 1.0, 1.0, 1.0], 0.9, (0.5, 2.0)),
+        ([0.7, 0.95, 1.0, 0.8], 0.9, (1.0, 1.5)),
+        ([0.7, 0.95, 1.0, 0.8], 0.99, (1.5, 1.5)),
+        ([1.0, 0.8, 1.0, 1.0], 0.9, (0.5, 0.5)),
+        ([0.5, 0.4, 0.3, 0.2], 0.9, (0.0, 0.0)),
+    ],
+)
+def test_kept_awards(rates: list[float], level: float, expected: tuple[float, float]) -> None:
+    assert kept([0.5, 1.0, 1.5, 2.0], rates, level) == expected
+
+
+def test_a_higher_level_never_keeps_more() -> None:
+    generator = np.random.default_rng(0)
+    for _ in range(200):
+        rates = np.round(generator.random(5), 1).tolist()
+        most = [kept([1, 2, 3, 4, 5], rates, level)[1] for level in (0.5, 0.7, 0.9, 1.0)]
+        assert most == sorted(most, reverse=True)
+
+
+def test_capability_is_the_pool_s_stock() -> None:
+    where = made()
+    rows = capability(where)
+    assert {row["season"] for row in rows} == {"summer"}
+    at = {(row["class"], row["hour"]): row for row in rows}
+    cells = np.array([where.structure.class_names[k] == "battery" for k in where.structure.cell_class])
+    slow = [
+        where.pool.stock[f, d, 2 * 9, cells, metering.UP].sum() for f in range(2) for d in range(1, where.pool.n_day)
+    ]
+    assert at["battery", 9]["up_p50_kw"] == pytest.approx(np.median(slow), rel=1e-5)
+    assert at["all", 9]["up_p10_kw"] <= at["all", 9]["up_p50_kw"]
+    assert at["battery", 9]["up_p10_kw_per_1000"] == pytest.approx(20 * at["battery", 9]["up_p10_kw"])
+
+
+def test_firm_plays_the_windows_asked_for() -> None:
+    found = firm("tertiary-1-tiny", ["closed_loop"], starts=[14], seasons=["summer"], shares=(0.5, 1.0), n_seed=2,
+                 levels=(0.5, 0.9), overrides=SHORT)  # fmt: skip
+    assert [(r["start_h"], r["award_share"]) for r in found.passed] == [(14, 0.5), (14, 1.0)]
+    assert found.passed[1]["award_kw"] == pytest.approx(2 * found.passed[0]["award_kw"])
+    low, high = found.awards
+    assert low["firm_kw"] >= high["firm_kw"]
+    assert low["firm_kw_per_1000"] == pytest.approx(20 * low["firm_kw"])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "match"),
+    [
+        ({"seasons": ["autumn"]}, "season"),
+        ({"starts": [3]}, "start"),
+        ({"shares": (0.0,)}, "shares"),
+        ({"levels": (1.5,)}, "levels"),
+        ({"seasons": ["winter"]}, "no day"),
+    ],
+)
+def test_firm_refuses_what_it_cannot_play(wrong: dict[str, Any], match: str) -> None:
+    with pytest.raises(InputError, match=match):
+        firm("tertiary-1-tiny", ["idle"], n_seed=1, overrides=SHORT, **wrong)
+
+
+def test_an_award_that_is_there_is_no_shortfall() -> None:
+    assert award_check.shortfalls(made(market__award_kw=1.0)) == []
+
+
+def test_power_and_energy_can_fall_short() -> None:
+    found = award_check.shortfalls(made(market__award_kw=1000.0))
+    assert {each.what for each in found} == {"power", "energy"}
+    assert all(each.needed > each.available for each in found)
+    energy = next(each for each in found if each.what == "energy")
+    assert energy.needed == pytest.approx(0.3 * 1000 * 6)
+    assert "nine of ten days" in energy.line
+
+
+def test_the_first_block_offers_what_the_pool_held() -> None:
+    where = made()
+    offered = award_check.window_kw(where, "summer", 14, 40.0)
+    assert offered[0] == pytest.approx(award_check.sure(where, "summer")[28], rel=1e-9)
+    assert offered[-1] < offered[0]
+    assert award_check.window_kw(where, "summer", 14, 10.0)[-1] > offered[-1]
+
+
+def test_the_fitting_award_fits_and_the_next_does_not() -> None:
+    where = made(market__award_kw=60.0)
+    fits = award_check.fitting_kw(where, "summer", 14)
+    assert 0.0 < fits < 60.0
+    assert award_check.shortfalls(made(market__award_kw=fits, market__starts_h=[14])) == []
+    assert award_check.shortfalls(made(market__award_kw=fits + 0.61, market__starts_h=[14])) != []
+
+
+def test_what_an_award_above_the_availability_does() -> None:
+    with pytest.raises(InputError, match=r"award 1000 kW in summer from \d+ h.*allowed: .*0 h \d+, 2 h"):
+        award_check.check_award(made(market__award_kw=1000.0, market__limits="enforce"))
+    with pytest.warns(UserWarning, match="award 1000 kW"):
+        award_check.check_award(made(market__award_kw=1000.0, market__limits="warn"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        award_check.check_award(made(market__award_kw=1000.0, market__limits="off"))
+        award_check.check_award(made(market__award_kw=1.0, market__limits="enforce"))
+
+
+def test_the_table_has_all_hours() -> None:
+    lines = award_check.availability_table(made()).splitlines()
+    assert len(lines) == 25
+    assert "summer" in lines[0]
+    assert "winter" not in lines[0]

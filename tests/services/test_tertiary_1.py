@@ -1,0 +1,394 @@
+"""Tertiary-1: verdicts and books, worked by hand, and the kernel against plain Python."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from der_gym.core.errors import InputError
+from der_gym.services import PRODUCTS
+from der_gym.services.tertiary_1 import settlement
+from der_gym.services.tertiary_1.config import Tertiary1Config
+from der_gym.services.tertiary_1.service import Tertiary1
+from der_gym.services.tertiary_1.settlement import LINES, OUTCOME, REGISTERS, column
+
+PLAIN: dict[str, Any] = {
+    "bid_price_yen_kw": 2.0,
+    "energy_price_yen_kwh": 20.0,
+    "fee_yen_kw": 0.1,
+    "retailer_compensation_yen_kwh": 10.0,
+    "retail_day_yen_kwh": 30.0,
+    "maker_fee_yen_month": 730.0,  # 1 yen per unit and hour
+}
+FULL = [90.0] * 6  # ends 30 60 90 90 90 90: bin means 15 45 75 90 90 90
+EASED = [60.0] * 6  # after FULL: ends 60 60 ...: bin means 75 60 60 60 60 60
+PLAN_KW = 100.0
+
+
+def product(
+    award: list[float], request: list[float], failed_before: int = 0, n_world: int = 1, **config: Any
+) -> Tertiary1:
+    """Return a product whose worlds all hold this one award and request; the last block is unawarded."""
+    p = Tertiary1(Tertiary1Config(**{**PLAIN, **config}), n_world, len(award) - 1, len(award))
+    ones = np.ones(n_world, dtype=np.int64)
+    p.begin(
+        ones.astype(bool),
+        np.tile(award, (n_world, 1)),
+        np.tile(request, (n_world, 1)),
+        np.full((n_world, len(award)), 12.0),
+        first_slot=28 * ones,
+        failed_before=failed_before * ones,
+        n_unit=10 * ones,
+    )
+    return p
+
+
+def play(p: Tertiary1, bin_response_kw: list[float], registers: dict[int, list[float]] | None = None) -> None:
+    """Let every world answer with these bin means; ``registers`` holds the counters from a block's end on."""
+    counters = np.zeros((p.n_world, len(REGISTERS)))
+    for m in range(len(bin_response_kw) * 5):
+        if registers and (m + 1) % 30 == 0:
+            counters[:] = registers[m // 30]
+        power = np.full(p.n_world, PLAN_KW - bin_response_kw[m // 5])
+        when = np.full(p.n_world, m, dtype=np.int64)
+        p.minute(np.ones(p.n_world, dtype=bool), when, power, power, np.full(p.n_world, PLAN_KW), counters)(
+            0, p.n_world
+        )
+
+
+def outcome(p: Tertiary1, block: int, name: str) -> float:
+    return float(p.outcome[0, block, column(OUTCOME, name)])
+
+
+def yen(p: Tertiary1) -> dict[str, float]:
+    return dict(zip(LINES, p.book[0].tolist(), strict=True))
+
+
+LATE = [0, 15, 45, 75, 82, 90]  # FULL five minutes late, and 8 kW short (band 9) in bin 4
+MIXED = [80, 60, 40, 75, 60, 60]  # EASED: 20 short in bin 8, 15 too much in bin 9
+REBOUND = [-30] * 6
+
+
+def worked_example(mode: str) -> Tertiary1:
+    p = product([90, 90, 0], FULL + EASED + [0] * 6, failed_before=2, penalty_mode=mode)
+    # discharge_kwh, starts, messages at the ends of the blocks
+    play(p, LATE + MIXED + REBOUND, {0: [26, 0, 200, 40, 25], 1: [60, 2, 500, 90, 58], 2: [70, 6, 500, 90, 61]})
+    return p
+
+
+def test_verdicts_by_hand() -> None:
+    p = worked_example("proportional")
+    # Block 0. Lag 0..5 min allows bin means 0-15, 15-45, 45-75, 75-90, 90, 90: errors 0 0 0 0 -8 0; band 9: passed.
+    assert outcome(p, 0, "passed") == 1
+    assert outcome(p, 0, "worst_error_kw") == pytest.approx(-8)
+    assert outcome(p, 0, "shortfall_kw") == 0  # in band
+    assert outcome(p, 0, "requested_kwh") == pytest.approx((15 + 45 + 75 + 3 * 90) / 12)  # 33.75
+    assert outcome(p, 0, "delivered_kwh") == pytest.approx((0 + 15 + 45 + 75 + 82 + 90) / 12)
+    assert outcome(p, 0, "paid_kwh") == pytest.approx(307 / 12)  # never above what was requested
+    # Block 1. Allowed: 75-90, 60-75, 60, 60, 60, 60: errors 0 0 -20 +15 0 0.
+    assert outcome(p, 1, "passed") == 0
+    assert outcome(p, 1, "worst_error_kw") == pytest.approx(-20)
+    assert outcome(p, 1, "shortfall_kw") == pytest.approx(20)
+    assert outcome(p, 1, "paid_kwh") == pytest.approx((75 + 60 + 40 + 60 + 60 + 60) / 12)  # 80 and 75 are cut
+    assert outcome(p, 1, "abandoned") == 0
+    # Block 2 is unawarded: no verdict, 30 kW * 0.5 h too much.
+    assert np.isnan(outcome(p, 2, "passed")) and outcome(p, 2, "judged_share") == 0
+    assert outcome(p, 2, "delivered_kwh") == pytest.approx(-15)
+    assert [outcome(p, k, "judged_share") for k in (0, 1)] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("mode", "penalty"),
+    [("proportional", 1.5 * 2 * 20), ("block", 1.5 * 2 * 90)],  # factor * price * worst kW, or the award
+)
+def test_ledger_by_hand(mode: str, penalty: float) -> None:
+    p = worked_example(mode)
+    paid = (307 + 355) / 12
+    expected = {
+        "revenue": 2 * 90 * 2.0,
+        "energy": paid * 20,
+        "fee": -2 * 90 * 0.1,
+        "penalty": -penalty,
+        "owners": -0.5 * 360,
+        "owners_energy": -61 * 30,  # what batteries gave, at the day price
+        "retailer": -paid * 10,
+        "maker": -3 * 10 * 0.5,  # ten units, three half hours, 1 yen an hour
+        "wear": -(60 * 4 + 6 * 0.5),
+        "message": -500 * 0.01,
+        "imbalance": -15 * 12,  # drawing 15 kWh more than planned
+        "lockout": -7 * (2 * 90 * (2 * 0.5 - 0.1)),  # the third failure in 30 days
+    }
+    expected["total"] = sum(expected.values())
+    assert yen(p) == pytest.approx(expected)
+    assert outcome(p, 1, "penalty_yen") == pytest.approx(penalty)
+
+
+@pytest.mark.parametrize(
+    ("asked_kwh", "given_kwh", "repaid_kwh"),
+    [(0.0, 0.0, 0.0), (3.0, 0.0, 3.0), (8.0, 0.0, 5.0), (3.0, 2.0, 3.0), (0.0, 4.0, 4.0), (8.0, 9.0, 9.0)],
+)
+def test_drawing_less_than_planned_outside_the_award_earns_the_imbalance_price_and_repays_what_was_asked(
+    asked_kwh: float, given_kwh: float, repaid_kwh: float
+) -> None:
+    p = product([90, 0], [0] * 12)
+    play(p, [0] * 6 + [10] * 6, {0: [0, 0, 0, 70, 0], 1: [0, 0, 0, 70 + asked_kwh, given_kwh]})
+    assert yen(p)["imbalance"] == pytest.approx(10 * 0.5 * 12)
+    assert yen(p)["owners_energy"] == pytest.approx(-repaid_kwh * 30)  # theirs, or load that comes back later
+
+
+def test_drawing_more_than_planned_outside_the_award_costs_the_imbalance_price() -> None:
+    p = product([90, 0], [0] * 12)
+    play(p, [0] * 6 + [-10] * 6)
+    assert yen(p)["imbalance"] == pytest.approx(-10 * 0.5 * 12)
+
+
+def test_over_delivery_fails_and_earns_nothing_more() -> None:
+    right, over = product([90, 0], FULL + [0] * 6), product([90, 0], FULL + [0] * 6)
+    play(right, [15, 45, 75, 90, 90, 90])
+    play(over, [15, 45, 75, 90, 100, 90])  # 10 above a band of 9
+    assert outcome(right, 0, "passed") == 1 and outcome(over, 0, "passed") == 0
+    assert yen(over)["energy"] == pytest.approx(yen(right)["energy"])
+    assert yen(over)["penalty"] == pytest.approx(-1.5 * 2 * 10)
+
+
+def test_the_edge_of_the_band_passes() -> None:
+    p = product([90, 0], FULL + [0] * 6)
+    play(p, [15, 45, 75, 90, 99, 81])
+    assert outcome(p, 0, "passed") == 1
+
+
+def test_at_request_zero_idle_passes_but_a_plan_that_is_off_does_not() -> None:
+    idle, off = product([90, 0], [0] * 12), product([90, 0], [0] * 12)
+    play(idle, [0] * 6)
+    play(off, [9.5] * 6)
+    assert outcome(idle, 0, "passed") == 1  # so requests need a floor: idle must not live on a silent market
+    assert outcome(off, 0, "passed") == 0
+
+
+def test_a_negative_response_is_paid_nothing() -> None:
+    p = product([90, 0], FULL + [0] * 6)
+    play(p, [-50] * 6)
+    assert yen(p)["energy"] == 0
+    assert yen(p)["penalty"] == pytest.approx(-1.5 * 2 * 90)  # 140 kW missing, but never more than the award
+
+
+def test_a_block_given_up_is_flagged_and_one_fought_for_is_not() -> None:
+    left, fought = product([90, 0], FULL + [0] * 6), product([90, 0], FULL + [0] * 6)
+    play(left, [15, 0, 0, 0, 0, 0])
+    play(fought, [15, 0, 0, 80, 90, 90])
+    assert (outcome(left, 0, "abandoned"), outcome(fought, 0, "abandoned")) == (1, 0)
+    assert outcome(left, 0, "passed") == outcome(fought, 0, "passed") == 0
+
+
+def test_simple_signal_judges_the_half_hour() -> None:
+    p = product([60, 0], [60] * 6 + [0] * 6, signal="simple")
+    play(p, [10, 30, 70, 70, 70, 50])  # mean 50: the least that five minutes of lag allow
+    assert outcome(p, 0, "passed") == 1 and outcome(p, 0, "worst_error_kw") == pytest.approx(0)
+    assert outcome(p, 0, "judged_share") == 1
+
+
+@pytest.mark.parametrize(("before", "times"), [(0, 0), (1, 1), (2, 1)])
+def test_lockout_is_booked_once_at_the_third_failure(before: int, times: int) -> None:
+    p = product([90, 90, 0], FULL + FULL + [0] * 6, failed_before=before)
+    play(p, [0] * 12)
+    assert yen(p)["lockout"] == pytest.approx(-times * 7 * 180 * 0.9)
+    assert p.failed().tolist() == [before + 2]
+
+
+def test_accuracy_scores_by_hand() -> None:
+    p = product([90, 0], FULL + [0] * 6)
+    assert p.skill().tolist() == [0] and p.mae_share().tolist() == [0]
+    play(p, [15, 45, 75, 90, 90, 45])
+    # minutes of a ramping bin lie 12 6 0 6 12 off its mean (mean 7.2, three bins); bin 5 is 45 off; target sums to 405
+    assert p.skill()[0] == pytest.approx(1 - (3 * 7.2 + 45) / 405)
+    assert p.mae_share()[0] == pytest.approx((3 * 7.2 + 45) / 6 / 90)
+    idle = product([90, 0], FULL + [0] * 6)
+    play(idle, [0] * 12)
+    assert idle.skill()[0] == pytest.approx(0)
+
+
+def test_a_missing_minute_shows_and_costs_the_block() -> None:
+    p = product([90, 0], [0] * 12)
+    x, z = np.full(1, PLAN_KW), np.zeros((1, len(REGISTERS)))
+    for m in [*range(7), *range(8, 30)]:
+        p.minute(np.ones(1, dtype=bool), np.array([m]), x, x, x, z)(0, p.n_world)
+    assert outcome(p, 0, "judged_share") == pytest.approx(5 / 6)
+    assert outcome(p, 0, "passed") == 0 and yen(p)["penalty"] == pytest.approx(-1.5 * 2 * 90)
+
+
+def test_meter_gap_is_reported_and_settlement_follows_the_meter() -> None:
+    p = product([90, 0], [0] * 12)
+    z = np.zeros((1, len(REGISTERS)))
+    for m in range(30):
+        p.minute(np.ones(1, dtype=bool), np.array([m]), np.array([104.0]), np.array([100.0]), np.array([100.0]), z)(
+            0, p.n_world
+        )
+    assert outcome(p, 0, "true_minus_metered_kwh") == pytest.approx(2)
+    assert outcome(p, 0, "passed") == 1 and outcome(p, 0, "delivered_kwh") == 0
+
+
+def random_product(n_world: int, seed: int, **config: Any) -> tuple[Tertiary1, np.random.Generator]:
+    rng = np.random.default_rng(seed)
+    p = Tertiary1(Tertiary1Config(**config), n_world, 3, 4)
+    award = np.pad(rng.uniform(50, 90, (n_world, 3)), ((0, 0), (0, 1)))
+    request = rng.uniform(0, 1, (n_world, 24)) * np.repeat(award, 6, axis=1)
+    p.begin(
+        np.ones(n_world, dtype=bool),
+        award,
+        request,
+        rng.normal(10, 5, (n_world, 4)),
+        first_slot=rng.integers(0, 48, n_world),
+        failed_before=rng.integers(0, 3, n_world),
+        n_unit=np.full(n_world, 5),
+    )
+    return p, rng
+
+
+def random_minutes(p: Tertiary1, rng: np.random.Generator, first: int, last: int) -> list[tuple[Any, ...]]:
+    """Return arguments of ``minute``: responses that lag the target by 0-7 minutes, off by a few kW."""
+    lag, noise = rng.integers(0, 8, p.n_world), rng.uniform(0, 12, p.n_world)
+    minutes = []
+    for m in range(first, last):
+        response = (
+            p.target_kw[np.arange(p.n_world), np.clip(m - lag, 0, p.n_minute - 1)] + rng.normal(0, 1, p.n_world) * noise
+        )
+        true = PLAN_KW - response
+        when = np.full(p.n_world, m, dtype=np.int64)
+        counters = m * rng.uniform(0.9, 1, (p.n_world, len(REGISTERS)))
+        plan = np.full(p.n_world, PLAN_KW)
+        minutes.append((np.ones(p.n_world, dtype=bool), when, true, true * 1.001, plan, counters))
+    return minutes
+
+
+@pytest.mark.parametrize("signal", ["edc", "simple"])
+def test_kernel_equals_plain_python(signal: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = product([90, 60, 0], FULL + EASED + [0] * 6, n_world=3, signal=signal, penalty_mode="block")
+    plain = product([90, 60, 0], FULL + EASED + [0] * 6, n_world=3, signal=signal, penalty_mode="block")
+    minutes = random_minutes(compiled, np.random.default_rng(3), 0, 95)  # five beyond the episode
+    for arguments in minutes:
+        compiled.minute(*arguments)(0, compiled.n_world)
+    for name in ("sample", "judge", "penalise", "book_award", "settle", "advance"):
+        monkeypatch.setattr(settlement, name, getattr(settlement, name).py_func)
+    for arguments in minutes:
+        plain.minute(*arguments)(0, plain.n_world)
+    for name, values in compiled.arrays().items():
+        np.testing.assert_array_equal(values, plain.arrays()[name], err_msg=name, strict=True)
+
+
+def slow_passed(p: Tertiary1, w: int, block: int, response_kw: np.ndarray) -> bool:
+    """Judge a block from its minutes alone, trying every second of lag on a trajectory made anew."""
+    y, rate = [0.0], 0.0
+    for b in range((block + 1) * 6):
+        k = b // 6
+        rate = max(p.award_kw[w, k], p.award_kw[w, k - 1] if k else 0.0) / 900
+        for _ in range(300):
+            step = min(abs(p.request_kw[w, b] - y[300 * b]) / 300, rate)
+            y.append(y[-1] + step * np.sign(p.request_kw[w, b] - y[300 * b]))
+    second = np.concatenate([np.zeros(300), (np.array(y[1:]) + np.array(y[:-1])) / 2])
+    for b in range(block * 6, block * 6 + 6):
+        mean = response_kw[b * 5 : b * 5 + 5].mean()
+        targets = np.array([second[300 + b * 300 - lag :][:300].mean() for lag in range(301)])
+        if not targets.min() - 0.1 * p.award_kw[w, block] <= mean <= targets.max() + 0.1 * p.award_kw[w, block]:
+            return False
+    return True
+
+
+def test_verdicts_equal_a_slow_judge_on_random_episodes() -> None:
+    p, rng = random_product(12, 5)
+    minutes = random_minutes(p, rng, 0, 120)
+    for arguments in minutes:
+        p.minute(*arguments)(0, p.n_world)
+    response = np.stack([plan - metered for _, _, _, metered, plan, _ in minutes], axis=1)
+    got = p.outcome[:, :3, column(OUTCOME, "passed")]
+    expected = [[slow_passed(p, w, k, response[w]) for k in range(3)] for w in range(12)]
+    assert got.tolist() == np.array(expected, dtype=float).tolist()
+    assert 0.1 < got.mean() < 0.9  # both verdicts occur
+    assert (p.outcome[:, :3, column(OUTCOME, "judged_share")] == 1).all()
+
+
+def test_inactive_and_unmasked_worlds_keep_every_bit() -> None:
+    p, rng = random_product(4, 7)
+    minutes = random_minutes(p, rng, 0, 120)
+    for arguments in minutes[:40]:
+        p.minute(*arguments)(0, p.n_world)
+    before = {name: values.copy() for name, values in p.arrays().items()}
+    some = np.array([True, False, True, False])
+    for arguments in minutes[40:70]:
+        p.minute(some, *arguments[1:])(0, p.n_world)
+    z = np.zeros(4, dtype=np.int64)
+    p.begin(
+        some, np.zeros((4, 4)), np.full((4, 24), 0.0), np.zeros((4, 4)), first_slot=z, failed_before=z - 9 * ~some,
+        n_unit=z,
+    )  # fmt: skip
+    for name, values in p.arrays().items():
+        np.testing.assert_array_equal(values[~some], before[name][~some], err_msg=name)
+    assert not p.book[some].any()
+
+
+def test_a_world_continues_with_the_same_bits_in_another_place() -> None:
+    p, rng = random_product(2, 11)
+    minutes = random_minutes(p, rng, 0, 120)
+    for arguments in minutes[:47]:
+        p.minute(*arguments)(0, p.n_world)
+    other, _ = random_product(5, 12)
+    for name, values in p.arrays().items():
+        other.arrays()[name][3] = values[1]
+    for arguments in minutes[47:]:
+        p.minute(*arguments)(0, p.n_world)
+        spread = [np.repeat(values[1:], 5, axis=0) for values in arguments]
+        other.minute(*spread)(0, other.n_world)
+    for name, values in p.arrays().items():
+        assert len(values) == p.n_world
+        np.testing.assert_array_equal(values[1], other.arrays()[name][3], err_msg=name)
+
+
+def test_starting_no_world_changes_nothing() -> None:
+    p, _ = random_product(2, 13)
+    before = {name: values.copy() for name, values in p.arrays().items()}
+    z = np.zeros(2, dtype=np.int64)
+    p.begin(z.astype(bool), np.ones((2, 4)), np.ones((2, 24)), np.ones((2, 4)), first_slot=z, failed_before=z, n_unit=z)
+    for name, values in p.arrays().items():
+        np.testing.assert_array_equal(values, before[name], err_msg=name)
+
+
+def test_kernel_has_one_signature() -> None:
+    play(product([90, 0], [0] * 12), [0] * 6)
+    assert len(settlement.advance.signatures) == 1
+
+
+def test_product_is_registered_under_its_name() -> None:
+    assert PRODUCTS["tertiary-1"] is Tertiary1
+    with pytest.raises(InputError, match="did you mean 'tertiary-1'"):
+        PRODUCTS["tertiary1"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"award": [0.5, 0.0]}, "award_kw: 0.5 .*min_bid_kw"),
+        ({"award": [90.0, 90.0]}, "award_kw: 90 .*column 1 .*allowed: 0 from block 1"),
+        ({"award": [float("nan"), 0.0]}, "award_kw: nan"),
+        ({"award": [90.0, 0.0, 0.0]}, "award_kw: shape"),
+        ({"price": float("inf")}, "imbalance_yen_kwh: inf"),
+        ({"failed": 3}, "failed_before: 3 .*0..2"),
+    ],
+)
+def test_bad_episodes_are_refused(change: dict[str, Any], words: str) -> None:
+    p = Tertiary1(Tertiary1Config(), 1, 1, 2)
+    one = np.ones(1, dtype=np.int64)
+    with pytest.raises(InputError, match=words):
+        p.begin(
+            one.astype(bool),
+            np.array([change.get("award", [90.0, 0.0])]),
+            np.zeros((1, 12)),
+            np.full((1, 2), change.get("price", 10.0)),
+            first_slot=one,
+            failed_before=one * change.get("failed", 0),
+            n_unit=one,
+        )
+
+
+@pytest.mark.parametrize("counts", [(0, 1, 2), (1, 2, 2), (1, 0, 2)])
+def test_bad_sizes_are_refused(counts: tuple[int, int, int]) -> None:
+    with pytest.raises(InputError, match=r"^n_"):
+        Tertiary1(Tertiary1Config(), *counts)

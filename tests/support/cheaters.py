@@ -1,0 +1,185 @@
+"""Scripted cheaters: the tricks that a learner finds, played on top of the best honest rule. None may score above it.
+
+They stand with the tests only. Each bends the actions of ``merit_order`` where its trick applies. What no action can
+express has no cheater here: refusing to bid, unjudged windows and meter faults.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from der_gym.controllers import make
+from der_gym.controllers.base import Array, PublicFacts, Rule, State
+from der_gym.env.observation.layout import Layout
+
+
+class Cheater(Rule):
+    """The best rule, bent: ``see`` changes what it is shown, ``bend`` gets its actions and the observation."""
+
+    honest: ClassVar[str] = "merit_order"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rule = make(self.honest)
+
+    def bind(self, layout: Layout, public: PublicFacts) -> None:
+        super().bind(layout, public)
+        self.rule.bind(layout, public)
+        self.loads = ~public.stores
+
+    def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
+        action, memory = self.rule.predict(self.see(obs), _part(state, "rule."), episode_start)
+        own = _part(state, "own.") or self.begin(len(obs))
+        own = {name: np.where(_rows(episode_start, array), 0.0, array) for name, array in own.items()}
+        bent = self.bend(obs, action.astype(np.float64), own)
+        kept = {f"rule.{name}": array for name, array in memory.items()}
+        return np.clip(bent, -1.0, 1.0).astype(np.float32), kept | {f"own.{name}": a for name, a in own.items()}
+
+    def begin(self, n: int) -> State:
+        return {"step": np.zeros(n)}
+
+    def see(self, obs: Array) -> Array:
+        return obs
+
+    def bend(self, obs: Array, action: Array, own: State) -> Array:
+        return action
+
+    def awarded(self, obs: Array) -> Array:
+        """Return whether this block has an award, bool (n,)."""
+        kept: Array = self.read(obs, "award_kw")[0] > 0
+        return kept
+
+
+def _part(state: State | None, prefix: str) -> State | None:
+    if state is None:
+        return None
+    return {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
+
+
+def _rows(start: Array, array: Array) -> Array:
+    return start.reshape(-1, *[1] * (array.ndim - 1))
+
+
+class EmptyStores(Cheater):
+    """Sell what is left in the batteries once nobody judges: full discharge after the last awarded block."""
+
+    name, title = "cheat_empty_stores", "Empty the stores before the end"
+
+    def bend(self, obs: Array, action: Array, own: State) -> Array:
+        now = self.awarded(obs)
+        return np.where(~now[:, None] & ~self.loads, 1.0, action)
+
+
+class PushPastEnd(Cheater):
+    """Hold water heaters and cars back once nobody judges, so that their load falls behind the end."""
+
+    name, title = "cheat_push_past_end", "Push load past the end"
+
+    def bend(self, obs: Array, action: Array, own: State) -> Array:
+        now = self.awarded(obs)
+        return np.where(~now[:, None] & self.loads, 1.0, action)
+
+
+class OverDeliver(Cheater):
+    """Give half as much again as asked, for the energy price."""
+
+    name, title = "cheat_over_deliver", "Over-delivery"
+
+    def bend(self, obs: Array, action: Array, own: State) -> Array:
+        return np.where(action > 0, 1.5 * action, action)
+
+
+class UnderDeliver(Cheater):
+    """Aim at the lower edge of the band, to save energy."""
+
+    name, title = "cheat_under_deliver", "Live on the tolerance"
+
+    def see(self, obs: Array) -> Array:
+        shown = obs.copy()
+        for name in ("target_kw", "target_bin_end_kw"):
+            target = self.layout.raw(shown, name)  # a view, in shares of the award
+            target[:] = np.maximum(target - 0.8 * self.public.band_share, 0.0)
+        return shown
+
+
+class GiveUp(Cheater):
+    """Stop for the rest of a block as soon as one of its 5-minute bins is seen to be out of band."""
+
+    name, title = "cheat_give_up", "Give up a lost block"
+
+    def begin(self, n: int) -> State:
+        return {"lost": np.zeros(n)}
+
+    def bend(self, obs: Array, action: Array, own: State) -> Array:
+        error_kw, award_kw, bin_left, block_left = self.read(obs, "error_bin_kw", "award_kw", "bin_left", "block_left")
+        ends = bin_left <= 1.5 * self.public.decision_s / 300.0
+        lost = ends & (np.abs(error_kw) > self.public.band_share * award_kw)
+        own["lost"] = np.where(block_left >= 1.0, 0.0, np.maximum(own["lost"], lost))
+        return np.where(own["lost"][:, None] > 0, 0.0, action)
+
+
+class IdleWhenSmall(Cheater):
+    """Do nothing while the target is small: no cost of energy, hardly any error."""
+
+    name, title = "cheat_idle_when_small", "Do nothing while requests are small"
+
+    def bend(self, obs: Array, action: Array, own: State) -> Array:
+        target_kw, award_kw = self.read(obs, "target_kw", "unit_kw")
+        return np.where((target_kw < 0.2 * award_kw)[:, None], 0.0, action)
+
+
+class Chatter(Cheater):
+    """Change every command at every decision, up and down by a twentieth."""
+
+    name, title = "cheat_chatter", "Chatter"
+
+    def bend(self, obs: Array, action: Array, own: State) -> Array:
+        side = np.where(own["step"] % 2 == 0, 0.05, -0.05)
+        own["step"] = own["step"] + 1
+        return np.where(action != 0, action + side[:, None], action)
+
+
+class Sandbag(Cheater):
+    """Draw more with water heaters and cars in the ten minutes before each gate closes, to raise the plan."""
+
+    name, title = "cheat_sandbag", "Sandbag the plan"
+
+    def bend(self, obs: Array, action: Array, own: State) -> Array:
+        block_left = self.read(obs, "block_left")[0]
+        return np.where((block_left <= 1 / 3)[:, None] & self.loads, -1.0, action)
+
+
+class ChargeAfter(Cheater):
+    """Charge batteries in the unawarded blocks, so that the refill is somebody else's imbalance."""
+
+    name, title = "cheat_charge_after", "Refill inside the episode at the imbalance price"
+
+    def bend(self, obs: Array, action: Array, own: State) -> Array:
+        now = self.awarded(obs)
+        return np.where(~now[:, None] & ~self.loads, -1.0, action)
+
+
+class RestAfter(Cheater):
+    """Ask batteries for a trifle once nobody judges: they leave their own schedule and charge after the end."""
+
+    name, title = "cheat_rest_after", "Hold the batteries at rest after the award"
+
+    def bend(self, obs: Array, action: Array, own: State) -> Array:
+        now = self.awarded(obs)
+        return np.where(~now[:, None] & ~self.loads, 0.01, action)
+
+
+CHEATERS: tuple[type[Cheater], ...] = (
+    EmptyStores,
+    PushPastEnd,
+    OverDeliver,
+    UnderDeliver,
+    GiveUp,
+    IdleWhenSmall,
+    Chatter,
+    Sandbag,
+    ChargeAfter,
+    RestAfter,
+)
