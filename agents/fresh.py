@@ -59,7 +59,7 @@ def fresh_policy(
         hold=hold,
         hidden=hidden,
         rule=RuleCard(controller=rule, values=values),
-        scale=tuple(scale if own else scale_loads for own in facts(worlds).stores),
+        scale=tuple(scale if own else scale_loads for own in facts(worlds).classes),
     )
     tensors = {name: np.zeros(shape, np.float32) for name, shape in shapes(card).items()}
     tensors["gain"][:] = 1.0

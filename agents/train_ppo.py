@@ -43,7 +43,7 @@ from der_gym.controllers.policy import Policy  # noqa: E402
 from der_gym.core.errors import DerGymError, InputError  # noqa: E402
 from der_gym.core.files import new_folder, write_text  # noqa: E402
 from der_gym.env.sb3 import DERGroupSB3VecEnv  # noqa: E402
-from der_gym.evaluation.play import Played, Stage  # noqa: E402
+from der_gym.evaluation.play import EpisodeRunner, Played  # noqa: E402
 from der_gym.evaluation.scoreboard import seeds_of  # noqa: E402
 from der_gym.scenario.load import load  # noqa: E402
 
@@ -111,7 +111,7 @@ class Run(BaseCallback):
     def __init__(self, settings: Settings, out: Path, env: Corrected, books: Books, told: common.Told) -> None:
         super().__init__()
         self.settings, self.out, self.env, self.books, self.told = settings, out, env, books, told
-        self.stage = Stage(load(settings.scenario, {"split": "validation"}))
+        self.stage = EpisodeRunner(load(settings.scenario, {"split": "validation"}))
         self.seeds = seeds_of("validation", settings.eval_seeds)
         self.began, self.rollout_s, self.first_step = time.perf_counter(), 0.0, 0
         self.on_rule: Array = np.zeros(0)

@@ -6,13 +6,14 @@ from rich.table import Table
 
 from der_gym.cli import common
 from der_gym.evaluation import bench as measuring
+from der_gym.evaluation import bench_worlds
 from der_gym.evaluation.bench import Figure, Report
 
 
 def bench(quick: bool, as_json: bool) -> None:
     """Measure and print."""
     with common.progress() as told:
-        report = measuring.bench(measuring.QUICK if quick else measuring.FULL, told)
+        report = measuring.bench(bench_worlds.QUICK if quick else bench_worlds.FULL, told)
     if as_json:
         print(report.to_json())
         return

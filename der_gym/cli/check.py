@@ -10,7 +10,7 @@ from der_gym.core.errors import InputError
 from der_gym.devices import DEVICES
 from der_gym.fleet import table
 from der_gym.fleet.resources import ResourceTable
-from der_gym.network.channels import PATHS
+from der_gym.network.channels import CHANNELS
 from der_gym.scenario.load import load
 from der_gym.simulation.assets import arrange
 
@@ -42,7 +42,7 @@ def _scenario(file: Path) -> list[str]:
 
 
 def _resources(file: Path) -> list[str]:
-    resources = table.read_csv(file, tuple(DEVICES), tuple(PATHS))
+    resources = table.read_csv(file, tuple(DEVICES), tuple(CHANNELS))
     return _counts(resources)
 
 

@@ -116,7 +116,7 @@ def scores(rows: Sequence[Mapping[str, Any]], board: Scoreboard) -> Table:
 
 def service(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return the table of what owners and devices got."""
-    note = "to 24 h after the end; worst: over all seeds; debt: what stores lack at the end; idle shows what is normal"
+    note = "to 24 h after the end; worst: over all seeds; debt: what classes lack at the end; idle shows what is normal"
     made = common.table(
         "Penalties, service to owners, wear: mean per episode", ["controller", *(s[0] for s in SERVICE)], caption=note
     )

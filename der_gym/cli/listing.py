@@ -36,19 +36,19 @@ def _devices() -> Rows:
 
 
 def _paths() -> Rows:
-    from der_gym.network.channels import PATHS
+    from der_gym.network.channels import CHANNELS
 
-    for name in PATHS:
-        path = PATHS[name]
+    for name in CHANNELS:
+        path = CHANNELS[name]
         yield name, f"{path.p95_s():.0f}", f"{path.telemetry_s:g}", f"{path.least_interval_s:g}", path.title
 
 
 def _products() -> Rows:
-    from der_gym.services import PRODUCTS
+    from der_gym.services import SERVICES
 
-    for name in PRODUCTS:
-        doc = (PRODUCTS[name].config_class.__doc__ or "").splitlines()[0]
-        yield name, PRODUCTS[name].japanese, doc
+    for name in SERVICES:
+        doc = (SERVICES[name].config_class.__doc__ or "").splitlines()[0]
+        yield name, SERVICES[name].japanese, doc
 
 
 def _fields() -> Rows:

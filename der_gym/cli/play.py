@@ -15,8 +15,8 @@ from der_gym.env.worlds import Worlds
 from der_gym.evaluation import results
 from der_gym.evaluation.causes import clock, failures
 from der_gym.evaluation.controller_factory import players, resolve
-from der_gym.evaluation.measures import Facts, measure
-from der_gym.evaluation.play import Played, Stage, Watch
+from der_gym.evaluation.measures import EvalContext, measure
+from der_gym.evaluation.play import EpisodeRunner, Played, Watch
 from der_gym.evaluation.recorder import Recorder
 from der_gym.evaluation.report.detail import Detail, DetailRecorder
 from der_gym.evaluation.report.run_page import write_run
@@ -92,14 +92,14 @@ def _play(
     """Play idle first, then the other; idle is the twin. Where a page is wanted, what it needs goes with it."""
     board = Scoreboard(scenario, scenario.split, [seed], IDLE)
     with common.progress() as told:
-        stage = Stage(scenario, workers)
+        stage = EpisodeRunner(scenario, workers)
         watchers = {name: _Watcher() for name in chosen if detailed}
         plays = {
             name: _one(stage, name, controller, seed, options, told, watchers.get(name, Recorder))
             for name, controller in chosen.items()
         }
     worlds = stage.worlds(1)
-    facts = Facts(plays[IDLE], float(worlds.layout.nominal_kw.sum()), worlds.simulator.structure.n_device)
+    facts = EvalContext(plays[IDLE], float(worlds.layout.nominal_kw.sum()), worlds.simulator.structure.n_device)
     for name, played in plays.items():
         found = failures(played, plays[IDLE], scenario.market.rules.band_share)
         board.scores[name] = Score(name, played, measure(played, facts), found, 0.0)
@@ -107,7 +107,7 @@ def _play(
 
 
 def _one(
-    stage: Stage,
+    stage: EpisodeRunner,
     name: str,
     controller: Controller,
     seed: int,

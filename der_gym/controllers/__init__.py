@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from der_gym.controllers.base import CONTROLLERS, Controller, PublicFacts, facts
+from der_gym.controllers.base import CONTROLLERS, Controller, PublicInfo, facts
 from der_gym.controllers.closed_loop import ClosedLoop
 from der_gym.controllers.idle import Idle
 from der_gym.controllers.merit_order import MeritOrder
@@ -13,4 +13,4 @@ from der_gym.controllers.store import load_settings, make
 for _rule in (Idle, Random, OpenLoop, ClosedLoop, MeritOrder):
     CONTROLLERS.register(_rule.name, _rule)
 
-__all__ = ["CONTROLLERS", "Controller", "PublicFacts", "facts", "load_settings", "make"]
+__all__ = ["CONTROLLERS", "Controller", "PublicInfo", "facts", "load_settings", "make"]

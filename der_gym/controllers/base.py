@@ -13,10 +13,10 @@ from der_gym.core.errors import InputError
 from der_gym.core.registry import Registry
 from der_gym.env.observation.layout import Layout
 from der_gym.network import tables as net
-from der_gym.network.channels import PathConfig
+from der_gym.network.channels import ChannelConfig
 from der_gym.scenario.model import Scenario
 from der_gym.scenario.validation import explain
-from der_gym.simulation.network_runtime import Wires
+from der_gym.simulation.network_runtime import NetworkRuntime
 from der_gym.simulation.simulator import Simulator
 
 Array = np.ndarray
@@ -35,7 +35,7 @@ class ControllerConfig(BaseModel):
 
 
 @dataclass(frozen=True)
-class PublicFacts:
+class PublicInfo:
     """What an aggregator knows of its scenario before the first decision: contracts, data sheets, commissioning tests.
 
     Attributes
@@ -76,7 +76,7 @@ class PublicFacts:
     report_s: Array
 
     @property
-    def stores(self) -> Array:
+    def classes(self) -> Array:
         """Return which leaves hold batteries alone: planned at standby and set continuously, bool (n_leaf,)."""
         return np.array([name == "battery" for name in self.leaf_class])
 
@@ -88,62 +88,62 @@ class HasWorlds(Protocol):
     simulator: Simulator
 
 
-def facts(worlds: HasWorlds) -> PublicFacts:
+def facts(worlds: HasWorlds) -> PublicInfo:
     """Return the public facts of ``worlds``.
 
     Known error: arrival and telemetry of a leaf are the means over its paths by cell, links and outages aside; a
     device's own answer counts as 4 s for all classes.
     """
     scenario, sim = worlds.scenario, worlds.simulator
-    st, wires, step_s = sim.structure, sim.wires, float(scenario.decision_s)
-    n_lag = max(2, int(np.ceil(max(_longest_s(p) for p in wires.paths) / step_s)) + 1)
+    st, network, step_s = sim.structure, sim.network, float(scenario.decision_s)
+    n_lag = max(2, int(np.ceil(max(_longest_s(p) for p in network.paths) / step_s)) + 1)
     own = [[int(c) for c in np.flatnonzero(st.cell_leaf == j)] for j in range(st.n_leaf)]
-    return PublicFacts(
+    return PublicInfo(
         decision_s=step_s,
         band_share=scenario.market.rules.band_share,
         n_block=scenario.market.n_block,
         leaf_class=tuple("+".join(sorted({st.class_names[k] for k in st.cell_class[cells]})) for cells in own),
-        way_p95_s=wires.gate[:, net.ON_WAY_S].copy(),
-        interval_s=wires.gate[:, net.INTERVAL_S].copy(),
-        hold_s=wires.gate[:, net.HOLD_S].copy(),
+        way_p95_s=network.gate[:, net.ON_WAY_S].copy(),
+        interval_s=network.gate[:, net.INTERVAL_S].copy(),
+        hold_s=network.gate[:, net.HOLD_S].copy(),
         change_share=scenario.network.change_share,
-        arrived=np.stack([np.mean([_arrived(wires, c, step_s, n_lag) for c in cells], axis=0) for cells in own]),
-        shown=np.stack([np.mean([_shown(wires, c, step_s, n_lag) for c in cells], axis=0) for cells in own]),
-        report_s=np.array([np.mean([_report_s(wires.paths[c]) for c in cells]) for cells in own]),
+        arrived=np.stack([np.mean([_arrived(network, c, step_s, n_lag) for c in cells], axis=0) for cells in own]),
+        shown=np.stack([np.mean([_shown(network, c, step_s, n_lag) for c in cells], axis=0) for cells in own]),
+        report_s=np.array([np.mean([_report_s(network.paths[c]) for c in cells]) for cells in own]),
     )
 
 
-def _longest_s(path: PathConfig) -> float:
+def _longest_s(path: ChannelConfig) -> float:
     return path.longest_poll_s + path.telemetry_s + path.telemetry_delay_s + path.quantile(0.95) + RAMP_S
 
 
-def _report_s(path: PathConfig) -> float:
+def _report_s(path: ChannelConfig) -> float:
     return path.telemetry_s / 2.0 / (1.0 - path.telemetry_loss_share) + path.telemetry_delay_s
 
 
-def _ways(wires: Wires, cell: int) -> list[tuple[Array, float]]:
+def _ways(network: NetworkRuntime, cell: int) -> list[tuple[Array, float]]:
     """Return (times from sending to acting on a grid of quantiles, weight) for each poll period of a cell's path."""
-    path = wires.paths[cell]
-    latency = np.quantile(wires.table[cell].astype(np.float64), _GRID) + RAMP_S
+    path = network.paths[cell]
+    latency = np.quantile(network.table[cell].astype(np.float64), _GRID) + RAMP_S
     waits = [(_GRID * t, s) for t, s in zip(path.poll_s, path.poll_share, strict=True)] or [(np.zeros(1), 1.0)]
     weight = sum(s for _, s in waits)
     return [(np.add.outer(latency, wait).ravel(), s / weight) for wait, s in waits]
 
 
-def _arrived(wires: Wires, cell: int, step_s: float, n_lag: int) -> Array:
+def _arrived(network: NetworkRuntime, cell: int, step_s: float, n_lag: int) -> Array:
     ends = (np.arange(n_lag) + 1) * step_s
     share = np.zeros(n_lag)
-    for way, weight in _ways(wires, cell):
+    for way, weight in _ways(network, cell):
         share += weight * np.clip((ends[:, None] - way) / step_s, 0.0, 1.0).mean(axis=1)
     return _whole(share)
 
 
-def _shown(wires: Wires, cell: int, step_s: float, n_lag: int) -> Array:
-    path = wires.paths[cell]
+def _shown(network: NetworkRuntime, cell: int, step_s: float, n_lag: int) -> Array:
+    path = network.paths[cell]
     report = _GRID * path.telemetry_s + path.telemetry_delay_s
     ends = (np.arange(n_lag) + 1) * step_s
     share = np.zeros(n_lag)
-    for way, weight in _ways(wires, cell):
+    for way, weight in _ways(network, cell):
         seen = np.sort(np.add.outer(way, report).ravel())
         share += weight * np.searchsorted(seen, ends, side="right") / seen.size
     return _whole(share)
@@ -171,7 +171,7 @@ class Controller(Protocol):
     needs: ClassVar[Literal["observation", "truth"]]
     config_class: ClassVar[type[ControllerConfig]]
 
-    def bind(self, layout: Layout, public: PublicFacts) -> None:
+    def bind(self, layout: Layout, public: PublicInfo) -> None:
         """Learn the layout and the public facts; called once before ``predict``."""
 
     def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
@@ -204,7 +204,7 @@ class Rule:
     def __init__(self, config: Any = None) -> None:
         self.config: Any = self.config_class() if config is None else config
 
-    def bind(self, layout: Layout, public: PublicFacts) -> None:
+    def bind(self, layout: Layout, public: PublicInfo) -> None:
         """Keep the layout and the facts."""
         self.layout, self.public = layout, public
 

@@ -7,7 +7,7 @@
 What is on its way, to the devices or back, is in the expectation, so the loop does not answer to it a second time.
 Own power is smoothed and, for loads, carried on along the plan's slope over the age of the reports. It is estimated
 rather than the error, because the plan steps at each block and the homes do not. Where the expectation is wrong (homes
-that do not answer, a wrong gauge) the difference shows up as own power too: this is the integral part. Limits do not
+that do not answer, a wrong capability) the difference shows up as own power too: this is the integral part. Limits do not
 wind it up, for the expectation follows what was really sent.
 
 References
@@ -24,7 +24,7 @@ import numpy as np
 from pydantic import Field
 
 from der_gym.controllers import own_power
-from der_gym.controllers.base import Array, ControllerConfig, PublicFacts, Rule, State
+from der_gym.controllers.base import Array, ControllerConfig, PublicInfo, Rule, State
 from der_gym.controllers.loop import (
     BLOCKS,
     DOWN_KW,
@@ -120,7 +120,7 @@ class ClosedLoop(Rule):
     config_class: ClassVar[type[ControllerConfig]] = ClosedLoopConfig
     decide: ClassVar[Callable[..., None]] = staticmethod(decide)
 
-    def bind(self, layout: Layout, public: PublicFacts) -> None:
+    def bind(self, layout: Layout, public: PublicInfo) -> None:
         """Keep layout and facts; work out what the kernel knows beforehand."""
         super().bind(layout, public)
         delays = Delays(public)

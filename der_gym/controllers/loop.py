@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from der_gym.controllers.base import PublicFacts
+from der_gym.controllers.base import PublicInfo
 from der_gym.engine.compile import kernel, scalar
 from der_gym.simulation.aggregator_view import N_AHEAD
 
@@ -45,7 +45,7 @@ class Delays:
 
     Parameters
     ----------
-    public : PublicFacts
+    public : PublicInfo
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Delays:
         Decisions that the memory of messages must reach back.
     """
 
-    def __init__(self, public: PublicFacts) -> None:
+    def __init__(self, public: PublicInfo) -> None:
         self.acting = np.diff(public.arrived, axis=1, prepend=0.0)
         self.showing = np.diff(public.shown, axis=1, prepend=0.0)
         self.n_lag = public.shown.shape[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from der_gym.controllers.base import Array, ControllerConfig, PublicFacts, Rule, State
+from der_gym.controllers.base import Array, ControllerConfig, PublicInfo, Rule, State
 from der_gym.controllers.loop import aim_kw, n_past, push, total
 from der_gym.controllers.reading import entries, read
 from der_gym.engine.compile import kernel
@@ -50,7 +50,7 @@ class OpenLoop(Rule):
     title = "Open loop: the target over what is available"
     config_class = OpenLoopConfig
 
-    def bind(self, layout: Layout, public: PublicFacts) -> None:
+    def bind(self, layout: Layout, public: PublicInfo) -> None:
         """Keep layout and facts; work out what the kernel knows beforehand."""
         super().bind(layout, public)
         step_s = public.decision_s

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from der_gym.controllers.base import Array, PublicFacts
+from der_gym.controllers.base import Array, PublicInfo
 from der_gym.controllers.loop import (
     AGE_S,
     AWARD_KW,
@@ -38,17 +38,17 @@ _UNSEEN_MAX = 0.5
 _FROST_C, _FROST_K = 5.0, 3.0  # frost begins, and is whole so much lower: section 7-1, appendix E, energy standard
 
 
-def constants(public: PublicFacts, config: Any) -> list[float]:
+def constants(public: PublicInfo, config: Any) -> list[float]:
     """Return the places of ``c`` that all loops have."""
     delays = (config.lag_s / public.decision_s, public.decision_s, public.shown.shape[1])
     return [*delays, config.slope_part, config.heater_gain, config.frost_gain]
 
 
-def columns(public: PublicFacts, config: Any) -> list[Array]:
+def columns(public: PublicInfo, config: Any) -> list[Array]:
     """Return the columns of ``fixed`` that all loops have, (n_leaf,) each."""
     heaters = np.array(["ecocute" in name.split("+") for name in public.leaf_class])
     level, slow = (1.0 - np.exp(-public.decision_s / s) for s in (config.level_s, config.integral_s))
-    return [public.stores, heaters, np.where(public.stores, slow, level), public.report_s]
+    return [public.classes, heaters, np.where(public.classes, slow, level), public.report_s]
 
 
 @scalar

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from der_gym.controllers import policy_file
-from der_gym.controllers.base import Array, ControllerConfig, PublicFacts, State
+from der_gym.controllers.base import Array, ControllerConfig, PublicInfo, State
 from der_gym.controllers.perceptron import answer, flatten, look, move
 from der_gym.controllers.policy_file import PolicyCard
 from der_gym.controllers.store import make
@@ -53,7 +53,7 @@ class Policy:
         """Return the policy of a folder or a ``policy.json``; nothing in it is executed. InputError as `load` says."""
         return Policy(*policy_file.load(path))
 
-    def bind(self, layout: Layout, public: PublicFacts) -> None:
+    def bind(self, layout: Layout, public: PublicInfo) -> None:
         """Keep the layout; InputError names the fields, heads or leaves in which it is not the policy's own."""
         _same_layout(self.card, layout)
         self.rule.bind(layout, public)

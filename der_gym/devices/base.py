@@ -40,6 +40,6 @@ class DeviceClass:
     begin: Callable[..., None]
     redraw: Callable[..., None]
     advance: Callable[..., None]
-    gauge: Callable[..., None]
+    capability: Callable[..., None]
     save: Callable[..., None]
     response_p95_s: float = 0.0  # dead time and ramp of upward response, not exceeded by 95 % of devices

@@ -2,7 +2,7 @@
 
 A message has a kind: ``dispatch`` (the fraction itself), ``rule`` (the device works out its fraction from what it
 measures) or ``incentive`` (the owner answers a price). Kinds beyond dispatch are plug-ins: a kernel that turns what is
-latched at the device into A0, A1 and PART.
+latched at the device into CMD_START, CMD_END and CMD_END_SHARE.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic import Field
 from der_gym.core.registry import Registry
 from der_gym.devices.base import DeviceConfig
 from der_gym.engine.compile import kernel
-from der_gym.engine.tables import METER_GAIN, TAKES
+from der_gym.engine.tables import ACCEPTS_COMMANDS, METER_GAIN
 from der_gym.numerics import approx, rng
 
 KINDS = {"dispatch": 0, "rule": 1, "incentive": 2}
@@ -61,7 +61,7 @@ class Behaviour:
         ``"rule"`` or ``"incentive"``.
     decide : kernel
         ``decide(s0, s1, n_shard, active, ctx, latched, fleet)``: where ``latched[s, 0]`` is its kind, write the
-        fraction for this tick to fleet A0, A1 and PART from ``latched[s, 1]`` (a), ``latched[s, 2]`` (b) and ``ctx``.
+        fraction for this tick to fleet CMD_START, CMD_END and CMD_END_SHARE from ``latched[s, 1]`` (a), ``latched[s, 2]`` (b) and ``ctx``.
     """
 
     kind: str
@@ -73,7 +73,7 @@ BEHAVIOURS: Registry[Behaviour] = Registry("behaviour")
 
 @kernel
 def refresh(s0, s1, n_shard, active, keys, uid, present, abs_s, t_s, cfg, opt_out, lo, hi, fleet):  # type: ignore[no-untyped-def]
-    """Set METER_GAIN and TAKES of one class; called at every full half hour, when units join and leave.
+    """Set METER_GAIN and ACCEPTS_COMMANDS of one class; called at every full half hour, when units join and leave.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def refresh(s0, s1, n_shard, active, keys, uid, present, abs_s, t_s, cfg, opt_ou
         f0, f1, k0, k1 = keys[w, 0], keys[w, 1], keys[w, 2], keys[w, 3]
         now, slot = np.float32(t_s[w]), np.uint32(abs_s[w] // OPT_OUT_SLOT_S)
         ids, real = uid[p, lo:hi], present[p, lo:hi]
-        gain, takes = fleet[s, METER_GAIN, lo:hi], fleet[s, TAKES, lo:hi]
+        gain, takes = fleet[s, METER_GAIN, lo:hi], fleet[s, ACCEPTS_COMMANDS, lo:hi]
         late, leave, horizon, tolerance = cfg[LATE_SHARE], cfg[LEAVE_SHARE], cfg[HORIZON_S], cfg[TOLERANCE]
         for i in range(hi - lo):
             u = rng.quick_uniform(k0, k1, ids[i], _JOIN, np.uint32(0))

@@ -1,15 +1,19 @@
-"""From what each device could give to what a cell of them could: the gauge's rows, summed where they are made."""
+"""From what each device could give to what a cell of them could: the capability's rows, summed where they are made."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from der_gym.engine.compile import part
-from der_gym.engine.tables import LINK_DOWN_S, LINK_UP_S, METER_GAIN, N_GAUGE, TAKES
-from der_gym.numerics.sums import dot, in_list
+from der_gym.engine.tables import ACCEPTS_COMMANDS, LINK_DOWN_S, LINK_UP_S, METER_GAIN, N_CAPABILITY
+from der_gym.numerics.sums import dot, find_enrolled
 
 _ZERO, _NONE = np.float32(0.0), np.float32(np.nan)
-HERE, HEARS, N_SCRATCH = N_GAUGE, N_GAUGE + 1, N_GAUGE + 2  # the gauge's rows; who is in the list, takes commands
+HERE, HEARS, N_SCRATCH = (
+    N_CAPABILITY,
+    N_CAPABILITY + 1,
+    N_CAPABILITY + 2,
+)  # the capability's rows; who is in the list, takes commands
 
 
 @part
@@ -31,47 +35,47 @@ def recall(pool, at, place, saved):  # type: ignore[no-untyped-def]
 
 
 @part
-def who_takes(fleet, lo, opting, gauge):  # type: ignore[no-untyped-def]
-    """Write who is in the list, and who takes commands, into the last rows of a shard's gauge.
+def find_accepting(fleet, lo, opting, capability):  # type: ignore[no-untyped-def]
+    """Write who is in the list, and who takes commands, into the last rows of a shard's capability.
 
     Parameters
     ----------
-    fleet, lo, gauge
+    fleet, lo, capability
         See `sum_cells`.
     opting : bool
         Whether owners who have opted out are known; else all in the list are taken to take commands.
     """
-    n, here, hears = gauge.shape[1], gauge[HERE], gauge[HEARS]
-    takes = fleet[TAKES, lo : lo + n]
-    in_list(fleet[METER_GAIN, lo : lo + n], here)
+    n, here, hears = capability.shape[1], capability[HERE], capability[HEARS]
+    takes = fleet[ACCEPTS_COMMANDS, lo : lo + n]
+    find_enrolled(fleet[METER_GAIN, lo : lo + n], here)
     for i in range(n):
         hears[i] = takes[i] if opting else here[i]
 
 
 @part
-def sum_cells(now, gauge, fleet, lo, cell_lo, cell_hi, reached, out):  # type: ignore[no-untyped-def]
-    """Write the sums of a shard's gauge over the cells of one class.
+def sum_cells(now, capability, fleet, lo, cell_lo, cell_hi, reached, out):  # type: ignore[no-untyped-def]
+    """Write the sums of a shard's capability over the cells of one class.
 
     Parameters
     ----------
     now : float32
         Second of the episode.
-    gauge : float32 (N_SCRATCH, n)
-        The class's devices, which stand from ``lo`` on; the last rows by `who_takes`.
+    capability : float32 (N_SCRATCH, n)
+        The class's devices, which stand from ``lo`` on; the last rows by `find_accepting`.
     fleet : float32 (N_FLEET, N)
     cell_lo, cell_hi : int64 (n_cell,)
         Places of all cells.
     reached : bool
         Count only devices whose link is up now: what the aggregator can learn; else all that are in the list.
-    out : float64 (n_cell, N_GAUGE)
+    out : float64 (n_cell, N_CAPABILITY)
         Other classes' cells stay as they are.
     """
-    n, counts = gauge.shape[1], gauge[HERE]
+    n, counts = capability.shape[1], capability[HERE]
     down, up = fleet[LINK_DOWN_S, lo : lo + n], fleet[LINK_UP_S, lo : lo + n]
     for i in range(n):
         counts[i] = counts[i] if (now < down[i]) | (now >= up[i]) | (not reached) else _ZERO
     for c in range(cell_lo.shape[0]):
         a, b = cell_lo[c] - lo, cell_hi[c] - lo
         if a >= 0 and b <= n:
-            for row in range(N_GAUGE):
-                out[c, row] = dot(gauge[row, a:b], counts[a:b])
+            for row in range(N_CAPABILITY):
+                out[c, row] = dot(capability[row, a:b], counts[a:b])

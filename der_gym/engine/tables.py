@@ -3,13 +3,13 @@
 # fleet: float32 (n_shard_all, N_FLEET, n_device). What all classes share.
 RATED_KW = 0  # unit of the command: the device's rated swing
 METER_GAIN = 1  # 1 + the gain error of its meter; 0 while not in the list: it joins later, has left, is padding
-TAKES = 2  # 1 while the device takes commands: in the list, owner has not opted out; else 0
+ACCEPTS_COMMANDS = 2  # 1 while the device takes commands: in the list, owner has not opted out; else 0
 DEAD_S = 3  # from a command's arrival to first movement
 LINK_DOWN_S = 4  # the day's outage of the device's link, seconds of the episode
 LINK_UP_S = 5
-A0 = 6  # fraction in force when the tick starts, -1..1, 0 = own schedule
-A1 = 7  # fraction in force when the tick ends
-PART = 8  # share of the tick under A1, 0..1
+CMD_START = 6  # fraction in force when the tick starts, -1..1, 0 = own schedule
+CMD_END = 7  # fraction in force when the tick ends
+CMD_END_SHARE = 8  # share of the tick under CMD_END, 0..1
 VALID_S = 9  # when the message in force ends
 POWER_KW = 10  # mean over the tick, from the grid
 SHOWN_KW = 11  # what the device would report: power, or its own estimate
@@ -18,11 +18,11 @@ SEEN_KW = 13  # last report that arrived
 SEEN_S = 14  # when that was sampled
 N_FLEET = 15
 
-# told: int8 (n_shard, N_TOLD, n_device). What the resource table says beside the rated kW; UNTOLD: draw it.
-TOLD_FEED_BACK = 0  # 1 the site may feed the grid from the device, 0 not
-TOLD_SWITCHED = 1  # 1 where the path can only start and stop the device, 0 where it can set a power
-N_TOLD = 2
-UNTOLD = -1
+# given: int8 (n_shard, N_GIVEN, n_device). What the resource table says beside the rated kW; NOT_GIVEN: draw it.
+GIVEN_FEED_BACK = 0  # 1 the site may feed the grid from the device, 0 not
+GIVEN_SWITCHED = 1  # 1 where the path can only start and stop the device, 0 where it can set a power
+N_GIVEN = 2
+NOT_GIVEN = -1
 
 # site: float32 (n_shard_all, N_SITE, n_site). The home behind one meter.
 LOAD_SCALE = 0  # of the common hourly shape
@@ -48,9 +48,9 @@ SEASON = 10  # 0 mid-season, 1 summer, 2 winter
 FREQ_HZ = 11  # local frequency minus nominal
 N_CTX = 12
 
-# gauge: float32 (N_GAUGE, n) of one class and shard, summed at once: float64 (n_shard_all, n_cell, N_GAUGE)
+# capability: float32 (N_CAPABILITY, n) of one class and shard, summed at once: float64 (n_shard_all, n_cell, N_CAPABILITY)
 UP_KW = 0  # upward response the device could hold for 30 minutes from now, >= 0
 DOWN_KW = 1  # downward, >= 0
 STORED_KWH = 2  # electric kWh that upward response can draw on (battery above its reserve; heat and EV energy held)
 DEBT_KWH = 3  # electric kWh that will be missing at the next need (departure, next boil) if nothing is added
-N_GAUGE = 4
+N_CAPABILITY = 4

@@ -86,10 +86,10 @@ class Worlds:
         self.clipped = np.zeros(n_world)
         self.step_no = np.zeros(n_world, dtype=np.int64)
         self._obs = np.zeros((n_world, self.layout.size), dtype=np.float32)
-        self._extra = np.zeros_like(self.layout.extras(self.simulator.public))
+        self._extra = np.zeros_like(self.layout.extras(self.simulator.view))
         self._table, self._computes = np.zeros((len(INFO), n_world)), self.layout.computes
-        active = self.simulator.steps.active
-        self.simulator.steps.follow([*self.reward.scoring(active), self._observing(active), self._telling()])
+        active = self.simulator.step_plan.active
+        self.simulator.step_plan.append_stage([*self.reward.scoring(active), self._observing(active), self._telling()])
         low, high = self.layout.bounds()
         self.observation_space = gym.spaces.Box(low, high, dtype=np.float32)
         self.action_space = gym.spaces.Box(-1.0, 1.0, (self.layout.n_leaf,), dtype=np.float32)
@@ -111,9 +111,9 @@ class Worlds:
         any_ended = self._take(action, active, ended)
         self.simulator.step(self._message, active, follow=not any_ended)
         if any_ended:  # what they owe is settled first
-            self.reward.owe(ended)
-            self.simulator.steps.after()
-        self.reward.close(active)
+            self.reward.charge_terminal_debt(ended)
+            self.simulator.step_plan.post_step()
+        self.reward.finish(active)
         if self._computes:
             self._see(active)
         return ended
@@ -145,19 +145,19 @@ class Worlds:
         return bool(n_ended)
 
     def _observing(self, active: Array) -> Call:
-        p = self.simulator.public
+        p = self.simulator.view
         tables = (self._where, self._how, p.world, p.block, p.leaf, self._extra, aggregator_view.UNIT, self._obs)
         return Call(observe, active, *tables, by_world=True)
 
     def _telling(self) -> Call:
-        product, leaf = self.simulator.desk.product, self.simulator.wires.leaf
+        product, leaf = self.simulator.market.product, self.simulator.network.leaf
         given = (self.reward.terms, product.book, product.outcome, self.clipped, leaf)
         return Call(fill_infos, *given, self._table, by_world=True)
 
     def _see(self, mask: Array) -> None:
         """Write observations of the worlds of ``mask`` and all infos as they stand between two steps."""
         if self._computes:
-            self._extra[:] = self.layout.extras(self.simulator.public)
+            self._extra[:] = self.layout.extras(self.simulator.view)
         self._observing(mask)(0, self.n_world)
         self._telling()(0, self.n_world)
 

@@ -20,11 +20,11 @@ def start(began: float, import_s: float) -> dict[str, object]:
 
 def prepare(n_device: int) -> dict[str, object]:
     """Take one step of a world."""
-    from der_gym.evaluation import bench
+    from der_gym.evaluation import bench_worlds
 
-    env = bench.single(n_device)
+    env = bench_worlds.single(n_device)
     env.reset(seed=0)
-    env.step(bench.actions(1, env.action_space.shape[0])[0, 0])
+    env.step(bench_worlds.actions(1, env.action_space.shape[0])[0, 0])
     return {}
 
 
@@ -44,18 +44,18 @@ def _compiled(heard: object) -> dict[str, float]:
 
 def large(n_device: int, n_run: int, run_s: float) -> dict[str, object]:
     """Return device-ticks per second and bytes per device of one large world."""
-    from der_gym.evaluation import bench
+    from der_gym.evaluation import bench_worlds
 
     prepare(1000)  # loads the kernels
     before, began = _peak_bytes(), time.perf_counter()
-    env = bench.single(n_device)
+    env = bench_worlds.single(n_device)
     env.reset(seed=0)
     built_s = time.perf_counter() - began
-    action = bench.actions(1, env.action_space.shape[0])[:, 0]
+    action = bench_worlds.actions(1, env.action_space.shape[0])[:, 0]
     for k in range(60):
         env.step(action[k])
     grown = _peak_bytes() - before
-    per_s = bench.rate(lambda k: _step(env, action[k % bench.N_ACTION]), bench.Pace(n_run, run_s))
+    per_s = bench_worlds.rate(lambda k: _step(env, action[k % bench_worlds.N_ACTION]), bench_worlds.Pace(n_run, run_s))
     scenario = env.worlds.scenario
     ticks = per_s * n_device * (scenario.decision_s // scenario.tick_s)
     return {"ticks_per_s": ticks, "bytes": grown / n_device, "built_s": built_s}

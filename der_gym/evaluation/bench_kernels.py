@@ -15,7 +15,7 @@ import numpy as np
 
 from der_gym.devices import DEVICES
 from der_gym.engine import program
-from der_gym.evaluation import bench
+from der_gym.evaluation import bench_worlds
 
 N_WORLD = 64
 N_STEP = 6  # at least one of them refreshes what changes every 300 s
@@ -23,15 +23,15 @@ _SHARE_OF_A_RUN = 0.05
 Call = tuple[Any, ...]
 
 
-def kernels(pace: bench.Pace, compile_s: Mapping[str, float]) -> list[dict[str, Any]]:
+def kernels(pace: bench_worlds.Pace, compile_s: Mapping[str, float]) -> list[dict[str, Any]]:
     """Return, per kernel, ns per device in a step that calls it, steps in six that do, and seconds to compile.
 
     A device class's kernel counts its own devices, every other all. What was compiled and is not called in a step
     stands below, by its compile time.
     """
-    envs = bench.vector(N_WORLD, workers=1)
+    envs = bench_worlds.vector(N_WORLD, workers=1)
     envs.reset(seed=0)
-    action = bench.actions(N_WORLD, envs.layout.n_leaf)
+    action = bench_worlds.actions(N_WORLD, envs.layout.n_leaf)
     for k in range(60):
         envs.step(action[k])
     steps = []
@@ -52,7 +52,7 @@ def _unmeasured(name: str, compile_s: float) -> dict[str, Any]:
 
 
 def _row(
-    name: str, steps: list[list[tuple[Any, Call]]], envs: Any, pace: bench.Pace, compile_s: Mapping[str, float]
+    name: str, steps: list[list[tuple[Any, Call]]], envs: Any, pace: bench_worlds.Pace, compile_s: Mapping[str, float]
 ) -> dict[str, Any]:
     spent = [min(_seconds(calls) for _ in range(3)) for calls in steps]
     busiest = steps[int(np.argmax(spent))]
@@ -129,7 +129,7 @@ def full_name(kernel: Any) -> str:
     return f"{function.__module__.removeprefix('der_gym.')}.{function.__name__}"
 
 
-def _ns(call: Callable[[], Any], n: int, pace: bench.Pace) -> float:
+def _ns(call: Callable[[], Any], n: int, pace: bench_worlds.Pace) -> float:
     call()
     found = []
     for _ in range(pace.n_run):

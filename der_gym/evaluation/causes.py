@@ -10,7 +10,7 @@ leaves the least, as *mainly*, where that is half or less; else it is the contro
 | no command | (no leaf was asked for more than 2 % of its swing in the block, and the target left the band) |
 | plan error | twin - power: measured against what the group would have drawn without commands |
 | rebound | response + what leaves at rest (fraction within 2 %) drew above the twin |
-| energy empty | response + target - available, where the gauge showed less available than the target |
+| energy empty | response + target - available, where the capability showed less available than the target |
 | saturation | the target, in minutes in which every leaf that had something to give was asked for 98 % or more |
 | unreachable | response + fraction x available power of the devices whose link was down |
 | delay | the response 5, 10 or 15 minutes later |

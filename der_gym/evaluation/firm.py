@@ -15,7 +15,7 @@ from der_gym.core.errors import InputError, unknown
 from der_gym.core.units import BLOCK_S, HOUR_S
 from der_gym.evaluation.controller_factory import players as picked
 from der_gym.evaluation.measures import pass_rate
-from der_gym.evaluation.play import CHUNK, Stage
+from der_gym.evaluation.play import CHUNK, EpisodeRunner
 from der_gym.evaluation.scoreboard import seeds_of
 from der_gym.scenario.config_files import configs
 from der_gym.scenario.load import load
@@ -23,7 +23,7 @@ from der_gym.scenario.model import Scenario
 from der_gym.scenario.settings import SEASONS
 from der_gym.signals import calendar, splits
 from der_gym.simulation import award_check, metering
-from der_gym.simulation.assets import Ground, ground
+from der_gym.simulation.assets import ScenarioAssets, scenario_assets
 from der_gym.simulation.reference_days import AFTER_DAYS, WARM_UP_DAYS
 
 F8 = NDArray[np.float64]
@@ -56,7 +56,7 @@ class Firm:
     awards: list[dict[str, Any]]
 
 
-def capability(where: Ground) -> list[dict[str, Any]]:
+def capability(where: ScenarioAssets) -> list[dict[str, Any]]:
     """Return upward kW for 30 minutes of the uncommanded group by season, class and hour (batteries: from standby)."""
     st, rows = where.structure, []
     groups = {name: np.array([st.class_names[k] == name for k in st.cell_class]) for name in st.class_slice}
@@ -142,11 +142,11 @@ def firm(
     windows = _windows(base, seasons, starts)
     _check(shares, levels)
     players = picked(controllers)
-    where = ground(base)
+    where = scenario_assets(base)
     seeds, options = _episodes(where, windows, n_seed, split)
     passed: list[dict[str, Any]] = []
     for k, share in enumerate(sorted(shares)):
-        stage = Stage(
+        stage = EpisodeRunner(
             load(base, {"market.award_share": base.market.award_share * share, **_fixed(base, share)}), workers
         )
         for i, (name, controller) in enumerate(players.items()):
@@ -181,7 +181,7 @@ def _check(shares: Sequence[float], levels: Sequence[float]) -> None:
 
 
 def _episodes(
-    where: Ground, windows: list[tuple[str, int]], n_seed: int, split: str
+    where: ScenarioAssets, windows: list[tuple[str, int]], n_seed: int, split: str
 ) -> tuple[list[int], list[dict[str, Any]]]:
     """Return a seed and reset options for every episode, window by window, dates spread over the split's."""
     options = []
@@ -192,7 +192,7 @@ def _episodes(
     return seeds_of(split, n_seed) * len(windows), options
 
 
-def _days(where: Ground, season: str, split: str) -> NDArray[np.int64]:
+def _days(where: ScenarioAssets, season: str, split: str) -> NDArray[np.int64]:
     first, last = where.signals.first_day + WARM_UP_DAYS, where.signals.last_day - AFTER_DAYS
     if where.scenario.signals.start is not None:
         days = np.array([calendar.day_of(where.scenario.signals.start)])

@@ -16,7 +16,7 @@ F8 = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Facts:
+class EvalContext:
     """What the measures need beside a play: the twin and the size of the list.
 
     Attributes
@@ -39,7 +39,7 @@ class Measure:
 
     name: str
     title: str
-    of: Callable[[Played, Facts], F8]
+    of: Callable[[Played, EvalContext], F8]
 
 
 def _awarded(played: Played) -> NDArray[np.bool_]:
@@ -115,12 +115,12 @@ MEASURES: tuple[Measure, ...] = (
     Measure("ev_missing_p95_kwh", "the 95th of 100 cars'", lambda p, f: home_quantile(p.ev_missing_kwh, 0.95)),
     Measure("ev_missing_worst_kwh", "the worst car's", lambda p, f: home_quantile(p.ev_missing_kwh, 1.0)),
     Measure("ev_short_cars", "departures more than 1 kWh short, to 24 h after the end", lambda p, f: p.short_cars),
-    Measure("debt_kwh", "what stores lack for their next need at the end", lambda p, f: p.debt_kwh),
+    Measure("debt_kwh", "what classes lack for their next need at the end", lambda p, f: p.debt_kwh),
     Measure("discharged_kwh", "energy through batteries in the episode", lambda p, f: p.discharged_kwh),
     Measure("starts", "compressor starts in the episode", lambda p, f: p.starts),
 )  # fmt: skip
 
 
-def measure(played: Played, facts: Facts) -> dict[str, F8]:
+def measure(played: Played, facts: EvalContext) -> dict[str, F8]:
     """Return every measure of a play by name, float64 (n_seed,) each."""
     return {m.name: np.asarray(m.of(played, facts), dtype=np.float64) for m in MEASURES}

@@ -40,7 +40,7 @@ class Played:
     window_kw : float64 (n, 2, n_window)
         Least and greatest mean of the target over the allowed lags.
     accuracy, mae_share, debt_kwh : float64 (n,)
-        Skill and error of the product; energy that stores lack for their next need, at the end.
+        Skill and error of the product; energy that classes lack for their next need, at the end.
     messages, discharged_kwh, starts : float64 (n,)
         Messages to units; registers of the episode.
     unserved_kwh_th, ev_missing_kwh : float32 (n, n_home)
@@ -86,7 +86,7 @@ class Played:
         return share
 
 
-class Stage:
+class EpisodeRunner:
     """The worlds that all controllers of a comparison meet, made once per number of worlds."""
 
     def __init__(self, scenario: Scenario, workers: int | None = None) -> None:
@@ -180,8 +180,8 @@ def _reset(worlds: Worlds, generators: dict[int, np.random.Generator], options: 
 
 def _result(worlds: Worlds, seeds: list[int], reward: Array, terms: Array, trace: Trace, run_on: bool) -> Played:
     sim = worlds.simulator
-    product, fleet, wires = sim.desk.product, sim.fleet, sim.wires
-    start = sim.desk.start_abs_s()
+    product, fleet, network = sim.market.product, sim.fleet, sim.network
+    start = sim.market.start_abs_s()
     at_end = {
         "seeds": np.array(seeds),
         "reward": reward,
@@ -193,7 +193,7 @@ def _result(worlds: Worlds, seeds: list[int], reward: Array, terms: Array, trace
         "accuracy": product.skill(),
         "mae_share": product.mae_share(),
         "debt_kwh": sim.debt_kwh(),
-        "messages": (wires.leaf[:, :, net.N_SENT] * wires.gate[:, net.N_UNIT]).sum(axis=1),
+        "messages": (network.leaf[:, :, net.N_SENT] * network.gate[:, net.N_UNIT]).sum(axis=1),
         "discharged_kwh": fleet.total("discharged_kwh"),
         "starts": fleet.total("starts"),
         "start_abs_s": start.copy(),
@@ -212,7 +212,7 @@ def _result(worlds: Worlds, seeds: list[int], reward: Array, terms: Array, trace
 def _per_home(worlds: Worlds, device: str, register: str) -> Array:
     """Return a register of every real device of a class, float32 (n_world, n), in the order of places."""
     sim = worlds.simulator
-    store = sim.fleet.stores.get(device)
+    store = sim.fleet.classes.get(device)
     if store is None:
         return np.zeros((worlds.n_world, 0), dtype=np.float32)
     values = store.register(register).reshape(worlds.n_world, -1)

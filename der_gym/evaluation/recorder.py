@@ -8,6 +8,7 @@ from types import TracebackType
 import numpy as np
 
 from der_gym.core.units import REFRESH_S
+from der_gym.engine import tables
 from der_gym.env.worlds import Worlds
 from der_gym.simulation import aggregator_view, metering
 
@@ -67,23 +68,23 @@ class Recorder:
         sim = worlds.simulator
         self.worlds, self.sim = worlds, sim
         self.trace = Trace.empty(worlds.n_world, worlds.scenario.horizon_s // MINUTE_S, worlds.layout.n_leaf)
-        self.trace.target_kw[:] = sim.desk.product.target_kw
+        self.trace.target_kw[:] = sim.market.product.target_kw
         self.every = np.ones(worlds.n_world, dtype=bool)
         n_all, n_cell = sim.fleet.n_all, sim.structure.n_cell
         self._power = np.zeros((n_all, n_cell, metering.N_POWER))
-        self.stock = np.zeros((n_all, n_cell, metering.N_STOCK))
+        self.capability = np.zeros((n_all, n_cell, tables.N_CAPABILITY))
         self._minutes = slice(0, 0)
 
     def __enter__(self) -> Recorder:
-        self.sim.heard_minute.append(self._minute)
+        self.sim.on_minute.append(self._minute)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.sim.heard_minute.remove(self._minute)
+        self.sim.on_minute.remove(self._minute)
 
     def _minute(self) -> None:
         """Note the minute that has just ended."""
-        minute, trace = self.sim.steps.minute, self.trace
+        minute, trace = self.sim.step_plan.minute, self.trace
         which = np.flatnonzero(minute.ends & (minute.number < trace.plan_kw.shape[1]))
         for name in ("true_kw", "metered_kw", "plan_kw"):
             getattr(trace, name)[which, minute.number[which]] = getattr(minute, name)[which]
@@ -92,10 +93,10 @@ class Recorder:
         """Note what is seen and asked for when a decision is taken."""
         t, decision_s = int(self.sim.fleet.t_s[0]), self.worlds.scenario.decision_s
         self._minutes = slice(t // MINUTE_S, max(-(-(t + decision_s) // MINUTE_S), t // MINUTE_S + 1))
-        self.trace.seen_kw[:, self._minutes] = self.sim.public.world[:, aggregator_view.SEEN, None]
+        self.trace.seen_kw[:, self._minutes] = self.sim.view.world[:, aggregator_view.SEEN, None]
         self.trace.action[:, self._minutes] = np.clip(np.asarray(action, dtype=np.float32), -1.0, 1.0)[:, None]
         if t % REFRESH_S == 0 or self.worlds.scenario.decision_s > REFRESH_S:
-            self._gauge(self._minutes)
+            self._capability(self._minutes)
         elif self._minutes.start:
             for held in (self.trace.up_kw, self.trace.lost_kw):
                 held[:, self._minutes] = held[:, self._minutes.start - 1, None]
@@ -104,17 +105,17 @@ class Recorder:
         """Note what each leaf drew in the tick that has just ended."""
         fleet, st = self.sim.fleet, self.sim.structure
         span = (0, fleet.n_all, fleet.n_shard, self.every)
-        metering.tally_power(*span, st.cell_lo, st.cell_hi, fleet.fleet, self._power)
+        metering.sum_power_cells(*span, st.cell_lo, st.cell_hi, fleet.fleet, self._power)
         self.trace.leaf_kw[:, self._minutes] = self._leaves(self._power[:, :, metering.TRUE])[:, None]
 
-    def _gauge(self, minutes: slice) -> None:
-        self.stock = self.sim.fleet.measure(self.every)
+    def _capability(self, minutes: slice) -> None:
+        self.capability = self.sim.fleet.measure(self.every)
         reached = self.sim.fleet.measure(self.every, reached=True)
-        every, up = (self._leaves(stock[:, :, metering.UP]) for stock in (self.stock, reached))
+        every, up = (self._leaves(capability[:, :, metering.UP]) for capability in (self.capability, reached))
         self.trace.up_kw[:, minutes] = every[:, None]
         self.trace.lost_kw[:, minutes] = (every - up)[:, None]
 
     def _leaves(self, parts: Array) -> Array:
         cells = metering.fold(parts, self.sim.fleet.n_shard)
-        leaves: Array = cells @ self.sim.desk.fold
+        leaves: Array = cells @ self.sim.market.fold
         return leaves

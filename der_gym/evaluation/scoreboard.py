@@ -17,8 +17,8 @@ from der_gym.core.errors import InputError
 from der_gym.evaluation import statistics as st
 from der_gym.evaluation.causes import Failure, failures
 from der_gym.evaluation.controller_factory import players as picked
-from der_gym.evaluation.measures import Facts, measure
-from der_gym.evaluation.play import CHUNK, Played, Stage
+from der_gym.evaluation.measures import EvalContext, measure
+from der_gym.evaluation.play import CHUNK, EpisodeRunner, Played
 from der_gym.scenario.config_files import configs
 from der_gym.scenario.load import load
 from der_gym.scenario.model import Scenario
@@ -173,7 +173,7 @@ def evaluate(
     board = Scoreboard(load(scenario, {**(overrides or {}), "split": split}), split, seeds, base)
     players = picked([IDLE]) | picked(controllers)
     try:
-        stage = Stage(board.scenario, workers)
+        stage = EpisodeRunner(board.scenario, workers)
         for name, controller in players.items():
             _add(board, stage, name, controller, chunk, progress)
     except KeyboardInterrupt:
@@ -181,14 +181,16 @@ def evaluate(
     return board
 
 
-def _add(board: Scoreboard, stage: Stage, name: str, controller: Controller, chunk: int, progress: Told | None) -> None:
+def _add(
+    board: Scoreboard, stage: EpisodeRunner, name: str, controller: Controller, chunk: int, progress: Told | None
+) -> None:
     began = time.perf_counter()
     tell = (lambda share: progress(name, share)) if progress is not None else None
     played = stage.play(controller, board.seeds, chunk=chunk, progress=tell)
     twin = board.scores[IDLE].played if board.scores else played
     rules = board.scenario.market.rules
     worlds = stage.worlds(min(chunk, len(board.seeds)))
-    facts = Facts(twin, float(worlds.layout.nominal_kw.sum()), worlds.simulator.structure.n_device)
+    facts = EvalContext(twin, float(worlds.layout.nominal_kw.sum()), worlds.simulator.structure.n_device)
     found = failures(played, twin, rules.band_share)
     seconds = time.perf_counter() - began
     board.scores[name] = Score(name, played, measure(played, facts), found, seconds)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from der_gym.engine.tables import N_TOLD, TOLD_FEED_BACK, TOLD_SWITCHED, UNTOLD
+from der_gym.engine.tables import GIVEN_FEED_BACK, GIVEN_SWITCHED, N_GIVEN, NOT_GIVEN
 from der_gym.fleet.labels import Ints
 from der_gym.fleet.packing import free_addresses
 from der_gym.fleet.resources import ResourceTable
@@ -38,20 +38,20 @@ def rated_rows(table: ResourceTable, at: Ints, shape: Shape) -> NDArray[np.float
     return spread(at, table.rated_kw, np.nan, shape, np.float32)
 
 
-def told_rows(
+def given_rows(
     table: ResourceTable, at: Ints, shape: Shape, switched_paths: Mapping[str, Collection[str]]
 ) -> NDArray[np.int8]:
-    """Return what else the table says, int8 (n_shard, N_TOLD, n_place), UNTOLD = draw it."""
-    rows = np.full((shape[0], N_TOLD, shape[1]), UNTOLD, np.int8)
-    feed_back = np.nan_to_num(table.feed_back(), nan=UNTOLD)
-    rows[:, TOLD_FEED_BACK] = spread(at, feed_back, UNTOLD, shape, np.int8)
-    rows[:, TOLD_SWITCHED] = spread(at, _switched(table, switched_paths), UNTOLD, shape, np.int8)
+    """Return what else the table says, int8 (n_shard, N_GIVEN, n_place), NOT_GIVEN = draw it."""
+    rows = np.full((shape[0], N_GIVEN, shape[1]), NOT_GIVEN, np.int8)
+    feed_back = np.nan_to_num(table.feed_back(), nan=NOT_GIVEN)
+    rows[:, GIVEN_FEED_BACK] = spread(at, feed_back, NOT_GIVEN, shape, np.int8)
+    rows[:, GIVEN_SWITCHED] = spread(at, _switched(table, switched_paths), NOT_GIVEN, shape, np.int8)
     return rows
 
 
 def _switched(table: ResourceTable, switched_paths: Mapping[str, Collection[str]]) -> NDArray[np.int8]:
-    """Return (n_device,) 1 where the path can only start and stop the device, 0 where not, UNTOLD where not said."""
-    say = np.full((len(table.device.names), len(table.path.names)), UNTOLD, np.int8)
+    """Return (n_device,) 1 where the path can only start and stop the device, 0 where not, NOT_GIVEN where not said."""
+    say = np.full((len(table.device.names), len(table.path.names)), NOT_GIVEN, np.int8)
     for code, device in enumerate(table.device.list_names()):
         if device in switched_paths:
             say[code] = [path in switched_paths[device] for path in table.path.list_names()]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from der_gym.core.errors import unknown
 from der_gym.fleet.arrange import Cells, Shards, find_cells, find_shards
-from der_gym.fleet.fill import rated_rows, site_limits, spread, spread_addresses, told_rows
+from der_gym.fleet.fill import given_rows, rated_rows, site_limits, spread, spread_addresses
 from der_gym.fleet.labels import Ints
 from der_gym.fleet.packing import Packing, in_lanes
 from der_gym.fleet.resources import ResourceTable
@@ -56,8 +56,8 @@ class Structure:
         The device's place among the shard's sites; padding points at an absent site that no device has.
     rated_kw : float32 (n_shard, n_place or 1)
         What the table says, NaN = draw; one place stands for all where it says nothing.
-    told : int8 (n_shard, N_TOLD, n_place)
-        Feed-back right, start-stop path; UNTOLD = draw.
+    given : int8 (n_shard, N_GIVEN, n_place)
+        Feed-back right, start-stop path; NOT_GIVEN = draw.
     site_uid : uint32 (n_shard, n_site)
         Address of the site's draws, from the site's name alone.
     site_present : uint8 (n_shard, n_site)
@@ -90,7 +90,7 @@ class Structure:
     row: NDArray[np.int32]
     site_index: NDArray[np.int32]
     rated_kw: NDArray[np.float32]
-    told: NDArray[np.int8]
+    given: NDArray[np.int8]
     site_uid: NDArray[np.uint32]
     site_present: NDArray[np.uint8]
     site_limits: NDArray[np.float32]
@@ -187,7 +187,7 @@ def _assemble(
         row=spread(at, np.arange(len(table)), -1, places, np.int32),
         site_index=spread(at, shards.sites.place[table.site.codes], n_site - 1, places, np.int32),
         rated_kw=rated_rows(table, at, places),
-        told=told_rows(table, at, places, switched_paths),
+        given=given_rows(table, at, places, switched_paths),
         site_uid=spread_addresses(site_at, shards.site_uid, site_places),
         site_present=spread(site_at, 1, 0, site_places, np.uint8),
         site_limits=site_limits(table, site_at, site_places),

@@ -114,7 +114,7 @@ def post(  # type: ignore[no-untyped-def]
     ----------
     path : float32 (n_cell, N_PATH)
     table : float32 (n_cell, 257, 2)
-        Latency quantiles, s; see `PathConfig.table`.
+        Latency quantiles, s; see `ChannelConfig.table`.
     cell_t : float64 (n_world, n_cell)
     cell_service_s : float64 (n_cell,)
     cell_slot : int64 (n_world, n_cell)

@@ -44,7 +44,7 @@ class Delay(BaseModel):
         return np.asarray(ndtr(np.log(t / self.median_s) / self.sigma))
 
 
-class PathConfig(BaseModel):
+class ChannelConfig(BaseModel):
     """One path archetype: latency, polling, loss, hold, telemetry, limits and price."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -69,7 +69,7 @@ class PathConfig(BaseModel):
     switched: tuple[str, ...] = Field((), description="device classes that this path can only start and stop")
 
     @model_validator(mode="after")
-    def _makes_sense(self) -> PathConfig:
+    def _makes_sense(self) -> ChannelConfig:
         if len(self.poll_s) != len(self.poll_share):
             raise ValueError(
                 f"poll_s has {len(self.poll_s)} periods, poll_share {len(self.poll_share)}; allowed: as many"
@@ -139,11 +139,11 @@ class PathConfig(BaseModel):
         return float(values[order][np.searchsorted(share, 0.95)])
 
 
-PATHS: Registry[PathConfig] = Registry("path")
+CHANNELS: Registry[ChannelConfig] = Registry("path")
 
-PATHS.register(
+CHANNELS.register(
     "P1",
-    PathConfig(
+    ChannelConfig(
         title="direct LTE or fixed line, MQTT push",
         latency=(Delay(share=0.99, median_s=0.25), Delay(share=0.01, kind="pareto", median_s=3, sigma=1.5)),
         loss_share=0.003,
@@ -157,9 +157,9 @@ PATHS.register(
         yen_per_unit_month=200,
     ),
 )
-PATHS.register(
+CHANNELS.register(
     "P2",
-    PathConfig(
+    ChannelConfig(
         title="IoT router and ECHONET Lite on the home network",
         latency=(Delay(share=0.93, median_s=1.8, sigma=0.7), Delay(share=0.07, median_s=9, sigma=0.45)),
         loss_share=0.015,
@@ -172,9 +172,9 @@ PATHS.register(
         yen_per_unit_month=140,
     ),
 )
-PATHS.register(
+CHANNELS.register(
     "P3",
-    PathConfig(
+    ChannelConfig(
         title="maker cloud, push",
         latency=(Delay(share=0.98, median_s=4.9, sigma=0.65), Delay(share=0.02, median_s=30, sigma=1.0)),
         loss_share=0.01,
@@ -197,9 +197,9 @@ _POLLED: dict[str, Any] = {
     "quota_per_day": 200,
     "yen_per_unit_month": 15,
 }
-PATHS.register(
+CHANNELS.register(
     "P4",
-    PathConfig(
+    ChannelConfig(
         title="maker cloud, the device polls (T <= 300 s)",
         poll_s=(60, 300),
         poll_share=(0.5, 0.5),
@@ -207,9 +207,9 @@ PATHS.register(
         **_POLLED,
     ),
 )
-PATHS.register(
+CHANNELS.register(
     "P4-slow",
-    PathConfig(
+    ChannelConfig(
         title="maker cloud, slow pollers (T = 600 and 1,800 s)",
         poll_s=(600, 1800),
         poll_share=(0.5, 0.5),
@@ -217,9 +217,9 @@ PATHS.register(
         **_POLLED,
     ),
 )
-PATHS.register(
+CHANNELS.register(
     "P5",
-    PathConfig(
+    ChannelConfig(
         title="HEMS or BEMS gateway, OpenADR pull",
         latency=(Delay(median_s=1.0, sigma=0.6),),
         poll_s=(10, 60),
@@ -233,9 +233,9 @@ PATHS.register(
         yen_per_unit_month=600,
     ),
 )
-PATHS.register(
+CHANNELS.register(
     "P6",
-    PathConfig(
+    ChannelConfig(
         title="charge point management system, OCPP",
         latency=(Delay(share=0.9, median_s=2.7, sigma=0.7), Delay(share=0.1, median_s=8, sigma=0.3)),
         telemetry_s=60,
@@ -247,9 +247,9 @@ PATHS.register(
         yen_per_unit_month=300,
     ),
 )
-PATHS.register(
+CHANNELS.register(
     "ideal",
-    PathConfig(
+    ChannelConfig(
         title="no delay, no loss: for ablation",
         latency=(Delay(median_s=1e-3, sigma=0.01),),
         loss_share=0,

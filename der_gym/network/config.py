@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from der_gym.core.errors import InputError, nearest, unknown
-from der_gym.network.channels import PATHS, PathConfig
+from der_gym.network.channels import CHANNELS, ChannelConfig
 
 
 class NetworkConfig(BaseModel):
@@ -30,28 +30,28 @@ class NetworkConfig(BaseModel):
     @model_validator(mode="after")
     def _paths_can_be(self) -> NetworkConfig:
         for name in self.paths:
-            if name not in PATHS:
-                raise unknown("paths", name, PATHS)
-        for name in PATHS if self.latency_scale != 1.0 else self.paths:
+            if name not in CHANNELS:
+                raise unknown("paths", name, CHANNELS)
+        for name in CHANNELS if self.latency_scale != 1.0 else self.paths:
             self._changed(name)
         return self
 
-    def path(self, name: str) -> PathConfig:
+    def path(self, name: str) -> ChannelConfig:
         """Return the path as this scenario has it; an unknown name raises InputError."""
-        known = PATHS[name]
+        known = CHANNELS[name]
         if self.ideal:
-            return PATHS["ideal"]
+            return CHANNELS["ideal"]
         return self._changed(name) if self.paths.get(name) or self.latency_scale != 1.0 else known
 
-    def _changed(self, name: str) -> PathConfig:
+    def _changed(self, name: str) -> ChannelConfig:
         try:
-            changed = PathConfig.model_validate({**PATHS[name].model_dump(), **self.paths.get(name, {})})
+            changed = ChannelConfig.model_validate({**CHANNELS[name].model_dump(), **self.paths.get(name, {})})
             return scaled(changed, self.latency_scale)
         except ValidationError as error:
             raise InputError(_fault(f"paths.{name}", error)) from None
 
 
-def scaled(path: PathConfig, k: float) -> PathConfig:
+def scaled(path: ChannelConfig, k: float) -> ChannelConfig:
     """Return ``path`` with every latency, poll and telemetry period times ``k``."""
     if k == 1.0:
         return path
@@ -61,7 +61,7 @@ def scaled(path: PathConfig, k: float) -> PathConfig:
         "telemetry_s": path.telemetry_s * k,
         "telemetry_delay_s": path.telemetry_delay_s * k,
     }
-    return PathConfig.model_validate({**path.model_dump(), **times})
+    return ChannelConfig.model_validate({**path.model_dump(), **times})
 
 
 def _fault(where: str, error: ValidationError) -> str:
@@ -69,8 +69,8 @@ def _fault(where: str, error: ValidationError) -> str:
     first = error.errors()[0]
     key = ".".join([where, *map(str, first["loc"])])
     if first["type"] == "extra_forbidden" and len(first["loc"]) == 1:
-        close = nearest(str(first["loc"][0]), PathConfig.model_fields)
+        close = nearest(str(first["loc"][0]), ChannelConfig.model_fields)
         hint = f"did you mean {close!r}? " if close else ""
-        return f"{key}: unknown key; {hint}allowed: {', '.join(sorted(PathConfig.model_fields))}"
+        return f"{key}: unknown key; {hint}allowed: {', '.join(sorted(ChannelConfig.model_fields))}"
     shown = "" if isinstance(first["input"], dict) else f" (given: {first['input']!r})"
     return f"{key}: {first['msg'].removeprefix('Value error, ')}{shown}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from der_gym.engine.compile import kernel, part, scalar
-from der_gym.engine.tables import A0, A1, PART, VALID_S
+from der_gym.engine.tables import CMD_END, CMD_END_SHARE, CMD_START, VALID_S
 from der_gym.network.tables import (
     DEPTH,
     DIRTY,
@@ -52,7 +52,7 @@ def deliver(  # type: ignore[no-untyped-def]
     s0, s1, n_shard, active, t_s, dt_s, cell_lo, cell_hi, cell_leaf, gate, path, mail, leaf, ring_lo, ring, since,
     coming, fleet, latched,
 ):  # fmt: skip
-    """Set A0, A1, PART and VALID_S of every device for the tick [t, t + dt].
+    """Set CMD_START, CMD_END, CMD_END_SHARE and VALID_S of every device for the tick [t, t + dt].
 
     Parameters
     ----------
@@ -86,8 +86,8 @@ def deliver(  # type: ignore[no-untyped-def]
             if not book[DIRTY] and book[EXPIRES_S] >= t_s[w] + dt_s:
                 continue
             lo, hi = cell_lo[c], cell_hi[c]
-            a0, a1 = fleet[s, A0, lo:hi], fleet[s, A1, lo:hi]
-            part, valid = fleet[s, PART, lo:hi], fleet[s, VALID_S, lo:hi]
+            a0, a1 = fleet[s, CMD_START, lo:hi], fleet[s, CMD_END, lo:hi]
+            part, valid = fleet[s, CMD_END_SHARE, lo:hi], fleet[s, VALID_S, lo:hi]
             depth, step = int(gate[cell_leaf[c], DEPTH]), path[c, STEP_S]
             rolled = news = False
             for k in range(int(book[FLYING])):
@@ -221,7 +221,7 @@ def retire(w0, w1, n_shard, active, t_end, cell_leaf, gate, cell_slot, last, lea
         book_last(w, n_shard, cell_leaf, cell_slot, last, mail)
         for j in range(mail.shape[1]):
             book, depth = leaf[w, j], int(gate[j, DEPTH])
-            book[DIRTY] = 1.0 if book[FLYING] > 0 else 0.0  # one more tick rolls A1 into A0
+            book[DIRTY] = 1.0 if book[FLYING] > 0 else 0.0  # one more tick rolls CMD_END into CMD_START
             while book[FLYING] > 0 and mail[w, j, int(book[OLDEST]), T_LAST] <= t_end[w]:
                 book[OLDEST] = wrapped(int(book[OLDEST]) + 1, depth)
                 book[FLYING] -= 1

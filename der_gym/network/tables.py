@@ -48,7 +48,7 @@ HEAD = 6  # next slot of the ring
 OLDEST = 7  # oldest slot whose message is still under way
 FLYING = 8  # messages under way
 N_SENT = 9  # messages sent in the episode
-DIRTY = 10  # 1 when devices' A0 and A1 may differ
+DIRTY = 10  # 1 when devices' CMD_START and CMD_END may differ
 EXPIRES_S = 11  # earliest end of a message that may be in force
 N_LEAF = 12
 

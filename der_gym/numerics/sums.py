@@ -26,7 +26,7 @@ def dot(v, w):  # type: ignore[no-untyped-def]
 
 
 @part
-def in_list(gain, here):  # type: ignore[no-untyped-def]
+def find_enrolled(gain, here):  # type: ignore[no-untyped-def]
     """Write into ``here``, float32 (n,), 1 where a device is in the list, which its METER_GAIN tells, else 0."""
     for i in range(gain.shape[0]):
         here[i] = _ONE if gain[i] > _0 else _0

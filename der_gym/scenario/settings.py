@@ -108,4 +108,4 @@ class RewardSettings(Settings):
     heat_yen_kwh: float = Field(100.0, ge=0, description="missing hot water, yen/kWh_th [A]")
     runout_yen: float = Field(500.0, ge=0, description="each time the hot water runs out [A]")
     lockout_share: float = Field(0.1, ge=0, le=1, description="part of the lock-out's yen that the reward counts")
-    debt_yen_kwh: float = Field(25.0, ge=0, description="refill of a kWh that stores lack at the end [A]")
+    debt_yen_kwh: float = Field(25.0, ge=0, description="refill of a kWh that classes lack at the end [A]")

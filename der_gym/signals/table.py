@@ -76,7 +76,7 @@ class SignalTable:
 
     @property
     def n_step(self) -> int:
-        """Steps of the table."""
+        """StepPlan of the table."""
         return int(self.values.shape[1])
 
     @property

@@ -1,1 +1,1 @@
-"""Layer 2: the parts that the simulator composes: fleet, wires, context, pool of days, market desk, public table."""
+"""Layer 2: the parts that the simulator composes: fleet, network, context, pool of days, market session, the table of what the aggregator sees."""

@@ -113,7 +113,7 @@ def note(w0, w1, active, t_s, world, leaf, sent, bin_error, seen_sum, seen_n, qu
 
 @kernel
 def publish(  # type: ignore[no-untyped-def]
-    w0, w1, n_shard, active, t_s, abs_s, seen, stock, horizon_s, day0, kinds, failed, unit_kw, window, award, plan,
+    w0, w1, n_shard, active, t_s, abs_s, seen, capability, horizon_s, day0, kinds, failed, unit_kw, window, award, plan,
     plan_leaf, house_kw, request, target, rated_kw, leaf_of, gate, book, mail, bin_error, seen_sum, seen_n,
     quiet_since_s, world, leaf, block,
 ):  # fmt: skip
@@ -128,8 +128,8 @@ def publish(  # type: ignore[no-untyped-def]
     plan : float64 (n_world, n_block); plan_leaf (n_world, n_block, n_leaf)
     house_kw : float64 (n_world, n_block)
         The plan's part for the homes' own load and PV; 0 when metered at the devices.
-    seen : float64 (S, n_cell, N_SEEN); stock (S, n_cell, N_STOCK)
-        The aggregator's sums of each shard; stock is what devices reported last, at the latest refresh.
+    seen : float64 (S, n_cell, N_SEEN); capability (S, n_cell, N_CAPABILITY)
+        The aggregator's sums of each shard; capability is what devices reported last, at the latest refresh.
     rated_kw : float64 (n_world, n_cell)
     bin_error : float64 (n_world, 2)
         Sum and count of the seen error over the minutes of this 5-minute bin.
@@ -165,7 +165,7 @@ def publish(  # type: ignore[no-untyped-def]
         for i in range(block.shape[1]):
             block[w, i, 0] = award[w, k + i] if k + i < n_block else 0.0
             block[w, i, 1] = plan[w, k + i] if k + i < n_block else 0.0
-        add_cells(w, n_shard, leaf_of, seen, stock, rated_kw, leaf[w])
+        add_cells(w, n_shard, leaf_of, seen, capability, rated_kw, leaf[w])
         total = house_kw[w, k]
         for j in range(leaf.shape[1]):
             out, sent = leaf[w, j], book[w, j]
@@ -185,8 +185,8 @@ def publish(  # type: ignore[no-untyped-def]
 
 
 @part
-def add_cells(w, n_shard, leaf_of, seen, stock, rated_kw, leaf):  # type: ignore[no-untyped-def]
-    """Sum what is known of the cells up to their leaves: power, stock, and for a while times and rated kW.
+def add_cells(w, n_shard, leaf_of, seen, capability, rated_kw, leaf):  # type: ignore[no-untyped-def]
+    """Sum what is known of the cells up to their leaves: power, capability, and for a while times and rated kW.
 
     L_AGE holds the sum of rated kW x time of the report, L_WAIT that of rated kW, L_AGE_MAX the earliest report.
     """
@@ -201,9 +201,9 @@ def add_cells(w, n_shard, leaf_of, seen, stock, rated_kw, leaf):  # type: ignore
         row[L_WAIT] += rated_kw[w, c]
         for s in range(w * n_shard, (w + 1) * n_shard):
             row[L_AGE_MAX] = min(row[L_AGE_MAX], seen[s, c, metering.OLDEST_S])
-        row[L_UP] += metering.folded(stock, w, n_shard, c, metering.UP)
-        row[L_DOWN] += metering.folded(stock, w, n_shard, c, metering.DOWN)
-        row[L_STORED] += metering.folded(stock, w, n_shard, c, metering.STORED)
+        row[L_UP] += metering.folded(capability, w, n_shard, c, metering.UP)
+        row[L_DOWN] += metering.folded(capability, w, n_shard, c, metering.DOWN)
+        row[L_STORED] += metering.folded(capability, w, n_shard, c, metering.STORED)
 
 
 @part
@@ -222,7 +222,7 @@ def _arrived(mail, head, t, way_s):  # type: ignore[no-untyped-def]
     return 0.0
 
 
-class Public:
+class AggregatorView:
     """The public table of ``n_world`` worlds, float64 arrays with columns WORLD, LEAF and BLOCK."""
 
     def __init__(self, n_world: int, n_leaf: int) -> None:
@@ -232,4 +232,4 @@ class Public:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the table's arrays by name."""
-        return {"public.world": self.world, "public.leaf": self.leaf, "public.block": self.block}
+        return {"view.world": self.world, "view.leaf": self.leaf, "view.block": self.block}

@@ -22,9 +22,9 @@ def tell(s0, s1, n_shard, active, rated_kw, fleet):  # type: ignore[no-untyped-d
     """Write what the resource table says of each device's rated power, float32 (n_shard, N or 1), NaN: to be drawn."""
     for s in range(s0, s1):
         if active[s // n_shard]:
-            told, rated = rated_kw[s % n_shard], fleet[s, RATED_KW]
+            given, rated = rated_kw[s % n_shard], fleet[s, RATED_KW]
             for i in range(rated.shape[0]):
-                rated[i] = told[i if told.shape[0] > 1 else 0]
+                rated[i] = given[i if given.shape[0] > 1 else 0]
 
 
 @kernel
@@ -39,7 +39,7 @@ def copy(s0, s1, n_shard, active, given, given_from, out, out_from):  # type: ig
 
 
 @kernel
-def take_after(s0, s1, n_shard, active, model, n_row, out):  # type: ignore[no-untyped-def]
+def copy_params(s0, s1, n_shard, active, model, n_row, out):  # type: ignore[no-untyped-def]
     """Copy the first rows of the shards of ``active`` worlds from those of their ``model``, int64 (n_world,)."""
     for s in range(s0, s1):
         w = s // n_shard

@@ -14,7 +14,7 @@ from der_gym.engine import memory
 from der_gym.fleet import eligibility, mix, table
 from der_gym.fleet.structure import Structure
 from der_gym.fleet.tree import DEFAULT_TREES, TreeConfig
-from der_gym.network.channels import PATHS
+from der_gym.network.channels import CHANNELS
 from der_gym.scenario.model import Scenario
 from der_gym.scenario.settings import SignalSettings
 from der_gym.signals.calendar import date_of, day_of
@@ -26,7 +26,7 @@ from der_gym.simulation.representative_fleet import Sample, build, take_sample
 
 
 @dataclass(frozen=True)
-class Ground:
+class ScenarioAssets:
     """Structure, signals and pool of a scenario."""
 
     scenario: Scenario
@@ -37,16 +37,16 @@ class Ground:
 
 
 @lru_cache(maxsize=8)
-def _made(text: str) -> Ground:
+def _made(text: str) -> ScenarioAssets:
     return _make(Scenario.model_validate_json(text))
 
 
-def ground(scenario: Scenario) -> Ground:
+def scenario_assets(scenario: Scenario) -> ScenarioAssets:
     """Return what the scenario's worlds share; made once per process, the pool once per machine."""
     return _made(scenario.model_dump_json())
 
 
-def _make(scenario: Scenario) -> Ground:
+def _make(scenario: Scenario) -> ScenarioAssets:
     resources, structure, trees, switched = arrange(scenario)
     signals = read_signals(scenario)
     sample = take_sample(resources, structure, trees, switched)
@@ -54,10 +54,7 @@ def _make(scenario: Scenario) -> Ground:
     del resources
     memory.trim()  # the table of a million devices takes as much as the engine
     starts_s = tuple(sorted({h * HOUR_S for h in scenario.market.starts_h}))
-    made = Ground(scenario, structure, signals, sample, _pool(scenario, sample.structure, signals, starts_s))
-    from der_gym.simulation.award_check import check_award  # it reads Ground
-
-    check_award(made)
+    made = ScenarioAssets(scenario, structure, signals, sample, _pool(scenario, sample.structure, signals, starts_s))
     return made
 
 
@@ -71,7 +68,7 @@ def arrange(
     InputError
         For unknown classes or paths, trees that do not fit, units too slow for the product.
     """
-    switched = {name: [p for p in PATHS if name in scenario.network.path(p).switched] for name in DEVICES}
+    switched = {name: [p for p in CHANNELS if name in scenario.network.path(p).switched] for name in DEVICES}
     trees = {**DEFAULT_TREES, **scenario.groups}
     resources = _table(scenario)
     structure = build(resources, trees, switched)
@@ -81,10 +78,10 @@ def arrange(
 
 def _table(scenario: Scenario) -> table.ResourceTable:
     if scenario.resources is not None:
-        return table.read_csv(scenario.resources, tuple(DEVICES), tuple(PATHS))
+        return table.read_csv(scenario.resources, tuple(DEVICES), tuple(CHANNELS))
     resources = mix.sample_table(scenario.fleet)
     for row in scenario.fleet.mix:
-        DEVICES[row.device], PATHS[row.path]  # an unknown name raises with the nearest one
+        DEVICES[row.device], CHANNELS[row.path]  # an unknown name raises with the nearest one
     return resources
 
 

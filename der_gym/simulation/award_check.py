@@ -1,6 +1,6 @@
 """What the group could give, by season and time of day, and whether an award is above it.
 
-Read from the pool of days: the fleet left alone, its gauge at each half hour. *p10* is what is there on nine of ten
+Read from the pool of days: the fleet left alone, its capability at each half hour. *p10* is what is there on nine of ten
 days and fleets. Power: the devices' upward response for 30 minutes, summed. Energy: what upward response can draw on
 when the window opens, against mean request x award x hours.
 
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +24,7 @@ from der_gym.core.units import BLOCK_S, HOUR_S, SLOT_PER_DAY
 from der_gym.scenario.settings import SEASONS, Season
 from der_gym.signals import calendar
 from der_gym.simulation import metering
-
-if TYPE_CHECKING:
-    from der_gym.simulation.assets import Ground
+from der_gym.simulation.assets import ScenarioAssets
 
 F8 = NDArray[np.float64]
 SURE = 0.10  # nine of ten days offer at least this quantile
@@ -63,12 +60,14 @@ class Shortfall:
         )
 
 
-def samples(ground: Ground, season: Season, row: int = metering.UP, cells: NDArray[np.bool_] | None = None) -> F8:
-    """Return a gauge of the uncommanded group on every day of a season, all devices present.
+def samples(
+    assets: ScenarioAssets, season: Season, row: int = metering.UP, cells: NDArray[np.bool_] | None = None
+) -> F8:
+    """Return a capability of the uncommanded group on every day of a season, all devices present.
 
     Parameters
     ----------
-    ground : Ground
+    assets : ScenarioAssets
     season : str
     row : int
         ``tally.UP``, ``DOWN``, ``STORED`` or ``DEBT``.
@@ -80,56 +79,56 @@ def samples(ground: Ground, season: Season, row: int = metering.UP, cells: NDArr
     float64 (n_fleet * n_day, 48)
         kW or kWh at each half hour's start; no row where the pool has no day of the season.
     """
-    pool, st = ground.pool, ground.structure
+    pool, st = assets.pool, assets.structure
     days = np.arange(pool.first_day, pool.first_day + pool.n_day)
     chosen = np.flatnonzero(np.array(SEASONS)[calendar.season(days)] == season)
     chosen = chosen[chosen >= SETTLED_DAYS]
-    weight = ground.sample.scale[: st.n_cell] * (1.0 if cells is None else cells)
-    sums: F8 = pool.stock[:, chosen, :, :, row].astype(np.float64) @ weight
+    weight = assets.sample.scale[: st.n_cell] * (1.0 if cells is None else cells)
+    sums: F8 = pool.capability[:, chosen, :, :, row].astype(np.float64) @ weight
     return sums.reshape(-1, SLOT_PER_DAY)
 
 
-def sure(ground: Ground, season: Season, row: int = metering.UP) -> F8:
+def sure(assets: ScenarioAssets, season: Season, row: int = metering.UP) -> F8:
     """Return what nine of ten days offer at each half hour, float64 (48,)."""
-    offered: F8 = np.quantile(samples(ground, season, row), SURE, axis=0)
+    offered: F8 = np.quantile(samples(assets, season, row), SURE, axis=0)
     return offered
 
 
-def award_kw(ground: Ground, season: Season, start_h: int) -> float:
+def award_kw(assets: ScenarioAssets, season: Season, start_h: int) -> float:
     """Return the award of a window, kW."""
-    m = ground.scenario.market
+    m = assets.scenario.market
     if m.award_kw is not None:
         return m.award_kw
-    return m.award_table_kw[season][start_h] * ground.structure.n_device / 1000.0 * m.award_share
+    return m.award_table_kw[season][start_h] * assets.structure.n_device / 1000.0 * m.award_share
 
 
-def shortfalls(ground: Ground) -> list[Shortfall]:
+def shortfalls(assets: ScenarioAssets) -> list[Shortfall]:
     """Return the windows of the scenario whose award is above what nine of ten days offer, by season and start."""
-    m = ground.scenario.market
-    windows = [(season, h) for season in m.seasons for h in m.starts_h if len(samples(ground, season))]
-    found = [_short_of(ground, season, h, award_kw(ground, season, h)) for season, h in windows]
+    m = assets.scenario.market
+    windows = [(season, h) for season in m.seasons for h in m.starts_h if len(samples(assets, season))]
+    found = [_short_of(assets, season, h, award_kw(assets, season, h)) for season, h in windows]
     return [each for both in found for each in both]
 
 
-def window_kw(ground: Ground, season: Season, start_h: int, award: float) -> F8:
+def window_kw(assets: ScenarioAssets, season: Season, start_h: int, award: float) -> F8:
     """Return what nine of ten days offer at each block of a window with an award in kW, float64 (n_block,), kW."""
-    m, st = ground.scenario.market, ground.structure
+    m, st = assets.scenario.market, assets.structure
     first, block = int(start_h / _BLOCK_H), np.arange(m.n_block)
     standby = np.array([st.class_names[k] in STANDBY for k in st.cell_class])
-    others = samples(ground, season, metering.UP, ~standby)[:, (first + block) % SLOT_PER_DAY]
-    power, stored = (samples(ground, season, row, standby)[:, first, None] for row in (metering.UP, metering.STORED))
-    given_kwh = m.request.mean_share * award * _BLOCK_H * block
-    left = np.clip(1.0 - given_kwh / np.maximum(stored, 1e-6), 0.0, 1.0)
+    others = samples(assets, season, metering.UP, ~standby)[:, (first + block) % SLOT_PER_DAY]
+    power, stored = (samples(assets, season, row, standby)[:, first, None] for row in (metering.UP, metering.STORED))
+    withheld_kwh = m.request.mean_share * award * _BLOCK_H * block
+    left = np.clip(1.0 - withheld_kwh / np.maximum(stored, 1e-6), 0.0, 1.0)
     offered: F8 = np.quantile(others + power * left, SURE, axis=0)
     return offered
 
 
-def _short_of(ground: Ground, season: Season, start_h: int, award: float) -> list[Shortfall]:
-    m = ground.scenario.market
-    offered = window_kw(ground, season, start_h, award)
+def _short_of(assets: ScenarioAssets, season: Season, start_h: int, award: float) -> list[Shortfall]:
+    m = assets.scenario.market
+    offered = window_kw(assets, season, start_h, award)
     least = int(offered.argmin())
     at_h = (start_h + least * _BLOCK_H) % 24
-    held = float(sure(ground, season, metering.STORED)[int(start_h / _BLOCK_H)])
+    held = float(sure(assets, season, metering.STORED)[int(start_h / _BLOCK_H)])
     needed_kwh = m.request.mean_share * award * m.n_block * _BLOCK_H
     both = (
         Shortfall(season, start_h, "power", at_h, award, float(offered[least]), award),
@@ -138,22 +137,22 @@ def _short_of(ground: Ground, season: Season, start_h: int, award: float) -> lis
     return [each for each in both if each.needed > each.available]
 
 
-def fitting_kw(ground: Ground, season: Season, start_h: int) -> float:
+def fitting_kw(assets: ScenarioAssets, season: Season, start_h: int) -> float:
     """Return the largest award of a window, kW, in hundredths of the scenario's, that nine of ten days offer."""
-    award = award_kw(ground, season, start_h)
+    award = award_kw(assets, season, start_h)
     low, high = 0, 100
     while high - low > 1:
         middle = (low + high) // 2
-        fits = not _short_of(ground, season, start_h, award * middle / 100)
+        fits = not _short_of(assets, season, start_h, award * middle / 100)
         low, high = (middle, high) if fits else (low, middle)
     return award * low / 100
 
 
-def availability_table(ground: Ground) -> str:
+def availability_table(assets: ScenarioAssets) -> str:
     """Return, as text, what nine of ten days offer at each hour: kW upward for 30 minutes, and kWh held."""
-    seasons = [season for season in SEASONS if len(samples(ground, season))]
+    seasons = [season for season in SEASONS if len(samples(assets, season))]
     lines = ["hour" + "".join(f"  {season:>8} kW {'kWh':>7}" for season in seasons)]
-    figures = {season: (sure(ground, season, metering.UP), sure(ground, season, metering.STORED)) for season in seasons}
+    figures = {season: (sure(assets, season, metering.UP), sure(assets, season, metering.STORED)) for season in seasons}
     for hour in range(24):
         cells = ""
         for power, energy in figures.values():
@@ -162,7 +161,7 @@ def availability_table(ground: Ground) -> str:
     return "\n".join(lines)
 
 
-def check_award(ground: Ground) -> None:
+def check_award(assets: ScenarioAssets) -> None:
     """Do what ``market.limits`` says about awards above what nine of ten days offer.
 
     Raises
@@ -170,24 +169,24 @@ def check_award(ground: Ground) -> None:
     InputError
         With ``enforce``, for the worst of them, with the hours. With ``warn`` it is one warning, with ``off`` nothing.
     """
-    limits = ground.scenario.market.limits
-    found = [] if limits == "off" else shortfalls(ground)
+    limits = assets.scenario.market.limits
+    found = [] if limits == "off" else shortfalls(assets)
     if not found:
         return
     worst = min(found, key=lambda each: each.share)
-    fits = fitting_kw(ground, worst.season, worst.start_h)
+    fits = fitting_kw(assets, worst.season, worst.start_h)
     more = f" ({len(found) - 1} more)" if len(found) > 1 else ""
     text = (
         f"market: {worst.line}{more}; allowed: {fits:.0f} kW (award x {fits / worst.award_kw:.2f}), another start, or "
         "market.limits: off"
     )
     if limits == "enforce":
-        raise InputError(f"{text}. {_hours(ground, worst)}")
+        raise InputError(f"{text}. {_hours(assets, worst)}")
     warnings.warn(text, stacklevel=2)
 
 
-def _hours(ground: Ground, short: Shortfall) -> str:
+def _hours(assets: ScenarioAssets, short: Shortfall) -> str:
     row, unit = (metering.UP, "kW") if short.what == "power" else (metering.STORED, "kWh")
-    figures = sure(ground, short.season, row)
+    figures = sure(assets, short.season, row)
     hours = ", ".join(f"{hour} h {figures[2 * hour]:.0f}" for hour in range(0, 24, 2))
     return f"Without calls, {short.season}, {unit}: {hours}"

@@ -6,7 +6,7 @@ from der_gym.core.units import BLOCK_S, DAY_S, REFRESH_S
 from der_gym.engine.compile import kernel
 from der_gym.network import tables as net
 from der_gym.services.baselines.forecast import corrected
-from der_gym.services.tertiary_1.settlement import R_ASKED_KWH, R_DISCHARGE, R_GIVEN_KWH, R_MESSAGES, R_STARTS
+from der_gym.services.tertiary_1.settlement import R_ASKED_KWH, R_DISCHARGE, R_MESSAGES, R_STARTS, R_WITHHELD_KWH
 from der_gym.simulation import aggregator_view, metering
 
 QUIET_S = 3600.0  # a leaf under command within the last hour does not move the plan
@@ -112,12 +112,12 @@ def mark_block_ends(w0, w1, active, t_s, ends):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def note_registers(w0, w1, ends, discharged_kwh, starts, given_kwh, sent, gate, asked_kwh, registers):  # type: ignore[no-untyped-def]
+def note_registers(w0, w1, ends, discharged_kwh, starts, withheld_kwh, sent, gate, asked_kwh, registers):  # type: ignore[no-untyped-def]
     """Note the cumulative registers that settlement books, in the order of ``REGISTERS``, where a block ``ends``.
 
     Parameters
     ----------
-    discharged_kwh, starts, given_kwh, asked_kwh : float64 (n_world,)
+    discharged_kwh, starts, withheld_kwh, asked_kwh : float64 (n_world,)
     sent : float64 (n_world, n_leaf, net.N_LEAF); gate : float64 (n_leaf, net.N_GATE)
     registers : float64 (n_world, 5)
         Out.
@@ -132,7 +132,7 @@ def note_registers(w0, w1, ends, discharged_kwh, starts, given_kwh, sent, gate, 
                 starts[w],
                 messages,
             )
-            registers[w, R_ASKED_KWH], registers[w, R_GIVEN_KWH] = asked_kwh[w], given_kwh[w]
+            registers[w, R_ASKED_KWH], registers[w, R_WITHHELD_KWH] = asked_kwh[w], withheld_kwh[w]
 
 
 @kernel

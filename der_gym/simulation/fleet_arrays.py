@@ -17,13 +17,13 @@ from der_gym.engine import tables
 from der_gym.engine.program import Call, share
 from der_gym.fleet.structure import Structure
 from der_gym.numerics.sums import sum_register
-from der_gym.simulation.array_ops import blank, take_after, tell, weigh
+from der_gym.simulation.array_ops import blank, copy_params, tell, weigh
 
 Array = np.ndarray
 
 
 @dataclass
-class Store:
+class DeviceArrays:
     """One class's arrays, and its places [lo, hi) in the fleet's rows."""
 
     device: DeviceClass
@@ -44,12 +44,14 @@ class Store:
         return rows_
 
 
-def make_store(name: str, structure: Structure, config: Any, n_all: int, opt_out: float, by_device: bool) -> Store:
+def make_device_arrays(
+    name: str, structure: Structure, config: Any, n_all: int, opt_out: float, by_device: bool
+) -> DeviceArrays:
     """Return the empty arrays of class ``name`` for ``n_all`` shards."""
     device = DEVICES[name]
     lo, hi = structure.class_slice[name]
     n = hi - lo
-    return Store(
+    return DeviceArrays(
         device=device,
         lo=lo,
         hi=hi,
@@ -93,11 +95,11 @@ class Fleet:
         n_all = n_world * self.n_shard
         self.n_all, self.receiving = n_all, receiving
         opt_out = devices.behaviour.opt_out_share
-        self.stores = {
-            name: make_store(name, structure, getattr(devices, name), n_all, opt_out.get(name, 0.0), by_device)
+        self.classes = {
+            name: make_device_arrays(name, structure, getattr(devices, name), n_all, opt_out.get(name, 0.0), by_device)
             for name in structure.class_slice
         }
-        stages = groupby(self.stores.values(), key=lambda st: st.device.stage)  # classes stand in order of their stage
+        stages = groupby(self.classes.values(), key=lambda st: st.device.stage)  # classes stand in order of their stage
         self.stages = [list(stage) for _, stage in stages]
         self.house_cfg = home.constants(devices.house)
         self.behaviour_cfg = devices.behaviour.constants(horizon_s)
@@ -113,32 +115,32 @@ class Fleet:
         """Return every array that a world's future depends on; the leading axis is worlds times shards, or worlds."""
         own: dict[str, Array] = {"fleet": self.fleet, "site": self.site}
         own |= {"ctx": self.ctx, "keys": self.keys, "abs_s": self.abs_s, "t_s": self.t_s}
-        for name, store in self.stores.items():
+        for name, store in self.classes.items():
             own |= {f"{name}.params": store.params, f"{name}.state": store.state}
             own |= {f"{name}.acc": store.acc, f"{name}.book": store.book}
         return own
 
-    def drawing(self, due: Array) -> list[Call]:
+    def draw_params(self, due: Array) -> list[Call]:
         """Draw the Params of the ``due`` worlds from their keys; padding weighs nothing."""
         span, st = (self.n_shard, due), self.structure
         limits = home.site_limits(self.house_cfg, st.site_limits)
         calls = [Call(blank, *span, self.fleet), Call(tell, *span, st.rated_kw, self.fleet)]
         calls.append(Call(home.draw_sites, *span, self.keys, self.site_uid, self.house_cfg, self.site))
-        for own in self.stores.values():
-            homes = (st.told, st.site_index, self.site, limits)
+        for own in self.classes.values():
+            homes = (st.given, st.site_index, self.site, limits)
             who = (self.keys, st.uid, own.cfg)
             calls.append(Call(own.device.draw, *span, *who, *homes, own.params, self.fleet, own.lo))
         padding = [(st.site_present, row, self.site) for row in (tables.LOAD_SCALE, tables.PV_RATED_KW)]
         padding.append((st.present, tables.RATED_KW, self.fleet))
         return [*calls, *(Call(weigh, *span, *each) for each in padding)]
 
-    def taking_after(self, due: Array, model: Array) -> list[Call]:
+    def copy_params_from(self, due: Array, model: Array) -> list[Call]:
         """Give the ``due`` worlds what has just been drawn for their ``model``, int64 (n_world,): worlds of one key."""
         drawn = [(tables.N_FLEET, self.fleet), (tables.BARE_KW, self.site)]
-        drawn += [(st.params.shape[1], st.params) for st in self.stores.values()]
-        return [Call(take_after, self.n_shard, due, model, *each) for each in drawn]
+        drawn += [(st.params.shape[1], st.params) for st in self.classes.values()]
+        return [Call(copy_params, self.n_shard, due, model, *each) for each in drawn]
 
-    def beginning(self, due: Array, pool: Mapping[str, tuple[Array, Array]], at: Array) -> list[Call]:
+    def begin_episode(self, due: Array, pool: Mapping[str, tuple[Array, Array]], at: Array) -> list[Call]:
         """Draw what belongs to the slots that run, and set State at the start of an episode; registers are 0.
 
         Parameters
@@ -152,7 +154,7 @@ class Fleet:
         """
         span, when = (self.n_shard, due, self.keys), (self.abs_s, self.ctx)
         calls = []
-        for name, st in self.stores.items():
+        for name, st in self.classes.items():
             saved, place = pool[name]
             own = (st.params, st.state, st.acc, st.lo)
             who = (*span, self.structure.uid, *when, st.cfg)
@@ -161,29 +163,29 @@ class Fleet:
             calls += [Call(st.device.redraw, *who, *own, True), Call(st.device.begin, *who, saved, at, place, *own)]
         return calls
 
-    def scattering(self, due: Array) -> Call:
+    def redraw_house_noise(self, due: Array) -> Call:
         """Redraw the homes' load of the slot that begins now."""
         return Call(
             home.redraw_noise, self.n_shard, due, self.keys, self.site_uid, self.abs_s, self.house_cfg, self.site
         )
 
-    def refreshing(self, due: Array) -> list[Call]:
+    def redraw_slots(self, due: Array) -> list[Call]:
         """Redraw what belongs to the slots that begin now; ``due`` worlds stand at a multiple of REFRESH_S."""
         span = (self.n_shard, due, self.keys)
-        calls = [self.scattering(due)]
-        for st in self.stores.values():
+        calls = [self.redraw_house_noise(due)]
+        for st in self.classes.values():
             own = (self.structure.uid, self.abs_s, self.ctx, st.cfg, st.params, st.state, st.acc, st.lo)
             calls.append(Call(st.device.redraw, *span, *own, False))
         return calls
 
-    def turning(self, due: Array) -> list[Call]:
+    def update_membership(self, due: Array) -> list[Call]:
         """Let units join and leave, and owners opt out; ``due`` worlds stand at a half hour."""
         who = (self.n_shard, due, self.keys, self.structure.uid, self.structure.present)
         when = (self.abs_s, self.t_s, self.behaviour_cfg)
-        stores = self.stores.values()
-        return [Call(behaviour.refresh, *who, *when, st.opt_out, st.lo, st.hi, self.fleet) for st in stores]
+        classes = self.classes.values()
+        return [Call(behaviour.refresh, *who, *when, st.opt_out, st.lo, st.hi, self.fleet) for st in classes]
 
-    def advancing(self, active: Array) -> list[Call]:
+    def advance_devices(self, active: Array) -> list[Call]:
         """Advance homes and devices by one tick, stage by stage."""
         span = (self.n_shard, active)
         calls = [Call(home.advance_sites, *span, self.ctx, self.house_cfg, self.site)]
@@ -194,29 +196,29 @@ class Fleet:
                 calls.append(Call(home.add_power, *span, self.structure.site_index, *reach))
         return calls
 
-    def measuring(self, active: Array, out: Array, opting: bool = True, reached: bool = False) -> list[Call]:
+    def measure_capability(self, active: Array, out: Array, opting: bool = True, reached: bool = False) -> list[Call]:
         """Gauge each cell: what its devices could give now, what they hold, what they will lack.
 
         Parameters
         ----------
         active : bool (n_world,)
-        out : float64 (S, n_cell, N_GAUGE)
+        out : float64 (S, n_cell, N_CAPABILITY)
         opting : bool
             Whether owners who have opted out are left out of what could be given; else nobody knows of them.
         reached : bool
             Count only devices whose link is up; else all that are in the list.
         """
         last = (opting, reached, self.structure.cell_lo, self.structure.cell_hi, out)
-        stores = self.stores.values()
-        return [Call(st.device.gauge, self.n_shard, active, *self._own(st), *last) for st in stores]
+        classes = self.classes.values()
+        return [Call(st.device.capability, self.n_shard, active, *self._own(st), *last) for st in classes]
 
     def measure(self, active: Array, reached: bool = False) -> Array:
-        """Return the gauge of each cell now, float64 (S, n_cell, N_GAUGE); zeros where a world is not ``active``."""
-        out = np.zeros((self.n_all, self.structure.n_cell, tables.N_GAUGE))
-        share(self.measuring(active, out, reached=reached), self.n_all, 1)
+        """Return the capability of each cell now, float64 (S, n_cell, N_CAPABILITY); zeros where a world is not ``active``."""
+        out = np.zeros((self.n_all, self.structure.n_cell, tables.N_CAPABILITY))
+        share(self.measure_capability(active, out, reached=reached), self.n_all, 1)
         return out
 
-    def _own(self, st: Store, *book: Array) -> tuple[Any, ...]:
+    def _own(self, st: DeviceArrays, *book: Array) -> tuple[Any, ...]:
         site = (self.structure.site_index, self.site)
         return (self.ctx, st.cfg, *site, st.params, st.state, st.acc, *book, self.fleet, st.lo)
 
@@ -228,7 +230,7 @@ class Fleet:
     def totalling(self, register: str, due: Array, out: Array) -> list[Call]:
         """Write a register's sum over all devices (padding left out) into ``out`` (n_world,) in ``due`` worlds."""
         calls: list[Call] = []
-        for st in self.stores.values():
+        for st in self.classes.values():
             own = (st.acc, st.device.acc, self.structure.present, st.lo)
             added = (st.book, st.device.book, np.ones((self.n_shard, st.book.shape[2]), dtype=np.uint8), 0)
             for kept, names, here, lo in (own, added):  # what is not here has entered nothing

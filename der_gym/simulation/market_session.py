@@ -1,4 +1,4 @@
-"""The market desk: which day and window a world plays, its award, its requests, and the plan that is its yardstick."""
+"""The market session: the day and window that a world plays, its award, its requests and its plan."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from der_gym.fleet.structure import Structure
 from der_gym.scenario.config_files import configs
 from der_gym.scenario.model import Scenario
 from der_gym.scenario.settings import SEASONS
-from der_gym.services import PRODUCTS
+from der_gym.services import SERVICES
 from der_gym.services.baselines.forecast import PlanForecaster
 from der_gym.services.tertiary_1.settlement import REGISTERS
 from der_gym.signals import calendar, request, splits
@@ -29,7 +29,7 @@ HISTORY_DAYS = 10
 _N_STEP_AFTER = RUN_ON_S // REFRESH_S + 1
 
 
-class Desk:
+class MarketSession:
     """Windows, awards, requests and plans of ``n_world`` worlds.
 
     Parameters
@@ -50,7 +50,7 @@ class Desk:
         self.scenario, self.structure, self.signals, self.pool = scenario, structure, signals, pool
         self.sample = sample
         self.n_block = m.n_block + m.n_block_after
-        product = PRODUCTS[m.product]
+        product = SERVICES[m.product]
         self.product = product(m.rules, n_world, m.n_block, self.n_block)
         self.forecaster = PlanForecaster(m.plan)
         self.days = self._days()
@@ -108,7 +108,7 @@ class Desk:
             "asked_kwh",
             "registers",
         ]
-        own = {f"desk.{name}": getattr(self, name) for name in names}
+        own = {f"market.{name}": getattr(self, name) for name in names}
         return own | {f"product.{name}": array for name, array in self.product.arrays().items()}
 
     def _days(self) -> Array:

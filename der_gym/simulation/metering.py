@@ -9,7 +9,7 @@ from der_gym.engine.tables import (
     DEBT_KWH,
     DOWN_KW,
     METER_GAIN,
-    N_GAUGE,
+    N_CAPABILITY,
     NET_KW,
     POWER_KW,
     RATED_KW,
@@ -19,27 +19,27 @@ from der_gym.engine.tables import (
     UP_KW,
 )
 from der_gym.numerics.lanes import N_LANE, packets
-from der_gym.numerics.sums import back, dot, in_list, in_order
+from der_gym.numerics.sums import back, dot, find_enrolled, in_order
 
 METERED, TRUE = 0, 1
 N_POWER = 2
 SEEN, OLD, OLDEST_S = 0, 1, 2  # kW; sum of rated kW x time of the report; earliest report
 N_SEEN = 3
-UP, DOWN, STORED, DEBT, N_STOCK = UP_KW, DOWN_KW, STORED_KWH, DEBT_KWH, N_GAUGE
+UP, DOWN, STORED, DEBT, N_CAPABILITY = UP_KW, DOWN_KW, STORED_KWH, DEBT_KWH, N_CAPABILITY
 OLDEST_SHOWN_S = 3600.0  # a report older than that counts as so old
 
 _ZERO, _OLDEST_SHOWN_S = np.float32(0.0), np.float32(OLDEST_SHOWN_S)
 
 
 @kernel
-def tally_power(s0, s1, n_shard, active, lo, hi, fleet, out):  # type: ignore[no-untyped-def]
+def sum_power_cells(s0, s1, n_shard, active, lo, hi, fleet, out):  # type: ignore[no-untyped-def]
     """Write each cell's metered and true kW of the tick into ``out``, float64 (S, n_cell, N_POWER)."""
     here = np.empty(fleet.shape[2], np.float32)
     for s in range(s0, s1):
         if not active[s // n_shard]:
             continue
         power, gain = fleet[s, POWER_KW], fleet[s, METER_GAIN]
-        in_list(gain, here)
+        find_enrolled(gain, here)
         for c in range(lo.shape[0]):
             at, to = lo[c], hi[c]
             out[s, c, METERED] = dot(power[at:to], gain[at:to])
@@ -47,7 +47,7 @@ def tally_power(s0, s1, n_shard, active, lo, hi, fleet, out):  # type: ignore[no
 
 
 @kernel
-def tally_sites(s0, s1, n_shard, active, present, gain, site, out):  # type: ignore[no-untyped-def]
+def sum_power_sites(s0, s1, n_shard, active, present, gain, site, out):  # type: ignore[no-untyped-def]
     """Write the sites' metered and true net kW into ``out``, float64 (S, N_POWER).
 
     Parameters
@@ -63,14 +63,14 @@ def tally_sites(s0, s1, n_shard, active, present, gain, site, out):  # type: ign
 
 
 @kernel
-def tally_seen(s0, s1, n_shard, active, t_s, dt_s, lo, hi, fleet, out):  # type: ignore[no-untyped-def]
+def sum_seen_cells(s0, s1, n_shard, active, t_s, dt_s, lo, hi, fleet, out):  # type: ignore[no-untyped-def]
     """Write the sums of the aggregator's table into ``out``, float64 (S, n_cell, N_SEEN)."""
     here = np.empty(fleet.shape[2], np.float32)
     for s in range(s0, s1):
         if not active[s // n_shard]:
             continue
         seen, when, rated = fleet[s, SEEN_KW], fleet[s, SEEN_S], fleet[s, RATED_KW]
-        in_list(fleet[s, METER_GAIN], here)
+        find_enrolled(fleet[s, METER_GAIN], here)
         now = np.float32(t_s[s // n_shard] + dt_s)
         for c in range(lo.shape[0]):
             at, to = lo[c], hi[c]

@@ -1,4 +1,4 @@
-"""The sums of all worlds and the arrays that hold them: metered, true and seen power, and what the gauge says."""
+"""The sums of all worlds and the arrays that hold them: metered, true and seen power, and what the capability says."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from der_gym.simulation.fleet_arrays import Fleet
 Array = np.ndarray
 
 
-class Tallies:
+class Meters:
     """Sums over the cells of a fleet.
 
     Parameters
@@ -31,7 +31,7 @@ class Tallies:
         self.power = np.zeros((n_all, st.n_cell, metering.N_POWER))
         self.net = np.zeros((n_all, metering.N_POWER))
         self.seen = np.zeros((n_all, st.n_cell, metering.N_SEEN))
-        self.stock = np.zeros((n_all, st.n_cell, metering.N_STOCK))
+        self.capability = np.zeros((n_all, st.n_cell, tables.N_CAPABILITY))
         self.rated_kw = np.zeros((n_world, st.n_cell))
         self.minute_kw = np.zeros((n_world, metering.N_POWER))
         self.bin_error = np.zeros((n_world, 2))
@@ -40,8 +40,8 @@ class Tallies:
 
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on."""
-        names = ("seen", "stock", "rated_kw", "minute_kw", "bin_error")
-        return {f"tallies.{name}": getattr(self, name) for name in names}
+        names = ("seen", "capability", "rated_kw", "minute_kw", "bin_error")
+        return {f"meters.{name}": getattr(self, name) for name in names}
 
     def _site_weights(self, tolerance: np.float32) -> tuple[Array, Array]:
         """Return each site's presence and its receiving-point meter's gain, by address: (n_shard, n_site) each."""
@@ -54,7 +54,7 @@ class Tallies:
     def begin(self, mask: Array) -> None:
         """Empty the sums of the worlds in ``mask`` and count their rated kW."""
         every = np.repeat(mask, self.fleet.n_shard)
-        for array in (self.power, self.net, self.seen, self.stock):
+        for array in (self.power, self.net, self.seen, self.capability):
             array[every] = 0.0
         self.minute_kw[mask], self.bin_error[mask] = 0.0, 0.0
         st = self.fleet.structure
@@ -62,25 +62,25 @@ class Tallies:
         for c in range(st.n_cell):
             self.rated_kw[mask, c] = rated[mask, st.cell_lo[c] : st.cell_hi[c]].sum(axis=1, dtype=np.float64)
 
-    def counting(self, active: Array, dt_s: int) -> list[Call]:
+    def sum_power(self, active: Array, dt_s: int) -> list[Call]:
         """Sum the tick's metered and true power and what the aggregator's table then says."""
         f = self.fleet
         calls = [
-            Call(metering.tally_power, f.n_shard, active, *self._cells, self.power),
-            self.seeing(active, dt_s),
+            Call(metering.sum_power_cells, f.n_shard, active, *self._cells, self.power),
+            self.sum_seen(active, dt_s),
         ]
         if self._site_weight is not None:
             here, gain = self._site_weight
-            calls.append(Call(metering.tally_sites, f.n_shard, active, here, gain, f.site, self.net))
+            calls.append(Call(metering.sum_power_sites, f.n_shard, active, here, gain, f.site, self.net))
         return calls
 
-    def seeing(self, active: Array, dt_s: int) -> Call:
+    def sum_seen(self, active: Array, dt_s: int) -> Call:
         """Sum the aggregator's table as it stands ``dt_s`` after the clock."""
-        return Call(metering.tally_seen, self.fleet.n_shard, active, self.fleet.t_s, dt_s, *self._cells, self.seen)
+        return Call(metering.sum_seen_cells, self.fleet.n_shard, active, self.fleet.t_s, dt_s, *self._cells, self.seen)
 
-    def measuring(self, due: Array) -> list[Call]:
-        """Refresh the gauge and sum what devices whose link is up report of it.
+    def measure_capability(self, due: Array) -> list[Call]:
+        """Refresh the capability and sum what devices whose link is up report of it.
 
-        Nobody knows who has opted out, so the gauge counts every member as one that takes commands.
+        Nobody knows who has opted out, so the capability counts every member as one that takes commands.
         """
-        return self.fleet.measuring(due, self.stock, opting=False, reached=True)
+        return self.fleet.measure_capability(due, self.capability, opting=False, reached=True)

@@ -1,4 +1,4 @@
-"""The wires: every leaf's messages on their way out and every device's reports on their way back."""
+"""The network: every leaf's messages on their way out and every device's reports on their way back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from der_gym.fleet.structure import Structure
 from der_gym.network import outages
 from der_gym.network import tables as net
 from der_gym.network.arrive import post
-from der_gym.network.channels import PathConfig
+from der_gym.network.channels import ChannelConfig
 from der_gym.network.config import NetworkConfig
 from der_gym.network.deliver import deliver, retire
 from der_gym.network.report import draw_phases, report
@@ -26,7 +26,7 @@ LONGEST_RING = 64
 DEAD_S = 1500.0  # what the ring has room for: the slowest firmware takes 20 min, a median and its spread come on top
 
 
-def path_row(path: PathConfig) -> list[float]:
+def path_row(path: ChannelConfig) -> list[float]:
     """Return a path's constants in the order of ``network.rows``."""
     polls = (*path.poll_s, 0.0, 0.0)[:2]
     share = path.poll_share[0] / sum(path.poll_share) if path.poll_share else 1.0
@@ -41,7 +41,7 @@ def step_s(longest_s: float) -> float:
     return float(2.0 ** math.ceil(math.log2((longest_s + DEAD_S) / float(net.LAST))))
 
 
-def gate_rows(structure: Structure, paths: list[PathConfig], config: NetworkConfig, decision_s: float) -> Array:
+def gate_rows(structure: Structure, paths: list[ChannelConfig], config: NetworkConfig, decision_s: float) -> Array:
     """Return each leaf's sending rules, float64 (n_leaf, N_GATE): the strictest of its cells' paths."""
     gate = np.zeros((structure.n_leaf, net.N_GATE))
     n_unit = units(structure)
@@ -59,7 +59,7 @@ def gate_rows(structure: Structure, paths: list[PathConfig], config: NetworkConf
     return gate
 
 
-def ring_depth(paths: list[PathConfig], decision_s: float) -> int:
+def ring_depth(paths: list[ChannelConfig], decision_s: float) -> int:
     """Return how many messages of a leaf can be under way at once."""
     depth = max(math.ceil(p.longest_s() / max(p.least_interval_s, decision_s)) + 1 for p in paths)
     if depth > LONGEST_RING:
@@ -70,7 +70,7 @@ def ring_depth(paths: list[PathConfig], decision_s: float) -> int:
     return depth
 
 
-class Wires:
+class NetworkRuntime:
     """Messages and reports of ``n_world`` worlds.
 
     Parameters
@@ -126,7 +126,7 @@ class Wires:
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on."""
         names = ("ring", "since", "coming", "latched", "mail", "leaf", "cloud", "cell_t")
-        return {f"wires.{name}": getattr(self, name) for name in names}
+        return {f"network.{name}": getattr(self, name) for name in names}
 
     def slot(self, c: int, slot: int) -> Array:
         """Return a slot of cell ``c`` in the ring, uint16 (n_all, devices of the cell): a view."""
@@ -168,39 +168,39 @@ class Wires:
 
     # -- what a program calls; every one of them is made anew where an array is replaced -------------------------
 
-    def dawning(self, due: Array, keys: Array, abs_s: Array, t_s: Array, fleet: Array) -> Call:
+    def draw_link_outages(self, due: Array, keys: Array, abs_s: Array, t_s: Array, fleet: Array) -> Call:
         """Draw the links' outages of the day that ``due`` worlds are in."""
         return Call(outages.draw_links, self.n_shard, due, keys, self.structure.uid, abs_s, t_s, self.link_cfg, fleet)
 
-    def refilling(self, due: Array) -> Call:
+    def refill_quotas(self, due: Array) -> Call:
         """Give ``due`` worlds, which stand at midnight, their daily quota."""
         return Call(refill, due, self.gate, self.leaf, by_world=True)
 
-    def sending(self, active: Array, t_s: Array, message: Array) -> Call:
+    def send_messages(self, active: Array, t_s: Array, message: Array) -> Call:
         """Send the leaves' messages that are due; ``message`` float32 (n_world, n_leaf, 3): kind, a, b."""
         places = (self.gate, self.structure.cell_leaf, self.structure.cell_cloud, self.service_s, self.cloud)
         books = (self.leaf, self.mail, self.cell_t, self.since, self.cell_slot)
         return Call(send, active, t_s, message, *places, *books, by_world=True)
 
-    def posting(self, keys: Array, fleet: Array) -> Call:
+    def compute_arrivals(self, keys: Array, fleet: Array) -> Call:
         """Work out when the messages just sent reach each device."""
         ways = (self.path, self.table, self.cell_t, self.service_s, self.cell_slot)
         out = (self.ring_lo, self.ring, self.coming, self.last)
         return Call(post, self.n_shard, keys, self.structure.uid, *self._cells, *ways, fleet, *out)
 
-    def delivering(self, active: Array, t_s: Array, dt_s: int, fleet: Array) -> Call:
+    def deliver_messages(self, active: Array, t_s: Array, dt_s: int, fleet: Array) -> Call:
         """Set what each device holds during the tick."""
         mail = (self.gate, self.path, self.mail, self.leaf, self.ring_lo, self.ring, self.since, self.coming)
         return Call(deliver, self.n_shard, active, t_s, dt_s, *self._cells, *mail, fleet, self.latched)
 
-    def reporting(self, active: Array, keys: Array, t_s: Array, dt_s: int, fleet: Array) -> Call:
+    def report_telemetry(self, active: Array, keys: Array, t_s: Array, dt_s: int, fleet: Array) -> Call:
         """Bring the aggregator's table up to the end of the tick."""
         st = self.structure
         cells = (st.cell_lo, st.cell_hi, st.cell_cloud)
         who = (self.n_shard, active, keys, st.uid, self.phase)
         return Call(report, *who, t_s, dt_s, *cells, self.path, self.cloud, fleet)
 
-    def retiring(self, active: Array, t_end: Array) -> Call:
+    def free_slots(self, active: Array, t_end: Array) -> Call:
         """Note the last arrivals once every shard is posted, and free the ring slots that are done."""
         books = (self.structure.cell_leaf, self.gate, self.cell_slot, self.last, self.leaf, self.mail)
         return Call(retire, self.n_shard, active, t_end, *books, by_world=True)

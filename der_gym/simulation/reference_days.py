@@ -52,7 +52,7 @@ class Pool:
         The fleets' keys: an episode that takes fleet j draws its Params from key j.
     power_kw : float32 (n_fleet, n_day, 48, n_cell + 2)
         Half-hour means per cell; the last two columns are the homes' load and PV.
-    stock : float32 (n_fleet, n_day, 48, n_cell, N_STOCK)
+    capability : float32 (n_fleet, n_day, 48, n_cell, N_CAPABILITY)
         Gauge at each half hour's start, all present devices.
     starts_s : tuple of int
         Seconds of the day at which states were saved.
@@ -63,7 +63,7 @@ class Pool:
     first_day: int
     keys: Array
     power_kw: Array
-    stock: Array
+    capability: Array
     starts_s: tuple[int, ...]
     states: dict[str, Array]
 
@@ -117,10 +117,15 @@ def run_pool(
     window = np.ascontiguousarray(window)
     awarded = np.zeros((n_fleet, 1), dtype=np.uint8)
     begun = (active, fleet.t_s, fleet.abs_s, REFRESH_S, day0, kinds, window, awarded, fleet.ctx)
-    begin, work = [Call(context, *begun, by_world=True)], [*fleet.advancing(active), *recorder.adding()]
-    refresh = fleet.refreshing(active)
+    begin, work = [Call(context, *begun, by_world=True)], [*fleet.advance_devices(active), *recorder.adding()]
+    refresh = fleet.redraw_slots(active)
     workers = min(parallel.default_workers(), n_fleet)
-    opening = [*begin, *fleet.turning(active), *refresh, *fleet.measuring(active, recorder.gauge)]
+    opening = [
+        *begin,
+        *fleet.update_membership(active),
+        *refresh,
+        *fleet.measure_capability(active, recorder.now),
+    ]
     rest = [*work, *((_TICKS - 1) * [*begin, *refresh, *work]), recorder.keeping()]
     opens = Program(opening, n_fleet, 1, workers)
     stops = sorted({0, *starts_s, DAY_S})  # the run comes back to Python where states are saved, and at midnight
@@ -133,7 +138,7 @@ def run_pool(
             opens()
             recorder.save()
             program()
-    return Pool(signals.first_day, keys, recorder.power_kw, recorder.stock, starts_s, recorder.states)
+    return Pool(signals.first_day, keys, recorder.power_kw, recorder.capability, starts_s, recorder.states)
 
 
 def _begin(fleet: Fleet, signals: SignalTable) -> None:
@@ -141,35 +146,35 @@ def _begin(fleet: Fleet, signals: SignalTable) -> None:
     fleet.abs_s[:] = signals.start_abs_s
     fleet.t_s[:] = 0.0
     nothing = {}
-    for name, st in fleet.stores.items():
+    for name, st in fleet.classes.items():
         saved = np.zeros((0, len(st.device.pool), 0), dtype=np.float32)
         saved.flags.writeable = False  # as of a pool's: so it is the same kernel
         nothing[name] = saved, np.zeros((1, st.hi - st.lo), dtype=np.int16)
     none = np.full(fleet.n_all, -1, dtype=np.int64)
-    share([*fleet.drawing(active), *fleet.beginning(active, nothing, none)], fleet.n_all, 1)
+    share([*fleet.draw_params(active), *fleet.begin_episode(active, nothing, none)], fleet.n_all, 1)
 
 
 class _Recorder:
-    """Half-hour means, gauges and saved states of a running fleet."""
+    """Half-hour means, capabilities and saved states of a running fleet."""
 
     def __init__(self, fleet: Fleet, n_day: int, starts_s: tuple[int, ...]) -> None:
         n, st = fleet.n_world, fleet.structure
         self.fleet, self.starts_s = fleet, starts_s
         self.active = np.ones(n, dtype=bool)
         self.power_kw = np.zeros((n, n_day, SLOT_PER_DAY, st.n_cell + 2), dtype=np.float32)
-        self.stock = np.zeros((n, n_day, SLOT_PER_DAY, st.n_cell, metering.N_STOCK), dtype=np.float32)
+        self.capability = np.zeros((n, n_day, SLOT_PER_DAY, st.n_cell, tables.N_CAPABILITY), dtype=np.float32)
         self.states = {
             name: np.zeros((n, n_day, len(starts_s), len(s.device.pool), s.hi - s.lo), dtype=np.float32)
-            for name, s in fleet.stores.items()
+            for name, s in fleet.classes.items()
         }
         self.power = np.zeros((fleet.n_all, st.n_cell, metering.N_POWER))
         self.sum_kw = np.zeros((n, st.n_cell + 2))
-        self.gauge = np.zeros((fleet.n_all, st.n_cell, metering.N_STOCK))
+        self.now = np.zeros((fleet.n_all, st.n_cell, tables.N_CAPABILITY))
 
     def save(self) -> None:
         """Take the states if an episode may begin now."""
         day, sod = divmod(int(self.fleet.t_s[0]), DAY_S)
-        for name, s in self.fleet.stores.items() if sod in self.starts_s else ():
+        for name, s in self.fleet.classes.items() if sod in self.starts_s else ():
             out = np.zeros_like(self.states[name][:, 0, 0])
             s.device.save(0, self.fleet.n_all, 1, self.active, s.params, s.state, s.acc, out)
             self.states[name][:, day, self.starts_s.index(sod)] = out
@@ -177,14 +182,14 @@ class _Recorder:
     def adding(self) -> list[Call]:
         """Add the tick's power to the half hour's sum and move the clocks on."""
         f, st = self.fleet, self.fleet.structure
-        sums = Call(metering.tally_power, 1, self.active, st.cell_lo, st.cell_hi, f.fleet, self.power)
+        sums = Call(metering.sum_power_cells, 1, self.active, st.cell_lo, st.cell_hi, f.fleet, self.power)
         homes = st.site_present.astype(np.float32)
         own = (f.t_s, f.abs_s, f.ctx, f.house_cfg, self.power, f.site, homes, self.sum_kw)
         return [sums, Call(add_tick, REFRESH_S, *own, by_world=True)]
 
     def keeping(self) -> Call:
-        """Keep the means of the half hour that has just ended, and the gauge at its start."""
-        return Call(keep, self.fleet.t_s, self.sum_kw, self.gauge, self.power_kw, self.stock, by_world=True)
+        """Keep the means of the half hour that has just ended, and the capability at its start."""
+        return Call(keep, self.fleet.t_s, self.sum_kw, self.now, self.power_kw, self.capability, by_world=True)
 
 
 @kernel
@@ -202,17 +207,17 @@ def add_tick(w0, w1, dt_s, t_s, abs_s, ctx, cfg, power, site, homes, sum_kw):  #
 
 
 @kernel
-def keep(w0, w1, t_s, sum_kw, gauge, power_kw, stock):  # type: ignore[no-untyped-def]
-    """Move ``sum_kw`` as means, and the gauge (none at the very first), to the half hour that has just ended."""
+def keep(w0, w1, t_s, sum_kw, now, power_kw, capability):  # type: ignore[no-untyped-def]
+    """Move ``sum_kw`` as means, and the capability (none at the very first), to the half hour that has just ended."""
     for w in range(w0, w1):
         begun = int(t_s[w]) - BLOCK_S
         day, slot = begun // DAY_S, begun % DAY_S // BLOCK_S
         for c in range(sum_kw.shape[1]):
             power_kw[w, day, slot, c] = sum_kw[w, c] / _TICKS
             sum_kw[w, c] = 0.0
-        for c in range(gauge.shape[1] if begun > 0 else 0):
-            for k in range(gauge.shape[2]):
-                stock[w, day, slot, c, k] = gauge[w, c, k]
+        for c in range(now.shape[1] if begun > 0 else 0):
+            for k in range(now.shape[2]):
+                capability[w, day, slot, c, k] = now[w, c, k]
 
 
 def pool_hash(settings: dict[str, Any], structure: Structure) -> str:
@@ -221,7 +226,7 @@ def pool_hash(settings: dict[str, Any], structure: Structure) -> str:
     for array in (
         structure.uid,
         structure.rated_kw,
-        structure.told,
+        structure.given,
         structure.site_index,
         structure.cell_lo,
         structure.site_limits,
@@ -238,7 +243,7 @@ def load_pool(name: str) -> Pool | None:
         kept = _mapped(_path(name))
         states = {key[6:]: array for key, array in kept.items() if key.startswith("state.")}
         starts = tuple(int(s) for s in kept["starts_s"])
-        return Pool(int(kept["first_day"]), kept["keys"], kept["power_kw"], kept["stock"], starts, states)
+        return Pool(int(kept["first_day"]), kept["keys"], kept["power_kw"], kept["capability"], starts, states)
     except (OSError, ValueError, KeyError, struct.error, zipfile.BadZipFile):
         return None
 
@@ -267,7 +272,7 @@ def keep_pool(name: str, pool: Pool) -> None:
         return
     arrays = {f"state.{key}": value for key, value in pool.states.items()}
     arrays |= {"first_day": np.array(pool.first_day), "starts_s": np.array(pool.starts_s), "keys": pool.keys}
-    arrays |= {"power_kw": pool.power_kw, "stock": pool.stock}
+    arrays |= {"power_kw": pool.power_kw, "capability": pool.capability}
     save: Any = np.savez  # its stub takes every keyword for a flag
     with whole_file(path) as temporary, open(temporary, "wb") as file:
         save(file, **arrays)

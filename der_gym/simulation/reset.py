@@ -12,8 +12,8 @@ from der_gym.engine.compile import kernel
 from der_gym.engine.program import Call, Program
 from der_gym.simulation.array_ops import copy
 from der_gym.simulation.fleet_arrays import Fleet
-from der_gym.simulation.meters import Tallies
-from der_gym.simulation.network_runtime import Wires
+from der_gym.simulation.meters import Meters
+from der_gym.simulation.network_runtime import NetworkRuntime
 from der_gym.simulation.reference_days import Pool
 
 Array = np.ndarray
@@ -21,14 +21,14 @@ FEW = 32_768  # devices at once where copies are held: a large world has no room
 _0, _NONE_KW, _LONG_AGO_S = np.float32(0.0), np.float32(np.inf), np.float32(-DAY_S)
 
 
-class Opening:
+class EpisodeReset:
     """What a reset calls, laid down once.
 
     What devices are is drawn for one world of each fleet, and the others take it over.
 
     Parameters
     ----------
-    fleet, wires, tallies
+    fleet, network, meters
         The simulator's.
     pool : Pool
     place : dict
@@ -38,22 +38,22 @@ class Opening:
     """
 
     def __init__(
-        self, fleet: Fleet, wires: Wires, tallies: Tallies, pool: Pool, place: dict[str, Array], workers: int
+        self, fleet: Fleet, network: NetworkRuntime, meters: Meters, pool: Pool, place: dict[str, Array], workers: int
     ) -> None:
-        self._parts = fleet, wires, tallies, pool, place, workers
-        self._fleet, self._wires, self._tallies = fleet, wires, tallies
+        self._parts = fleet, network, meters, pool, place, workers
+        self._fleet, self._wires, self._tallies = fleet, network, meters
         self._due, self._turn, self._draws = (np.zeros(fleet.n_world, dtype=bool) for _ in range(3))
         self._model = np.zeros(fleet.n_world, dtype=np.int64)
         self._at = np.zeros(fleet.n_all, dtype=np.int64)
-        saved = {name: (pool.rows(name), place[name]) for name in fleet.stores}
-        dawn = wires.dawning(self._due, fleet.keys, fleet.abs_s, fleet.t_s, fleet.fleet)
+        saved = {name: (pool.rows(name), place[name]) for name in fleet.classes}
+        dawn = network.draw_link_outages(self._due, fleet.keys, fleet.abs_s, fleet.t_s, fleet.fleet)
         calls = [
-            *fleet.beginning(self._due, saved, self._at),
+            *fleet.begin_episode(self._due, saved, self._at),
             dawn,
-            *fleet.turning(self._turn),
-            fleet.scattering(self._due),
+            *fleet.update_membership(self._turn),
+            fleet.redraw_house_noise(self._due),
         ]
-        steps = (fleet.drawing(self._draws), fleet.taking_after(self._due, self._model), calls)
+        steps = (fleet.draw_params(self._draws), fleet.copy_params_from(self._due, self._model), calls)
         self._steps = [Program(each, fleet.n_world, fleet.n_shard, workers) for each in steps]
         few = max(1, FEW // fleet.structure.n_place)
         spans = [(s, min(s + few, fleet.n_all)) for s in range(0, fleet.n_all, few)]
@@ -64,12 +64,12 @@ class Opening:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let a copy lay down its own calls: a copied view would be of no array."""
-        return Opening, self._parts
+        return EpisodeReset, self._parts
 
     def _moving(self) -> list[Array]:
         """Return what a tick changes in the classes' own arrays."""
-        stores = self._fleet.stores.values()
-        return [part.view(np.float32) for st in stores for part in (st.state, st.acc, st.book)]  # copied as they are
+        classes = self._fleet.classes.values()
+        return [part.view(np.float32) for st in classes for part in (st.state, st.acc, st.book)]  # copied as they are
 
     def _reporting(self, first: int, kept: list[Array]) -> list[Call]:
         """Return what fills the table of the shards from ``first`` on: a tick of their own schedule, taken back."""
@@ -77,8 +77,8 @@ class Opening:
         pairs = list(zip(self._moving(), kept, strict=True))
         keep = [Call(copy, *span, part, 0, held, first) for part, held in pairs]
         restore = [Call(copy, *span, held, first, part, 0) for part, held in pairs]
-        seen = [*self._tallies.measuring(self._due), self._tallies.seeing(self._due, 0)]
-        return [*keep, *f.advancing(self._due), *restore, Call(first_reports, *span, f.fleet), *seen]
+        seen = [*self._tallies.measure_capability(self._due), self._tallies.sum_seen(self._due, 0)]
+        return [*keep, *f.advance_devices(self._due), *restore, Call(first_reports, *span, f.fleet), *seen]
 
     def __call__(self, mask: Array, at: Array) -> None:
         """Open episodes in the worlds of ``mask``; ``at`` int64 (n_world,) are the pool's rows that they begin from."""

@@ -11,16 +11,16 @@ from der_gym.devices.behaviour import BEHAVIOURS
 from der_gym.engine.program import Call, Program
 from der_gym.network.report import show_power
 from der_gym.simulation import books
-from der_gym.simulation.aggregator_view import Public, publish
+from der_gym.simulation.aggregator_view import AggregatorView, publish
 from der_gym.simulation.exogenous import context
 from der_gym.simulation.fleet_arrays import Fleet
-from der_gym.simulation.market_session import Desk
-from der_gym.simulation.meters import Tallies
-from der_gym.simulation.network_runtime import Wires
+from der_gym.simulation.market_session import MarketSession
+from der_gym.simulation.meters import Meters
+from der_gym.simulation.network_runtime import NetworkRuntime
 
 Array = np.ndarray
 MINUTE_S = 60
-BOOKED = ("discharged_kwh", "starts", "given_kwh")  # the devices' registers that settlement books
+BOOKED = ("discharged_kwh", "starts", "withheld_kwh")  # the devices' registers that settlement books
 
 
 class Minute(NamedTuple):
@@ -33,12 +33,12 @@ class Minute(NamedTuple):
     plan_kw: Array
 
 
-class Steps:
+class StepPlan:
     """Programs over a simulator's arrays; who replaces one of these makes the programs anew.
 
     Parameters
     ----------
-    scenario, fleet, wires, desk, tallies, public
+    scenario, fleet, network, market, meters, public
         The simulator's.
     nominal_kw : float64 (n_leaf,)
     shown_kw : float64 (n_world, n_block)
@@ -65,16 +65,16 @@ class Steps:
         self,
         scenario: Any,
         fleet: Fleet,
-        wires: Wires,
-        desk: Desk,
-        tallies: Tallies,
-        public: Public,
+        network: NetworkRuntime,
+        market: MarketSession,
+        meters: Meters,
+        public: AggregatorView,
         nominal_kw: Array,
         shown_kw: Array,
         workers: int,
     ) -> None:
-        self.scenario, self.fleet, self.wires = scenario, fleet, wires
-        self.desk, self.tallies, self.public = desk, tallies, public
+        self.scenario, self.fleet, self.network = scenario, fleet, network
+        self.market, self.meters, self.view = market, meters, public
         n, tick_s = fleet.n_world, scenario.tick_s
         self.active, self.refreshed = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
         self._due, self._turn, self._midnight, self._block = (np.zeros(n, dtype=bool) for _ in range(4))
@@ -89,67 +89,67 @@ class Steps:
         self.opening, self.tick, self.book = (self._program(calls) for calls in (opening, tick, book))
         self.settle, self.freeze, self.publish = (self._program(calls) for calls in (settle, freeze, publish_))
         self.run_on = self.tick if tick_s == MINUTE_S else self._program(self._tick(MINUTE_S))
-        self.follow([])
+        self.append_stage([])
 
     def _program(self, calls: list[Call]) -> Program:
         return Program(calls, self.fleet.n_world, self.fleet.n_shard, self._workers)
 
-    def follow(self, calls: list[Call]) -> None:
-        """Let a whole step end with these calls too; alone they are ``after``."""
-        self.whole, self.after = self._program([*self._whole, *calls]), self._program(calls)
+    def append_stage(self, calls: list[Call]) -> None:
+        """Let a whole step end with these calls too; alone they are ``post_step``."""
+        self.whole, self.post_step = self._program([*self._whole, *calls]), self._program(calls)
 
     def _opening(self, nominal_kw: Array) -> list[Call]:
-        t_s, wires, step_h = self.fleet.t_s, self.wires, self.scenario.decision_s / HOUR_S
-        asked = (wires.leaf, self.public.leaf, nominal_kw, self.desk.asked_kwh, self.refreshed)
+        t_s, network, step_h = self.fleet.t_s, self.network, self.scenario.decision_s / HOUR_S
+        asked = (network.leaf, self.view.leaf, nominal_kw, self.market.asked_kwh, self.refreshed)
         opens = Call(books.open_step, self.active, t_s, step_h, *asked, by_world=True)
-        return [wires.sending(self.active, t_s, self.message), opens]
+        return [network.send_messages(self.active, t_s, self.message), opens]
 
     def _tick(self, dt: int) -> list[Call]:
         """Return a tick: what is due in it, messages, devices, reports, sums, clocks."""
-        f, wires, tallies, active = self.fleet, self.wires, self.tallies, self.active
+        f, network, meters, active = self.fleet, self.network, self.meters, self.active
         marks = (self._due, self._turn, self._midnight, self.refreshed)
-        power = (tallies.power, tallies.net, tallies.receiving, tallies.minute_kw)
+        power = (meters.power, meters.net, meters.receiving, meters.minute_kw)
         exact = [Call(show_power, f.n_shard, active, f.fleet)] if self.scenario.network.ideal else []
         return [
             Call(books.mark_due, active, f.t_s, f.abs_s, *marks, by_world=True),
             self.context(active, dt),
-            wires.refilling(self._midnight),
-            wires.dawning(self._midnight, f.keys, f.abs_s, f.t_s, f.fleet),
-            *f.turning(self._turn),
-            *f.refreshing(self._due),
-            wires.posting(f.keys, f.fleet),
-            wires.delivering(active, f.t_s, dt, f.fleet),
+            network.refill_quotas(self._midnight),
+            network.draw_link_outages(self._midnight, f.keys, f.abs_s, f.t_s, f.fleet),
+            *f.update_membership(self._turn),
+            *f.redraw_slots(self._due),
+            network.compute_arrivals(f.keys, f.fleet),
+            network.deliver_messages(active, f.t_s, dt, f.fleet),
             *self._rules(),
-            *f.advancing(active),
+            *f.advance_devices(active),
             *exact,
-            wires.reporting(active, f.keys, f.t_s, dt, f.fleet),
-            *tallies.counting(active, dt),
-            *tallies.measuring(self._due),
+            network.report_telemetry(active, f.keys, f.t_s, dt, f.fleet),
+            *meters.sum_power(active, dt),
+            *meters.measure_capability(self._due),
             Call(books.end_tick, f.n_shard, active, dt, f.t_s, f.abs_s, *power, by_world=True),
-            wires.retiring(active, f.t_s),
+            network.free_slots(active, f.t_s),
         ]
 
     def _rules(self) -> list[Call]:
         f, kinds = self.fleet, self.scenario.devices.behaviour.kinds
         rules = [BEHAVIOURS[name] for name in kinds if name != "dispatch"]
-        return [Call(rule.decide, f.n_shard, self.active, f.ctx, self.wires.latched, f.fleet) for rule in rules]
+        return [Call(rule.decide, f.n_shard, self.active, f.ctx, self.network.latched, f.fleet) for rule in rules]
 
     def context(self, active: Array, dt: int) -> Call:
         """Return what fills the context rows of a tick of ``dt`` seconds that begins now."""
-        f, d = self.fleet, self.desk
+        f, d = self.fleet, self.market
         given = (active, f.t_s, f.abs_s, dt, d.day0, d.kinds, d.window, d.awarded, f.ctx)
         return Call(context, *given, by_world=True)
 
     def _settle(self) -> list[Call]:
         """Return what settles the minute in the worlds where one has ended."""
-        d, n_tick = self.desk, float(MINUTE_S // self.scenario.tick_s)
-        plan = (self.active, self.fleet.t_s, self.tallies.minute_kw, n_tick, d.plan_kw, d.perfect_kw, d.perfect)
+        d, n_tick = self.market, float(MINUTE_S // self.scenario.tick_s)
+        plan = (self.active, self.fleet.t_s, self.meters.minute_kw, n_tick, d.plan_kw, d.perfect_kw, d.perfect)
         closes = Call(books.close_minute, *plan, *self.minute, by_world=True)
         return [closes, d.product.minute(*self.minute, d.registers)]
 
     def _book(self) -> list[Call]:
         """Return what reads the registers of the worlds whose block has just ended."""
-        f, w, d, ends = self.fleet, self.wires, self.desk, self._block
+        f, w, d, ends = self.fleet, self.network, self.market, self._block
         reads = zip(BOOKED, self._totals, strict=True)
         totals = [call for name, out in reads for call in f.totalling(name, ends, out)]
         own = (ends, *self._totals, w.leaf, w.gate, d.asked_kwh, d.registers)
@@ -158,7 +158,7 @@ class Steps:
 
     def _freeze(self) -> Call:
         """Return what fixes a plan in the worlds whose block has just ended."""
-        d, ends = self.desk, self._block
+        d, ends = self.market, self._block
         alone = (d.awarded, d.standby_leaf, d.quiet_since_s)
         plans = (d.base_kw, d.house_kw, d.forecaster.config.persistence, d.perfect)
         own = (d.seen_sum, d.seen_n, d.plan_leaf_kw, d.plan_kw)
@@ -166,8 +166,8 @@ class Steps:
 
     def _publish(self, shown_kw: Array) -> Call:
         """Return what writes the public table."""
-        f, d, t, w, p, product = self.fleet, self.desk, self.tallies, self.wires, self.public, self.desk.product
-        clocks = (f.n_shard, self.active, f.t_s, f.abs_s, t.seen, t.stock, float(self.scenario.horizon_s))
+        f, d, t, w, p, product = self.fleet, self.market, self.meters, self.network, self.view, self.market.product
+        clocks = (f.n_shard, self.active, f.t_s, f.abs_s, t.seen, t.capability, float(self.scenario.horizon_s))
         days = (d.day0, d.kinds, d.failed_before, d.unit_kw, d.window)
         plans = (d.award_kw, shown_kw, d.plan_leaf_kw, d.house_kw, product.request_kw, product.target_kw, t.rated_kw)
         mail = (f.structure.cell_leaf, w.gate, w.leaf, w.mail)

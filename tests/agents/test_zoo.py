@@ -9,7 +9,7 @@ import pytest
 
 from der_gym.controllers.policy import Policy
 from der_gym.env.worlds import Worlds
-from der_gym.evaluation.play import Stage
+from der_gym.evaluation.play import EpisodeRunner
 from der_gym.scenario.load import load
 
 ZOO = Path(__file__).resolve().parents[2] / "agents" / "zoo"
@@ -36,7 +36,7 @@ def test_it_was_made_for_the_scenario_as_it_is_now(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_it_plays_and_moves_its_rule(name: str) -> None:
     policy = Policy.load(ZOO / name)
-    stage = Stage(load(name, ONE_DAY), 1)
+    stage = EpisodeRunner(load(name, ONE_DAY), 1)
     mine, rule = (stage.play(each, [1, 2], run_on=False) for each in (policy, policy.rule))
     assert np.isfinite(mine.reward).all() and (mine.reward != rule.reward).all()
     assert (mine.judged_share == 1).all()

@@ -14,7 +14,7 @@ import der_gym
 from der_gym import cli
 from der_gym.cli.common import parse_settings
 from der_gym.core.errors import InputError
-from der_gym.evaluation.play import Stage
+from der_gym.evaluation.play import EpisodeRunner
 
 SET = ["--set", "signals.start=2026-08-03", "--set", "market.limits=off"]  # a pool of few days
 SHORT = [*SET, "--set", "market.n_block=2", "--set", "market.n_block_after=1"]
@@ -140,15 +140,15 @@ def test_files_are_there_where_the_reader_of_the_table_has_gone(tmp_path: Path) 
 def test_ctrl_c_ends_in_one_line_and_keeps_finished_controllers(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    play, played = Stage.play, []
+    play, played = EpisodeRunner.play, []
 
-    def once(self: Stage, *given: object, **more: object) -> object:
+    def once(self: EpisodeRunner, *given: object, **more: object) -> object:
         if played:
             raise KeyboardInterrupt
         played.append(play(self, *given, **more))  # type: ignore[arg-type]
         return played[0]
 
-    monkeypatch.setattr(Stage, "play", once)
+    monkeypatch.setattr(EpisodeRunner, "play", once)
     words = ["evaluate", "--scenario", "tertiary-1-tiny", "--controller", "open_loop", "--seeds", 2, *SHORT]
     code, _, err = command(*words, "--out", tmp_path / "r")
     assert code == 130

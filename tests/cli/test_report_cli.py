@@ -10,7 +10,7 @@ import pytest
 from reports import find_browser, need_browser
 from test_cli import SHORT, Command, command, refuse, succeed
 
-from der_gym.evaluation.play import Stage
+from der_gym.evaluation.play import EpisodeRunner
 from der_gym.evaluation.recorder import Trace
 
 __all__ = ["command"]  # the fixture
@@ -68,7 +68,7 @@ def test_a_bad_target_is_refused_before_playing(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, target: str, said: str
 ) -> None:
     (tmp_path / "file").write_text("x", encoding="utf-8")
-    monkeypatch.setattr(Stage, "play", None)
+    monkeypatch.setattr(EpisodeRunner, "play", None)
     err = refuse(command(*COMMANDS[name], "--report", tmp_path / target, "--out", tmp_path / "out"))
     assert said in err
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -85,15 +85,25 @@ PACKED = re.compile(r"\sv?(add|sub|mul|div|min|max|sqrt|round|rndscale|fn?m(add|
 X86 = platform.machine().lower() in {"x86_64", "amd64"}
 # Loops that are worked one device at a time, and what that costs: ns per device at 16,384 devices, one thread.
 ONE_BY_ONE = {
-    "devices.battery.sense": "gathers a row of the sites, 0.3 ns; split off so that the next loops pack",
+    "devices.battery.model.sense": "gathers a row of the sites, 0.3 ns; split off so that the next loops pack",
 }
 # They have no loop over devices: they call those that do, or ask once per cell.
 CALLERS = {
-    *("devices.battery.advance", "devices.ecocute.advance", "devices.ecocute.enter_tick", "network.deliver.deliver"),
+    *(
+        "devices.battery.model.advance",
+        "devices.ecocute.model.advance",
+        "devices.ecocute.model.enter_tick",
+        "network.deliver.deliver",
+    ),
     "network.report._is_out",
 }
 # Integers, or values moved and not computed.
-MOVERS = {"devices.ecocute.narrow", "devices.ecocute.phases", "network.deliver._latch", "network.deliver._release"}
+MOVERS = {
+    "devices.ecocute.model.narrow",
+    "devices.ecocute.model.phases",
+    "network.deliver._latch",
+    "network.deliver._release",
+}
 PHYSICS = [
     *(DEVICES[name].advance for name in DEVICES),
     site.advance_sites,
@@ -147,7 +157,7 @@ def test_physics_is_worked_many_devices_at_a_time(signatures: Signatures) -> Non
     found = set()
     for kernel in PHYSICS:
         found |= set(unpacked(kernel, signatures[f"der_gym.{short(kernel)}"][1][0], seen))
-    assert {"devices.battery.plan", "network.deliver._take", "network.deliver._expire_all"} <= seen
+    assert {"devices.battery.model.plan", "network.deliver._take", "network.deliver._expire_all"} <= seen
     excused = set(ONE_BY_ONE) | CALLERS | MOVERS
     assert not found - excused, "worked one device at a time"
     assert set(ONE_BY_ONE) <= found, "no longer an exception"
@@ -190,13 +200,13 @@ def traffic() -> dict[str, np.ndarray]:
         line.fleet[:, 11] = draw.normal(0, 3, line.fleet[:, 11].shape)
         for _ in line.step():
             pass
-    return {**line.wires.arrays(), "fleet": line.fleet, "cell_t": line.wires.cell_t, "t": line.t_s}
+    return {**line.network.arrays(), "fleet": line.fleet, "cell_t": line.network.cell_t, "t": line.t_s}
 
 
 def test_the_networks_kernels_give_the_bits_of_plain_loops(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled = traffic()
-    assert compiled["wires.leaf"][:, :, net.N_SENT].mean() > 8 and (compiled["wires.cloud"] < 1e8).sum() > 20
-    assert compiled["wires.latched"].any() and compiled["fleet"][:, 6:9].any()
+    assert compiled["network.leaf"][:, :, net.N_SENT].mean() > 8 and (compiled["network.cloud"] < 1e8).sum() > 20
+    assert compiled["network.latched"].any() and compiled["fleet"][:, 6:9].any()
     for module in (deliver, send, arrive, report):
         names = plain(module)
         for name in {"deliver", "retire", "send", "post", "report"} & set(names) & set(vars(network_runtime)):
@@ -220,7 +230,8 @@ print(hashlib.sha256(b"".join(arrays[name].tobytes() for name in sorted(arrays))
 
 
 def test_the_network_runs_without_the_compiler(project_root: Path) -> None:
-    path = os.pathsep.join([str(project_root), str(project_root / "tests")])
+    tests = project_root / "tests"
+    path = os.pathsep.join(map(str, (project_root, tests / "support", tests / "contract")))
     found = []
     for off in ("1", "0"):
         env = {**os.environ, "PYTHONPATH": path, "NUMBA_DISABLE_JIT": off}

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tests.cheaters import CHEATERS
+from cheaters import CHEATERS
 
 from der_gym.controllers import make
 from der_gym.controllers.base import Rule, facts

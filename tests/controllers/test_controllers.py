@@ -11,7 +11,7 @@ import pytest
 from cheaters import CHEATERS
 from pydantic import ValidationError
 
-from der_gym.controllers import CONTROLLERS, PublicFacts, base, load_settings, loop, make, store
+from der_gym.controllers import CONTROLLERS, PublicInfo, base, load_settings, loop, make, store
 from der_gym.core.errors import InputError
 from der_gym.env.observation.layout import Layout
 
@@ -21,7 +21,7 @@ NAMES = ("battery-slow", "battery-fast", "ecocute-slow")
 NOMINAL_KW = np.array([1000.0, 200.0, 300.0])
 LAYOUT = Layout.make(NAMES, NOMINAL_KW)
 AWARD_KW = 400.0
-FACTS = PublicFacts(
+FACTS = PublicInfo(
     decision_s=60.0,
     band_share=0.1,
     n_block=12,
@@ -66,7 +66,7 @@ def noise(n: int, seed: int = 0) -> Array:
     return np.random.default_rng(seed).uniform(low, high, (n, LAYOUT.size)).astype(np.float32)
 
 
-def bound(name: str, public: PublicFacts = FACTS, **values: Any) -> base.Rule:
+def bound(name: str, public: PublicInfo = FACTS, **values: Any) -> base.Rule:
     made = CONTROLLERS[name](base.settings(name, values))
     made.bind(LAYOUT, public)
     return made

@@ -56,7 +56,7 @@ def test_facts_say_how_fast_the_paths_are(env: Any) -> None:
     assert known.arrived[direct, 0] > 0.9 and known.arrived[polled, 0] < 0.5
     assert known.way_p95_s[direct] < 60 < known.way_p95_s[polled] <= 330
     assert known.report_s[direct] < known.report_s[polled]
-    assert known.stores.sum() == 5 and known.decision_s == 60 and known.n_block == 2
+    assert known.classes.sum() == 5 and known.decision_s == 60 and known.n_block == 2
 
 
 def test_the_closed_loops_do_better_than_nothing() -> None:

@@ -12,7 +12,7 @@ from worlds import actions, small
 from der_gym.controllers import facts, make
 from der_gym.controllers.perceptron import LIMIT
 from der_gym.env.worlds import Worlds
-from der_gym.evaluation.play import Stage
+from der_gym.evaluation.play import EpisodeRunner
 from der_gym.scenario.load import load
 
 Array = np.ndarray
@@ -123,7 +123,7 @@ def test_outside_the_award_the_rule_stands(worlds: Worlds, seen: list[Array]) ->
 def test_a_network_of_zeros_is_its_rule(worlds: Worlds) -> None:
     policy = bound(worlds)
     policy.weights = np.zeros_like(policy.weights)
-    stage = Stage(load("tertiary-1", small()), 1)
+    stage = EpisodeRunner(load("tertiary-1", small()), 1)
     mine, rule = (stage.play(c, [1, 2], run_on=False).reward for c in (policy, make("merit_order")))
     assert (mine == rule).all()
 

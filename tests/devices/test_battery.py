@@ -15,8 +15,8 @@ from batteries import (
     advance,
     balance,
     begin,
+    capability,
     draw,
-    gauge,
     limit,
     make,
     mine,
@@ -37,7 +37,7 @@ from der_gym.engine import tables
 def test_draws_follow_their_distributions() -> None:
     f = make(n=6000)
     p, rated, dead = f.params[0], mine(f, tables.RATED_KW)[0], mine(f, tables.DEAD_S)[0]
-    assert p[b.CAPACITY_KWH].mean() == pytest.approx(8.95, abs=0.15)  # stock 8.0, shipments 9.3 kWh
+    assert p[b.CAPACITY_KWH].mean() == pytest.approx(8.95, abs=0.15)  # capability 8.0, shipments 9.3 kWh
     assert rated.min() >= 2.0 and rated.max() <= np.float32(5.9) and 3.2 <= rated.mean() <= 4.0
     trip = p[b.EFFICIENCY] ** 2
     assert trip.mean() == pytest.approx(0.88, abs=0.005)
@@ -130,10 +130,10 @@ def test_a_command_that_arrives_within_a_tick_acts_for_the_rest() -> None:
 
 def test_opted_out_devices_keep_their_own_schedule() -> None:
     f = make(given=(3.0, 1.0), **FAST)
-    mine(f, tables.TAKES)[:] = 0.0
+    mine(f, tables.ACCEPTS_COMMANDS)[:] = 0.0
     advance(f, 1.0)
     assert advance(f, 1.0) == pytest.approx(-1.0, abs=1e-6)
-    assert (gauge(f)[tables.UP_KW] == 0).all() and (gauge(f)[tables.DOWN_KW] == 0).all()
+    assert (capability(f)[tables.UP_KW] == 0).all() and (capability(f)[tables.DOWN_KW] == 0).all()
 
 
 def test_a_slow_unit_ends_its_discharge_slowly_and_charges_at_once() -> None:
@@ -263,7 +263,7 @@ def test_storm_charges_and_holds_whatever_the_command() -> None:
         assert (advance(f, 1.0, dt=300.0) >= 0.0).all()
     held = f.acc[0, b.ENERGY_KWH] / f.params[0, b.CAPACITY_KWH]
     assert (held > 0.999).all()
-    assert (gauge(f)[tables.UP_KW] == 0).all()
+    assert (capability(f)[tables.UP_KW] == 0).all()
 
 
 def test_a_home_with_panels_takes_up_the_surplus_and_covers_itself() -> None:
@@ -314,7 +314,7 @@ def test_standby_gives_nothing_of_its_own_and_still_follows_a_command() -> None:
     assert advance(f, 0.2) == pytest.approx(-0.6, abs=1e-6)
 
 
-# the gauge --------------------------------------------------------------------------------------------------------
+# the capability --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("soc", [0.05, 0.5, 0.9])
@@ -323,7 +323,7 @@ def test_what_the_gauge_promises_is_delivered_for_half_an_hour(soc: float) -> No
     for row, a in ((tables.UP_KW, 1.0), (tables.DOWN_KW, -1.0)):
         f = make(n=100, soc=soc, **EXACT, **FAST, **instant)
         f.ctx[:, tables.STANDBY] = 1.0
-        promised = gauge(f)[row, 0]
+        promised = capability(f)[row, 0]
         given_kw = np.zeros(f.n)
         for _ in range(30):
             given_kw += -a * advance(f, a)[0] / 30
@@ -333,7 +333,7 @@ def test_what_the_gauge_promises_is_delivered_for_half_an_hour(soc: float) -> No
 
 def test_stored_energy_counts_from_the_reserve() -> None:
     f = make(soc=0.25, given=(3.0, 0.0))
-    p, got = f.params[0], gauge(f)
+    p, got = f.params[0], capability(f)
     expected = 0.25 * (p[b.CAPACITY_KWH] - p[b.RESERVE_KWH]) * p[b.EFFICIENCY]
     assert got[tables.STORED_KWH, 0] == pytest.approx(expected, rel=1e-5)  # also where nothing may be fed back
     assert (got[tables.UP_KW] <= 1.0).all() and (got[tables.DEBT_KWH] == 0.0).all()
@@ -381,5 +381,5 @@ def test_the_class_names_its_rows_as_the_kernels_count_them() -> None:
     assert cls.stage == 2 and cls.japanese == "家庭用蓄電池"
     assert cls.params.index("night_draw") == b.NIGHT_DRAW and cls.params.index("export_max_kw") == b.EXPORT_MAX_KW
     assert cls.params.index("import_max_kw") == b.IMPORT_MAX_KW and cls.acc == ("energy_kwh",)
-    assert cls.book.index("loss_kwh") == b.LOSS_KWH and cls.book.index("given_kwh") == b.GIVEN_KWH
+    assert cls.book.index("loss_kwh") == b.LOSS_KWH and cls.book.index("withheld_kwh") == b.WITHHELD_KWH
     assert len(cls.book) == 4 and len(cls.params) == 13

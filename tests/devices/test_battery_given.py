@@ -15,27 +15,27 @@ HOUR = 60
 ALL_FAST = EXACT | FAST
 
 
-def given_kwh(f: Any, a: float, minutes: int = HOUR) -> np.ndarray:
+def withheld_kwh(f: Any, a: float, minutes: int = HOUR) -> np.ndarray:
     """Return what each battery gives while the fraction ``a`` is in force, kWh (n,)."""
     for _ in range(10):
         advance(f, a)  # dead time and ramps are over
-    before = f.book[0, b.GIVEN_KWH].copy()
+    before = f.book[0, b.WITHHELD_KWH].copy()
     for _ in range(minutes):
         advance(f, a)
-    return f.book[0, b.GIVEN_KWH] - before
+    return f.book[0, b.WITHHELD_KWH] - before
 
 
 def test_without_a_command_nothing_is_given() -> None:
     for net_kw in (1.0, -2.0):  # covers the house; charges from the panels
         f = make(**ALL_FAST)
         f.site[:, tables.NET_KW] = net_kw
-        assert given_kwh(f, 0.0).max() <= 1e-4
+        assert withheld_kwh(f, 0.0).max() <= 1e-4
 
 
 def test_a_discharge_beyond_the_house_is_given() -> None:
     f = make(soc=0.9, **ALL_FAST)
     before = f.book[0, b.DISCHARGED_KWH].copy()
-    given = given_kwh(f, 0.5, 30)
+    given = withheld_kwh(f, 0.5, 30)
     power = -mine(f, tables.POWER_KW)[0]
     assert (f.book[0, b.DISCHARGED_KWH] > before).all() and power.min() > 0
     assert given == pytest.approx(np.maximum(power - 1.0, 0.0) * 0.5, abs=0.02)  # the house takes 1 kW anyway
@@ -45,15 +45,15 @@ def test_holding_a_charge_back_is_given() -> None:
     f = make(soc=0.2, **ALL_FAST)
     f.site[:, tables.NET_KW] = -1.5  # panels
     own = -f.site[0, tables.NET_KW, 0]
-    assert given_kwh(f, 0.001) == pytest.approx(np.full(f.n, own), rel=0.03)
+    assert withheld_kwh(f, 0.001) == pytest.approx(np.full(f.n, own), rel=0.03)
 
 
 def test_in_standby_all_that_is_discharged_is_given_and_a_charge_gives_nothing() -> None:
     f = make(soc=0.8, **ALL_FAST)
     f.ctx[:, tables.STANDBY] = 1.0
     before = f.book[0, b.DISCHARGED_KWH].copy()
-    given = f.book[0, b.GIVEN_KWH].copy()
+    given = f.book[0, b.WITHHELD_KWH].copy()
     for _ in range(30):
         advance(f, 0.4)
-    assert f.book[0, b.GIVEN_KWH] - given == pytest.approx(f.book[0, b.DISCHARGED_KWH] - before, rel=1e-5)
-    assert given_kwh(f, -0.4, 20).max() <= 1e-6
+    assert f.book[0, b.WITHHELD_KWH] - given == pytest.approx(f.book[0, b.DISCHARGED_KWH] - before, rel=1e-5)
+    assert withheld_kwh(f, -0.4, 20).max() <= 1e-6

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from batteries import LO, NIGHT_S, NOON_S, advance, begin, draw, gauge, make, mine, own
+from batteries import LO, NIGHT_S, NOON_S, advance, begin, capability, draw, make, mine, own
 from plain import plain
 
 from der_gym.devices.battery import model as b
@@ -29,13 +29,13 @@ def test_advance_equals_the_plain_loop(sod_s: float) -> None:
     rng = np.random.default_rng(int(sod_s))
     f = make(n=37, n_world=2, pv_kw=rng.choice([0.0, 4.8], (2, 37)))
     f.ctx[:, tables.SOD_S], f.ctx[:, tables.SEASON], f.ctx[1, tables.STANDBY] = sod_s, (2, 0), 1.0
-    mine(f, tables.TAKES)[:] = rng.choice([0.0, 1.0], (2, f.n), p=[0.2, 0.8])
+    mine(f, tables.ACCEPTS_COMMANDS)[:] = rng.choice([0.0, 1.0], (2, f.n), p=[0.2, 0.8])
     mine(f, tables.METER_GAIN)[:] = rng.choice([0.0, 1.0], (2, f.n), p=[0.2, 0.8])
     for dt, storm in ((60.0, 0.0), (10.0, 0.0), (300.0, 0.0), (1.0, 1.0)):
         f.site[:, tables.NET_KW] = rng.normal(0.3, 2.0, (2, f.n))
         a0, a1 = rng.choice([0.0, 0.3, -0.7, 1.0], (2, 2, f.n))
-        mine(f, tables.A0)[:], mine(f, tables.A1)[:] = a0, a1
-        mine(f, tables.PART)[:] = part = rng.uniform(0, 1, (2, f.n))
+        mine(f, tables.CMD_START)[:], mine(f, tables.CMD_END)[:] = a0, a1
+        mine(f, tables.CMD_END_SHARE)[:] = part = rng.uniform(0, 1, (2, f.n))
         f.ctx[:, tables.DT_S], f.ctx[0, tables.STORM] = dt, storm
         g = in_plain_python(f, "advance", "ctx", "cfg", "index", "site", "params", "state", "acc", "book", "fleet")
         advance(f, a0, a1, part, dt)
@@ -49,9 +49,9 @@ def test_draw_equals_the_plain_loop() -> None:
     panels, limits = np.tile([0.0, 4.8], 20), (np.linspace(5, 9, 40), np.linspace(2, 7, 40))
     f, blank = (make(n=40, pv_kw=panels, limits=limits) for _ in range(2))
     blank.params[:], blank.fleet[:] = 0.0, 0.0
-    blank.fleet[:, tables.TAKES], blank.fleet[:, tables.METER_GAIN] = 1.0, 1.0
+    blank.fleet[:, tables.ACCEPTS_COMMANDS], blank.fleet[:, tables.METER_GAIN] = 1.0, 1.0
     mine(blank, tables.RATED_KW)[:] = np.nan
-    g = in_plain_python(blank, "draw", "keys", "uid", "cfg", "told", "index", "site", "limits", "params", "fleet")
+    g = in_plain_python(blank, "draw", "keys", "uid", "cfg", "given", "index", "site", "limits", "params", "fleet")
     assert np.array_equal(f.params, g.params) and np.array_equal(f.fleet, g.fleet)
 
 
@@ -59,9 +59,9 @@ def test_gauge_equals_the_plain_loop() -> None:
     f = make(n=40, soc=0.6)
     f.site[0, tables.BARE_KW] = 1.0 - np.linspace(0, 3, f.n)
     names = ("ctx", "cfg", "index", "site", "params", "state", "acc", "fleet")
-    out, cells = np.zeros((1, f.fleet.shape[2], tables.N_GAUGE)), {"cell_lo": f.cell_lo, "cell_hi": f.cell_hi}
-    g = in_plain_python(f, "gauge", *names, opting=True, reached=False, **cells, out=out)
-    assert np.array_equal(gauge(f)[:, 0], g.out[0, LO : LO + f.n].T)
+    out, cells = np.zeros((1, f.fleet.shape[2], tables.N_CAPABILITY)), {"cell_lo": f.cell_lo, "cell_hi": f.cell_hi}
+    g = in_plain_python(f, "capability", *names, opting=True, reached=False, **cells, out=out)
+    assert np.array_equal(capability(f)[:, 0], g.out[0, LO : LO + f.n].T)
 
 
 def test_inactive_worlds_and_other_places_change_no_bit() -> None:
@@ -89,8 +89,8 @@ def test_shards_of_one_world_share_its_context_but_not_their_devices() -> None:
     g = make(n=8, n_world=2)
     g.active, g.ctx = np.ones(1, bool), g.ctx[:1]
     g.index, g.uid = np.repeat(g.index, 2, axis=0), np.repeat(g.uid, 2, axis=0)
-    mine(g, tables.A0)[:] = mine(g, tables.A1)[:] = 0.5
-    mine(g, tables.PART)[:] = 1.0
+    mine(g, tables.CMD_START)[:] = mine(g, tables.CMD_END)[:] = 0.5
+    mine(g, tables.CMD_END_SHARE)[:] = 1.0
     b.advance(0, 2, 2, *own(g, g.book))
     assert np.array_equal(mine(g, tables.POWER_KW), whole)
 

@@ -35,12 +35,12 @@ class Members:
         self.fleet = np.zeros((n_world, tables.N_FLEET, N), dtype=np.float32)
 
     def at(self, t_s: float, abs_s: int | None = None) -> dict[str, np.ndarray]:
-        """Return who is in the list, METER_GAIN and TAKES at a time of the episode."""
+        """Return who is in the list, METER_GAIN and ACCEPTS_COMMANDS at a time of the episode."""
         t = np.full(self.n_world, float(t_s))
         clock = np.full(self.n_world, START_S + int(t_s) if abs_s is None else abs_s, dtype=np.int64)
         span = (0, self.n_world, 1, self.active, self.keys)
         behaviour.refresh(*span, self.uid, self.present, clock, t, self.cfg, self.opt_out, 0, N, self.fleet)
-        gain, takes = self.fleet[0, tables.METER_GAIN].copy(), self.fleet[0, tables.TAKES].copy()
+        gain, takes = self.fleet[0, tables.METER_GAIN].copy(), self.fleet[0, tables.ACCEPTS_COMMANDS].copy()
         return {"here": (gain > 0).astype(np.float32), "gain": gain, "takes": takes}
 
 
@@ -142,7 +142,11 @@ def droop(s0, s1, n_shard, active, ctx, latched, fleet):
             for i in range(latched.shape[2]):
                 if latched[s, 0, i] == WIDEST:
                     a = clip(latched[s, 1, i] * lack, -WIDEST, WIDEST)
-                    fleet[s, tables.A0, i], fleet[s, tables.A1, i], fleet[s, tables.PART, i] = a, a, WIDEST
+                    fleet[s, tables.CMD_START, i], fleet[s, tables.CMD_END, i], fleet[s, tables.CMD_END_SHARE, i] = (
+                        a,
+                        a,
+                        WIDEST,
+                    )
 
 
 @pytest.fixture
@@ -186,7 +190,7 @@ def test_a_droop_rule_makes_the_fleet_follow_the_frequency(rule: None) -> None:
     assert (low < own - 2).all() and (lower < low - 2).all() and (high > own + 2).all()
     even = power_kw(s, KINDS["rule"], 1.0, 0.0)
     assert even == pytest.approx(own, abs=10) and (abs(even - own) < 0.5 * abs(low - own)).all()
-    half = s.fleet.fleet[:, tables.A1].copy()
+    half = s.fleet.fleet[:, tables.CMD_END].copy()
     assert not half.any()  # on its own schedule without a deviation
 
 
@@ -194,7 +198,7 @@ def test_a_rule_equals_the_dispatch_that_it_works_out(rule: None) -> None:
     by_rule, by_hand = simulator("rule"), simulator("rule")
     at_rule = power_kw(by_rule, KINDS["rule"], 1.0, -0.1, minutes=10)
     at_hand = power_kw(by_hand, KINDS["dispatch"], 0.5, minutes=10)
-    heard = by_rule.wires.latched[:, 0] == 1
+    heard = by_rule.network.latched[:, 0] == 1
     assert heard.all()
     assert at_rule == pytest.approx(at_hand, rel=1e-3)
 
@@ -202,14 +206,14 @@ def test_a_rule_equals_the_dispatch_that_it_works_out(rule: None) -> None:
 def test_a_rule_ends_with_its_message(rule: None) -> None:
     s = simulator("rule")
     power_kw(s, KINDS["rule"], 1.0, -0.2)
-    assert s.wires.latched[:, 0].any()
-    s.wires.leaf[:, :, 5] = 0.0  # no quota is left: nothing more goes out, not even a refresh
+    assert s.network.latched[:, 0].any()
+    s.network.leaf[:, :, 5] = 0.0  # no quota is left: nothing more goes out, not even a refresh
     power_kw(s, KINDS["rule"], 1.0, -0.2, minutes=31)
-    assert not s.wires.latched.any() and not s.fleet.fleet[:, tables.A1].any()
+    assert not s.network.latched.any() and not s.fleet.fleet[:, tables.CMD_END].any()
 
 
 def test_worlds_of_dispatch_alone_keep_no_kinds_and_unknown_ones_are_named() -> None:
-    assert simulator().wires.latched.size == 0
+    assert simulator().network.latched.size == 0
     with pytest.raises(InputError, match="behaviour: unknown name 'rule'"):
         simulator("rule")
 

@@ -38,13 +38,13 @@ class Homes:
         self.active = np.ones(n_world, bool)
         self.keys = np.random.default_rng(seed).integers(0, 2**32, (n_world, 4), dtype=np.uint32)
         self.uid = np.arange(10 - LO, 10 + n, dtype=np.uint32)[None]
-        self.told_kw, self.told = given_kw, np.full((1, tables.N_TOLD, LO + n), tables.UNTOLD, np.int8)
+        self.told_kw, self.given = given_kw, np.full((1, tables.N_GIVEN, LO + n), tables.NOT_GIVEN, np.int8)
         self.pool = np.full((n_world, len(c.POOL), n), np.nan, F4) if pool is None else pool
         self.params, self.state = np.zeros((n_world, len(c.PARAMS), n), F4), np.zeros((n_world, len(c.STATE), n), F4)
         self.acc, self.ctx = np.zeros((n_world, len(c.ACC), n)), np.zeros((n_world, tables.N_CTX), F4)
         self.book = np.zeros((n_world, len(c.BOOK), n if by_home else 1))
         self.fleet = np.zeros((n_world, tables.N_FLEET, LO + n + 1), F4)
-        self.fleet[:, tables.TAKES] = self.fleet[:, tables.METER_GAIN] = 1.0
+        self.fleet[:, tables.ACCEPTS_COMMANDS] = self.fleet[:, tables.METER_GAIN] = 1.0
         self.index, self.site = np.zeros((1, LO + n), np.int32), np.zeros((n_world, tables.N_SITE, 1), F4)
         self.limits, self.cell = np.zeros((1, 2, 1), F4), np.arange(LO + n + 1, dtype=np.int64)
         self.shards = (0, n_world, 1, self.active)
@@ -64,12 +64,12 @@ class Homes:
         self.ctx[:, tables.WEEKEND] = (self.now_s // DAY_S) % 7 < 2
 
     def arguments(self, kernel: str) -> tuple[Any, ...]:
-        """Return a kernel's arguments; of ``gauge`` those before the rows and cells asked for."""
+        """Return a kernel's arguments; of ``capability`` those before the rows and cells asked for."""
         homes, drawn = (self.index, self.site), (*self.shards, self.keys, self.uid)
         if kernel == "draw":
             self.row(tables.RATED_KW)[self.active] = self.told_kw
-            return *drawn, self.cfg, self.told, *homes, self.limits, self.params, self.fleet, LO
-        if kernel in ("advance", "gauge"):
+            return *drawn, self.cfg, self.given, *homes, self.limits, self.params, self.fleet, LO
+        if kernel in ("advance", "capability"):
             own = self.params, self.state, self.acc, *((self.book,) if kernel == "advance" else ())
             return *self.shards, self.ctx, self.cfg, *homes, *own, self.fleet, LO
         place = np.arange(self.n, dtype=np.int16)[None]
@@ -92,7 +92,7 @@ class Homes:
         self.clock()
         if self.now_s % 300 == 0:
             self.run("redraw", how)
-        self.row(tables.A0)[:], self.row(tables.A1)[:], self.row(tables.PART)[:] = (
+        self.row(tables.CMD_START)[:], self.row(tables.CMD_END)[:], self.row(tables.CMD_END_SHARE)[:] = (
             a if before is None else before,
             a,
             part,
@@ -105,12 +105,12 @@ class Homes:
         """Return the mean power of each tick of some hours, (n_tick, n), world 0."""
         return np.array([self.step(a)[0] for _ in range(round(n_hour * 3600 / self.tick_s))])
 
-    def gauge(self, how: Any = None) -> np.ndarray:
-        """Return the gauge rows, (N_GAUGE, n), world 0: each place of the fleet is a cell, and others' stay as is."""
+    def capability(self, how: Any = None) -> np.ndarray:
+        """Return the capability rows, (N_CAPABILITY, n), world 0: each place of the fleet is a cell, and others' stay as is."""
         self.clock()
-        out = np.full((self.n_world, self.cell.size, tables.N_GAUGE), np.nan)
+        out = np.full((self.n_world, self.cell.size, tables.N_CAPABILITY), np.nan)
         asked = True, False, self.cell, self.cell + 1, out
-        (how["gauge"] if how else ECOCUTE.gauge)(*self.arguments("gauge"), *asked)
+        (how["capability"] if how else ECOCUTE.capability)(*self.arguments("capability"), *asked)
         assert np.isnan(out[:, :LO]).all() and np.isnan(out[:, LO + self.n :]).all()
         return out[0, LO : LO + self.n].T
 
@@ -253,7 +253,7 @@ def test_kernels_equal_the_plain_loops(by_home: bool) -> None:
         same(compiled, slow)
     moved = compiled.book[0].sum(axis=1) > 0
     assert moved.tolist() == [name != "day_kwh" for name in c.BOOK]  # it is night
-    assert np.array_equal(slow.gauge(how), compiled.gauge())
+    assert np.array_equal(slow.capability(how), compiled.capability())
 
 
 def test_draw_begin_and_save_equal_the_plain_loops() -> None:
@@ -274,19 +274,34 @@ def loops(homes: Homes) -> dict[str, tuple[Any, ...]]:
     """Return the arguments of the loops over a shard's homes."""
     ctx, own, state, acc, book = homes.ctx[0], homes.params[0], homes.state[0], homes.acc[0], homes.book[0]
     fleet = {row: homes.fleet[0, row, LO : LO + homes.n] for row in range(tables.N_FLEET)}
-    sent, here, power = (fleet[tables.A0], fleet[tables.A1]), fleet[tables.METER_GAIN], fleet[tables.POWER_KW]
-    gauges = tuple(np.zeros((tables.N_GAUGE, homes.n), F4))
+    sent, here, power = (
+        (fleet[tables.CMD_START], fleet[tables.CMD_END]),
+        fleet[tables.METER_GAIN],
+        fleet[tables.POWER_KW],
+    )
+    capabilities = tuple(np.zeros((tables.N_CAPABILITY, homes.n), F4))
     tick = np.zeros((c.N_TICK, homes.n), F4)
     return {
-        "ask": (ctx, homes.cfg, own, state, tick, fleet[tables.TAKES], *sent),
-        "phases": (fleet[tables.PART],),
-        "work": (ctx, homes.cfg, own, state, tick, fleet[tables.PART], tick[c.TICK_ASK_0], F4(1), F4(-1), F4(0)),
+        "ask": (ctx, homes.cfg, own, state, tick, fleet[tables.ACCEPTS_COMMANDS], *sent),
+        "phases": (fleet[tables.CMD_END_SHARE],),
+        "work": (
+            ctx,
+            homes.cfg,
+            own,
+            state,
+            tick,
+            fleet[tables.CMD_END_SHARE],
+            tick[c.TICK_ASK_0],
+            F4(1),
+            F4(-1),
+            F4(0),
+        ),
         "move_heat": (tick, acc),
         "draw_power": (ctx, homes.cfg, state, tick, power, fleet[tables.SHOWN_KW]),
         "enter_tick": (ctx, homes.cfg, tick, power, here, book),
         "run_out": (ctx, homes.cfg, state, tick),
         "enter_runouts": (ctx, tick, here, acc[c.UNSERVED_KWH], book),
-        "measure": (ctx, homes.cfg, own, state, acc[c.HEAT_KWH], fleet[tables.TAKES], *gauges),
+        "measure": (ctx, homes.cfg, own, state, acc[c.HEAT_KWH], fleet[tables.ACCEPTS_COMMANDS], *capabilities),
     }
 
 
@@ -327,10 +342,10 @@ def test_one_signature_each() -> None:
     for by_home in (True, False):
         homes = Homes(4, by_home=by_home)
         homes.step(0.5, 0.0, 0.5)
-        homes.gauge()
+        homes.capability()
         for name, arguments in loops(homes).items():
             kernel(name)(*arguments)
-    kernels = [getattr(ECOCUTE, name) for name in ("draw", "begin", "redraw", "advance", "gauge")]
+    kernels = [getattr(ECOCUTE, name) for name in ("draw", "begin", "redraw", "advance", "capability")]
     assert [len(forms(kernel)) for kernel in kernels] == [1] * len(kernels)
     inner = [kernel(name) for name in loops(homes)]  # the tests call them too: both forms may be there, for one thing
     assert [len(set(forms(kernel))) for kernel in inner] == [1] * len(inner)

@@ -228,7 +228,7 @@ def test_boiling_early_ramps_up_over_minutes() -> None:
 
 def test_a_small_fraction_and_an_opted_out_home_leave_the_schedule_alone() -> None:
     alone, small, out = boiling_homes(), boiling_homes(), boiling_homes()
-    out.row(tables.TAKES)[:] = 0
+    out.row(tables.ACCEPTS_COMMANDS)[:] = 0
     least = alone.get(c.THRESHOLD).min()
     expected = alone.hours(1)
     assert (small.hours(1, 0.99 * least) == expected).all()
@@ -311,20 +311,20 @@ def test_registers_of_a_shard_are_the_sums_of_its_homes() -> None:
 
 def test_gauge_foretells_the_response() -> None:
     homes = boiling_homes(5.0)
-    up, down, stored, missing = homes.gauge()
+    up, down, stored, missing = homes.capability()
     assert down[homes.on & (homes.get(c.BOILING) > 0)].max() == 0
     own = homes.hours(0.25)[-15:].mean(axis=0)
     held = boiling_homes(5.0)
     got = own - held.hours(0.25, 1.0)[-15:].mean(axis=0)
     assert up.sum() == pytest.approx(got.sum(), rel=0.1) and up.sum() > 120
     assert (stored > 0).all() and missing.sum() < 5
-    held.row(tables.TAKES)[:] = 0
-    assert held.gauge()[:2].max() == 0
+    held.row(tables.ACCEPTS_COMMANDS)[:] = 0
+    assert held.capability()[:2].max() == 0
 
 
 def test_gauge_downward_in_the_evening() -> None:
     homes, other = Homes(200, "winter", 18.0), Homes(200, "winter", 18.0)
-    up, down, _, _ = homes.gauge()
+    up, down, _, _ = homes.capability()
     assert up.sum() < 2
     power = homes.hours(0.5, -1.0)[-10:].mean(axis=0) - other.hours(0.5)[-10:].mean(axis=0)
     assert down.sum() == pytest.approx(power.sum(), rel=0.12)
@@ -336,8 +336,8 @@ def test_debt_grows_when_the_night_is_held() -> None:
     held.hours(9.5, 1.0)
     night = homes.params[0, c.SORT] > 0
     lacking = (homes.register("heat_kwh") - held.register("heat_kwh"))[night].sum() / 3.4
-    debt = held.gauge()[tables.DEBT_KWH][night].sum()
-    assert homes.gauge()[tables.DEBT_KWH].sum() < 0.02 * debt
+    debt = held.capability()[tables.DEBT_KWH][night].sum()
+    assert homes.capability()[tables.DEBT_KWH].sum() < 0.02 * debt
     assert 0.05 * lacking < debt < lacking  # the margin over a mean day's use is lacking too, but is no debt
 
 

@@ -37,17 +37,17 @@ class Fleet:
         self.t_s = 0
         self.ctx = np.zeros((n_world, base.N_CTX), np.float32)
         self.ctx[:, base.TEMP_C] = 16.0
-        self.told_kw, self.told = (
+        self.told_kw, self.given = (
             np.full(n, np.nan, np.float32),
-            np.full((1, base.N_TOLD, lo + n), base.UNTOLD, np.int8),
+            np.full((1, base.N_GIVEN, lo + n), base.NOT_GIVEN, np.int8),
         )
         self.params = np.zeros((n_world, len(m.EV.params), n), np.float32)
         self.state = np.zeros((n_world, len(m.EV.state), n), np.float32)
         self.acc = np.zeros((n_world, len(m.EV.acc), n))
         self.fleet = np.zeros((n_world, base.N_FLEET, lo + n + 3), np.float32)
         self.book = np.zeros((n_world, len(m.EV.book), n))  # each car's own
-        self.fleet[:, base.TAKES], self.fleet[:, base.METER_GAIN] = 1, 1
-        self.out = np.zeros((n_world, lo + n + 3, base.N_GAUGE))
+        self.fleet[:, base.ACCEPTS_COMMANDS], self.fleet[:, base.METER_GAIN] = 1, 1
+        self.out = np.zeros((n_world, lo + n + 3, base.N_CAPABILITY))
         edge = np.arange(lo + n + 4, dtype=np.int64)
         self.cells = edge[:-1].copy(), edge[1:].copy()  # every place is a cell of its own
         self.site_index, self.limits = np.zeros((1, lo + n), np.int32), np.ones((1, 2, 1), np.float32)
@@ -66,7 +66,7 @@ class Fleet:
 
     def draw(self) -> None:
         self.fleet[self.active, base.RATED_KW, self.lo : self.lo + self.n] = self.told_kw
-        homes = (self.told, self.site_index, self.site, self.limits)
+        homes = (self.given, self.site_index, self.site, self.limits)
         model.draw(*self.head(), self.keys, self.uid, self.cfg, *homes, self.params, self.fleet, self.lo)
 
     def begin(self) -> Fleet:
@@ -95,8 +95,8 @@ class Fleet:
             self.redraw()
         self.clock(dt)
         at = slice(self.lo, self.lo + self.n)
-        self.fleet[:, base.A0, at], self.fleet[:, base.A1, at] = a0, a0 if a1 is None else a1
-        self.fleet[:, base.PART, at] = part
+        self.fleet[:, base.CMD_START, at], self.fleet[:, base.CMD_END, at] = a0, a0 if a1 is None else a1
+        self.fleet[:, base.CMD_END_SHARE, at] = part
         model.advance(*self.common(self.book))
         self.t_s += dt
 
@@ -105,9 +105,9 @@ class Fleet:
             self.step(dt, a)
         return self
 
-    def gauge(self) -> np.ndarray:
+    def capability(self) -> np.ndarray:
         self.clock(60)
-        model.gauge(*self.common(), True, False, *self.cells, self.out)
+        model.capability(*self.common(), True, False, *self.cells, self.out)
         return self.out[:, self.lo : self.lo + self.n].transpose(0, 2, 1)
 
     def row(self, name: str) -> np.ndarray:
@@ -206,11 +206,11 @@ def test_advance_is_the_plain_loop_bit_for_bit():
 
 def test_gauge_is_the_plain_loop_bit_for_bit():
     fleet = Fleet(n=40, clock_h=20.0).begin().run(3600, a=0.5)
-    got, gauges, c = fleet.gauge(), plain(physics)["gauges"], config
+    got, capabilities, c = fleet.capability(), plain(physics)["capabilities"], config
     for i in range(fleet.n):
         x, car = fleet.state[0, :, i], fleet.params[0, :, i]
         left = np.float32(max(np.float64(x[m.NEED_KWH]) - fleet.acc[0, m.GOT_KWH, i], 0.0))
-        want = gauges(
+        want = capabilities(
             np.float32(fleet.t_s), np.float32(1), left, x[m.WAIT_S], x[m.STOPS], car[m.CHARGER_KW],
             x[m.ARRIVE_S], x[m.OWN_S], x[m.DEPART_S], x[m.OBEY_KWH], fleet.cfg[c.ETA], fleet.cfg[c.MARGIN_S],
             fleet.cfg[c.MAX_STOPS],
@@ -219,14 +219,17 @@ def test_gauge_is_the_plain_loop_bit_for_bit():
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="packed arithmetic is looked for on x86-64")
-@pytest.mark.parametrize("name", ["advance", "gauge"])
+@pytest.mark.parametrize("name", ["advance", "capability"])
 def test_physics_compiles_to_packed_arithmetic(name):
     fresh = numba.njit(**_OPTIONS)(getattr(m, name).py_func)
     f4 = {d: numba.types.Array(numba.float32, d, "C") for d in (1, 2, 3)}
     i4, f8 = numba.types.Array(numba.int32, 2, "C"), numba.types.Array(numba.float64, 3, "C")
     flags, i8 = numba.types.Array(numba.boolean, 1, "C"), numba.types.Array(numba.int64, 1, "C")
     signature = [*[numba.int64] * 3, flags, f4[2], f4[1], i4, f4[3], f4[3], f4[3], f8]
-    last = {"advance": [f8, f4[3], numba.int64], "gauge": [f4[3], numba.int64, numba.int64, numba.boolean, i8, i8, f8]}
+    last = {
+        "advance": [f8, f4[3], numba.int64],
+        "capability": [f4[3], numba.int64, numba.int64, numba.boolean, i8, i8, f8],
+    }
     fresh.compile(tuple(signature + last[name]))
     assembly = "".join(fresh.inspect_asm().values())
     for packed in ("mulps", "divps", "minps", "maxps"):
@@ -238,7 +241,7 @@ def test_an_inactive_world_changes_no_bit():
     fleet.active[1] = False
     before = [array[1].copy() for array in (fleet.params, fleet.state, fleet.acc, fleet.book, fleet.out)]
     fleet.draw()
-    fleet.begin().run(600, a=1.0).gauge()
+    fleet.begin().run(600, a=1.0).capability()
     after = [array[1] for array in (fleet.params, fleet.state, fleet.acc, fleet.book, fleet.out)]
     assert all(np.array_equal(x, y) for x, y in zip(before, after, strict=True))
 
@@ -275,9 +278,9 @@ def test_shards_of_a_world_share_its_luck():
     whole, parts = Fleet(n=20).begin(), Fleet(n_world=2, n=10)
     keys, uid = whole.keys[:1], whole.uid.reshape(2, 10)
     active, abs_s = np.ones(1, bool), whole.abs_s
-    told, limits = np.full((2, base.N_TOLD, 10), base.UNTOLD, np.int8), np.ones((2, 2, 1), np.float32)
+    given, limits = np.full((2, base.N_GIVEN, 10), base.NOT_GIVEN, np.int8), np.ones((2, 2, 1), np.float32)
     parts.fleet[:, base.RATED_KW] = np.nan
-    homes = (told, np.zeros((2, 10), np.int32), parts.site, limits)
+    homes = (given, np.zeros((2, 10), np.int32), parts.site, limits)
     pool = np.zeros((2, 0, 10), np.float32)
     pool.flags.writeable = False
     model.draw(0, 2, 2, active, keys, uid, whole.cfg, *homes, parts.params, parts.fleet, 0)

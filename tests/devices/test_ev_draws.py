@@ -41,7 +41,7 @@ def test_cars_follow_their_shares():
 
 def test_the_resource_table_wins_over_the_draw():
     fleet = Fleet(n=4)
-    fleet.told_kw[1], fleet.told[0, base.TOLD_SWITCHED, 2:] = 4.4, (1, 0)
+    fleet.told_kw[1], fleet.given[0, base.GIVEN_SWITCHED, 2:] = 4.4, (1, 0)
     fleet.draw()
     assert fleet.row("charger_kw")[0, 1] == np.float32(4.4) == fleet.fleet[0, base.RATED_KW, 1]
     assert list(fleet.row("switched")[0, 2:]) == [1, 0]

@@ -1,4 +1,4 @@
-"""The EV charger: no command crosses a hard limit, gauges keep their word, the fleet looks like Japanese homes."""
+"""The EV charger: no command crosses a hard limit, capabilities keep their word, the fleet looks like Japanese homes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_car_that_does_not_wake_is_counted_and_shown_as_debt():
     asleep = fleet.row("wait_s")[0] > 1e8
     left = (fleet.row("need_kwh") - fleet.row("got_kwh"))[0]
     assert asleep.sum() > 5
-    np.testing.assert_allclose(fleet.gauge()[0, base.DEBT_KWH, asleep], left[asleep] / 0.9, rtol=1e-4)
+    np.testing.assert_allclose(fleet.capability()[0, base.DEBT_KWH, asleep], left[asleep] / 0.9, rtol=1e-4)
     fleet.run(13 * 3600, dt=60)
     np.testing.assert_allclose(fleet.row("missing_kwh")[0, asleep], left[asleep], rtol=1e-5)
     assert fleet.row("short_cars")[0].sum() == (left[asleep] > 1).sum()
@@ -57,7 +57,7 @@ def test_a_car_that_does_not_wake_is_counted_and_shown_as_debt():
 def test_who_takes_no_commands_charges_as_if_there_were_none(config):
     config, takes = {k: v for k, v in config.items() if k != "takes"}, config.get("takes", 1)
     free, asked = Fleet(**config).begin(), Fleet(**config).begin()
-    asked.fleet[:, base.TAKES] = takes
+    asked.fleet[:, base.ACCEPTS_COMMANDS] = takes
     for minute in range(1439):
         free.step(60)
         asked.step(60, (-1.0, 1.0)[minute // 30 % 2])
@@ -76,26 +76,26 @@ def test_a_nearly_empty_car_charges_at_once_until_it_is_safe():
     assert (over > 0).all() and (over < 0.11).all()
 
 
-# --- gauges
+# --- capabilities
 
 
 @pytest.mark.parametrize("clock_h", [20.0, 4.5])
 def test_up_is_what_thirty_minutes_of_relief_bring(clock_h):
     asked, free = (Fleet(n=1000, clock_h=clock_h).begin() for _ in range(2))
-    gauge = asked.gauge()[0]
-    tight = (gauge[base.UP_KW] == 0) & (free.row("power_kw")[0] > 0)
+    capability = asked.capability()[0]
+    tight = (capability[base.UP_KW] == 0) & (free.row("power_kw")[0] > 0)
     asked.run(1800, a=1.0)
     free.run(1800)
     relief_kw = 2 * (free.row("charged_kwh") - asked.row("charged_kwh"))[0]
     able = (free.row("own_s")[0] <= 0) & ~tight
-    assert gauge[base.UP_KW].sum() > 20
-    assert 0.93 < relief_kw[able].sum() / gauge[base.UP_KW].sum() < 1.02
+    assert capability[base.UP_KW].sum() > 20
+    assert 0.93 < relief_kw[able].sum() / capability[base.UP_KW].sum() < 1.02
     assert tight.sum() > 5  # no spare time for 30 minutes, or takes no commands
 
 
 def test_down_is_what_thirty_minutes_of_load_bring():
     asked, free = Fleet(n=400, clock_h=21.0).begin(), Fleet(n=400, clock_h=21.0).begin()
-    down = asked.gauge()[0, base.DOWN_KW]
+    down = asked.capability()[0, base.DOWN_KW]
     asked.run(1800, a=-1.0)
     free.run(1800)
     load_kw = 2 * (asked.row("charged_kwh") - free.row("charged_kwh"))[0]
@@ -105,11 +105,11 @@ def test_down_is_what_thirty_minutes_of_load_bring():
 
 def test_stored_can_wait_and_leaves_no_debt():
     fleet = Fleet(n=300, clock_h=22.0).begin()
-    gauge = fleet.gauge()[0]
-    assert gauge[base.STORED_KWH].sum() > 100
-    assert not gauge[base.DEBT_KWH].any()
+    capability = fleet.capability()[0]
+    assert capability[base.STORED_KWH].sum() > 100
+    assert not capability[base.DEBT_KWH].any()
     absent = (fleet.row("arrive_s")[0] > 0) | (fleet.row("depart_s")[0] <= 0)
-    assert not gauge[:, absent].any()
+    assert not capability[:, absent].any()
 
 
 # --- the fleet as a whole

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from batteries import LO, gauge, make, own
+from batteries import LO, capability, make, own
 from plain import plain
 from slow_sums import far_apart, slow_dot
 from test_ev import Fleet
 
 from der_gym.devices import flexibility
-from der_gym.devices.battery.model import gauge as battery_gauge
-from der_gym.devices.ev.model import gauge as ev_gauge
+from der_gym.devices.battery.model import capability as battery_gauge
+from der_gym.devices.ev.model import capability as ev_gauge
 from der_gym.engine import tables
 
 N = 47  # the class takes the places 3 .. 50 of 55
@@ -23,17 +23,17 @@ NOW_S = 600.0
 
 
 def devices() -> tuple[np.ndarray, np.ndarray]:
-    """Return each device's gauge and the fleet's rows: all in the list, no link ever down."""
+    """Return each device's capability and the fleet's rows: all in the list, no link ever down."""
     each = np.ones((flexibility.N_SCRATCH, N), np.float32)
-    each[: tables.N_GAUGE] = far_apart(tables.N_GAUGE * N).reshape(tables.N_GAUGE, N)
+    each[: tables.N_CAPABILITY] = far_apart(tables.N_CAPABILITY * N).reshape(tables.N_CAPABILITY, N)
     fleet = np.zeros((tables.N_FLEET, 55), np.float32)
     return each, fleet
 
 
 def sum_cells(each: np.ndarray, fleet: np.ndarray, reached: bool) -> np.ndarray:
-    """Return the sums (n_cell, N_GAUGE), -1 where nothing was written; the plain loop gives the same bits."""
+    """Return the sums (n_cell, N_CAPABILITY), -1 where nothing was written; the plain loop gives the same bits."""
     lo, hi = (np.array(edge, np.int64) for edge in zip(*CELLS, strict=True))
-    out, slow = np.full((2, len(CELLS), tables.N_GAUGE), -1.0)
+    out, slow = np.full((2, len(CELLS), tables.N_CAPABILITY), -1.0)
     given = np.float32(NOW_S), each.copy(), fleet, LO, lo, hi, reached
     flexibility.sum_cells(*given, out)
     plain(flexibility)["sum_cells"](*given, slow)
@@ -44,7 +44,7 @@ def sum_cells(each: np.ndarray, fleet: np.ndarray, reached: bool) -> np.ndarray:
 def expected(each: np.ndarray, counts: np.ndarray) -> list[list[float]]:
     """Return the sums over the class's cells with weight ``counts`` (N,)."""
     spans = [slice(a - LO, b - LO) for a, b in CELLS[OWN]]
-    return [[slow_dot(each[row, span], counts[span]) for row in range(tables.N_GAUGE)] for span in spans]
+    return [[slow_dot(each[row, span], counts[span]) for row in range(tables.N_CAPABILITY)] for span in spans]
 
 
 @pytest.mark.parametrize("reached", [False, True])
@@ -74,15 +74,15 @@ def test_only_who_can_be_reached_now_counts_where_asked() -> None:
 
 
 def batteries() -> tuple[Any, Any, tuple[Any, ...], np.ndarray]:
-    """Return a class's gauge, its batteries, the arguments that come before ``heard`` and what each could give."""
+    """Return a class's capability, its batteries, the arguments that come before ``heard`` and what each could give."""
     f = make(n=N)
-    return battery_gauge, f, (0, 1, 1, *own(f)), gauge(f)[:, 0]
+    return battery_gauge, f, (0, 1, 1, *own(f)), capability(f)[:, 0]
 
 
 def cars() -> tuple[Any, Any, tuple[Any, ...], np.ndarray]:
     """Return the same of cars."""
     f = Fleet(n=N, lo=LO, clock_h=20.0).begin().run(int(NOW_S))
-    return ev_gauge, f, f.common(), f.gauge()[0].copy()
+    return ev_gauge, f, f.common(), f.capability()[0].copy()
 
 
 @pytest.mark.parametrize("kind", [batteries, cars])
@@ -90,12 +90,12 @@ def test_a_class_gauges_its_cells_at_the_time_it_is_and_by_the_row_it_is_told(ki
     of_class, f, given, each = kind()
     assert (each[tables.UP_KW] > 0).any() and (each[tables.STORED_KWH] > 0).any()
     f.ctx[:, tables.T_S] = NOW_S
-    f.fleet[:, tables.TAKES] = 0.0  # all have opted out, which nobody knows
+    f.fleet[:, tables.ACCEPTS_COMMANDS] = 0.0  # all have opted out, which nobody knows
     f.fleet[:, tables.LINK_DOWN_S, ::4], f.fleet[:, tables.LINK_UP_S, ::4] = NOW_S, NOW_S + 1.0
     up_now = (np.arange(LO, LO + N) % 4 > 0).astype(np.float32)
     lo, hi = (np.array(edge, np.int64) for edge in zip(*CELLS, strict=True))
     for reached, counts in ((True, up_now), (False, np.ones(N, np.float32))):
-        out = np.full((1, len(CELLS), tables.N_GAUGE), -1.0)
+        out = np.full((1, len(CELLS), tables.N_CAPABILITY), -1.0)
         of_class(*given, False, reached, lo, hi, out)
         assert out[0, OWN].tolist() == expected(each.astype(np.float32), counts)
         assert (out[0, [0, -1]] == -1.0).all()

@@ -21,7 +21,7 @@ from der_gym.numerics import rng
 
 PRINT_A_VALUE = """
 import numpy as np
-from der_gym.core import rows
+from der_gym.engine import tables as rows
 from der_gym.network import outages
 fleet = np.zeros((1, rows.N_FLEET, 3), np.float32)
 uid, link = np.arange(3, dtype=np.uint32)[None], np.array([1, 1, 60, 0], np.float32)
@@ -59,7 +59,7 @@ def test_an_edit_of_another_file_reaches_the_next_process(copy: Path, tmp_path: 
     assert hits == 0
     again, hits = value_and_hits(copy, **shared)
     assert (again, hits) == (first, 1)
-    source = copy / "der_gym" / "core" / "rng.py"
+    source = copy / "der_gym" / "numerics" / "rng.py"
     text = source.read_text(encoding="utf-8")
     assert text.count("0xD2511F53") == 1
     source.write_text(text.replace("0xD2511F53", "0xD2511F55"), encoding="utf-8")
@@ -70,7 +70,8 @@ def test_an_edit_of_another_file_reaches_the_next_process(copy: Path, tmp_path: 
 PRINT_A_SUM = """
 import numpy as np
 from der_gym.controllers import loop
-from der_gym.core import jit, rng
+from der_gym.engine import compile as jit
+from der_gym.numerics import rng
 from der_gym.engine.program import Call, Program
 total = loop.total(np.ones(3))
 print(total, jit.source_hash(), sum(loop.total.opened.stats.cache_hits.values()))

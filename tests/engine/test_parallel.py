@@ -90,7 +90,7 @@ def test_workers_are_named_by_a_variable(monkeypatch: pytest.MonkeyPatch) -> Non
 CHILD = """
 import multiprocessing, os, sys, warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # Python warns of forks beside threads, which is what is tried
-from der_gym.core import parallel
+from der_gym.engine import parallel
 
 def total(n):
     rest, parts = iter(range(n)), []

@@ -98,7 +98,7 @@ def test_actions_are_not_changed(env: DERGroupEnv) -> None:
 def test_decode_gives_units_back(env: DERGroupEnv) -> None:
     env.reset(seed=2)
     obs, *_ = env.step(np.full(env.layout.n_leaf, 0.5, dtype=np.float32))
-    table = env.worlds.simulator.public
+    table = env.worlds.simulator.view
     known = {
         "world": (aggregator_view.WORLD, table.world[0]),
         "block": (aggregator_view.BLOCK, table.block[0].T),

@@ -39,10 +39,10 @@ def registered() -> Iterator[Any]:
 
 
 def test_a_field_computes_itself_from_the_public_table(registered: Any) -> None:
-    def gap(table: aggregator_view.Public) -> Array:
+    def gap(table: aggregator_view.AggregatorView) -> Array:
         return table.leaf[:, :, aggregator_view.L_UP] - table.leaf[:, :, aggregator_view.L_DOWN]
 
-    def load(table: aggregator_view.Public) -> Array:
+    def load(table: aggregator_view.AggregatorView) -> Array:
         return table.world[:, aggregator_view.SEEN]
 
     registered(FIELDS, "leaf.gap_kw", Field("gap_kw", "leaf", "kW", "nominal", -1, 1, "up less down", gap))
@@ -78,7 +78,11 @@ def test_a_reward_term_is_added_and_shown(registered: Any) -> None:
 def test_a_message_kind_is_decided_by_its_rule(registered: Any) -> None:
     def decide(s0: int, s1: int, n_shard: int, active: Array, ctx: Array, latched: Array, fleet: Array) -> None:
         rule = latched[s0:s1, 0] == KINDS["rule"]
-        for row, value in ((tables.A0, 1.0), (tables.A1, 1.0), (tables.PART, 1.0)):  # full power, whatever a says
+        for row, value in (
+            (tables.CMD_START, 1.0),
+            (tables.CMD_END, 1.0),
+            (tables.CMD_END_SHARE, 1.0),
+        ):  # full power, whatever a says
             fleet[s0:s1, row] = np.where(rule, value, fleet[s0:s1, row])
 
     registered(BEHAVIOURS, "rule", Behaviour("rule", decide))

@@ -41,7 +41,7 @@ def test_the_rate_is_the_median_of_the_runs(spend: Callable[[float], None]) -> N
 
 
 def test_resets_are_not_counted(spend: Callable[[float], None]) -> None:
-    clock = bench._Clock(lambda: spend(3.0), n_step=3)
+    clock = bench.Clock(lambda: spend(3.0), n_step=3)
     for _ in range(6):
         clock.count(lambda action: spend(1.0), None)
     assert clock.share() == 0.5
@@ -74,7 +74,11 @@ def test_noting_hears_the_kernels_of_a_step_and_changes_nothing() -> None:
         else:
             steps.append(env.step(action))
     assert (steps[0][0] == steps[1][0]).all()
-    assert {"devices.battery.advance", "network.deliver.deliver", "markets.settlement.advance"} <= heard.keys()
+    assert {
+        "devices.battery.model.advance",
+        "network.deliver.deliver",
+        "services.tertiary_1.settlement.advance",
+    } <= heard.keys()
     assert deliver.deliver is before
     kernel, given = heard["network.deliver.deliver"][0]
     assert kernel is before

@@ -12,14 +12,16 @@ from der_gym.core.errors import InputError
 from der_gym.evaluation.firm import capability, firm, kept
 from der_gym.scenario.load import load
 from der_gym.simulation import award_check, metering
-from der_gym.simulation.assets import Ground, ground
+from der_gym.simulation.assets import ScenarioAssets, scenario_assets
 
 ONE_DAY: dict[str, Any] = {"signals.start": "2026-08-03", "market.limits": "off"}
 SHORT = ONE_DAY | {"market.n_block": 3, "market.n_block_after": 1}
 
 
-def made(**settings: Any) -> Ground:
-    return ground(load("tertiary-1-tiny", {**ONE_DAY, **{k.replace("__", "."): v for k, v in settings.items()}}))
+def made(**settings: Any) -> ScenarioAssets:
+    return scenario_assets(
+        load("tertiary-1-tiny", {**ONE_DAY, **{k.replace("__", "."): v for k, v in settings.items()}})
+    )
 
 
 @pytest.mark.parametrize(
@@ -51,7 +53,9 @@ def test_capability_is_the_pool_s_stock() -> None:
     at = {(row["class"], row["hour"]): row for row in rows}
     cells = np.array([where.structure.class_names[k] == "battery" for k in where.structure.cell_class])
     slow = [
-        where.pool.stock[f, d, 2 * 9, cells, metering.UP].sum() for f in range(2) for d in range(1, where.pool.n_day)
+        where.pool.capability[f, d, 2 * 9, cells, metering.UP].sum()
+        for f in range(2)
+        for d in range(1, where.pool.n_day)
     ]
     assert at["battery", 9]["up_p50_kw"] == pytest.approx(np.median(slow), rel=1e-5)
     assert at["all", 9]["up_p10_kw"] <= at["all", 9]["up_p50_kw"]

@@ -15,7 +15,7 @@ from der_gym.controllers import Controller
 from der_gym.core.errors import InputError
 from der_gym.evaluation import controller_factory, measures, results
 from der_gym.evaluation import scoreboard as board_module
-from der_gym.evaluation.play import Stage
+from der_gym.evaluation.play import EpisodeRunner
 from der_gym.evaluation.scoreboard import Scoreboard, evaluate, seeds_of
 from der_gym.scenario.load import load
 from der_gym.services.tertiary_1.settlement import L_TOTAL, MEAN_ABS
@@ -81,7 +81,7 @@ def test_the_trace_is_what_was_settled(board: Scoreboard) -> None:
 
 def test_recording_changes_no_bit() -> None:
     scenario = load("tertiary-1-tiny", {**SHORT, "split": "test"})
-    stage = Stage(scenario)
+    stage = EpisodeRunner(scenario)
     (rule,) = controller_factory.players(["closed_loop"]).values()
     played = stage.play(rule, [1, 2], run_on=False)
     env = gym.make_vec(
@@ -177,9 +177,9 @@ def test_ctrl_c_keeps_what_is_finished(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_recorder_gives_the_product_back_after_an_error() -> None:
-    stage = Stage(load("tertiary-1-tiny", SHORT))
+    stage = EpisodeRunner(load("tertiary-1-tiny", SHORT))
     worlds = stage.worlds(1)
-    product = worlds.simulator.desk.product
+    product = worlds.simulator.market.product
 
     class Wrong:
         def bind(self, layout: object, public: object) -> None: ...
@@ -190,7 +190,7 @@ def test_the_recorder_gives_the_product_back_after_an_error() -> None:
     wrong: Controller = Wrong()  # type: ignore[assignment]
     with pytest.raises(InputError, match="action"):
         stage.play(wrong, [1])
-    assert worlds.simulator.desk.product is product
+    assert worlds.simulator.market.product is product
 
 
 def test_one_s_own_controller_plays_too() -> None:

@@ -13,7 +13,7 @@ from worlds import bits, small
 from der_gym.env.worlds import Worlds
 from der_gym.evaluation.causes import cut
 from der_gym.evaluation.controller_factory import players
-from der_gym.evaluation.play import Stage
+from der_gym.evaluation.play import EpisodeRunner
 from der_gym.evaluation.report.detail import DetailRecorder
 from der_gym.evaluation.report.run_page import OTHERS, fewer, run_data
 from der_gym.evaluation.report.timeline import decided_s, in_force, largest, requested_s, way
@@ -105,7 +105,7 @@ def test_the_record_changes_nothing() -> None:
 
     def play(watch: Any) -> list[str]:
         (controller,) = players(["closed_loop"]).values()
-        played = Stage(scenario, 1).play(controller, [3], **watch)
+        played = EpisodeRunner(scenario, 1).play(controller, [3], **watch)
         values = [played.reward, played.book, played.outcome, played.messages, *played.trace.arrays().values()]
         return [bits(value) for value in values]
 

@@ -13,7 +13,7 @@ from der_gym.fleet.packing import LANES, free_addresses, in_lanes
 from der_gym.fleet.resources import ResourceTable, make_table
 from der_gym.fleet.structure import Structure
 from der_gym.fleet.tree import DEFAULT_TREES, TreeConfig, build_trees
-from der_gym.simulation.metering import N_POWER, TRUE, fold, tally_power
+from der_gym.simulation.metering import N_POWER, TRUE, fold, sum_power_cells
 
 ORDER = ("house", "battery", "ecocute", "ev")
 MIX = (
@@ -41,7 +41,7 @@ def structure(request: pytest.FixtureRequest, table: ResourceTable) -> Structure
 
 def test_every_device_has_one_place(structure: Structure, table: ResourceTable) -> None:
     rows = structure.row[structure.present == 1]
-    assert sorted(tables.tolist()) == list(range(len(table)))
+    assert sorted(rows.tolist()) == list(range(len(table)))
     assert (structure.row[structure.present == 0] == -1).all()
     assert (structure.uid[structure.present == 1] == table.uid[rows]).all()
 
@@ -125,7 +125,7 @@ def test_sums_over_every_tree_equal_the_fleet(structure: Structure, table: Resou
     values[:, tables.METER_GAIN] = structure.present
     parts = np.full((structure.n_shard, structure.n_cell, N_POWER), np.nan)
     shards, edges = (structure.n_shard, np.ones(1, bool)), (structure.cell_lo, structure.cell_hi)
-    tally_power(0, structure.n_shard, *shards, *edges, values, parts)
+    sum_power_cells(0, structure.n_shard, *shards, *edges, values, parts)
     cells = fold(parts, structure.n_shard)[:, :, TRUE]
     trees = build_trees(table, DEFAULT_TREES)
     assert list(structure.trees) == list(trees)
@@ -174,7 +174,7 @@ def luck(structure: Structure) -> dict[int, tuple]:
     """What each row's draws stand on: its addresses and what is given."""
     out = {}
     for s, i in zip(*np.nonzero(structure.present), strict=True):
-        given = (rated(structure, s, i), *structure.told[s, :, i].tolist())
+        given = (rated(structure, s, i), *structure.given[s, :, i].tolist())
         site = int(structure.site_uid[s, structure.site_index[s, i]])
         out[int(structure.row[s, i])] = (int(structure.uid[s, i]), site, given)
     return out
@@ -206,7 +206,7 @@ def test_some_rows_of_a_table_keep_their_addresses(table: ResourceTable) -> None
     assert part.class_names == ("ecocute", "ev") and part.n_device == len(rows) == part.present.sum()
     assert part.site_present.sum() == len({table.site.text(row) for row in rows})
     both = luck(whole)
-    assert luck(part) == {k: both[row] for k, row in enumerate(tables.tolist())}
+    assert luck(part) == {k: both[row] for k, row in enumerate(rows.tolist())}
 
 
 def test_what_the_table_tells_and_site_limits() -> None:
@@ -223,12 +223,12 @@ def test_what_the_table_tells_and_site_limits() -> None:
         "site_export_max_kw": [4.95, 4.95, np.nan, np.nan],
     })  # fmt: skip
     structure = Structure.build(table, {}, ORDER, switched_paths={"ev": {"P3", "P9"}})
-    told = {
-        table.id_of(row): (rated(structure, 0, i), *structure.told[0, :, i].tolist())
+    given = {
+        table.id_of(row): (rated(structure, 0, i), *structure.given[0, :, i].tolist())
         for i, row in enumerate(structure.row[0])
     }
-    assert told == {"b1": (np.float32(5.9), 0, -1), "v1": (-1, 0, 1), "v2": (6, 0, 0), "e1": (-1, -1, -1)}
-    assert tables.UNTOLD == -1
+    assert given == {"b1": (np.float32(5.9), 0, -1), "v1": (-1, 0, 1), "v2": (6, 0, 0), "e1": (-1, -1, -1)}
+    assert tables.NOT_GIVEN == -1
     place = dict(zip([table.id_of(row) for row in structure.row[0]], structure.site_index[0], strict=True))
     limits = structure.site_limits[0]
     assert limits[:, place["v1"]].tolist() == [10.0, np.float32(4.95)]
@@ -246,13 +246,13 @@ def test_types_are_those_of_the_array_contracts(structure: Structure) -> None:
         "present": "u1",
         "site_index": "i4",
         "rated_kw": "f4",
-        "told": "i1",
+        "given": "i1",
         "site_uid": "u4",
         "cell_lo": "i8",
     }
     for name, code in expected.items():
         assert getattr(structure, name).dtype == np.dtype(code)
-    assert structure.told.shape == (structure.n_shard, 2, structure.n_place)
+    assert structure.given.shape == (structure.n_shard, 2, structure.n_place)
     assert structure.site_limits.shape == (structure.n_shard, 2, structure.n_site)
 
 

@@ -14,7 +14,7 @@ from der_gym.fleet.mix import FleetConfig, sample_table
 from der_gym.fleet.table import COLUMNS, make_table, read_csv, write_csv
 
 DEVICES = ("battery", "ecocute", "ev")
-PATHS = ("P1", "P2", "P3", "P4", "P6")
+CHANNELS = ("P1", "P2", "P3", "P4", "P6")
 
 
 def save(folder: Path, text: str, encoding: str = "utf-8") -> Path:
@@ -24,7 +24,7 @@ def save(folder: Path, text: str, encoding: str = "utf-8") -> Path:
 
 
 def read(folder: Path, text: str, encoding: str = "utf-8", **more):
-    return read_csv(save(folder, text, encoding), DEVICES, PATHS, **more)
+    return read_csv(save(folder, text, encoding), DEVICES, CHANNELS, **more)
 
 
 def same(a, b) -> bool:
@@ -69,7 +69,7 @@ def test_written_table_reads_the_same(tmp_path: Path) -> None:
     )
     table = read(tmp_path, text)
     write_csv(table, tmp_path / "again.csv")
-    assert same(table, read_csv(tmp_path / "again.csv", DEVICES, PATHS))
+    assert same(table, read_csv(tmp_path / "again.csv", DEVICES, CHANNELS))
     assert (tmp_path / "again.csv").read_bytes().startswith(b"\xef\xbb\xbf")
 
 
@@ -77,7 +77,7 @@ def test_sampled_table_survives_the_file(tmp_path: Path) -> None:
     mix = [{"device": "battery", "path": "P3", "share": 2}, {"device": "ev", "path": "P6", "share": 1, "leaf": "cars"}]
     table = sample_table(FleetConfig(n_device=200, mix=mix, n_feeder=3, colocated_share=0.5))
     write_csv(table, tmp_path / "t.csv")
-    assert same(table, read_csv(tmp_path / "t.csv", DEVICES, PATHS))
+    assert same(table, read_csv(tmp_path / "t.csv", DEVICES, CHANNELS))
 
 
 HEAD = "id,class,rated_kw,path,site,area,reverse_flow_allowed,metering_point,site_export_max_kw\n"
@@ -129,12 +129,12 @@ def test_line_numbers_count_lines_within_quotes(tmp_path: Path) -> None:
 
 def test_files_that_are_no_text(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
-        read_csv(tmp_path / "none.csv", DEVICES, PATHS)
+        read_csv(tmp_path / "none.csv", DEVICES, CHANNELS)
     with pytest.raises(InputError, match="cannot be read"):
-        read_csv(tmp_path, DEVICES, PATHS)
+        read_csv(tmp_path, DEVICES, CHANNELS)
     (tmp_path / "utf16.csv").write_bytes("id,class\nb1,battery\n".encode("utf-16"))
     with pytest.raises(InputError, match="UTF-8"):
-        read_csv(tmp_path / "utf16.csv", DEVICES, PATHS)
+        read_csv(tmp_path / "utf16.csv", DEVICES, CHANNELS)
 
 
 def test_a_class_may_have_its_own_limits(tmp_path: Path) -> None:

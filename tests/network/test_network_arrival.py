@@ -19,9 +19,9 @@ POLLED = ["P4", "P4-slow", "P5"]
 
 def post(line: Line, *cell_t: float) -> np.ndarray:
     """Return the arrivals (n,) of a message that each cell's cloud has at ``cell_t`` seconds."""
-    w = line.wires
+    w = line.network
     w.cell_t[0], w.cell_slot[0] = cell_t, 0
-    w.posting(line.keys, line.fleet)(0, 1)
+    w.compute_arrivals(line.keys, line.fleet)(0, 1)
     w.cell_slot[:] = -1
     w.since[0, :, 0] = cell_t  # as `send` does
     return line.arrivals()
@@ -29,7 +29,7 @@ def post(line: Line, *cell_t: float) -> np.ndarray:
 
 def step_s(line: Line) -> float:
     """Return the ring's unit of time of the first cell, s."""
-    return float(line.wires.path[0, net.STEP_S])
+    return float(line.network.path[0, net.STEP_S])
 
 
 def ways(line: Line, n_message: int) -> np.ndarray:
@@ -41,8 +41,10 @@ def ways(line: Line, n_message: int) -> np.ndarray:
 @pytest.mark.parametrize("path", PUSHED)
 def test_pushed_latencies_are_the_paths_quantiles_in_the_long_run(path: str) -> None:
     line = Line([(path, 400, 0, "x")])
-    line.wires.service_s[:] = 0.0
-    line.wires.path[0, net.STEP_S] = 2.0 ** np.ceil(np.log2(line.wires.path[0, net.LONGEST_S] / 65_534))  # no dead time
+    line.network.service_s[:] = 0.0
+    line.network.path[0, net.STEP_S] = 2.0 ** np.ceil(
+        np.log2(line.network.path[0, net.LONGEST_S] / 65_534)
+    )  # no dead time
     p, way = line.config.path(path), ways(line, 150)
     came = way[way < 1e8].astype(np.float64)
     assert 1 - came.size / way.size == pytest.approx(p.loss_share, abs=0.003)
@@ -55,7 +57,7 @@ def test_pushed_latencies_are_the_paths_quantiles_in_the_long_run(path: str) -> 
 @pytest.mark.parametrize("path", POLLED)
 def test_polled_latencies_are_a_wait_and_a_way(path: str) -> None:
     line = Line([(path, 400, 0, "x")])
-    line.wires.service_s[:] = 0.0
+    line.network.service_s[:] = 0.0
     p, way = line.config.path(path), ways(line, 150)
     came = way[way < 1e8].astype(np.float64)
     assert came.size / way.size == pytest.approx(1 - p.loss_share, abs=0.003)
@@ -69,7 +71,7 @@ def test_polled_latencies_are_a_wait_and_a_way(path: str) -> None:
 def test_polls_come_at_each_devices_own_period_and_phase() -> None:
     exact = {"latency": [{"median_s": 1e-3, "sigma": 0.01}], "loss_share": 0.0, "missed_poll_share": 0.0}
     line = Line([("P4", 300, 0, "x")], paths={"P4": exact})
-    line.wires.service_s[:] = 0.0
+    line.network.service_s[:] = 0.0
     polls = np.array([post(line, t) for t in np.arange(0.0, 900.0, 7.0)])
     period = np.array([np.unique(np.round(np.diff(np.unique(p.round())))) for p in polls.T], dtype=object)
     assert {round(float(x)) for own in period for x in own} <= {59, 60, 61, 299, 300, 301}
@@ -93,7 +95,7 @@ def test_neither_other_cells_nor_the_order_of_devices_change_an_arrival() -> Non
     order = np.random.default_rng(3).permutation(300)
     many = Line([("P4", 90, 0, "x"), ("P4", 10, 1, "x"), ("P4", 200, 1, "y")], uid=uid[order])
     for line in (one, many):
-        line.wires.service_s[:] = 0.5
+        line.network.service_s[:] = 0.5
     t = 4321.5
     np.testing.assert_array_equal(post(one, t)[order], post(many, t, t, t))
 
@@ -102,7 +104,7 @@ def test_an_arrival_depends_on_the_second_at_the_cloud_not_on_the_slot_or_the_st
     late, early = Line([("P3", 100, 0, "x")]), Line([("P3", 100, 0, "x")])
     late.run(600)
     for line in (late, early):
-        line.wires.service_s[:] = 0.0
+        line.network.service_s[:] = 0.0
     np.testing.assert_array_equal(post(late, 777.0), post(early, 777.0))
 
 
@@ -147,14 +149,14 @@ def test_an_ideal_path_has_no_delay() -> None:
         for leaf in (0, 1):
             line.want(-0.1 * k, leaf)  # no least interval
         next(iter(line.step()))
-        assert (line.row(tables.A1) == np.float32(-0.1 * k)).all()
+        assert (line.row(tables.CMD_END) == np.float32(-0.1 * k)).all()
 
 
 def test_latency_scale_multiplies_every_time() -> None:
     for path in ("P3", "P4"):
         line, slow = Line([(path, 200, 0, "x")]), Line([(path, 200, 0, "x")], latency_scale=3.0)
         for each in (line, slow):
-            each.wires.service_s[:] = 0.0
+            each.network.service_s[:] = 0.0
         a, b = line.config.path(path), slow.config.path(path)
         assert b.p95_s() == pytest.approx(3 * a.p95_s(), rel=1e-9)
         assert (b.telemetry_s, b.telemetry_delay_s) == (3 * a.telemetry_s, 3 * a.telemetry_delay_s)
@@ -195,7 +197,7 @@ def test_a_message_is_booked_with_its_last_arrival() -> None:
     line.want(0.5)
     next(iter(line.step()))
     arrive = line.arrivals()
-    assert line.wires.mail[0, 0, 0, net.T_LAST] == arrive[arrive < NEVER_S].max()
+    assert line.network.mail[0, 0, 0, net.T_LAST] == arrive[arrive < NEVER_S].max()
 
 
 def settings(**fields: Any) -> dict[str, Any]:
@@ -216,7 +218,7 @@ def test_moments_are_kept_to_half_a_step_and_never_grow_into_never() -> None:
 @pytest.mark.parametrize("path", [*PUSHED, *POLLED])
 def test_a_step_is_as_fine_as_the_longest_way_allows(path: str) -> None:
     line = Line([(path, 300, 0, "x")])
-    longest = line.wires.path[0, net.LONGEST_S] + line.wires.service_s[0] + 1500.0
+    longest = line.network.path[0, net.LONGEST_S] + line.network.service_s[0] + 1500.0
     assert longest <= 65_534 * step_s(line) < 2.01 * longest
     assert np.log2(step_s(line)) == round(np.log2(step_s(line)))
 
@@ -226,4 +228,4 @@ def test_everything_is_lost_where_all_messages_are() -> None:
     assert (post(line, 10.0) == NEVER_S).all()
     line.want(0.5)
     line.run(600)
-    assert not line.row(tables.A1).any() and line.book(net.FLYING) <= 1
+    assert not line.row(tables.CMD_END).any() and line.book(net.FLYING) <= 1

@@ -10,16 +10,17 @@ from pydantic import ValidationError
 from scipy import stats
 
 from der_gym.core.errors import InputError
-from der_gym.network.channels import PATHS, TAIL, Delay, PathConfig
+from der_gym.network.channels import CHANNELS, TAIL, ChannelConfig, Delay
 from der_gym.network.config import NetworkConfig
 from der_gym.network.tables import LOST_AT, NEVER_S, QUANTILE_STEPS
 from der_gym.numerics.approx import lookup
 from der_gym.scenario.load import load
+from der_gym.simulation.assets import scenario_assets
 
 
-@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize("name", CHANNELS)
 def test_quantiles_undo_the_mixtures_distribution(name: str) -> None:
-    path, p = PATHS[name], np.array([1e-3, 0.05, 0.5, 0.9, 0.99, 0.9995])
+    path, p = CHANNELS[name], np.array([1e-3, 0.05, 0.5, 0.9, 0.99, 0.9995])
     t = path.quantiles(p)
     np.testing.assert_allclose(path.share_within(t), p, rtol=1e-9)
     laws = {"lognormal": stats.lognorm, "pareto": stats.pareto}
@@ -29,9 +30,9 @@ def test_quantiles_undo_the_mixtures_distribution(name: str) -> None:
     assert path.quantile(0.5) == pytest.approx(t[2])
 
 
-@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize("name", CHANNELS)
 def test_the_table_holds_the_quantiles_and_errs_only_in_its_last_step(name: str) -> None:
-    path = PATHS[name]
+    path = CHANNELS[name]
     table, steps = path.table(), QUANTILE_STEPS - 1
     assert table.dtype == np.float32 and (table[:, 1] >= 0).all() and table.shape == (LOST_AT + 1, 2)
     assert table[steps, 0] == pytest.approx(path.quantile(1 - TAIL), rel=1e-6)
@@ -43,25 +44,24 @@ def test_the_table_holds_the_quantiles_and_errs_only_in_its_last_step(name: str)
     assert slow.min() > 0.9 and slow.max() < 2.0
 
 
-@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize("name", CHANNELS)
 def test_p95_is_what_a_plain_draw_finds(name: str) -> None:
-    path, draw, n = PATHS[name], np.random.default_rng(8), 200_000
+    path, draw, n = CHANNELS[name], np.random.default_rng(8), 200_000
     latency = path.quantiles(draw.random(n))
     wait = draw.random(n) * draw.choice(path.poll_s, n, p=path.poll_share) if path.poll_s else 0.0
     assert path.p95_s() == pytest.approx(np.quantile(latency + wait, 0.95), rel=0.03)
 
 
 def test_slow_pollers_cannot_serve_tertiary_1_and_pollers_can() -> None:
-    assert PATHS["P4"].p95_s() < 900 < PATHS["P4-slow"].p95_s()
-    assert all(PATHS[name].p95_s() < 60 for name in PATHS if not name.startswith("P4"))
+    assert CHANNELS["P4"].p95_s() < 900 < CHANNELS["P4-slow"].p95_s()
+    assert all(CHANNELS[name].p95_s() < 60 for name in CHANNELS if not name.startswith("P4"))
     with pytest.raises(InputError, match=r"P4-slow: p95 .* > 900 s"):
         _ = simulated({"fleet.mix": [{"device": "battery", "path": "P4-slow", "cloud": "C", "share": 1}]})
 
 
 def simulated(overrides: dict[str, Any]) -> Any:
-    from der_gym.simulation.assets import ground
 
-    return ground(load("tertiary-1-tiny", {"network.ideal": False, **overrides}))
+    return scenario_assets(load("tertiary-1-tiny", {"network.ideal": False, **overrides}))
 
 
 def test_medians_are_those_of_the_archetypes_stages() -> None:
@@ -76,11 +76,11 @@ def test_medians_are_those_of_the_archetypes_stages() -> None:
     draw = np.random.default_rng(9)
     for name, parts in stages.items():
         whole = sum(median * np.exp(sigma * draw.standard_normal(100_000)) for median, sigma in parts)
-        assert PATHS[name].quantile(0.5) == pytest.approx(np.median(whole), rel=0.1)
+        assert CHANNELS[name].quantile(0.5) == pytest.approx(np.median(whole), rel=0.1)
 
 
 def test_longest_bounds_latency_and_two_polls() -> None:
-    for path in map(PATHS.__getitem__, PATHS):
+    for path in map(CHANNELS.__getitem__, CHANNELS):
         assert path.longest_s() >= path.quantile(1 - TAIL) + 2 * max(path.poll_s, default=0.0)
 
 
@@ -89,14 +89,14 @@ def test_longest_bounds_latency_and_two_polls() -> None:
 
 def test_a_path_keeps_what_is_not_changed() -> None:
     changed = NetworkConfig.model_validate({"paths": {"P3": {"hold_s": 900}}})
-    assert changed.path("P3").hold_s == 900 and changed.path("P3").latency == PATHS["P3"].latency
-    assert changed.path("P2") is PATHS["P2"]
-    assert NetworkConfig().path("P3") is PATHS["P3"]
+    assert changed.path("P3").hold_s == 900 and changed.path("P3").latency == CHANNELS["P3"].latency
+    assert changed.path("P2") is CHANNELS["P2"]
+    assert NetworkConfig().path("P3") is CHANNELS["P3"]
 
 
 def test_ideal_makes_every_path_ideal_and_still_knows_names() -> None:
     ideal = NetworkConfig(ideal=True)
-    assert ideal.path("P4-slow") is PATHS["ideal"]
+    assert ideal.path("P4-slow") is CHANNELS["ideal"]
     with pytest.raises(InputError, match="did you mean 'P4-slow'"):
         ideal.path("P4slow")
 
@@ -134,6 +134,6 @@ def test_settings_that_cannot_be_are_refused_in_one_line(settings: dict[str, Any
 
 def test_a_new_path_is_one_line_and_a_taken_name_is_refused() -> None:
     with pytest.raises(InputError, match="path: 'P3' is registered already"):
-        PATHS.register("P3", PathConfig(latency=(Delay(median_s=1.0),)))
+        CHANNELS.register("P3", ChannelConfig(latency=(Delay(median_s=1.0),)))
     with pytest.raises(InputError, match="path: unknown name 'P7'"):
         NetworkConfig().path("P7")

@@ -20,13 +20,13 @@ PUSH = {"loss_share": 0.0, "least_interval_s": 0, "hold_s": 600}
 def by_hand(*messages: tuple[float, float, float], n: int = 1, tick_s: int = 60, kinds: bool = False) -> Line:
     """Return a line whose devices get ``messages`` (fraction, arrival, end of validity), in the order of sending."""
     line = Line([("P1", n, 0, "x")], tick_s=tick_s, kinds=kinds, paths={"P1": PUSH})
-    line.wires.path[:, net.STEP_S] = STEP_S
+    line.network.path[:, net.STEP_S] = STEP_S
     for slot, (a, arrive, until) in enumerate(messages):
-        line.wires.slot(0, slot)[:] = arrive / STEP_S
-        mail = line.wires.mail[0, 0, slot]
+        line.network.slot(0, slot)[:] = arrive / STEP_S
+        mail = line.network.mail[0, 0, slot]
         mail[net.A], mail[net.VALID_UNTIL], mail[net.T_LAST], mail[net.KIND] = a, until, arrive, float(kinds)
-    book = line.wires.leaf[0, 0]
-    n_slot = line.wires.mail.shape[2]
+    book = line.network.leaf[0, 0]
+    n_slot = line.network.mail.shape[2]
     assert len(messages) <= n_slot
     book[net.HEAD], book[net.FLYING], book[net.N_SENT] = len(messages) % n_slot, len(messages), len(messages)
     book[net.DIRTY], book[net.EXPIRES_S] = 1.0, min(m[2] for m in messages)
@@ -35,11 +35,11 @@ def by_hand(*messages: tuple[float, float, float], n: int = 1, tick_s: int = 60,
 
 
 def held(line: Line, until_s: float) -> list[tuple[float, float, float]]:
-    """Return (A0, A1, PART) of the first device, tick by tick."""
+    """Return (CMD_START, CMD_END, CMD_END_SHARE) of the first device, tick by tick."""
     out = []
     while line.now < until_s:
         for _ in line.step():
-            out.append(tuple(float(line.row(k)[0]) for k in (tables.A0, tables.A1, tables.PART)))
+            out.append(tuple(float(line.row(k)[0]) for k in (tables.CMD_START, tables.CMD_END, tables.CMD_END_SHARE)))
     return out
 
 
@@ -87,10 +87,10 @@ def test_nor_does_one_lengthen_what_is_held() -> None:
 
 def test_a_message_that_ended_does_not_come_back_while_others_of_it_are_still_under_way() -> None:
     line = by_hand((0.5, 10.0, 120.0), n=2)
-    line.wires.slot(0, 0)[0, 1] = 1500 / STEP_S  # a straggler keeps the message in the ring long after its end
-    line.wires.mail[0, 0, 0, net.T_LAST] = 1500.0
+    line.network.slot(0, 0)[0, 1] = 1500 / STEP_S  # a straggler keeps the message in the ring long after its end
+    line.network.mail[0, 0, 0, net.T_LAST] = 1500.0
     assert [a1 for _, a1, _ in held(line, 1800)] == [0.5, 0.5] + [0.0] * 28
-    assert float(line.row(tables.A1)[1]) == 0.0
+    assert float(line.row(tables.CMD_END)[1]) == 0.0
 
 
 def test_kinds_are_latched_and_released_like_the_fraction() -> None:
@@ -98,11 +98,11 @@ def test_kinds_are_latched_and_released_like_the_fraction() -> None:
     kinds = []
     while line.now < 300:
         for _ in line.step():
-            kinds.append(float(line.wires.latched[0, 0, 0]))
+            kinds.append(float(line.network.latched[0, 0, 0]))
     assert kinds == [0.0, 1.0, 1.0, 0.0, 0.0]
     late = by_hand((0.5, 400.0, 300.0), kinds=True)
     late.run(600)
-    assert not late.wires.latched.any()
+    assert not late.network.latched.any()
 
 
 Posted = list[tuple[float, float, np.ndarray]]  # fraction, end and arrivals of each message, in the order of sending
@@ -157,28 +157,28 @@ def test_any_traffic_is_held_as_the_witness_says(path: str, fields: dict[str, An
         for end in line.step():
             if line.book(net.N_SENT) > sent:
                 sent = line.book(net.N_SENT)
-                slot = int(line.book(net.HEAD) - 1) % int(line.wires.gate[0, net.DEPTH])
+                slot = int(line.book(net.HEAD) - 1) % int(line.network.gate[0, net.DEPTH])
                 arrive = line.arrivals(slot).astype(np.float64)
                 posted.append((line.book(net.SENT_A), line.book(net.SENT_UNTIL), arrive))
             start = end - line.tick_s
             calm = events(posted, start, end) <= 1
             n_checked += calm.sum()
             np.testing.assert_allclose(line.mean()[calm], integral(posted, start, end)[calm], atol=1e-4)
-            np.testing.assert_array_equal(line.row(tables.A1), np.float32(witness(posted, end - 1e-3)))
+            np.testing.assert_array_equal(line.row(tables.CMD_END), np.float32(witness(posted, end - 1e-3)))
     assert len(posted) >= 0.3 * 3600 / interval_s and n_checked > 800
 
 
 def test_a_full_ring_gives_up_the_oldest_stragglers_and_nothing_else() -> None:
     line = Line([("P4", 300, 0, "x")], paths={"P4": {"poll_s": [1800], "poll_share": [1.0], "loss_share": 0.0}})
-    assert line.wires.gate[0, net.DEPTH] > 4
-    line.wires.gate[0, net.DEPTH] = 2  # a ring much too short
+    assert line.network.gate[0, net.DEPTH] > 4
+    line.network.gate[0, net.DEPTH] = 2  # a ring much too short
     sent = {0.0: 0.0}
     newest = np.zeros(300)
     for k in range(200):
         line.want(0.3 + 0.003 * (k % 200))
         for _ in line.step():
             sent.setdefault(float(np.float32(line.book(net.SENT_A))), line.book(net.SENT_S))
-            order = np.array([sent[float(a)] for a in line.row(tables.A1)])
+            order = np.array([sent[float(a)] for a in line.row(tables.CMD_END)])
             assert ((order >= newest) | (order == 0.0)).all()  # never back to an older message
             newest = np.maximum(order, newest)
             assert 0 <= line.book(net.FLYING) <= 2
@@ -189,12 +189,14 @@ def test_an_inactive_world_changes_no_bit() -> None:
     line = Line([("P3", 40, 0, "x")], n_world=2, paths={"P3": {"loss_share": 0.0}})
     line.want(0.5)
     line.run(120)
-    before = [array[1].tobytes() for array in (*line.wires.arrays().values(), line.fleet)]
+    before = [array[1].tobytes() for array in (*line.network.arrays().values(), line.fleet)]
     line.active[1] = False
     line.want(-0.5)
     line.run(600)
-    assert [array[1].tobytes() for array in (*line.wires.arrays().values(), line.fleet)] == before
-    assert (line.row(tables.A1) == np.float32(-0.5)).all() and (line.row(tables.A1, 1) == np.float32(0.5)).all()
+    assert [array[1].tobytes() for array in (*line.network.arrays().values(), line.fleet)] == before
+    assert (line.row(tables.CMD_END) == np.float32(-0.5)).all() and (
+        line.row(tables.CMD_END, 1) == np.float32(0.5)
+    ).all()
 
 
 def test_two_worlds_have_their_own_luck() -> None:
@@ -215,4 +217,4 @@ def test_nothing_that_arrives_lies_before_its_sending(path: str) -> None:
     arrive = line.arrivals()
     came = arrive < NEVER_S
     assert 0.9 < came.mean() <= 1.0
-    assert arrive[came].min() >= 300.5 and arrive[came].max() <= 300.5 + line.wires.path[0, net.LONGEST_S] + 1.0
+    assert arrive[came].min() >= 300.5 and arrive[came].max() <= 300.5 + line.network.path[0, net.LONGEST_S] + 1.0

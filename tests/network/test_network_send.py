@@ -43,12 +43,12 @@ def test_an_unchanged_command_is_only_sent_again_before_it_ends() -> None:
     while line.now < 3 * 3600:
         start = line.now
         for _ in line.step():
-            held.append(line.row(tables.A1).copy())
+            held.append(line.row(tables.CMD_END).copy())
         if line.book(net.N_SENT) > before:
             before = line.book(net.N_SENT)
             times.append(start)
     gaps = np.diff(times)
-    gate = line.wires.gate[0]
+    gate = line.network.gate[0]
     assert (gaps >= gate[net.HOLD_S] - gate[net.REFRESH_BEFORE_S] - 60).all() and (gaps < gate[net.HOLD_S]).all()
     back = np.array(held[5:]) != 0.5
     assert back.mean() < 1e-3  # but for the slowest few, no device falls back to its own schedule in between
@@ -72,7 +72,7 @@ def test_kind_and_second_number_count_as_a_change() -> None:
     line.message[0, 0, 0] = 2
     assert sent_at(line, 180) == [120.0]
     last = int(line.book(net.HEAD)) - 1
-    assert line.wires.mail[0, 0, last, [net.KIND, net.A, net.B]] == pytest.approx([2, 0.3, 49.8])
+    assert line.network.mail[0, 0, last, [net.KIND, net.A, net.B]] == pytest.approx([2, 0.3, 49.8])
 
 
 @pytest.mark.parametrize(("path", "interval_s"), [("P1", 60), ("P3", 60), ("P4", 300)])
@@ -85,7 +85,7 @@ def test_no_command_sooner_than_the_least_interval(path: str, interval_s: int) -
 
 def test_a_leaf_keeps_the_strictest_rules_of_its_paths() -> None:
     line = Line([("P1", 3, 0, "x"), ("P4", 3, 0, "y")])
-    gate, n = line.wires.gate[0], line.structure
+    gate, n = line.network.gate[0], line.structure
     assert (gate[net.INTERVAL_S], gate[net.HOLD_S], gate[net.QUOTA_PER_DAY]) == (300, 300, 200)
     assert gate[net.N_UNIT] == n.n_place == 6
 
@@ -111,7 +111,7 @@ def test_devices_of_a_big_leaf_are_called_one_batch_after_another() -> None:
     line.want(0.5)
     line.run(60)
     arrive = line.arrivals()
-    assert line.wires.service_s[0] == pytest.approx(80.0)
+    assert line.network.service_s[0] == pytest.approx(80.0)
     assert (arrive < NEVER_S).all()  # nobody is dropped for standing at the end of the queue
     assert np.quantile(arrive, [0.25, 0.5, 0.75]) == pytest.approx([20, 40, 60], abs=5)
     first = arrive.argsort()
@@ -127,8 +127,8 @@ def test_leaves_of_one_cloud_queue_and_others_do_not() -> None:
     for leaf in range(3):
         line.want(0.5, leaf)
     line.run(60)
-    assert line.wires.cell_t[0].tolist() == [0.0, 10.0, 0.0]
-    assert line.wires.mail[0, :, 0, net.T_CLOUD].tolist() == [10.0, 20.0, 10.0]
+    assert line.network.cell_t[0].tolist() == [0.0, 10.0, 0.0]
+    assert line.network.mail[0, :, 0, net.T_CLOUD].tolist() == [10.0, 20.0, 10.0]
 
 
 def test_behind_a_cloud_slower_than_the_decisions_no_command_grows_old() -> None:
@@ -142,7 +142,7 @@ def test_behind_a_cloud_slower_than_the_decisions_no_command_grows_old() -> None
             for leaf in (0, 1):
                 when.setdefault(float(np.float32(line.book(net.SENT_A, leaf))), line.book(net.SENT_S, leaf))
             if now > 600:
-                age = now - np.array([when[float(a)] for a in line.row(tables.A1)])
+                age = now - np.array([when[float(a)] for a in line.row(tables.CMD_END)])
                 assert age.max() <= 2 * 200 + 100 + 60 + 2  # a turn of both leaves, the service, a decision
     calls = [line.book(net.N_SENT, leaf) for leaf in (0, 1)]
     assert calls[0] == pytest.approx(240 * 60 / 200, abs=3)  # each leaf had half of the cloud's time
@@ -157,13 +157,13 @@ def test_messages_wait_for_the_end_of_an_outage_and_the_newest_comes() -> None:
         for leaf in (0, 1):
             line.want(0.1 + 0.04 * k, leaf)
         for _ in line.step():
-            waiting, other = line.row(tables.A1)[:50], line.row(tables.A1)[50:]
+            waiting, other = line.row(tables.CMD_END)[:50], line.row(tables.CMD_END)[50:]
             assert (waiting == 0.0).all()
             assert (other == np.float32(0.1 + 0.04 * k)).all()
     assert line.now == 1200
     line.run(1260)
     newest = np.float32(0.1 + 0.04 * 19)
-    assert (line.row(tables.A1)[:50] == newest).all()
+    assert (line.row(tables.CMD_END)[:50] == newest).all()
     arrive = line.arrivals()[:50]
     assert arrive.min() > 1230.0 and arrive.max() < 1232.0
     assert line.book(net.N_SENT, 0) == 1.0 and line.book(net.N_SENT, 1) == 20.0  # what was never called was never sent
@@ -175,7 +175,7 @@ def test_a_leaf_of_two_clouds_goes_on_with_the_one_that_works() -> None:
     for k in range(55):
         line.want(0.1 + 0.04 * (k % 20))
         for now in line.step():
-            out, works = line.row(tables.A1)[:50], line.row(tables.A1)[50:]
+            out, works = line.row(tables.CMD_END)[:50], line.row(tables.CMD_END)[50:]
             assert (works == np.float32(0.1 + 0.04 * (k % 20))).all()
             assert (out == (0.0 if now <= 3000 else works)).all()
 
@@ -185,13 +185,13 @@ def test_a_message_that_ends_during_the_outage_is_never_obeyed() -> None:
     line.cloud_out(30.0, 5000.0)
     line.want(0.5)
     line.run(60)
-    assert (line.row(tables.A1) == 0.5).all()  # it went out before
+    assert (line.row(tables.CMD_END) == 0.5).all()  # it went out before
     line.want(-0.5)
     line.run(180)
     line.want(0.0)  # replaces what waits
     while line.now < 7200:
         for now in line.step():
-            assert (line.row(tables.A1) == (0.5 if now <= 600 else 0.0)).all()
+            assert (line.row(tables.CMD_END) == (0.5 if now <= 600 else 0.0)).all()
 
 
 def test_overlapping_outages_are_one() -> None:
@@ -209,8 +209,8 @@ def test_a_copy_of_every_array_goes_on_to_the_same_bits() -> None:
             each.message[:, :, 1] = 0.1 * (-1) ** (each.now // 60)
             for _ in each.step():
                 pass
-    for name, array in copy.wires.arrays().items():
-        array[:] = line.wires.arrays()[name]
+    for name, array in copy.network.arrays().items():
+        array[:] = line.network.arrays()[name]
     for name in ("fleet", "t_s", "abs_s", "keys"):
         getattr(copy, name)[:] = getattr(line, name)
     for each in (line, copy):
@@ -218,7 +218,7 @@ def test_a_copy_of_every_array_goes_on_to_the_same_bits() -> None:
         each.want(0.7, leaf=1)
         each.run(2400)
     assert copy.fleet.tobytes() == line.fleet.tobytes()
-    np.testing.assert_array_equal(copy.wires.leaf, line.wires.leaf)
+    np.testing.assert_array_equal(copy.network.leaf, line.network.leaf)
 
 
 def test_a_new_episode_does_not_remember_the_queue_of_the_last() -> None:
@@ -227,10 +227,10 @@ def test_a_new_episode_does_not_remember_the_queue_of_the_last() -> None:
     line.want(0.5)
     line.run(120)
     line.t_s[:] = 0.0
-    line.wires.begin(line.active, line.keys, line.abs_s)
-    line.fleet[:, tables.A0 : tables.VALID_S + 1] = 0.0
+    line.network.begin(line.active, line.keys, line.abs_s)
+    line.fleet[:, tables.CMD_START : tables.VALID_S + 1] = 0.0
     line.run(60)
-    assert (line.row(tables.A1) == 0.5).all()
+    assert (line.row(tables.CMD_END) == 0.5).all()
 
 
 # --- nobody is left with an old command
@@ -248,7 +248,7 @@ def test_no_command_on_p4_grows_older_than_an_interval_and_two_polls(loss_share:
         for now in line.step():
             when[float(np.float32(line.book(net.SENT_A)))] = line.book(net.SENT_S)
             if now > bound_s + 60:
-                ages.append(now - np.array([when[float(a)] for a in line.row(tables.A1)]))
+                ages.append(now - np.array([when[float(a)] for a in line.row(tables.CMD_END)]))
     old = np.array(ages) > bound_s
     if loss_share == 0.0:
         assert not old.any()

@@ -16,6 +16,7 @@ from der_gym.scenario.config_files import configs
 from der_gym.scenario.load import load, merge, names, read_yaml
 from der_gym.scenario.model import Scenario
 from der_gym.scenario.validation import explain
+from der_gym.simulation.assets import scenario_assets
 
 MIX = [{"device": "battery", "path": "P1", "share": 1.0}]
 PLAIN: dict[str, Any] = {"fleet": {"n_device": 10, "mix": MIX}}
@@ -98,28 +99,25 @@ def test_an_unknown_key_in_a_mapping_names_the_nearest() -> None:
 
 
 def test_devices_and_paths_that_no_plug_in_has_are_refused_when_worlds_are_made() -> None:
-    from der_gym.simulation.assets import ground
 
     for row, words in (({"device": "batery", "path": "P1"}, "battery"), ({"device": "battery", "path": "P33"}, "'P3'")):
         mix = [{**row, "share": 1.0}]
         with pytest.raises(InputError, match=f"did you mean .*{words}"):
-            ground(load({"fleet": {"n_device": 10, "mix": mix}, "signals": {"start": "2026-08-03"}}))
+            scenario_assets(load({"fleet": {"n_device": 10, "mix": mix}, "signals": {"start": "2026-08-03"}}))
 
 
 def test_a_path_too_slow_for_the_product_is_refused() -> None:
-    from der_gym.simulation.assets import ground
 
     mix = [{"device": "battery", "path": "P4-slow", "share": 1.0}]
     with pytest.raises(InputError, match=r"P4-slow: p95 .* > 900 s"):
-        ground(load({"fleet": {"n_device": 10, "mix": mix}, "signals": {"start": "2026-08-03"}}))
+        scenario_assets(load({"fleet": {"n_device": 10, "mix": mix}, "signals": {"start": "2026-08-03"}}))
 
 
 def test_a_date_outside_the_signals_is_refused() -> None:
-    from der_gym.simulation.assets import ground
 
     for date, words in (("2026-08-32", "is not a date"), ("soon", "soon")):
         with pytest.raises(InputError, match=words):
-            ground(load("tertiary-1", {"signals.start": date}))
+            scenario_assets(load("tertiary-1", {"signals.start": date}))
 
 
 # -- files -----------------------------------------------------------------------------------------------------------
@@ -200,7 +198,7 @@ def test_the_hash_depends_on_the_settings_alone() -> None:
     again = load(json.loads(json.dumps(made.model_dump(mode="json"))))
     assert made.hash() == again.hash() and len(made.hash()) == 16
     assert load("tertiary-1", {"pool.seed": 1}).hash() != made.hash()
-    code = "from der_gym.scenario import load; print(load('tertiary-1').hash())"
+    code = "from der_gym.scenario.load import load; print(load('tertiary-1').hash())"
     root = configs().parent
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == made.hash()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from der_gym.core.errors import InputError
-from der_gym.services import PRODUCTS
+from der_gym.services import SERVICES
 from der_gym.services.tertiary_1 import settlement
 from der_gym.services.tertiary_1.config import Tertiary1Config
 from der_gym.services.tertiary_1.service import Tertiary1
@@ -124,14 +124,14 @@ def test_ledger_by_hand(mode: str, penalty: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked_kwh", "given_kwh", "repaid_kwh"),
+    ("asked_kwh", "withheld_kwh", "repaid_kwh"),
     [(0.0, 0.0, 0.0), (3.0, 0.0, 3.0), (8.0, 0.0, 5.0), (3.0, 2.0, 3.0), (0.0, 4.0, 4.0), (8.0, 9.0, 9.0)],
 )
 def test_drawing_less_than_planned_outside_the_award_earns_the_imbalance_price_and_repays_what_was_asked(
-    asked_kwh: float, given_kwh: float, repaid_kwh: float
+    asked_kwh: float, withheld_kwh: float, repaid_kwh: float
 ) -> None:
     p = product([90, 0], [0] * 12)
-    play(p, [0] * 6 + [10] * 6, {0: [0, 0, 0, 70, 0], 1: [0, 0, 0, 70 + asked_kwh, given_kwh]})
+    play(p, [0] * 6 + [10] * 6, {0: [0, 0, 0, 70, 0], 1: [0, 0, 0, 70 + asked_kwh, withheld_kwh]})
     assert yen(p)["imbalance"] == pytest.approx(10 * 0.5 * 12)
     assert yen(p)["owners_energy"] == pytest.approx(-repaid_kwh * 30)  # theirs, or load that comes back later
 
@@ -357,9 +357,9 @@ def test_kernel_has_one_signature() -> None:
 
 
 def test_product_is_registered_under_its_name() -> None:
-    assert PRODUCTS["tertiary-1"] is Tertiary1
+    assert SERVICES["tertiary-1"] is Tertiary1
     with pytest.raises(InputError, match="did you mean 'tertiary-1'"):
-        PRODUCTS["tertiary1"]
+        SERVICES["tertiary1"]
 
 
 @pytest.mark.parametrize(

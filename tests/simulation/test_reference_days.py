@@ -10,7 +10,7 @@ import pytest
 from worlds import scenario
 
 from der_gym.simulation import assets, reference_days
-from der_gym.simulation.assets import ground
+from der_gym.simulation.assets import scenario_assets
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a pool that is kept under ``a`` in a folder of its own."""
     monkeypatch.setenv("DER_GYM_CACHE", str(tmp_path))
     reference_days.load_pool.cache_clear()
-    made = ground(scenario(fleet__n_device=50)).pool
+    made = scenario_assets(scenario(fleet__n_device=50)).pool
     reference_days.keep_pool("a", made)
     yield made
     reference_days.load_pool.cache_clear()
@@ -27,7 +27,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_a_kept_pool_is_the_one_that_was_made(kept: reference_days.Pool) -> None:
     read = reference_days.load_pool("a")
     assert read is not None and read.first_day == kept.first_day and read.starts_s == kept.starts_s
-    for name in ("keys", "power_kw", "stock"):
+    for name in ("keys", "power_kw", "capability"):
         assert np.array_equal(getattr(read, name), getattr(kept, name)) and getattr(read, name).any()
     assert read.states.keys() == kept.states.keys()
     assert all(np.array_equal(read.states[name], kept.states[name]) for name in read.states)

@@ -24,23 +24,27 @@ def by_uid(sim: Simulator, w: int) -> dict[str, dict[Any, Any]]:
     st, fleet = sim.structure, sim.fleet
     uid = st.uid[0]
     luck: dict[str, dict[Any, Any]] = {}
-    for name, row in {"link_down": tables.LINK_DOWN_S, "link_up": tables.LINK_UP_S, "takes": tables.TAKES}.items():
+    for name, row in {
+        "link_down": tables.LINK_DOWN_S,
+        "link_up": tables.LINK_UP_S,
+        "takes": tables.ACCEPTS_COMMANDS,
+    }.items():
         luck[name] = dict(zip(uid.tolist(), fleet.fleet[w, row].tolist(), strict=True))
     for name, row in {"rated": tables.RATED_KW, "gain": tables.METER_GAIN, "dead": tables.DEAD_S}.items():
         luck[name] = dict(zip(uid.tolist(), fleet.fleet[w, row].tolist(), strict=True))
     homes = fleet.site[w, [tables.NOISE, tables.LOAD_SCALE]].T.tolist()
     luck["house"] = dict(zip(st.site_uid[0].tolist(), homes, strict=True))
-    weights = sim.tallies._site_weights(np.float32(0.02))[1][0]
+    weights = sim.meters._site_weights(np.float32(0.02))[1][0]
     luck["site_meter"] = dict(zip(st.site_uid[0].tolist(), weights.tolist(), strict=True))
     for device, names in {
         "ev": ("arrive_s", "own_s", "depart_s"),
         "ecocute": ("draw_kw", "bath_slot", "other_l"),
     }.items():
-        store = fleet.stores[device]
+        store = fleet.classes[device]
         for name in names:
             values = store.state[w, store.device.state.index(name)].tolist()
             luck[name] = dict(zip(st.uid[0, store.lo : store.hi].tolist(), values, strict=True))
-    outages = sim.wires.cloud[w, :, net.OUT :].tolist()
+    outages = sim.network.cloud[w, :, net.OUT :].tolist()
     luck["cloud"] = dict(zip(st.cloud_names, outages, strict=True))
     return luck
 
@@ -107,8 +111,8 @@ def test_a_controller_meets_the_same_requests_and_prices() -> None:
         sim = started(scenario(), SEEDS)
         take(sim, a, sim.scenario.n_step)
         sim.reset(np.ones(2, dtype=bool), dict(enumerate(sim.generators)))  # and in the episode after
-        product = sim.desk.product
+        product = sim.market.product
         ends.append(
-            [product.request_kw.copy(), sim.desk.window.copy(), sim.desk.award_kw.copy(), sim.fleet.keys.copy()]
+            [product.request_kw.copy(), sim.market.window.copy(), sim.market.award_kw.copy(), sim.fleet.keys.copy()]
         )
     assert all(one.tobytes() == other.tobytes() for one, other in zip(*ends, strict=True))

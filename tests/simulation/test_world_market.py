@@ -21,7 +21,7 @@ Array = np.ndarray
 def booked(sim: Simulator) -> list[tuple[Array, Array, Array]]:
     """Keep (true, metered, plan) kW of every minute that the product is handed from now on."""
     kept: list[tuple[Array, Array, Array]] = []
-    sim.heard_minute.append(lambda: kept.append(tuple(array.copy() for array in sim.steps.minute[2:])))  # type: ignore[arg-type]
+    sim.on_minute.append(lambda: kept.append(tuple(array.copy() for array in sim.step_plan.minute[2:])))  # type: ignore[arg-type]
     return kept
 
 
@@ -30,7 +30,7 @@ def booked(sim: Simulator) -> list[tuple[Array, Array, Array]]:
 def test_every_window_of_every_awarded_block_is_judged(name: str, decision_s: int) -> None:
     made = scenario(name, decision_s=decision_s, tick_s=min(decision_s, 60), market__n_block=3)
     sim = started(made, [1, 2])
-    outcome = sim.desk.product.outcome
+    outcome = sim.market.product.outcome
     assert np.isnan(outcome[:, :, PASSED]).all()
     take(sim, 0.3, made.n_step)
     assert (outcome[:, :3, JUDGED] == 1.0).all() and np.isin(outcome[:, :3, PASSED], (0.0, 1.0)).all()
@@ -45,11 +45,11 @@ def test_the_plan_is_frozen_an_hour_ahead() -> None:
         sim, frozen = started(made, [1, 2]), []
         for step in range(made.n_step):
             if step % 30 == 0:
-                frozen.append(sim.desk.plan_kw.copy())
+                frozen.append(sim.market.plan_kw.copy())
             take(sim, late if step >= 90 else 0.0)
-        plans.append(sim.desk.plan_kw.copy())
+        plans.append(sim.market.plan_kw.copy())
         for begun, plan in enumerate(frozen):  # once a block is an hour away, its plan stands
-            assert (plan[:, : begun + 2] == sim.desk.plan_kw[:, : begun + 2]).all(), begun
+            assert (plan[:, : begun + 2] == sim.market.plan_kw[:, : begun + 2]).all(), begun
     for other in plans[1:]:
         assert (other[:, :6] == plans[0][:, :6]).all()  # block 3 begins at step 90: 4 and 5 are frozen
         assert (other[:, 6:] != plans[0][:, 6:]).any()  # else nothing was tested
@@ -62,9 +62,9 @@ def test_commands_do_not_move_the_plan_by_what_is_seen_of_them() -> None:
     for a in (1.0, -1.0):
         sim = started(made, [1])
         take(sim, a, made.n_step)
-        ends.append(sim.desk.plan_leaf_kw.copy())
+        ends.append(sim.market.plan_leaf_kw.copy())
     assert (ends[0][:, 5:] == ends[1][:, 5:]).all()
-    assert (ends[0][:, 5:] == sim.desk.base_kw[:, 5:]).all()
+    assert (ends[0][:, 5:] == sim.market.base_kw[:, 5:]).all()
 
 
 @pytest.mark.parametrize("name", ["tertiary-1", "tertiary-1-receiving"])
@@ -72,13 +72,13 @@ def test_the_perfect_plan_is_the_idle_world(name: str) -> None:
     made = scenario(name, market__rules__plan="perfect", market__n_block=3, market__n_block_after=1)
     sim = started(made, [1, 2])
     kept = booked(sim)
-    promised = sim.desk.plan_kw.copy()
+    promised = sim.market.plan_kw.copy()
     take(sim, 0.0, made.n_step)
     true, metered, plan = (np.array([minute[k] for minute in kept]) for k in range(3))
     assert (true == plan).all() and (metered != true).any()
-    assert (sim.desk.plan_kw == promised).all()
+    assert (sim.market.plan_kw == promised).all()
     np.testing.assert_allclose(promised, plan.reshape(4, 30, 2).mean(axis=1).T, rtol=1e-12)
-    assert (sim.public.world[:, 1] == plan[-1]).all()  # what is seen belongs to the minute that has just ended
+    assert (sim.view.world[:, 1] == plan[-1]).all()  # what is seen belongs to the minute that has just ended
 
 
 def test_a_perfect_plan_is_the_same_whatever_is_commanded() -> None:
@@ -107,7 +107,7 @@ def test_units_that_are_not_in_the_list_are_not_metered() -> None:
         take(sim, 0.5)
         here, power = fleet[:, tables.METER_GAIN] > 0, fleet[:, tables.POWER_KW].astype(np.float64)
         assert (fleet[:, tables.METER_GAIN][here] > 0.9).all()
-        assert (fleet[:, tables.TAKES][~here] == 0).all()
+        assert (fleet[:, tables.ACCEPTS_COMMANDS][~here] == 0).all()
         np.testing.assert_allclose(kept[-1][0], (power * here).sum(axis=1), atol=1e-9)
         np.testing.assert_allclose(kept[-1][1], (power * fleet[:, tables.METER_GAIN]).sum(axis=1), atol=1e-9)
         moved = (here != present).any()
@@ -128,12 +128,12 @@ def test_meters_err_within_their_class_and_not_on_the_whole() -> None:
 
 # -- what is seen ----------------------------------------------------------------------------------------------------
 
-TRUTH = {"fleet", "wires", "desk", "stores", "gauge", "simulator", "ground", "outcome", "book", "product"}
+TRUTH = {"fleet", "network", "market", "classes", "capability", "simulator", "assets", "outcome", "book", "product"}
 
 
 def test_observation_code_reads_the_public_table_alone(project_root: Path) -> None:
     for name in ("layout", "fields"):
-        tree = ast.parse((project_root / "der_gym" / "envs" / f"{name}.py").read_text(encoding="utf-8"))
+        tree = ast.parse((project_root / "der_gym" / "env" / "observation" / f"{name}.py").read_text(encoding="utf-8"))
         read = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
         assert not read & TRUTH, (name, read & TRUTH)
         for node in ast.walk(tree):
@@ -148,7 +148,7 @@ def test_the_observation_does_not_change_with_the_truth() -> None:
     env.reset(seed=1)
     obs, *_ = env.step(np.full(env.layout.n_leaf, 0.5, dtype=np.float32))
     sim = env.worlds.simulator
-    for array in (sim.fleet.fleet, sim.fleet.site, sim.desk.product.outcome, sim.desk.product.book):
+    for array in (sim.fleet.fleet, sim.fleet.site, sim.market.product.outcome, sim.market.product.book):
         array += 1.0
     assert env._observation().tobytes() == obs.tobytes()
 
@@ -158,7 +158,7 @@ def test_the_future_is_not_in_the_observation() -> None:
     env, other = (DERGroupEnv("tertiary-1", small(changes={"market.n_block": 4})) for _ in range(2))
     for made in (env, other):
         made.reset(seed=1)
-    product = other.worlds.simulator.desk.product
+    product = other.worlds.simulator.market.product
     product.request_kw[:, 12:] *= 0.5
     product.target_kw[:, 60:] *= 0.5
     zero = np.zeros(env.layout.n_leaf, dtype=np.float32)
@@ -174,9 +174,9 @@ def test_stale_reports_show_as_stale() -> None:
     take(sim, 0.0, 20)
     sim.fleet.fleet[:, tables.LINK_DOWN_S], sim.fleet.fleet[:, tables.LINK_UP_S] = 0.0, 1e9
     take(sim, 1.0, 6)  # reports on their way still arrive
-    before = sim.public.leaf.copy()
+    before = sim.view.leaf.copy()
     take(sim, 1.0, 10)
-    after = sim.public.leaf
+    after = sim.view.leaf
     assert (after[:, :, 0] == before[:, :, 0]).all()
     np.testing.assert_allclose(after[:, :, 3], np.minimum(before[:, :, 3] + 600.0, 3600.0), atol=0.01)
     assert (after[:, :, 2] > before[:, :, 2]).all()
@@ -185,11 +185,11 @@ def test_stale_reports_show_as_stale() -> None:
 def test_messages_are_counted_and_unchanged_ones_not_sent() -> None:
     sim = started(scenario(fleet__n_device=200), [1])
     take(sim, 0.0, 30)
-    assert (sim.wires.leaf[:, :, 9] == 0).all()
+    assert (sim.network.leaf[:, :, 9] == 0).all()
     sim.step(message(sim, 0.5), np.ones(1, dtype=bool))
-    assert (sim.wires.leaf[:, :, 9] == 1).all()
+    assert (sim.network.leaf[:, :, 9] == 1).all()
     take(sim, 0.51, 2)
-    assert (sim.wires.leaf[:, :, 9] == 1).all()
+    assert (sim.network.leaf[:, :, 9] == 1).all()
 
 
 def test_the_reward_of_an_episode_is_the_sum_of_its_terms() -> None:

@@ -20,7 +20,7 @@ ALL_STAY = {"devices__behaviour__late_share": 0.0, "devices__behaviour__leave_sh
 
 def register(sim: Simulator, device: str, name: str) -> Array:
     """Return a register's sum over the devices of a class, float64 (n_world,)."""
-    return sim.fleet.stores[device].register(name).reshape(sim.n_world, -1).sum(axis=1)
+    return sim.fleet.classes[device].register(name).reshape(sim.n_world, -1).sum(axis=1)
 
 
 def drawn_kwh(sim: Simulator) -> dict[str, Array]:
@@ -33,7 +33,7 @@ def drawn_kwh(sim: Simulator) -> dict[str, Array]:
 def minutes(sim: Simulator) -> list[Array]:
     """Keep the list's true mean power of every minute from now on, kW."""
     kept: list[Array] = []
-    sim.heard_minute.append(lambda: kept.append(sim.steps.minute.true_kw.copy()))
+    sim.on_minute.append(lambda: kept.append(sim.step_plan.minute.true_kw.copy()))
     return kept
 
 
@@ -60,8 +60,8 @@ def test_a_minute_tick_responds_as_twelve_of_five_seconds() -> None:
             take(sim, a)
         power.append(np.array(kept))
     assert len(power[0]) == len(power[1]) == 180
-    assert (np.abs(power[0] - power[1]) < 0.03 * sim.desk.unit_kw).all()
-    assert (power[1].std(axis=0) > 0.3 * sim.desk.unit_kw).all()  # there was something to follow
+    assert (np.abs(power[0] - power[1]) < 0.03 * sim.market.unit_kw).all()
+    assert (power[1].std(axis=0) > 0.3 * sim.market.unit_kw).all()  # there was something to follow
 
 
 def test_set_points_inside_a_tick_act_for_its_rest() -> None:
@@ -83,13 +83,13 @@ def test_set_points_inside_a_tick_act_for_its_rest() -> None:
 def test_what_is_drawn_is_stored_lost_or_used_over_two_days(commanded: bool) -> None:
     sim = started(scenario(fleet__n_device=1000, market__n_block=12, **ALL_STAY), [1, 2], by_device=True)
     fleet = sim.fleet
-    eta = fleet.stores["battery"].params[:, fleet.stores["battery"].device.params.index("efficiency")]
-    start = {name: store.register(store.device.acc[0]).copy() for name, store in fleet.stores.items()}
-    power = {name: np.zeros(sim.n_world) for name in fleet.stores}
+    eta = fleet.classes["battery"].params[:, fleet.classes["battery"].device.params.index("efficiency")]
+    start = {name: store.register(store.device.acc[0]).copy() for name, store in fleet.classes.items()}
+    power = {name: np.zeros(sim.n_world) for name in fleet.classes}
     every = np.ones(sim.n_world, dtype=bool)
 
     def add() -> None:
-        for name, store in fleet.stores.items():
+        for name, store in fleet.classes.items():
             here = fleet.fleet[:, tables.METER_GAIN, store.lo : store.hi] > 0
             kw = fleet.fleet[:, tables.POWER_KW, store.lo : store.hi] * here
             power[name] += kw.sum(axis=1, dtype=np.float64) / 60
@@ -105,14 +105,14 @@ def test_what_is_drawn_is_stored_lost_or_used_over_two_days(commanded: bool) -> 
         np.testing.assert_allclose(drawn, power[name], rtol=1e-6)
     b, e, v = (
         {name: st.register(name) for name in st.device.acc + st.device.book}
-        for st in (fleet.stores[device] for device in ("battery", "ecocute", "ev"))
+        for st in (fleet.classes[device] for device in ("battery", "ecocute", "ev"))
     )
     into = b["charged_kwh"] * eta - b["discharged_kwh"] / eta - b["loss_kwh"]
-    here = sim.structure.present[:, fleet.stores["battery"].lo : fleet.stores["battery"].hi]
+    here = sim.structure.present[:, fleet.classes["battery"].lo : fleet.classes["battery"].hi]
     # a tick's change is float32: 2,880 of them may err by 2e-9 kWh each
     np.testing.assert_allclose((b["energy_kwh"] - start["battery"]) * here, into, atol=6e-6)
     held = e["heat_in_kwh"] - e["drawn_kwh"] - e["loss_kwh"]
-    here = sim.structure.present[:, fleet.stores["ecocute"].lo : fleet.stores["ecocute"].hi]
+    here = sim.structure.present[:, fleet.classes["ecocute"].lo : fleet.classes["ecocute"].hi]
     np.testing.assert_allclose((e["heat_kwh"] - start["ecocute"]) * here, held, atol=1e-6)
     np.testing.assert_allclose(
         v["loss_kwh"], v["charged_kwh"] * (v["loss_kwh"].sum() / v["charged_kwh"].sum()), rtol=1e-9
@@ -132,12 +132,12 @@ def test_a_command_moves_energy_and_what_it_costs_is_losses_and_stores() -> None
     idle, used = ends
 
     def more(device: str, name: str, weight: Any = 1.0) -> Array:
-        st = idle.fleet.stores[device]
+        st = idle.fleet.classes[device]
         here = idle.structure.present[:, st.lo : st.hi]
-        one, two = (s.fleet.stores[device].register(name) * weight * here for s in (idle, used))
+        one, two = (s.fleet.classes[device].register(name) * weight * here for s in (idle, used))
         return (two - one).reshape(2, -1).sum(axis=1)
 
-    store = idle.fleet.stores["battery"]
+    store = idle.fleet.classes["battery"]
     eta = store.params[:, store.device.params.index("efficiency")].astype(np.float64)
     drawn = more("battery", "charged_kwh") - more("battery", "discharged_kwh")
     wasted = more("battery", "charged_kwh", 1 - eta) + more("battery", "discharged_kwh", 1 / eta - 1)
@@ -161,7 +161,7 @@ def test_the_first_hour_is_like_the_same_hour_a_day_later(start_h: int) -> None:
         signals__synthetic__temp_hour_sd_k=0.0,
     )
     sim = started(made, range(16), start_h=start_h)
-    sim.desk.awarded[:] = 0  # nobody stands by
+    sim.market.awarded[:] = 0  # nobody stands by
     every, kwh = np.ones(16, dtype=bool), [drawn_kwh(sim)]
     for hours in (1, 23, 1):
         sim.run_on(every, hours * HOUR_S)
@@ -190,7 +190,7 @@ def test_every_tree_sums_to_the_fleet() -> None:
     metered = (fleet[:, tables.POWER_KW] * fleet[:, tables.METER_GAIN]).sum(axis=1, dtype=np.float64)
     cells = np.zeros((2, st.n_cell, metering.N_POWER))
     every = np.ones(2, dtype=bool)
-    metering.tally_power(0, 2, 1, every, st.cell_lo, st.cell_hi, fleet, cells)
+    metering.sum_power_cells(0, 2, 1, every, st.cell_lo, st.cell_hi, fleet, cells)
     assert {"control", "cloud", "place", "function", "own"} <= set(st.trees)
     for tree, nodes in st.trees.items():
         matrix = st.node_matrix(tree)
@@ -213,7 +213,7 @@ def test_the_public_table_sums_what_devices_reported() -> None:
             at = np.concatenate([np.arange(st.cell_lo[c], st.cell_hi[c]) for c in np.flatnonzero(st.cell_leaf == j)])
             seen, when = (f[:, row][:, at].astype(np.float64) for row in (tables.SEEN_KW, tables.SEEN_S))
             rated, here = f[:, tables.RATED_KW][:, at].astype(np.float64), f[:, tables.METER_GAIN][:, at] > 0
-            leaf = sim.public.leaf[:, j]
+            leaf = sim.view.leaf[:, j]
             np.testing.assert_allclose(leaf[:, 0], (seen * here).sum(axis=1), rtol=1e-9, atol=1e-9)
             age = np.minimum(t[:, None] - when, 3600.0)
             np.testing.assert_allclose(leaf[:, 2], (age * rated).sum(axis=1) / rated.sum(axis=1), rtol=1e-6, atol=1e-4)

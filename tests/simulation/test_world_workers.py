@@ -50,7 +50,7 @@ def sharded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(assets, "build", build)
     monkeypatch.setattr(representative_fleet, "EXACT", 80)
     monkeypatch.setattr(representative_fleet, "SAMPLE", 80)
-    monkeypatch.setattr(engine, "ground", assets._make)
+    monkeypatch.setattr(engine, "scenario_assets", assets._make)
 
 
 @pytest.mark.usefixtures("threads_pay")
@@ -105,9 +105,9 @@ def test_worlds_that_take_over_a_fleet_are_what_they_would_have_drawn() -> None:
     assert len(np.unique(sim.fleet.keys[:, :2], axis=0)) < 6  # worlds share fleets
     alone = Fleet(sim.structure, sim.scenario.devices, 6, sim.scenario.horizon_s)
     alone.keys[:] = sim.fleet.keys
-    share(alone.drawing(np.ones(6, dtype=bool)), alone.n_all, 1)
-    for name, store in sim.fleet.stores.items():
-        assert np.array_equal(store.params, alone.stores[name].params)
+    share(alone.draw_params(np.ones(6, dtype=bool)), alone.n_all, 1)
+    for name, store in sim.fleet.classes.items():
+        assert np.array_equal(store.params, alone.classes[name].params)
     for row in (tables.RATED_KW, tables.DEAD_S):
         assert np.array_equal(sim.fleet.fleet[:, row], alone.fleet[:, row])
     assert np.array_equal(sim.fleet.site[:, : tables.NOISE], alone.site[:, : tables.NOISE])
@@ -123,21 +123,19 @@ def test_sums_of_a_sharded_world_are_those_of_its_devices() -> None:
     seen = (
         (f[:, tables.SEEN_KW].astype(np.float64) * (f[:, tables.METER_GAIN] > 0)).sum(axis=1).reshape(2, 3).sum(axis=1)
     )
-    np.testing.assert_allclose(sim.public.leaf[:, :, 0].sum(axis=1), seen, rtol=1e-9)
+    np.testing.assert_allclose(sim.view.leaf[:, :, 0].sum(axis=1), seen, rtol=1e-9)
     for j in range(st.n_leaf):  # the oldest report of a leaf is the oldest of its shards
         at = np.concatenate([np.arange(st.cell_lo[c], st.cell_hi[c]) for c in np.flatnonzero(st.cell_leaf == j)])
         when = np.where(f[:, tables.RATED_KW][:, at] > 0, f[:, tables.SEEN_S][:, at], 1e9).reshape(2, -1)
         known = np.where(when >= 0, when, 1e9).min(axis=1)
-        np.testing.assert_allclose(
-            sim.public.leaf[:, j, 3], sim.fleet.t_s - np.minimum(known, sim.fleet.t_s), atol=1e-3
-        )
+        np.testing.assert_allclose(sim.view.leaf[:, j, 3], sim.fleet.t_s - np.minimum(known, sim.fleet.t_s), atol=1e-3)
 
 
 @pytest.mark.usefixtures("sharded")
 def test_registers_of_padding_are_not_booked() -> None:
     sim = play(scenario(fleet__n_device=150), [1, 2], 1, n=40)
     here = sim.structure.present.astype(bool)
-    for store in sim.fleet.stores.values():
+    for store in sim.fleet.classes.values():
         store.acc[:] = np.where(np.tile(here[:, None, store.lo : store.hi], (2, 1, 1)), 1.0, 1e6)
     homes = sim.structure.present[:, slice(*sim.structure.class_slice["ecocute"])].sum()
     assert (sim.fleet.total("unserved_kwh") == homes).all()
@@ -150,17 +148,17 @@ def test_registers_of_devices_add_up_to_those_of_their_class() -> None:
     sums, each = (started(made, [1, 2], 1, by_device) for by_device in (False, True))
     for sim in (sums, each):
         take(sim, 0.5, 60)
-    for name, store in each.fleet.stores.items():
+    for name, store in each.fleet.classes.items():
         here = each.fleet.fleet[:, tables.METER_GAIN, store.lo : store.hi]
         for register in store.device.book:
             values = store.register(register)
-            assert values.shape == here.shape and sums.fleet.stores[name].register(register).shape[1] == 1
+            assert values.shape == here.shape and sums.fleet.classes[name].register(register).shape[1] == 1
             np.testing.assert_allclose(each.fleet.total(register), sums.fleet.total(register), rtol=1e-7)
             assert not values[here == 0].any()  # not yet in the list, or padding
     assert sums.fleet.total("discharged_kwh").min() > 0
     with pytest.raises(InputError, match="the same by_device"):
         sums.restore(each.snapshot())
-    assert np.array_equal(sums.public.leaf, each.public.leaf)
+    assert np.array_equal(sums.view.leaf, each.view.leaf)
 
 
 @pytest.mark.usefixtures("sharded")
@@ -182,7 +180,7 @@ def test_a_large_fleet_runs_in_its_own_shards_at_any_number_of_workers() -> None
     assert sims[1].workers == 2
     for other in sims[1:]:
         assert same(copied(sims[0]), other.arrays()) == []
-    kw = sims[0].public.leaf[:, :, 0].sum()
+    kw = sims[0].view.leaf[:, :, 0].sum()
     assert np.isfinite(kw) and kw != 0.0
 
 
@@ -191,7 +189,7 @@ def test_a_sample_stands_for_a_large_fleet() -> None:
     plans = []
     for n in (1_000, 20_000):
         sim = started(scenario(fleet__n_device=n, market__n_block=4), [1, 2], start_h=14)
-        plans.append((sim.desk.plan_leaf_kw.sum(axis=1) / n, sim.nominal_kw / n))
+        plans.append((sim.market.plan_leaf_kw.sum(axis=1) / n, sim.nominal_kw / n))
     np.testing.assert_allclose(plans[0][1], plans[1][1], rtol=0.1)
     np.testing.assert_allclose(plans[0][0].sum(axis=1), plans[1][0].sum(axis=1), rtol=0.1)
 

@@ -36,7 +36,7 @@ def make(
     f.limits = np.empty((1, 2, n), np.float32)
     f.limits[0, 0], f.limits[0, 1] = limits
     f.fleet = np.zeros((n_world, tables.N_FLEET, LO + n + 2), np.float32)
-    f.fleet[:, tables.TAKES], f.fleet[:, tables.METER_GAIN] = 1.0, 1.0
+    f.fleet[:, tables.ACCEPTS_COMMANDS], f.fleet[:, tables.METER_GAIN] = 1.0, 1.0
     f.params = np.zeros((n_world, len(b.BATTERY.params), n), np.float32)
     f.state, f.acc = np.zeros((n_world, 1, n), np.float32), np.zeros((n_world, len(b.BATTERY.acc), n))
     f.book = np.zeros((n_world, len(b.BATTERY.book), n))  # each battery's own
@@ -44,9 +44,9 @@ def make(
     f.cell_lo, f.cell_hi = edge[:-1].copy(), edge[1:].copy()  # every place is a cell of its own
     f.pool = np.full((n_world, 1, n), soc, np.float32)
     f.at, f.place = np.arange(n_world), np.arange(n, dtype=np.int16)[None]
-    f.told_kw, f.told = np.nan, np.full((1, tables.N_TOLD, LO + n), tables.UNTOLD, np.int8)
+    f.told_kw, f.given = np.nan, np.full((1, tables.N_GIVEN, LO + n), tables.NOT_GIVEN, np.int8)
     if given is not None:
-        f.told_kw, f.told[0, tables.TOLD_FEED_BACK] = given
+        f.told_kw, f.given[0, tables.GIVEN_FEED_BACK] = given
     f.ctx = np.zeros((n_world, tables.N_CTX), np.float32)
     f.ctx[:, tables.DT_S], f.ctx[:, tables.SOD_S] = 60.0, NOON_S
     draw(f)
@@ -56,7 +56,7 @@ def make(
 
 def draw(f: Any) -> None:
     """Draw what the batteries are."""
-    homes = (f.told, f.index, f.site, f.limits)
+    homes = (f.given, f.index, f.site, f.limits)
     mine(f, tables.RATED_KW)[f.active] = f.told_kw
     b.draw(0, f.n_world, 1, f.active, f.keys, f.uid, f.cfg, *homes, f.params, f.fleet, LO)
 
@@ -81,22 +81,26 @@ def limit(f: Any, row: int) -> np.ndarray:
 
 
 def own(f: Any, *book: np.ndarray) -> tuple[Any, ...]:
-    """Return the arguments that `advance` and `gauge` share."""
+    """Return the arguments that `advance` and `capability` share."""
     return f.active, f.ctx, f.cfg, f.index, f.site, f.params, f.state, f.acc, *book, f.fleet, LO
 
 
 def advance(f: Any, a0: Any = 0.0, a1: Any = None, part: Any = 1.0, dt: float = 60.0) -> np.ndarray:
     """Work one tick; return the mean power (W, n) in kW."""
-    mine(f, tables.A0)[:], mine(f, tables.A1)[:], mine(f, tables.PART)[:] = a0, a0 if a1 is None else a1, part
+    mine(f, tables.CMD_START)[:], mine(f, tables.CMD_END)[:], mine(f, tables.CMD_END_SHARE)[:] = (
+        a0,
+        a0 if a1 is None else a1,
+        part,
+    )
     f.ctx[:, tables.DT_S] = dt
     b.advance(0, f.n_world, 1, *own(f, f.book))
     return mine(f, tables.POWER_KW).copy()
 
 
-def gauge(f: Any) -> np.ndarray:
-    """Return the gauge (N_GAUGE, W, n)."""
-    out = np.full((f.n_world, f.fleet.shape[2], tables.N_GAUGE), np.nan)
-    b.gauge(0, f.n_world, 1, *own(f), True, False, f.cell_lo, f.cell_hi, out)
+def capability(f: Any) -> np.ndarray:
+    """Return the capability (N_CAPABILITY, W, n)."""
+    out = np.full((f.n_world, f.fleet.shape[2], tables.N_CAPABILITY), np.nan)
+    b.capability(0, f.n_world, 1, *own(f), True, False, f.cell_lo, f.cell_hi, out)
     assert np.isnan(out[:, :LO]).all() and np.isnan(out[:, LO + f.n :]).all()
     return out[:, LO : LO + f.n].transpose(2, 0, 1)
 

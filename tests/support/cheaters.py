@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from der_gym.controllers import make
-from der_gym.controllers.base import Array, PublicFacts, Rule, State
+from der_gym.controllers.base import Array, PublicInfo, Rule, State
 from der_gym.env.observation.layout import Layout
 
 
@@ -24,10 +24,10 @@ class Cheater(Rule):
         super().__init__()
         self.rule = make(self.honest)
 
-    def bind(self, layout: Layout, public: PublicFacts) -> None:
+    def bind(self, layout: Layout, public: PublicInfo) -> None:
         super().bind(layout, public)
         self.rule.bind(layout, public)
-        self.loads = ~public.stores
+        self.loads = ~public.classes
 
     def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
         action, memory = self.rule.predict(self.see(obs), _part(state, "rule."), episode_start)
@@ -65,7 +65,7 @@ def _rows(start: Array, array: Array) -> Array:
 class EmptyStores(Cheater):
     """Sell what is left in the batteries once nobody judges: full discharge after the last awarded block."""
 
-    name, title = "cheat_empty_stores", "Empty the stores before the end"
+    name, title = "cheat_empty_stores", "Empty the classes before the end"
 
     def bend(self, obs: Array, action: Array, own: State) -> Array:
         now = self.awarded(obs)

@@ -1,4 +1,4 @@
-"""Wires without a fleet: cells of devices behind chosen paths, stepped as the simulator steps them."""
+"""NetworkRuntime without a fleet: cells of devices behind chosen paths, stepped as the simulator steps them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from der_gym.engine import tables
 from der_gym.network import tables as net
 from der_gym.network.config import NetworkConfig
 from der_gym.network.tables import NEVER_S
-from der_gym.simulation.network_runtime import Wires
+from der_gym.simulation.network_runtime import NetworkRuntime
 
 CALM = {"cloud_minor_per_year": 0.0, "cloud_major_per_year": 0.0, "region_per_year": 0.0, "reach_share": 1.0}
 
 
 def structure(cells: Sequence[tuple[str, int, int, str]], uid: np.ndarray | None = None) -> Any:
-    """Return as much of a fleet's structure as the wires read; a cell is (path, devices, leaf, cloud)."""
+    """Return as much of a fleet's structure as the network read; a cell is (path, devices, leaf, cloud)."""
     paths, sizes, leaves, clouds = (list(column) for column in zip(*cells, strict=True))
     path_names, cloud_names = tuple(dict.fromkeys(paths)), tuple(dict.fromkeys(clouds))
     edges = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
@@ -44,7 +44,7 @@ def structure(cells: Sequence[tuple[str, int, int, str]], uid: np.ndarray | None
 
 
 class Line:
-    """``n_world`` worlds of wires that start at midnight plus ``start_s``; links and clouds are up unless set.
+    """``n_world`` worlds of network that start at midnight plus ``start_s``; links and clouds are up unless set.
 
     ``message`` float32 (n_world, n_leaf, 3) is what the aggregator wants now; ``shown`` float32 (n,) what devices
     would report.
@@ -67,7 +67,7 @@ class Line:
     ) -> None:
         self.structure = structure(cells, uid)
         self.config = NetworkConfig.model_validate({**CALM, **settings})
-        self.wires = Wires(self.structure, self.config, n_world, float(decision_s), 3, kinds)
+        self.network = NetworkRuntime(self.structure, self.config, n_world, float(decision_s), 3, kinds)
         self.tick_s, self.n_tick, self.links = tick_s, decision_s // tick_s, links
         self.active = np.ones(n_world, dtype=bool)
         self.keys = np.random.default_rng(seed).integers(2**32, size=(n_world, 4), dtype=np.uint32)
@@ -77,7 +77,7 @@ class Line:
         self.fleet[:, tables.DEAD_S] = dead_s
         self.fleet[:, tables.PENDING_KW], self.fleet[:, tables.SEEN_S] = np.inf, 0.0
         self.message = np.zeros((n_world, self.structure.n_leaf, 3), dtype=np.float32)
-        self.wires.begin(self.active, self.keys, self.abs_s)
+        self.network.begin(self.active, self.keys, self.abs_s)
         self._new_day(self.active)
 
     @property
@@ -90,41 +90,43 @@ class Line:
 
     def arrivals(self, slot: int = 0, world: int = 0) -> np.ndarray:
         """Return when the messages in a slot of all leaves' rings reach each device, float32 (n,), s."""
-        return np.concatenate([self.wires.arrivals(world, c, slot) for c in range(self.structure.n_cell)])
+        return np.concatenate([self.network.arrivals(world, c, slot) for c in range(self.structure.n_cell)])
 
     def book(self, number: int, leaf: int = 0, world: int = 0) -> float:
         """Return a figure of the sender's book."""
-        return float(self.wires.leaf[world, leaf, number])
+        return float(self.network.leaf[world, leaf, number])
 
     def cloud_out(self, start_s: float, end_s: float, cloud: int = 0) -> None:
         """Let one cloud of every world be out in [start, end)."""
-        self.wires.cloud[:, cloud, net.OUT : net.OUT + 2] = start_s, end_s
+        self.network.cloud[:, cloud, net.OUT : net.OUT + 2] = start_s, end_s
 
     def want(self, a: float, leaf: int = 0) -> None:
         self.message[:, leaf, 1] = a
 
     def mean(self, world: int = 0) -> np.ndarray:
         """Return the fraction in force, averaged over the last tick, float64 (n,)."""
-        a0, a1, part = (self.row(k, world).astype(np.float64) for k in (tables.A0, tables.A1, tables.PART))
+        a0, a1, part = (
+            self.row(k, world).astype(np.float64) for k in (tables.CMD_START, tables.CMD_END, tables.CMD_END_SHARE)
+        )
         return a0 * (1 - part) + a1 * part
 
     def step(self) -> Iterator[float]:
         """Send, then work the ticks to the next decision; yields the time (s) after each tick."""
-        w = self.wires
+        w = self.network
         n = len(self.fleet)  # one shard a world
-        w.sending(self.active, self.t_s, self.message)(0, n)
+        w.send_messages(self.active, self.t_s, self.message)(0, n)
         for k in range(self.n_tick):
             midnight = self.active & (self.abs_s % DAY_S == 0) & (self.t_s > 0)
             if midnight.any():
-                w.refilling(midnight)(0, n)
+                w.refill_quotas(midnight)(0, n)
                 self._new_day(midnight)
             if k == 0:
-                w.posting(self.keys, self.fleet)(0, n)
-            w.delivering(self.active, self.t_s, self.tick_s, self.fleet)(0, n)
-            w.reporting(self.active, self.keys, self.t_s, self.tick_s, self.fleet)(0, n)
+                w.compute_arrivals(self.keys, self.fleet)(0, n)
+            w.deliver_messages(self.active, self.t_s, self.tick_s, self.fleet)(0, n)
+            w.report_telemetry(self.active, self.keys, self.t_s, self.tick_s, self.fleet)(0, n)
             self.t_s[self.active] += self.tick_s
             self.abs_s[self.active] += self.tick_s
-            w.retiring(self.active, self.t_s)(0, n)
+            w.free_slots(self.active, self.t_s)(0, n)
             yield self.now
 
     def run(self, until_s: float) -> None:
@@ -135,6 +137,6 @@ class Line:
 
     def _new_day(self, due: np.ndarray) -> None:
         if self.links:
-            self.wires.dawning(due, self.keys, self.abs_s, self.t_s, self.fleet)(0, len(self.fleet))
+            self.network.draw_link_outages(due, self.keys, self.abs_s, self.t_s, self.fleet)(0, len(self.fleet))
         else:
             self.fleet[:, tables.LINK_DOWN_S : tables.LINK_UP_S + 1] = NEVER_S

@@ -12,8 +12,8 @@ from worlds import small
 
 from der_gym.evaluation.causes import failures
 from der_gym.evaluation.controller_factory import players
-from der_gym.evaluation.measures import Facts, measure
-from der_gym.evaluation.play import Played, Stage
+from der_gym.evaluation.measures import EvalContext, measure
+from der_gym.evaluation.play import EpisodeRunner, Played
 from der_gym.evaluation.report.detail import Detail, DetailRecorder
 from der_gym.evaluation.scoreboard import IDLE, Score, Scoreboard
 from der_gym.scenario.load import load
@@ -29,7 +29,7 @@ def episode(
     """Return a small episode and what was recorded of it; dotted settings with ``__`` for the dot."""
     told = {key.replace("__", "."): value for key, value in changes.items()}
     scenario = load(name, small(name, told))
-    stage, kept = Stage(scenario, 1), []
+    stage, kept = EpisodeRunner(scenario, 1), []
 
     def watch(worlds: Any) -> DetailRecorder:
         kept.append(DetailRecorder(worlds))
@@ -40,7 +40,7 @@ def episode(
         for label, each in (players([IDLE]) | players([controller])).items()
     }
     worlds = stage.worlds(1)
-    facts = Facts(plays[IDLE], float(worlds.layout.nominal_kw.sum()), worlds.simulator.structure.n_device)
+    facts = EvalContext(plays[IDLE], float(worlds.layout.nominal_kw.sum()), worlds.simulator.structure.n_device)
     board = Scoreboard(scenario, scenario.split, [seed], IDLE)
     for label, played in plays.items():
         found = failures(played, plays[IDLE], scenario.market.rules.band_share)

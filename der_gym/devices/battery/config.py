@@ -3,7 +3,7 @@
 References
 ----------
 .. [1] OCHRE 0.9.2 (round trip .904) and CityLearn 3.0.2 (power over state of charge), read in source [V].
-.. [2] ITmedia SmartJapan 2025-02: usable 8.0 kWh in stock, 9.32 kWh shipped in the first half of 2024 [V].
+.. [2] ITmedia SmartJapan 2025-02: usable 8.0 kWh in capability, 9.32 kWh shipped in the first half of 2024 [V].
 .. [3] Tokyu Power Supply 2026-03-12: 131 batteries gave 422 kW of charge, 3.2 kW each [V].
 .. [4] Issue trackers: Neovolt #7 (a discharge takes 2-5 min to stop, a charge starts at once), wlcrs #270 (a change of
    mode takes 600 s), SolarEdge and Zendure (0-10 s, 3-6 s after a local command) [V].

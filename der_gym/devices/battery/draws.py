@@ -63,12 +63,12 @@ def draw_pace(k0, k1, uid, cfg):  # type: ignore[no-untyped-def]
 
 
 @scalar
-def draw_owner(k0, k1, uid, told_feed_back, capacity, reserve, cfg):  # type: ignore[no-untyped-def]
+def draw_owner(k0, k1, uid, given_feed_back, capacity, reserve, cfg):  # type: ignore[no-untyped-def]
     """Return (right to feed back, start of the night charge in s after 23 h, its target in kWh above the reserve, and
     the share of night-charging homes at which this one joins them)."""
     u_feed, u_start, u_target, u_night = rng.uniform4(k0, k1, uid, _OWNED, _D0, _D4)
     drawn = _1 if u_feed < cfg[c.FEED_BACK] else _0
-    feed_back = drawn if told_feed_back < 0 else np.float32(told_feed_back)
+    feed_back = drawn if given_feed_back < 0 else np.float32(given_feed_back)
     start_s = _MINUTE_S * np.floor(cfg[c.START_MAX] * u_start)
     target = (capacity - reserve) * between(cfg, c.TARGET_MIN, c.TARGET_MAX, u_target)
     return feed_back, start_s, target, u_night

@@ -23,10 +23,10 @@ from der_gym.devices.battery import config as c
 from der_gym.devices.battery.config import BatteryConfig, constants
 from der_gym.devices.battery.draws import draw_owner, draw_pace, draw_store
 from der_gym.devices.battery.physics import limits, move, own_kw, reach, since_23, store, taper_line, wanted_kw
-from der_gym.devices.flexibility import HEARS, N_SCRATCH, recall, sum_cells, who_takes
+from der_gym.devices.flexibility import HEARS, N_SCRATCH, find_accepting, recall, sum_cells
 from der_gym.engine import tables
 from der_gym.engine.compile import kernel, part
-from der_gym.numerics.sums import enter, in_list
+from der_gym.numerics.sums import enter, find_enrolled
 
 PARAMS = (
     *("capacity_kwh", "reserve_kwh", "efficiency", "standby_kw", "rate_kw_s", "release_kw_s", "gain", "offset_kw"),
@@ -38,7 +38,7 @@ PARAMS = (
 POWER_END_KW = 0  # state: power at the tick's end, from which the next ramp starts
 ENERGY_KWH = 0  # acc: stored above empty
 # book: AC in; AC out; lost standing by; drawn less than the own schedule
-CHARGED_KWH, DISCHARGED_KWH, LOSS_KWH, GIVEN_KWH = range(4)
+CHARGED_KWH, DISCHARGED_KWH, LOSS_KWH, WITHHELD_KWH = range(4)
 # rows of a tick's scratch, kW; kWh above the reserve, four in the order of the book; 1 where in the list
 (HOUSE, ABOVE, LOW, HIGH, OWN, INTO, OUT, LOST, GIVEN, HERE, N_SEEN) = range(11)
 SOC = 0  # pool: 0 at the owner's reserve, 1 full
@@ -48,7 +48,7 @@ _HOUR_S, _ONE8 = np.float32(3600.0), np.float64(1.0)
 
 
 @kernel
-def draw(s0, s1, n_shard, active, keys, uid, cfg, told, site_index, site, limits, params, fleet, lo):  # type: ignore[no-untyped-def]
+def draw(s0, s1, n_shard, active, keys, uid, cfg, given, site_index, site, limits, params, fleet, lo):  # type: ignore[no-untyped-def]
     """Draw what each battery is, from the fleet's key; what the resource table tells stays."""
     for s in range(s0, s1):
         w, p = s // n_shard, s % n_shard
@@ -59,7 +59,7 @@ def draw(s0, s1, n_shard, active, keys, uid, cfg, told, site_index, site, limits
         rated, dead = fleet[s, tables.RATED_KW, lo : lo + n], fleet[s, tables.DEAD_S, lo : lo + n]
         draw_stores(k0, k1, ids, cfg, row, rated)
         draw_paces(k0, k1, ids, cfg, row, rated, dead)
-        draw_owners(k0, k1, ids, told[p, tables.TOLD_FEED_BACK, lo : lo + n], cfg, row)
+        draw_owners(k0, k1, ids, given[p, tables.GIVEN_FEED_BACK, lo : lo + n], cfg, row)
         for i in range(n):  # what the home has is gathered apart: the loops before pack
             j = np.uint32(index[i])
             of = j if limits.shape[2] > 1 else np.uint32(0)
@@ -88,12 +88,12 @@ def draw_paces(k0, k1, ids, cfg, row, rated, dead):  # type: ignore[no-untyped-d
 
 
 @part
-def draw_owners(k0, k1, ids, told, cfg, row):  # type: ignore[no-untyped-def]
+def draw_owners(k0, k1, ids, given, cfg, row):  # type: ignore[no-untyped-def]
     """Draw right to feed back (1 or 0, in the place of the export limit) and night habits of a shard's batteries."""
     capacity, reserve, feed_back = row[CAPACITY_KWH], row[RESERVE_KWH], row[EXPORT_MAX_KW]
     start, target, queue = row[NIGHT_START_S], row[NIGHT_TARGET_KWH], row[NIGHT_DRAW]
     for i in range(ids.shape[0]):
-        may, start[i], target[i], queue[i] = draw_owner(k0, k1, ids[i], told[i], capacity[i], reserve[i], cfg)
+        may, start[i], target[i], queue[i] = draw_owner(k0, k1, ids[i], given[i], capacity[i], reserve[i], cfg)
         feed_back[i] = _1 if may > _HALF else _0
 
 
@@ -152,8 +152,12 @@ def follow(dt, storm, param, end, fleet, lo, seen):  # type: ignore[no-untyped-d
     """Move each battery's power: write the tick's mean, what the device shows, and the power at the end."""
     n = end.shape[0]
     rate, release, gain, offset = param[RATE_KW_S], param[RELEASE_KW_S], param[GAIN], param[OFFSET_KW]
-    rated, takes = fleet[tables.RATED_KW, lo : lo + n], fleet[tables.TAKES, lo : lo + n]
-    a0, a1, part = fleet[tables.A0, lo : lo + n], fleet[tables.A1, lo : lo + n], fleet[tables.PART, lo : lo + n]
+    rated, takes = fleet[tables.RATED_KW, lo : lo + n], fleet[tables.ACCEPTS_COMMANDS, lo : lo + n]
+    a0, a1, part = (
+        fleet[tables.CMD_START, lo : lo + n],
+        fleet[tables.CMD_END, lo : lo + n],
+        fleet[tables.CMD_END_SHARE, lo : lo + n],
+    )
     power, shown = fleet[tables.POWER_KW, lo : lo + n], fleet[tables.SHOWN_KW, lo : lo + n]
     low, high, own = seen[LOW], seen[HIGH], seen[OWN]
     for i in range(n):
@@ -197,14 +201,14 @@ def advance(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, 
         plan(slope, zero, hours, night, share, standby, storm, params[s], acc[s], rated, seen)
         follow(dt, storm, params[s], state[s, POWER_END_KW], fleet[s], lo, seen)
         keep(hours, params[s], acc[s], power, seen)
-        in_list(fleet[s, tables.METER_GAIN, lo : lo + n], seen[HERE])
+        find_enrolled(fleet[s, tables.METER_GAIN, lo : lo + n], seen[HERE])
         for k in range(book.shape[1]):
             enter(seen[INTO + k], seen[HERE], _ONE8, book[s, k])
 
 
 @part
 def weigh(slope, zero, storm, param, acc, rated, takes, house, out):  # type: ignore[no-untyped-def]
-    """Write the gauge of one shard's batteries over the coming half-hour."""
+    """Write the capability of one shard's batteries over the coming half-hour."""
     n = rated.shape[0]
     energy, capacity, reserve, eta = acc[ENERGY_KWH], param[CAPACITY_KWH], param[RESERVE_KWH], param[EFFICIENCY]
     most_out, most_in = param[EXPORT_MAX_KW], param[IMPORT_MAX_KW]
@@ -223,7 +227,7 @@ def weigh(slope, zero, storm, param, acc, rated, takes, house, out):  # type: ig
 
 
 @kernel
-def gauge(  # type: ignore[no-untyped-def]
+def capability(  # type: ignore[no-untyped-def]
     s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, fleet, lo, opting, reached, cell_lo,
     cell_hi, out,
 ):  # fmt: skip
@@ -231,7 +235,7 @@ def gauge(  # type: ignore[no-untyped-def]
 
     The house is taken as load - generation, without its flexible devices: what a water heater gives up cannot be
     covered by the battery as well. STORED_KWH counts homes without the right to feed back too, whose energy can only
-    leave as fast as the house draws. ``opting``, ``reached``: see `who_takes`, `sum_cells`.
+    leave as fast as the house draws. ``opting``, ``reached``: see `find_accepting`, `sum_cells`.
     """
     n = params.shape[2]
     house, each = np.empty(n, np.float32), np.empty((N_SCRATCH, n), np.float32)
@@ -240,7 +244,7 @@ def gauge(  # type: ignore[no-untyped-def]
         w = s // n_shard
         if active[w]:
             sense(site_index[s % n_shard, lo : lo + n], site[s, tables.BARE_KW], house)
-            who_takes(fleet[s], lo, opting, each)
+            find_accepting(fleet[s], lo, opting, each)
             rated = fleet[s, tables.RATED_KW, lo : lo + n]
             weigh(slope, zero, ctx[w, tables.STORM], params[s], acc[s], rated, each[HEARS], house, each)
             sum_cells(ctx[w, tables.T_S], each, fleet[s], lo, cell_lo, cell_hi, reached, out[s])
@@ -268,12 +272,12 @@ BATTERY = DeviceClass(
     params=PARAMS,
     state=("power_end_kw",),
     acc=("energy_kwh",),
-    book=("charged_kwh", "discharged_kwh", "loss_kwh", "given_kwh"),
+    book=("charged_kwh", "discharged_kwh", "loss_kwh", "withheld_kwh"),
     pool=("soc",),
     draw=draw,
     begin=begin,
     redraw=redraw,
     advance=advance,
-    gauge=gauge,
+    capability=capability,
     save=save,
 )

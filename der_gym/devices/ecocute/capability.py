@@ -7,7 +7,7 @@ import numpy as np
 from der_gym.devices.ecocute import config as c
 from der_gym.devices.ecocute.draws import by_day, by_home, daily_uses, used_by
 from der_gym.devices.ecocute.physics import DAY_S, HOUR_S, ONE, PER_S, ZERO, water_kwh, window
-from der_gym.devices.flexibility import HEARS, N_SCRATCH, sum_cells, who_takes
+from der_gym.devices.flexibility import HEARS, N_SCRATCH, find_accepting, sum_cells
 from der_gym.engine import tables
 from der_gym.engine.compile import kernel, part, scalar
 
@@ -20,7 +20,7 @@ def swing(run, boiling, starts, heat, coming, heat_kw, cop, capacity, wanted, fl
     """Return (up, down) kW of one home: what it can give for 30 minutes against its own schedule.
 
     Up: it boils by its schedule, or a command holds it back from that, and it can stay off (``coming``: heat drawn in
-    30 min). Down: it does not want to boil, or boils by command, and has room. A lock that ends before the next gauge
+    30 min). Down: it does not want to boil, or boils by command, and has room. A lock that ends before the next capability
     counts as ended.
     """
     on, own, power = run > ZERO, boiling > ZERO, heat_kw / cop
@@ -48,7 +48,7 @@ def until_next(sod_s, opens_h, cfg):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def gauge(  # type: ignore[no-untyped-def]
+def capability(  # type: ignore[no-untyped-def]
     s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, fleet, lo, opting, reached, cell_lo,
     cell_hi, out,
 ):  # fmt: skip
@@ -58,7 +58,7 @@ def gauge(  # type: ignore[no-untyped-def]
     for s in range(s0, s1):
         w = s // n_shard
         if active[w]:
-            who_takes(fleet[s], lo, opting, each)
+            find_accepting(fleet[s], lo, opting, each)
             measure(
                 ctx[w], cfg, params[s], state[s], acc[s, c.HEAT_KWH], each[HEARS], each[tables.UP_KW],
                 each[tables.DOWN_KW], each[tables.STORED_KWH], each[tables.DEBT_KWH],

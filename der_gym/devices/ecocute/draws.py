@@ -86,7 +86,7 @@ def five(cfg, at):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def draw(s0, s1, n_shard, active, keys, uid, cfg, told, site_index, site, limits, params, fleet, lo):  # type: ignore[no-untyped-def]
+def draw(s0, s1, n_shard, active, keys, uid, cfg, given, site_index, site, limits, params, fleet, lo):  # type: ignore[no-untyped-def]
     """Draw each home and its machine; RATED_KW is the compressor's input in mid-season."""
     for s in range(s0, s1):
         w, p = s // n_shard, s % n_shard

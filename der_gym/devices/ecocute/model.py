@@ -21,14 +21,14 @@ import numpy as np
 
 from der_gym.devices.base import DeviceClass
 from der_gym.devices.ecocute import config as c
-from der_gym.devices.ecocute.capability import gauge
+from der_gym.devices.ecocute.capability import capability
 from der_gym.devices.ecocute.draws import by_day, by_home, daily_uses, draw, redraw, used_by
 from der_gym.devices.ecocute.physics import DAY_S, HOUR_S, ONE, ZERO, asked, is_due, phase, water_kwh, window
 from der_gym.devices.flexibility import recall
 from der_gym.engine import tables
 from der_gym.engine.compile import kernel, part, scalar
 from der_gym.numerics.approx import clip
-from der_gym.numerics.sums import enter, in_list, in_order
+from der_gym.numerics.sums import enter, find_enrolled, in_order
 
 _MINUTE = 60
 _LEAST_SHARE, _MEAN_FILL = np.float32(0.1), np.float32(0.7)  # of the heat wanted, where no pool says more
@@ -89,8 +89,8 @@ def advance(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, 
         w = s // n_shard
         if not active[w]:
             continue
-        takes, a0 = fleet[s, tables.TAKES, lo : lo + n], fleet[s, tables.A0, lo : lo + n]
-        a1, part = fleet[s, tables.A1, lo : lo + n], fleet[s, tables.PART, lo : lo + n]
+        takes, a0 = fleet[s, tables.ACCEPTS_COMMANDS, lo : lo + n], fleet[s, tables.CMD_START, lo : lo + n]
+        a1, part = fleet[s, tables.CMD_END, lo : lo + n], fleet[s, tables.CMD_END_SHARE, lo : lo + n]
         power, shown = fleet[s, tables.POWER_KW, lo : lo + n], fleet[s, tables.SHOWN_KW, lo : lo + n]
         narrow(acc[s, c.HEAT_KWH], tick[c.TICK_HEAT])
         ask(ctx[w], cfg, params[s], state[s], tick, takes, a0, a1)
@@ -102,7 +102,7 @@ def advance(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, 
         move_heat(tick, acc[s])
         draw_power(ctx[w], cfg, state[s], tick, power, shown)
         here = tick[c.TICK_HERE]
-        in_list(fleet[s, tables.METER_GAIN, lo : lo + n], here)
+        find_enrolled(fleet[s, tables.METER_GAIN, lo : lo + n], here)
         enter_tick(ctx[w], cfg, tick, power, here, book[s])
         if run_out(ctx[w], cfg, state[s], tick):
             enter_runouts(ctx[w], tick, here, acc[s, c.UNSERVED_KWH], book[s])
@@ -294,7 +294,7 @@ ECOCUTE = DeviceClass(
     begin=begin,
     redraw=redraw,
     advance=advance,
-    gauge=gauge,
+    capability=capability,
     save=save,
 )
 EcoCuteConfig = c.EcoCuteConfig

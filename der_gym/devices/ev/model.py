@@ -11,12 +11,12 @@ import numpy as np
 from der_gym.devices import base
 from der_gym.devices.ev import config as c
 from der_gym.devices.ev.config import EVConfig, constants
-from der_gym.devices.ev.physics import gauges, phase, tick
+from der_gym.devices.ev.physics import capabilities, phase, tick
 from der_gym.devices.ev.sessions import BATTERY_KWH, N_HABIT, TIMER_S, habits, hours, replay, session, sort_of, waking
-from der_gym.devices.flexibility import HEARS, N_SCRATCH, sum_cells, who_takes
+from der_gym.devices.flexibility import HEARS, N_SCRATCH, find_accepting, sum_cells
 from der_gym.engine.compile import kernel, part, scalar
 from der_gym.numerics import approx, rng
-from der_gym.numerics.sums import enter, in_list
+from der_gym.numerics.sums import enter, find_enrolled
 
 # params
 CHARGER_KW, SWITCHED, RATE_KW_S, SORT = 0, 1, 2, 3  # SORT: see `ev_sessions.habits`
@@ -42,7 +42,7 @@ def choice4(u, cumulative):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def draw(s0, s1, n_shard, active, keys, uid, cfg, told, site_index, site, limits, params, fleet, lo):  # type: ignore[no-untyped-def]
+def draw(s0, s1, n_shard, active, keys, uid, cfg, given, site_index, site, limits, params, fleet, lo):  # type: ignore[no-untyped-def]
     """Draw who owns which charger, car and habit, from the fleet's key."""
     n = params.shape[2]
     for s in range(s0, s1):
@@ -56,7 +56,7 @@ def draw(s0, s1, n_shard, active, keys, uid, cfg, told, site_index, site, limits
             rated = fleet[s, base.RATED_KW, lo + i]
             drawn = cfg[c.CHARGER_KW] if u0 < cfg[c.CHARGER_KW + 2] else cfg[c.CHARGER_KW + 1]
             rated = rated if rated == rated else drawn
-            switched = told[p, base.TOLD_SWITCHED, lo + i]
+            switched = given[p, base.GIVEN_SWITCHED, lo + i]
             drawn = _ONE if v0 < cfg[c.SWITCHED_SHARE] else _ZERO
             params[s, CHARGER_KW, i] = rated
             params[s, SWITCHED, i] = drawn if switched < 0 else np.float32(switched)
@@ -168,9 +168,9 @@ def advance(  # type: ignore[no-untyped-def]
         obey, delay, fail_at, threshold = state[s, OBEY_KWH], state[s, DELAY_S], state[s, FAIL_AT], state[s, THRESHOLD]
         power, wait, stops = state[s, POWER_KW], state[s, WAIT_S], state[s, STOPS]
         got, missing = acc[s, GOT_KWH], acc[s, MISSING_KWH]
-        a0, a1 = fleet[s, base.A0, lo : lo + n], fleet[s, base.A1, lo : lo + n]
-        part, takes = fleet[s, base.PART, lo : lo + n], fleet[s, base.TAKES, lo : lo + n]
-        in_list(fleet[s, base.METER_GAIN, lo : lo + n], here)
+        a0, a1 = fleet[s, base.CMD_START, lo : lo + n], fleet[s, base.CMD_END, lo : lo + n]
+        part, takes = fleet[s, base.CMD_END_SHARE, lo : lo + n], fleet[s, base.ACCEPTS_COMMANDS, lo : lo + n]
+        find_enrolled(fleet[s, base.METER_GAIN, lo : lo + n], here)
         mean_kw, shown_kw = fleet[s, base.POWER_KW, lo : lo + n], fleet[s, base.SHOWN_KW, lo : lo + n]
         for i in range(n):  # loops without float64 take twice as many cars at a time
             left[i] = np.float32(np.float64(need[i]) - got[i])
@@ -197,7 +197,7 @@ def advance(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def gauge(  # type: ignore[no-untyped-def]
+def capability(  # type: ignore[no-untyped-def]
     s0,
     s1,
     n_shard,
@@ -236,10 +236,10 @@ def gauge(  # type: ignore[no-untyped-def]
         rated, need, got = params[s, CHARGER_KW], state[s, NEED_KWH], acc[s, GOT_KWH]
         arrive, own_s, depart = state[s, ARRIVE_S], state[s, OWN_S], state[s, DEPART_S]
         obey, wait, stops = state[s, OBEY_KWH], state[s, WAIT_S], state[s, STOPS]
-        who_takes(fleet[s], lo, opting, each)
+        find_accepting(fleet[s], lo, opting, each)
         for i in range(n):
             left = np.float32(max(np.float64(need[i]) - got[i], _ZERO8))
-            up[i], down[i], stored[i], debt[i] = gauges(
+            up[i], down[i], stored[i], debt[i] = capabilities(
                 t, takes[i], left, wait[i], stops[i], rated[i], arrive[i], own_s[i], depart[i], obey[i], eta, margin,
                 max_stops,
             )  # fmt: skip
@@ -269,6 +269,6 @@ EV = base.DeviceClass(
     begin=begin,
     redraw=redraw,
     advance=advance,
-    gauge=gauge,
+    capability=capability,
     save=save,
 )  # fmt: skip

@@ -128,7 +128,7 @@ def tick(  # type: ignore[no-untyped-def]
 
 
 @scalar
-def gauges(  # type: ignore[no-untyped-def]
+def capabilities(  # type: ignore[no-untyped-def]
     t, takes, left, wait, stops, rated, arrive, own_s, depart, obey, eta, margin, max_stops
 ):
     """Return (up kW, down kW, shiftable AC kWh, AC kWh that will be missing) of one car at ``t``.

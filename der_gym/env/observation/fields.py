@@ -43,7 +43,7 @@ class Field:
     low: float
     high: float
     title: str
-    compute: Callable[[aggregator_view.Public], np.ndarray] | None = None
+    compute: Callable[[aggregator_view.AggregatorView], np.ndarray] | None = None
 
 
 FIELDS: Registry[Field] = Registry("observation field")

@@ -111,7 +111,7 @@ class Layout:
             return _CONST, float(self.nominal_kw[i])
         return _CONST, float(self.nominal_kw.sum()) if field.scale == "fleet" else float(field.scale)
 
-    def extras(self, table: aggregator_view.Public) -> Array:
+    def extras(self, table: aggregator_view.AggregatorView) -> Array:
         """Return the values of the fields that compute themselves, float64 (n_world, n)."""
         n_world = table.world.shape[0]
         own = [(field.compute, n) for field, _, n in self.fields.values() if field.compute is not None]

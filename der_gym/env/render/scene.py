@@ -61,14 +61,14 @@ class History:
 
     def _see(self, mask: Array) -> None:
         w = np.flatnonzero(mask)
-        self.seen_kw[w, self.worlds.step_no[w]] = self.worlds.simulator.public.world[w, aggregator_view.RESPONSE]
+        self.seen_kw[w, self.worlds.step_no[w]] = self.worlds.simulator.view.world[w, aggregator_view.RESPONSE]
 
     def _clock(self) -> Array:
         minute: Array = (self.worlds.simulator.fleet.t_s // MINUTE_S).astype(np.int64)
         return minute
 
     def _delivered_kwh(self) -> Array:
-        kwh: Array = self.worlds.simulator.desk.product.outcome[:, :, s.DELIVERED].sum(axis=1)
+        kwh: Array = self.worlds.simulator.market.product.outcome[:, :, s.DELIVERED].sum(axis=1)
         return kwh
 
 
@@ -152,7 +152,7 @@ class Scene:
 def scene(worlds: Worlds, history: History, w: int) -> Scene:
     """Return the present moment of world ``w``; what it holds is the caller's own copy or not written to."""
     sim, scenario = worlds.simulator, worlds.scenario
-    product, table, t_s = sim.desk.product, sim.public, float(sim.fleet.t_s[w])
+    product, table, t_s = sim.market.product, sim.view, float(sim.fleet.t_s[w])
     minute, known_bin = int(t_s) // MINUTE_S, int(t_s) // aggregator_view.BIN_S + 1
     return Scene(
         scenario=scenario.name,
@@ -164,7 +164,7 @@ def scene(worlds: Worlds, history: History, w: int) -> Scene:
         now=dict(zip(aggregator_view.WORLD, table.world[w].tolist(), strict=True)),
         request_kw=product.request_kw[w, :known_bin],
         target_kw=product.target_kw[w, : known_bin * (aggregator_view.BIN_S // MINUTE_S)],
-        award_kw=sim.desk.award_kw[w],
+        award_kw=sim.market.award_kw[w],
         band_kw=_band(worlds, w, t_s),
         seen_kw=history.seen_kw[w, : worlds.step_no[w] + 1],
         metered_kw=history.metered_kw[w, :minute],
@@ -180,10 +180,10 @@ def scene(worlds: Worlds, history: History, w: int) -> Scene:
 
 def _band(worlds: Worlds, w: int, t_s: float) -> Array:
     """Return what passes in each window begun so far, (n_window, 2): the target at any allowed lag, give or take."""
-    desk = worlds.simulator.desk
-    window_s = desk.product.config.window_min * MINUTE_S
+    market = worlds.simulator.market
+    window_s = market.product.config.window_min * MINUTE_S
     n = int(t_s) // window_s + 1
-    award = np.repeat(desk.award_kw[w], BLOCK_S // window_s)[:n]
-    half = np.where(award > 0, desk.product.config.band_share * award, np.nan)
-    low, high = desk.product.window_kw[w, :, :n]
+    award = np.repeat(market.award_kw[w], BLOCK_S // window_s)[:n]
+    half = np.where(award > 0, market.product.config.band_share * award, np.nan)
+    low, high = market.product.window_kw[w, :, :n]
     return np.stack([low - half, high + half], axis=1)

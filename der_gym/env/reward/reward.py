@@ -48,7 +48,7 @@ def score(  # type: ignore[no-untyped-def]
     Parameters
     ----------
     refreshed : bool (n_world,)
-        Worlds whose comfort is read now: as often as the gauge, and at the end.
+        Worlds whose comfort is read now: as often as the capability, and at the end.
     harm : float64 (n_harm, n_world); prices : float64 (n_harm,)
         Registers of lost comfort; yen of one.
     book : float64 (n_world, n_line); outcome (n_world, n_block, n_column)
@@ -111,7 +111,7 @@ class Reward:
 
     def scoring(self, active: Array) -> list[Call]:
         """Return what works out the reward of the ``active`` worlds' step; comfort is read where `refreshed`."""
-        product, fleet, read = self.simulator.desk.product, self.simulator.fleet, self.simulator.steps.refreshed
+        product, fleet, read = self.simulator.market.product, self.simulator.fleet, self.simulator.step_plan.refreshed
         totals = [call for k, name in enumerate(HARM) for call in fleet.totalling(name, read, self.harm[k])]
         books = (product.book, product.outcome, self.harm_yen, self.debt_yen, self.unit, self.weights, self.last)
         given = (active, read, self.harm, self.prices, *books, self.terms, self.reward)
@@ -128,7 +128,7 @@ class Reward:
 
     def begin(self, mask: Array) -> None:
         """Start the episodes of ``mask``."""
-        product = self.simulator.desk.product
+        product = self.simulator.market.product
         rules, award = product.config, product.award_kw[mask]
         fixed = award.sum(axis=1) * (rules.bid_price_yen_kw * (1 - rules.owners_share) - rules.fee_yen_kw)
         blocks = product.target_kw[mask].reshape(len(award), award.shape[1], -1).mean(axis=2)
@@ -143,13 +143,13 @@ class Reward:
             value[mask] = 0.0
         self.debt_start[mask] = self.simulator.debt_kwh(mask)[mask]
 
-    def owe(self, ended: Array) -> None:
+    def charge_terminal_debt(self, ended: Array) -> None:
         """Let the worlds that have ended pay their debt with the reward of this step."""
         owed = np.maximum(self.simulator.debt_kwh(ended) - self.debt_start, 0.0) * self.config.debt_yen_kwh
         self.debt_yen[:] = np.where(ended, owed, 0.0)
-        self.simulator.steps.refreshed[ended] = True
+        self.simulator.step_plan.refreshed[ended] = True
 
-    def close(self, active: Array) -> None:
+    def finish(self, active: Array) -> None:
         """Add the plug-in terms of the step just taken; what was owed is paid."""
         self.debt_yen[:] = 0.0
         for name in self.extra:

@@ -16,7 +16,7 @@ from der_gym.evaluation.report.firm_page import Promise, capability_rows, firm_d
 from der_gym.evaluation.report.page import rounded
 from der_gym.evaluation.report.profiles import hours, pass_rates, points, profile, season_rates
 from der_gym.evaluation.scoreboard import IDLE, Score, Scoreboard
-from der_gym.simulation.assets import ground
+from der_gym.simulation.assets import scenario_assets
 
 FAR = 3.0  # a controller whose rewards lie so many times the others' range below them is not shown at first
 
@@ -43,7 +43,7 @@ def board_data(board: Scoreboard, firm: Promise | None = None) -> dict[str, Any]
         "by_hour": {name: pass_rates(s.played, hours(s.played)) for name, s in board.scores.items()},
         "by_season": {name: season_rates(s.played) for name, s in board.scores.items()},
         "causes": {name: causes(score) for name, score in board.scores.items()},
-        "capability": capability_rows(capability(ground(board.scenario))),
+        "capability": capability_rows(capability(scenario_assets(board.scenario))),
         "firm": firm_data(firm) if firm is not None else None,
     }
 

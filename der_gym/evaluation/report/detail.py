@@ -66,26 +66,26 @@ class DetailRecorder(Recorder):
         if worlds.n_world != 1:
             raise InputError(f"report of an episode: {worlds.n_world} worlds; allowed: 1")
         self.detail = _empty(worlds, self.trace.plan_kw.shape[1])
-        self._messages = Messages(self.sim.structure, self.sim.wires)
+        self._messages = Messages(self.sim.structure, self.sim.network)
         self.detail.messages = self._messages.sent
         self._t_s = 0.0
 
     def __enter__(self) -> DetailRecorder:
         super().__enter__()
-        self.sim.heard_tick.append(self._listen)
+        self.sim.on_tick.append(self._listen)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.sim.heard_tick.remove(self._listen)
+        self.sim.on_tick.remove(self._listen)
         super().__exit__(kind, error, at)
 
     def before(self, action: Array) -> None:
         """Note what is seen, how old it is, and what is stored when a decision is taken."""
-        if self._minutes.stop:  # what was stored stays on show until the next gauge
+        if self._minutes.stop:  # what was stored stays on show until the next capability
             self.detail.stored_kwh[self._minutes.stop :] = self.detail.stored_kwh[self._minutes.stop - 1]
         super().before(action)
         self._t_s = float(self.sim.fleet.t_s[0])
-        seen = self.sim.public.leaf[0]
+        seen = self.sim.view.leaf[0]
         columns = (
             ("seen_kw", aggregator_view.L_SEEN),
             ("age_s", aggregator_view.L_AGE),
@@ -103,12 +103,12 @@ class DetailRecorder(Recorder):
         """Add a tick to the minute's mean of each leaf; the clock stands at the tick's end."""
         dt = self.worlds.scenario.tick_s
         minute = int(self.sim.fleet.t_s[0] - dt) // MINUTE_S
-        leaves = self._leaves(self.sim.tallies.power[:, :, metering.TRUE])[0]
+        leaves = self._leaves(self.sim.meters.power[:, :, metering.TRUE])[0]
         self.detail.leaf_kw[minute] += leaves * (dt / MINUTE_S)
 
-    def _gauge(self, minutes: slice) -> None:
-        super()._gauge(minutes)
-        held, st = self.stock[:, :, metering.STORED].sum(axis=0), self.sim.structure
+    def _capability(self, minutes: slice) -> None:
+        super()._capability(minutes)
+        held, st = self.capability[:, :, metering.STORED].sum(axis=0), self.sim.structure
         for k, name in enumerate(self.detail.class_names):
             self.detail.stored_kwh[minutes, k] = held[st.cell_class == st.class_names.index(name)].sum()
 
@@ -125,7 +125,7 @@ def _empty(worlds: Worlds, n_minute: int) -> Detail:
         leaf_class=tuple(st.class_names[st.cell_class[c]] for c in most),
         unit=unit,
         nominal_kw=layout.nominal_kw.copy(),
-        request_kw=sim.desk.product.request_kw[0].copy(),
+        request_kw=sim.market.product.request_kw[0].copy(),
         leaf_kw=np.zeros((n_minute, n_leaf)),
         seen_kw=np.zeros((n_minute, n_leaf)),
         age_s=np.zeros((n_minute, n_leaf)),

@@ -9,7 +9,7 @@ import numpy as np
 from der_gym.engine import tables
 from der_gym.fleet.structure import Structure
 from der_gym.network import tables as net
-from der_gym.simulation.network_runtime import Wires
+from der_gym.simulation.network_runtime import NetworkRuntime
 
 Array = np.ndarray
 REACHED = (0.1, 0.5, 0.9)  # shares of a leaf's devices whose times are told
@@ -77,17 +77,17 @@ def first_s(times_s: Array, share: float) -> float:
 class Messages:
     """Collects the messages of world 0 after each decision."""
 
-    def __init__(self, structure: Structure, wires: Wires) -> None:
-        self.structure, self.wires = structure, wires
+    def __init__(self, structure: Structure, network: NetworkRuntime) -> None:
+        self.structure, self.network = structure, network
         self.sent: list[Message] = []
         self._n_sent = np.zeros(structure.n_leaf)
         self._held: dict[tuple[int, int], Message] = {}  # the message that stands in a leaf's slot
 
     def collect(self, t_s: float, fleet: Array) -> None:
         """Add the messages that went out at ``t_s``; ``fleet`` are the rows of all shards."""
-        books = self.wires.leaf[0]
+        books = self.network.leaf[0]
         for j in np.flatnonzero(books[:, net.SENT_S] == t_s).tolist():
-            slot = int(books[j, net.HEAD] - 1) % int(self.wires.gate[j, net.DEPTH])
+            slot = int(books[j, net.HEAD] - 1) % int(self.network.gate[j, net.DEPTH])
             self._leave(j, slot, t_s, replaced=books[j, net.N_SENT] == self._n_sent[j])
             self._n_sent[j] = books[j, net.N_SENT]
             self._held[j, slot] = self._read(j, slot, fleet)
@@ -100,7 +100,7 @@ class Messages:
             old.give_up(t_s)
 
     def _read(self, leaf: int, slot: int, fleet: Array) -> Message:
-        mail = self.wires.mail[0, leaf, slot]
+        mail = self.network.mail[0, leaf, slot]
         cells = np.flatnonzero(self.structure.cell_leaf == leaf)
         acts, dead, cloud = (np.concatenate(parts) for parts in zip(*self._cells(cells, slot, fleet), strict=True))
         until = float(mail[net.VALID_UNTIL])
@@ -124,9 +124,9 @@ class Messages:
             lo, hi = int(st.cell_lo[c]), int(st.cell_hi[c])
             for p in range(st.n_shard):
                 here = st.present[p, lo:hi].astype(bool)
-                acts = self.wires.arrivals(p, c, slot)[here].astype(np.float64)
+                acts = self.network.arrivals(p, c, slot)[here].astype(np.float64)
                 dead = fleet[p, tables.DEAD_S, lo:hi][here].astype(np.float64)
-                parts.append((acts, dead, np.full(len(acts), self.wires.cell_t[0, c])))
+                parts.append((acts, dead, np.full(len(acts), self.network.cell_t[0, c])))
         return parts
 
 

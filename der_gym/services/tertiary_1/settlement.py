@@ -33,7 +33,7 @@ REGISTERS = (
     "starts",  # compressor and plug starts
     "messages",  # messages to units
     "asked_kwh",  # upward energy that messages asked of the leaves, in rated swing
-    "given_kwh",  # electric energy that batteries drew less than their own schedule, true
+    "withheld_kwh",  # electric energy that batteries drew less than their own schedule, true
 )
 """Cumulative counters, one column each, that the simulator hands over; 0 when an episode starts."""
 
@@ -99,7 +99,7 @@ ACC = (
     "starts",
     "messages",
     "asked_kwh",
-    "given_kwh",
+    "withheld_kwh",
     "failed",  # failed blocks within 30 days, those before the episode included
     "margin_yen",  # expected margin of one such window, for the lock-out
 )
@@ -120,11 +120,11 @@ C_BAND, C_BLOCK, C_FACTOR, C_PRICE, C_FEE, C_ENERGY, C_SHARE, C_RETAILER, C_WEAR
     A_STARTS,
     A_MESSAGES,
     A_ASKED_KWH,
-    A_GIVEN_KWH,
+    A_WITHHELD_KWH,
     A_FAILED,
     A_MARGIN,
 ) = range(len(ACC))
-R_DISCHARGE, R_STARTS, R_MESSAGES, R_ASKED_KWH, R_GIVEN_KWH = range(len(REGISTERS))
+R_DISCHARGE, R_STARTS, R_MESSAGES, R_ASKED_KWH, R_WITHHELD_KWH = range(len(REGISTERS))
 (
     JUDGED,
     PASSED,
@@ -235,15 +235,15 @@ def book_award(cfg, term, discharge_kwh, lockout_yen, out, book):  # type: ignor
 @scalar
 def settle(cfg, term, register, acc, out, book):  # type: ignore[no-untyped-def]
     """Assess and book a full block and open the next."""
-    given_kwh = register[R_GIVEN_KWH] - acc[A_GIVEN_KWH]
+    withheld_kwh = register[R_WITHHELD_KWH] - acc[A_WITHHELD_KWH]
     if term[AWARD] > 0.0:
         lockout = penalise(cfg, term[AWARD], acc, out)
         book_award(cfg, term, register[R_DISCHARGE] - acc[A_DISCHARGE], lockout, out, book)
     else:
         book[L_IMBALANCE] += out[DELIVERED] * term[IMBALANCE_PRICE]
         asked_kwh = register[R_ASKED_KWH] - acc[A_ASKED_KWH]
-        given_kwh = max(given_kwh, min(max(out[DELIVERED], 0.0), asked_kwh))
-    book[L_OWNERS_ENERGY] -= given_kwh * term[RETAIL_PRICE]
+        withheld_kwh = max(withheld_kwh, min(max(out[DELIVERED], 0.0), asked_kwh))
+    book[L_OWNERS_ENERGY] -= withheld_kwh * term[RETAIL_PRICE]
     book[L_MAKER] -= term[MAKER]
     book[L_WEAR] -= (register[R_STARTS] - acc[A_STARTS]) * cfg[C_START]
     book[L_MESSAGE] -= (register[R_MESSAGES] - acc[A_MESSAGES]) * cfg[C_MESSAGE]
@@ -259,7 +259,7 @@ def settle(cfg, term, register, acc, out, book):  # type: ignore[no-untyped-def]
     acc[A_STARTS] = register[R_STARTS]
     acc[A_MESSAGES] = register[R_MESSAGES]
     acc[A_ASKED_KWH] = register[R_ASKED_KWH]
-    acc[A_GIVEN_KWH] = register[R_GIVEN_KWH]
+    acc[A_WITHHELD_KWH] = register[R_WITHHELD_KWH]
 
 
 @kernel
