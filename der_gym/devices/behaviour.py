@@ -17,7 +17,7 @@ from pydantic import Field
 from der_gym.core.registry import Registry
 from der_gym.devices.base import DeviceConfig
 from der_gym.engine.compile import kernel
-from der_gym.engine.tables import ACCEPTS_COMMANDS, METER_GAIN
+from der_gym.engine.tables import FLEET
 from der_gym.numerics import approx, rng
 
 KINDS = {"dispatch": 0, "rule": 1, "incentive": 2}
@@ -93,7 +93,7 @@ def refresh(s0, s1, n_shard, active, keys, uid, present, abs_s, t_s, cfg, opt_ou
         f0, f1, k0, k1 = keys[w, 0], keys[w, 1], keys[w, 2], keys[w, 3]
         now, slot = np.float32(t_s[w]), np.uint32(abs_s[w] // OPT_OUT_SLOT_S)
         ids, real = uid[p, lo:hi], present[p, lo:hi]
-        gain, takes = fleet[s, METER_GAIN, lo:hi], fleet[s, ACCEPTS_COMMANDS, lo:hi]
+        gain, takes = fleet[s, FLEET.METER_GAIN, lo:hi], fleet[s, FLEET.ACCEPTS_COMMANDS, lo:hi]
         late, leave, horizon, tolerance = cfg[LATE_SHARE], cfg[LEAVE_SHARE], cfg[HORIZON_S], cfg[TOLERANCE]
         for i in range(hi - lo):
             u = rng.quick_uniform(k0, k1, ids[i], _JOIN, np.uint32(0))

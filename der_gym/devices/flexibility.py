@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from der_gym.engine.compile import part
-from der_gym.engine.tables import ACCEPTS_COMMANDS, LINK_DOWN_S, LINK_UP_S, METER_GAIN, N_CAPABILITY
+from der_gym.engine.tables import CAPABILITY, FLEET
 from der_gym.numerics.sums import dot, find_enrolled
 
 _ZERO, _NONE = np.float32(0.0), np.float32(np.nan)
 HERE, HEARS, N_SCRATCH = (
-    N_CAPABILITY,
-    N_CAPABILITY + 1,
-    N_CAPABILITY + 2,
+    CAPABILITY.N,
+    CAPABILITY.N + 1,
+    CAPABILITY.N + 2,
 )  # the capability's rows; who is in the list, takes commands
 
 
@@ -46,8 +46,8 @@ def find_accepting(fleet, lo, opting, capability):  # type: ignore[no-untyped-de
         Whether owners who have opted out are known; else all in the list are taken to take commands.
     """
     n, here, hears = capability.shape[1], capability[HERE], capability[HEARS]
-    takes = fleet[ACCEPTS_COMMANDS, lo : lo + n]
-    find_enrolled(fleet[METER_GAIN, lo : lo + n], here)
+    takes = fleet[FLEET.ACCEPTS_COMMANDS, lo : lo + n]
+    find_enrolled(fleet[FLEET.METER_GAIN, lo : lo + n], here)
     for i in range(n):
         hears[i] = takes[i] if opting else here[i]
 
@@ -71,11 +71,11 @@ def sum_cells(now, capability, fleet, lo, cell_lo, cell_hi, reached, out):  # ty
         Other classes' cells stay as they are.
     """
     n, counts = capability.shape[1], capability[HERE]
-    down, up = fleet[LINK_DOWN_S, lo : lo + n], fleet[LINK_UP_S, lo : lo + n]
+    down, up = fleet[FLEET.LINK_DOWN_S, lo : lo + n], fleet[FLEET.LINK_UP_S, lo : lo + n]
     for i in range(n):
         counts[i] = counts[i] if (now < down[i]) | (now >= up[i]) | (not reached) else _ZERO
     for c in range(cell_lo.shape[0]):
         a, b = cell_lo[c] - lo, cell_hi[c] - lo
         if a >= 0 and b <= n:
-            for row in range(N_CAPABILITY):
+            for row in range(CAPABILITY.N):
                 out[c, row] = dot(capability[row, a:b], counts[a:b])

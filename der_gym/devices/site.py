@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from der_gym.devices.base import DeviceConfig
-from der_gym.engine import tables
 from der_gym.engine.compile import kernel, scalar
+from der_gym.engine.tables import EXOGENOUS, FLEET, SITE
 from der_gym.numerics import approx, rng
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -167,8 +167,8 @@ def pv_per_kw(sun_kw_m2, temp_c, roof, cfg):  # type: ignore[no-untyped-def]
 @scalar
 def sunshine(ctx, cfg):  # type: ignore[no-untyped-def]
     """Return the AC kW per rated kW that all panels of a world make now."""
-    roof = cfg[C_ROOF + np.int64(ctx[tables.SEASON])]
-    return pv_per_kw(ctx[tables.SUN_KW_M2], ctx[tables.TEMP_C], roof, cfg)
+    roof = cfg[C_ROOF + np.int64(ctx[EXOGENOUS.SEASON])]
+    return pv_per_kw(ctx[EXOGENOUS.SUN_KW_M2], ctx[EXOGENOUS.TEMP_C], roof, cfg)
 
 
 @kernel
@@ -180,9 +180,9 @@ def draw_sites(s0, s1, n_shard, active, keys, uid, cfg, site):  # type: ignore[n
             continue
         for i in range(site.shape[2]):
             scale, size = site_draw(keys[w, 0], keys[w, 1], uid[p, i], cfg)
-            site[s, tables.LOAD_SCALE, i] = scale
-            site[s, tables.PV_RATED_KW, i] = size
-            site[s, tables.NOISE, i], site[s, tables.NOISE_SLOW, i] = _ONE, _NONE
+            site[s, SITE.LOAD_SCALE, i] = scale
+            site[s, SITE.PV_RATED_KW, i] = size
+            site[s, SITE.NOISE, i], site[s, SITE.NOISE_SLOW, i] = _ONE, _NONE
 
 
 @kernel
@@ -194,7 +194,7 @@ def redraw_noise(s0, s1, n_shard, active, keys, uid, abs_s, cfg, site):  # type:
         if not active[w]:
             continue
         k0, k1, now, address = keys[w, 2], keys[w, 3], abs_s[w], uid[s % n_shard]
-        factor, held = site[s, tables.NOISE], site[s, tables.NOISE_SLOW]
+        factor, held = site[s, SITE.NOISE], site[s, SITE.NOISE_SLOW]
         if now % _1800 == 0 or held[0] != held[0]:
             for i in range(held.shape[0]):
                 held[i] = slow_noise(k0, k1, address[i], now, fast, middle, slow)
@@ -209,10 +209,10 @@ def advance_sites(s0, s1, n_shard, active, ctx, cfg, site):  # type: ignore[no-u
         w = s // n_shard
         if not active[w]:
             continue
-        shape = ctx[w, tables.HOUSE_SHAPE]
+        shape = ctx[w, EXOGENOUS.HOUSE_SHAPE]
         per_kw = sunshine(ctx[w], cfg)
-        scale, rated, factor = site[s, tables.LOAD_SCALE], site[s, tables.PV_RATED_KW], site[s, tables.NOISE]
-        bare, net = site[s, tables.BARE_KW], site[s, tables.NET_KW]
+        scale, rated, factor = site[s, SITE.LOAD_SCALE], site[s, SITE.PV_RATED_KW], site[s, SITE.NOISE]
+        bare, net = site[s, SITE.BARE_KW], site[s, SITE.NET_KW]
         for i in range(scale.shape[0]):
             kw = scale[i] * shape * factor[i] - rated[i] * per_kw
             bare[i] = kw
@@ -225,6 +225,6 @@ def add_power(s0, s1, n_shard, active, site_index, fleet, lo, hi, site):  # type
     for s in range(s0, s1):
         if not active[s // n_shard]:
             continue
-        at, net, power = site_index[s % n_shard], site[s, tables.NET_KW], fleet[s, tables.POWER_KW]
+        at, net, power = site_index[s % n_shard], site[s, SITE.NET_KW], fleet[s, FLEET.POWER_KW]
         for i in range(lo, hi):
             net[np.uint32(at[i])] += power[i]

@@ -16,10 +16,10 @@ from der_gym.engine.program import Call
 from der_gym.env.action.heads import HEADS
 from der_gym.env.observation.layout import Layout, observe
 from der_gym.env.reward.reward import TERMS, Reward
-from der_gym.network.tables import N_SENT
+from der_gym.network.tables import SENDER
 from der_gym.scenario.load import load
 from der_gym.scenario.model import Scenario
-from der_gym.services.tertiary_1.settlement import ABANDONED, GAP, LINES, MEAN_ABS, PASSED
+from der_gym.services.tertiary_1.settlement import LINES, OUTCOME
 from der_gym.simulation import aggregator_view, books
 from der_gym.simulation.simulator import Simulator
 from der_gym.simulation.snapshot import Snapshot
@@ -51,14 +51,14 @@ def fill_infos(w0, w1, terms, book, outcome, clipped, leaf, table):  # type: ign
             k += 1
         passed, judged, abandoned, error, gap, sent = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
         for b in range(outcome.shape[1]):
-            verdict = outcome[w, b, PASSED]
+            verdict = outcome[w, b, OUTCOME.PASSED]
             judged += 0.0 if np.isnan(verdict) else 1.0
             passed += 0.0 if np.isnan(verdict) else verdict
-            error += 0.0 if np.isnan(verdict) else outcome[w, b, MEAN_ABS]
-            abandoned += outcome[w, b, ABANDONED]
-            gap += outcome[w, b, GAP]
+            error += 0.0 if np.isnan(verdict) else outcome[w, b, OUTCOME.MEAN_ABS_ERROR_KW]
+            abandoned += outcome[w, b, OUTCOME.ABANDONED]
+            gap += outcome[w, b, OUTCOME.TRUE_MINUS_METERED_KWH]
         for j in range(leaf.shape[1]):
-            sent += leaf[w, j, N_SENT]
+            sent += leaf[w, j, SENDER.N_SENT]
         table[k, w], table[k + 1, w], table[k + 2, w] = passed, judged, abandoned
         table[k + 3, w], table[k + 4, w] = error / max(judged, 1.0), gap
         table[k + 5, w], table[k + 6, w] = clipped[w], sent
@@ -146,7 +146,16 @@ class Worlds:
 
     def _observing(self, active: Array) -> Call:
         p = self.simulator.view
-        tables = (self._where, self._how, p.world, p.block, p.leaf, self._extra, aggregator_view.UNIT, self._obs)
+        tables = (
+            self._where,
+            self._how,
+            p.world,
+            p.block,
+            p.leaf,
+            self._extra,
+            aggregator_view.WORLD.UNIT_KW,
+            self._obs,
+        )
         return Call(observe, active, *tables, by_world=True)
 
     def _telling(self) -> Call:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from der_gym.controllers import Controller
 from der_gym.core.errors import InputError, unknown
 from der_gym.core.units import BLOCK_S, HOUR_S
+from der_gym.engine.tables import CAPABILITY
 from der_gym.evaluation.controller_factory import players as picked
 from der_gym.evaluation.measures import pass_rate
 from der_gym.evaluation.play import CHUNK, EpisodeRunner
@@ -22,7 +23,7 @@ from der_gym.scenario.load import load
 from der_gym.scenario.model import Scenario
 from der_gym.scenario.settings import SEASONS
 from der_gym.signals import calendar, splits
-from der_gym.simulation import award_check, metering
+from der_gym.simulation import award_check
 from der_gym.simulation.assets import ScenarioAssets, scenario_assets
 from der_gym.simulation.reference_days import AFTER_DAYS, WARM_UP_DAYS
 
@@ -62,7 +63,7 @@ def capability(where: ScenarioAssets) -> list[dict[str, Any]]:
     groups = {name: np.array([st.class_names[k] == name for k in st.cell_class]) for name in st.class_slice}
     for season in SEASONS:
         for name, cells in {**groups, ALL: np.ones(st.n_cell, dtype=bool)}.items():
-            up = award_check.samples(where, season, metering.UP, cells)
+            up = award_check.samples(where, season, CAPABILITY.UP_KW, cells)
             if len(up):
                 rows += [
                     _capability_row(season, name, hour, up[:, hour * _SLOT_PER_H], st.n_device) for hour in range(24)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from der_gym.evaluation.play import Played
 from der_gym.services.tertiary_1.config import BIN_MIN, BIN_PER_BLOCK
-from der_gym.services.tertiary_1.settlement import ABANDONED, DELIVERED, GAP, L_PENALTY, L_TOTAL, MEAN_ERROR, REQUESTED
+from der_gym.services.tertiary_1.settlement import LINES, OUTCOME
 
 F8 = NDArray[np.float64]
 
@@ -75,7 +75,7 @@ def plan_error_share(played: Played, twin: Played) -> F8:
 def abandoned_share(played: Played) -> F8:
     """Return abandoned blocks over failed ones, (n,); 0 where none failed."""
     failed = (played.passed == 0.0).sum(axis=1).astype(np.float64)
-    return _ratio(_sum(played, ABANDONED), failed)
+    return _ratio(_sum(played, OUTCOME.ABANDONED), failed)
 
 
 def home_quantile(per_home: NDArray[np.float32], q: float) -> F8:
@@ -88,22 +88,22 @@ def home_quantile(per_home: NDArray[np.float32], q: float) -> F8:
 
 MEASURES: tuple[Measure, ...] = (
     Measure("reward", "sum over the episode; a perfect episode is about 1", lambda p, f: p.reward),
-    Measure("profit_yen", "total of the aggregator's ledger", lambda p, f: p.book[:, L_TOTAL]),
-    Measure("yen_per_registered_kw", "that over its rated swing", lambda p, f: p.book[:, L_TOTAL] / f.nominal_kw),
-    Measure("penalty_yen", "penalties booked (lock-out apart)", lambda p, f: -p.book[:, L_PENALTY]),
+    Measure("profit_yen", "total of the aggregator's ledger", lambda p, f: p.book[:, LINES.TOTAL]),
+    Measure("yen_per_registered_kw", "that over its rated swing", lambda p, f: p.book[:, LINES.TOTAL] / f.nominal_kw),
+    Measure("penalty_yen", "penalties booked (lock-out apart)", lambda p, f: -p.book[:, LINES.PENALTY]),
     Measure("pass_rate", "awarded blocks that passed", lambda p, f: pass_rate(p)),
     Measure("accuracy", "1 - sum|error| / sum|error of an idle group|, all samples", lambda p, f: p.accuracy),
     Measure("mae_share", "mean |response - target| over award", lambda p, f: p.mae_share),
     Measure("signed_error_share", "mean (response - target) over award; + is too much",
-          lambda p, f: _ratio(_sum(p, MEAN_ERROR), p.award_kw.sum(axis=1))),
+          lambda p, f: _ratio(_sum(p, OUTCOME.MEAN_ERROR_KW), p.award_kw.sum(axis=1))),
     Measure("plan_error_share", "sd of plan - twin's power, 5-minute means, over award",
           lambda p, f: plan_error_share(p, f.idle)),
     Measure("yield_share", "delivered over requested kWh in awarded blocks",
-          lambda p, f: _ratio(_sum(p, DELIVERED), _sum(p, REQUESTED))),
+          lambda p, f: _ratio(_sum(p, OUTCOME.DELIVERED_KWH), _sum(p, OUTCOME.REQUESTED_KWH))),
     Measure("abandoned_share", "failed blocks in which the group gave up", lambda p, f: abandoned_share(p)),
     Measure("judged_share", "judged windows over all of awarded blocks", lambda p, f: p.judged_share),
     Measure("true_minus_metered_kwh", "drawn in truth less drawn by the meter, awarded blocks",
-          lambda p, f: _sum(p, GAP)),
+          lambda p, f: _sum(p, OUTCOME.TRUE_MINUS_METERED_KWH)),
     Measure("messages_per_unit", "messages to a unit in the episode", lambda p, f: p.messages / f.n_device),
     Measure("unserved_kwh_th", "hot water missing, to 24 h after the end", lambda p, f: p.unserved_kwh_th.sum(axis=1)),
     Measure("unserved_p50_kwh_th", "the median home's", lambda p, f: home_quantile(p.unserved_kwh_th, 0.5)),

@@ -14,7 +14,7 @@ from der_gym.env.worlds import Worlds
 from der_gym.evaluation.recorder import Recorder, Trace
 from der_gym.network import tables as net
 from der_gym.scenario.model import Scenario
-from der_gym.services.tertiary_1.settlement import JUDGED, PASSED
+from der_gym.services.tertiary_1.settlement import OUTCOME
 
 Array = np.ndarray
 CHUNK = 64  # worlds played at once; a result does not depend on it
@@ -75,14 +75,16 @@ class Played:
     @property
     def passed(self) -> Array:
         """Return 1, 0 or NaN (never judged) per block, (n, n_block)."""
-        verdict: Array = self.outcome[:, :, PASSED]
+        verdict: Array = self.outcome[:, :, OUTCOME.PASSED]
         return verdict
 
     @property
     def judged_share(self) -> Array:
         """Return the share of awarded windows that were judged, (n,)."""
         awarded = self.award_kw > 0
-        share: Array = self.outcome[:, :, JUDGED].sum(axis=1, where=awarded) / np.maximum(awarded.sum(axis=1), 1)
+        share: Array = self.outcome[:, :, OUTCOME.JUDGED_SHARE].sum(axis=1, where=awarded) / np.maximum(
+            awarded.sum(axis=1), 1
+        )
         return share
 
 
@@ -193,7 +195,7 @@ def _result(worlds: Worlds, seeds: list[int], reward: Array, terms: Array, trace
         "accuracy": product.skill(),
         "mae_share": product.mae_share(),
         "debt_kwh": sim.debt_kwh(),
-        "messages": (network.leaf[:, :, net.N_SENT] * network.gate[:, net.N_UNIT]).sum(axis=1),
+        "messages": (network.leaf[:, :, net.SENDER.N_SENT] * network.gate[:, net.GATE.N_UNIT]).sum(axis=1),
         "discharged_kwh": fleet.total("discharged_kwh"),
         "starts": fleet.total("starts"),
         "start_abs_s": start.copy(),

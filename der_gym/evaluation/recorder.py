@@ -8,7 +8,7 @@ from types import TracebackType
 import numpy as np
 
 from der_gym.core.units import REFRESH_S
-from der_gym.engine import tables
+from der_gym.engine.tables import CAPABILITY
 from der_gym.env.worlds import Worlds
 from der_gym.simulation import aggregator_view, metering
 
@@ -71,8 +71,8 @@ class Recorder:
         self.trace.target_kw[:] = sim.market.product.target_kw
         self.every = np.ones(worlds.n_world, dtype=bool)
         n_all, n_cell = sim.fleet.n_all, sim.structure.n_cell
-        self._power = np.zeros((n_all, n_cell, metering.N_POWER))
-        self.capability = np.zeros((n_all, n_cell, tables.N_CAPABILITY))
+        self._power = np.zeros((n_all, n_cell, metering.POWER.N))
+        self.capability = np.zeros((n_all, n_cell, CAPABILITY.N))
         self._minutes = slice(0, 0)
 
     def __enter__(self) -> Recorder:
@@ -93,7 +93,7 @@ class Recorder:
         """Note what is seen and asked for when a decision is taken."""
         t, decision_s = int(self.sim.fleet.t_s[0]), self.worlds.scenario.decision_s
         self._minutes = slice(t // MINUTE_S, max(-(-(t + decision_s) // MINUTE_S), t // MINUTE_S + 1))
-        self.trace.seen_kw[:, self._minutes] = self.sim.view.world[:, aggregator_view.SEEN, None]
+        self.trace.seen_kw[:, self._minutes] = self.sim.view.world[:, aggregator_view.WORLD.SEEN_KW, None]
         self.trace.action[:, self._minutes] = np.clip(np.asarray(action, dtype=np.float32), -1.0, 1.0)[:, None]
         if t % REFRESH_S == 0 or self.worlds.scenario.decision_s > REFRESH_S:
             self._capability(self._minutes)
@@ -106,12 +106,12 @@ class Recorder:
         fleet, st = self.sim.fleet, self.sim.structure
         span = (0, fleet.n_all, fleet.n_shard, self.every)
         metering.sum_power_cells(*span, st.cell_lo, st.cell_hi, fleet.fleet, self._power)
-        self.trace.leaf_kw[:, self._minutes] = self._leaves(self._power[:, :, metering.TRUE])[:, None]
+        self.trace.leaf_kw[:, self._minutes] = self._leaves(self._power[:, :, metering.POWER.TRUE_KW])[:, None]
 
     def _capability(self, minutes: slice) -> None:
         self.capability = self.sim.fleet.measure(self.every)
         reached = self.sim.fleet.measure(self.every, reached=True)
-        every, up = (self._leaves(capability[:, :, metering.UP]) for capability in (self.capability, reached))
+        every, up = (self._leaves(capability[:, :, CAPABILITY.UP_KW]) for capability in (self.capability, reached))
         self.trace.up_kw[:, minutes] = every[:, None]
         self.trace.lost_kw[:, minutes] = (every - up)[:, None]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from der_gym.engine.tables import GIVEN_FEED_BACK, GIVEN_SWITCHED, N_GIVEN, NOT_GIVEN
+from der_gym.engine.tables import GIVEN, NOT_GIVEN
 from der_gym.fleet.labels import Ints
 from der_gym.fleet.packing import free_addresses
 from der_gym.fleet.resources import ResourceTable
@@ -42,10 +42,10 @@ def given_rows(
     table: ResourceTable, at: Ints, shape: Shape, switched_paths: Mapping[str, Collection[str]]
 ) -> NDArray[np.int8]:
     """Return what else the table says, int8 (n_shard, N_GIVEN, n_place), NOT_GIVEN = draw it."""
-    rows = np.full((shape[0], N_GIVEN, shape[1]), NOT_GIVEN, np.int8)
+    rows = np.full((shape[0], GIVEN.N, shape[1]), NOT_GIVEN, np.int8)
     feed_back = np.nan_to_num(table.feed_back(), nan=NOT_GIVEN)
-    rows[:, GIVEN_FEED_BACK] = spread(at, feed_back, NOT_GIVEN, shape, np.int8)
-    rows[:, GIVEN_SWITCHED] = spread(at, _switched(table, switched_paths), NOT_GIVEN, shape, np.int8)
+    rows[:, GIVEN.FEED_BACK] = spread(at, feed_back, NOT_GIVEN, shape, np.int8)
+    rows[:, GIVEN.SWITCHED] = spread(at, _switched(table, switched_paths), NOT_GIVEN, shape, np.int8)
     return rows
 
 

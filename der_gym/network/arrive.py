@@ -5,21 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from der_gym.engine.compile import kernel, part, scalar
-from der_gym.engine.tables import DEAD_S, LINK_DOWN_S, LINK_UP_S
-from der_gym.network.tables import (
-    LONGEST_S,
-    LOSS,
-    LOST_AT,
-    MISSED_POLL,
-    NEVER_S,
-    POLL_A_S,
-    POLL_A_SHARE,
-    POLL_B_S,
-    QUANTILE_STEPS,
-    STEP_S,
-    code,
-    moment,
-)
+from der_gym.engine.tables import FLEET
+from der_gym.network.tables import CHANNEL, LOST_AT, NEVER_S, QUANTILE_STEPS, code, moment
 from der_gym.numerics import approx, rng
 from der_gym.numerics.sums import back, in_order
 
@@ -142,12 +129,16 @@ def post(  # type: ignore[no-untyped-def]
             spread = np.float32(cell_service_s[c])
             second = np.uint32(np.int64(cell_t[w, c]))
             ids = uid[p, lo:hi]
-            dead, down, up = fleet[s, DEAD_S, lo:hi], fleet[s, LINK_DOWN_S, lo:hi], fleet[s, LINK_UP_S, lo:hi]
+            dead, down, up = (
+                fleet[s, FLEET.DEAD_S, lo:hi],
+                fleet[s, FLEET.LINK_DOWN_S, lo:hi],
+                fleet[s, FLEET.LINK_UP_S, lo:hi],
+            )
             out, at = moments[lo:hi], ring_lo[c] + slot * (hi - lo)
             f0, f1, k0, k1 = keys[w, 0], keys[w, 1], keys[w, 2], keys[w, 3]
-            steps = _LAST / max(_ONE - row[LOSS], _LEAST)
-            miss, longest = row[MISSED_POLL], row[LONGEST_S] + spread
-            poll_a, poll_b, share_a = row[POLL_A_S], row[POLL_B_S], row[POLL_A_SHARE]
+            steps = _LAST / max(_ONE - row[CHANNEL.LOSS], _LEAST)
+            miss, longest = row[CHANNEL.MISSED_POLL], row[CHANNEL.LONGEST_S] + spread
+            poll_a, poll_b, share_a = row[CHANNEL.POLL_A_S], row[CHANNEL.POLL_B_S], row[CHANNEL.POLL_A_SHARE]
             longest_poll = max(poll_a, poll_b)
             polled = longest_poll > _ZERO
             for i in range(hi - lo):
@@ -168,7 +159,7 @@ def post(  # type: ignore[no-untyped-def]
                 for i in range(hi - lo):
                     queue = in_queue(ids[i]) * spread
                     out[i] = arrival(t_cloud, out[i] + queue, down[i], up[i], dead[i], longest)
-            last[s, c] = keep(out, t_cloud, row[STEP_S], ring[s, at : at + hi - lo])
+            last[s, c] = keep(out, t_cloud, row[CHANNEL.STEP_S], ring[s, at : at + hi - lo])
             coming[s, slot, c] = _ZERO
 
 

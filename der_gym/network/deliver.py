@@ -5,25 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from der_gym.engine.compile import kernel, part, scalar
-from der_gym.engine.tables import CMD_END, CMD_END_SHARE, CMD_START, VALID_S
-from der_gym.network.tables import (
-    DEPTH,
-    DIRTY,
-    EXPIRES_S,
-    FLYING,
-    KIND,
-    N_SENT,
-    NEVER_S,
-    OLDEST,
-    SENT_UNTIL,
-    STEP_S,
-    T_LAST,
-    VALID_UNTIL,
-    A,
-    B,
-    moment,
-    wrapped,
-)
+from der_gym.engine.tables import FLEET
+from der_gym.network.tables import CHANNEL, GATE, MAIL, NEVER_S, SENDER, moment, wrapped
 from der_gym.numerics.sums import back, in_order
 
 _ZERO = np.float32(0.0)
@@ -83,20 +66,20 @@ def deliver(  # type: ignore[no-untyped-def]
         start, end = np.float32(t_s[w]), np.float32(t_s[w] + dt_s)
         for c in range(cell_lo.shape[0]):
             book = leaf[w, cell_leaf[c]]
-            if not book[DIRTY] and book[EXPIRES_S] >= t_s[w] + dt_s:
+            if not book[SENDER.DIRTY] and book[SENDER.EXPIRES_S] >= t_s[w] + dt_s:
                 continue
             lo, hi = cell_lo[c], cell_hi[c]
-            a0, a1 = fleet[s, CMD_START, lo:hi], fleet[s, CMD_END, lo:hi]
-            part, valid = fleet[s, CMD_END_SHARE, lo:hi], fleet[s, VALID_S, lo:hi]
-            depth, step = int(gate[cell_leaf[c], DEPTH]), path[c, STEP_S]
+            a0, a1 = fleet[s, FLEET.CMD_START, lo:hi], fleet[s, FLEET.CMD_END, lo:hi]
+            part, valid = fleet[s, FLEET.CMD_END_SHARE, lo:hi], fleet[s, FLEET.VALID_S, lo:hi]
+            depth, step = int(gate[cell_leaf[c], GATE.DEPTH]), path[c, CHANNEL.STEP_S]
             rolled = news = False
-            for k in range(int(book[FLYING])):
-                slot = wrapped(int(book[OLDEST]) + k, depth)
+            for k in range(int(book[SENDER.FLYING])):
+                slot = wrapped(int(book[SENDER.OLDEST]) + k, depth)
                 news = news or coming[s, slot, c] <= end
                 if not news:
                     continue
                 m = mail[w, cell_leaf[c], slot]
-                a, until = np.float32(m[A]), np.float32(m[VALID_UNTIL])
+                a, until = np.float32(m[MAIL.A]), np.float32(m[MAIL.VALID_UNTIL])
                 if until <= start:  # whoever held it is on its own schedule; whoever gets it now drops it
                     continue
                 at, zero = ring_lo[c] + slot * (hi - lo), np.float32(since[w, c, slot])
@@ -107,11 +90,11 @@ def deliver(  # type: ignore[no-untyped-def]
                     coming[s, slot, c] = _roll_and_take(a, until, start, end, zero, step, arrive, a0, a1, part, valid)
                 rolled = True
                 if kinds:
-                    kind, b = np.float32(m[KIND]), np.float32(m[B])
+                    kind, b = np.float32(m[MAIL.KIND]), np.float32(m[MAIL.B])
                     _latch(latched[s, :, lo:hi], zero, step, arrive, until, end, kind, a, b)
             if not rolled:
                 _roll(start, a0, a1, part, valid)
-            if book[EXPIRES_S] < t_s[w] + dt_s:
+            if book[SENDER.EXPIRES_S] < t_s[w] + dt_s:
                 _expire_all(start, end, a0, a1, part, valid)
                 if kinds:
                     _release(latched[s, :, lo:hi], valid, end)
@@ -198,7 +181,7 @@ def book_last(w, n_shard, cell_leaf, cell_slot, last, mail):  # type: ignore[no-
         if slot >= 0:
             m = mail[w, cell_leaf[c], slot]
             for s in range(w * n_shard, (w + 1) * n_shard):
-                m[T_LAST] = max(m[T_LAST], last[s, c])
+                m[MAIL.T_LAST] = max(m[MAIL.T_LAST], last[s, c])
             cell_slot[w, c] = -1
 
 
@@ -220,14 +203,14 @@ def retire(w0, w1, n_shard, active, t_end, cell_leaf, gate, cell_slot, last, lea
             continue
         book_last(w, n_shard, cell_leaf, cell_slot, last, mail)
         for j in range(mail.shape[1]):
-            book, depth = leaf[w, j], int(gate[j, DEPTH])
-            book[DIRTY] = 1.0 if book[FLYING] > 0 else 0.0  # one more tick rolls CMD_END into CMD_START
-            while book[FLYING] > 0 and mail[w, j, int(book[OLDEST]), T_LAST] <= t_end[w]:
-                book[OLDEST] = wrapped(int(book[OLDEST]) + 1, depth)
-                book[FLYING] -= 1
-            if book[EXPIRES_S] < t_end[w]:
-                book[DIRTY] = 1.0
-                book[EXPIRES_S] = _next_end(mail[w, j, :depth], book, t_end[w])
+            book, depth = leaf[w, j], int(gate[j, GATE.DEPTH])
+            book[SENDER.DIRTY] = 1.0 if book[SENDER.FLYING] > 0 else 0.0  # one more tick rolls CMD_END into CMD_START
+            while book[SENDER.FLYING] > 0 and mail[w, j, int(book[SENDER.OLDEST]), MAIL.T_LAST] <= t_end[w]:
+                book[SENDER.OLDEST] = wrapped(int(book[SENDER.OLDEST]) + 1, depth)
+                book[SENDER.FLYING] -= 1
+            if book[SENDER.EXPIRES_S] < t_end[w]:
+                book[SENDER.DIRTY] = 1.0
+                book[SENDER.EXPIRES_S] = _next_end(mail[w, j, :depth], book, t_end[w])
 
 
 @part
@@ -237,12 +220,12 @@ def _next_end(mail, book, now):  # type: ignore[no-untyped-def]
     Where the ring has turned over, a device that lost the later ones may still hold a message no longer in it: then
     every tick looks, until the last message sent has ended.
     """
-    if book[SENT_UNTIL] < now:
+    if book[SENDER.SENT_UNTIL] < now:
         return np.float64(NEVER_S)
-    if book[N_SENT] > mail.shape[0]:
+    if book[SENDER.N_SENT] > mail.shape[0]:
         return now
     end = np.float64(NEVER_S)
     for k in range(mail.shape[0]):
-        if mail[k, VALID_UNTIL] >= now:
-            end = min(end, mail[k, VALID_UNTIL])
+        if mail[k, MAIL.VALID_UNTIL] >= now:
+            end = min(end, mail[k, MAIL.VALID_UNTIL])
     return end

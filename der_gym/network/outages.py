@@ -6,9 +6,9 @@ import numpy as np
 
 from der_gym.core.units import DAY_S
 from der_gym.engine.compile import kernel, part, scalar
-from der_gym.engine.tables import LINK_DOWN_S, LINK_UP_S
+from der_gym.engine.tables import FLEET
 from der_gym.network.config import NetworkConfig
-from der_gym.network.tables import FREE_S, N_OUTAGE, NEVER_S, OUT
+from der_gym.network.tables import CLOUD, N_OUTAGE, NEVER_S
 from der_gym.numerics import approx, rng
 
 _REACH = rng.stream("network.reach")
@@ -62,7 +62,7 @@ def draw_links(s0, s1, n_shard, active, keys, uid, abs_s, t_s, link, fleet):  # 
         k0, k1 = keys[w, 2], keys[w, 3]
         begin = np.float32(t_s[w] - np.float64(abs_s[w] % DAY_S))
         slot = np.uint32(abs_s[w] // DAY_S)
-        down, up = fleet[s, LINK_DOWN_S], fleet[s, LINK_UP_S]
+        down, up = fleet[s, FLEET.LINK_DOWN_S], fleet[s, FLEET.LINK_UP_S]
         for i in range(down.shape[0]):
             reached = rng.uniform(k0, k1, uid[p, i], _REACH, np.uint32(0), np.uint32(0)) < link[REACH]
             u, v, x, _ = rng.uniform4(k0, k1, uid[p, i], _LINK, slot, np.uint32(0))
@@ -94,8 +94,8 @@ def draw_clouds(active, keys, day0, day0_s, n_day, name, rates, cloud):  # type:
         k0, k1 = keys[w, 2], keys[w, 3]
         for c in range(name.shape[0]):
             row = cloud[w, c]
-            row[FREE_S] = 0.0
-            row[OUT:] = np.float64(NEVER_S)
+            row[CLOUD.FREE_S] = 0.0
+            row[CLOUD.OUT_0_FROM :] = np.float64(NEVER_S)
             n = 0
             for d in range(n_day):
                 slot = np.uint32(day0[w] + d)
@@ -107,8 +107,10 @@ def draw_clouds(active, keys, day0, day0_s, n_day, name, rates, cloud):  # type:
                         median = np.float32(20.0) if kind == 0 else np.float32(240.0)
                         sigma = np.float32(1.0) if kind == 0 else np.float32(0.8)
                         start = day0_s[w] + d * np.float64(_DAY_S) + np.float64(v * _DAY_S)
-                        row[OUT + 2 * n] = start
-                        row[OUT + 2 * n + 1] = start + np.float64(lognormal_s(median * _MINUTE_S, sigma, x))
+                        row[CLOUD.OUT_0_FROM + 2 * n] = start
+                        row[CLOUD.OUT_0_FROM + 2 * n + 1] = start + np.float64(
+                            lognormal_s(median * _MINUTE_S, sigma, x)
+                        )
                         n += 1
             _in_order(row)
 
@@ -117,7 +119,7 @@ def draw_clouds(active, keys, day0, day0_s, n_day, name, rates, cloud):  # type:
 def _in_order(row):  # type: ignore[no-untyped-def]
     """Sort the outages of a cloud's row by their beginning: who waits for them passes once."""
     for i in range(1, N_OUTAGE):
-        for k in range(OUT + 2 * i, OUT, -2):
+        for k in range(CLOUD.OUT_0_FROM + 2 * i, CLOUD.OUT_0_FROM, -2):
             if row[k] < row[k - 2]:
                 row[k], row[k - 2] = row[k - 2], row[k]
                 row[k + 1], row[k - 1] = row[k - 1], row[k + 1]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from der_gym.engine.compile import kernel, part, scalar
-from der_gym.engine.tables import LINK_DOWN_S, LINK_UP_S, PENDING_KW, POWER_KW, SEEN_KW, SEEN_S, SHOWN_KW
-from der_gym.network.tables import N_OUTAGE, OUT, TELEMETRY_DELAY_S, TELEMETRY_LOSS, TELEMETRY_S
+from der_gym.engine.tables import FLEET
+from der_gym.network.tables import CHANNEL, CLOUD, N_OUTAGE
 from der_gym.numerics import rng
 
 _ZERO = np.float32(0.0)
@@ -72,7 +72,7 @@ def show_power(s0, s1, n_shard, active, fleet):  # type: ignore[no-untyped-def]
     """Let devices report their power itself, not their own estimate of it: the ideal network."""
     for s in range(s0, s1):
         if active[s // n_shard]:
-            shown, power = fleet[s, SHOWN_KW], fleet[s, POWER_KW]
+            shown, power = fleet[s, FLEET.SHOWN_KW], fleet[s, FLEET.POWER_KW]
             for i in range(shown.shape[0]):
                 shown[i] = power[i]
 
@@ -93,16 +93,24 @@ def report(  # type: ignore[no-untyped-def]
         key = keys[w, 2]
         for c in range(cell_lo.shape[0]):
             lo, hi = cell_lo[c], cell_hi[c]
-            p_kw = fleet[s, PENDING_KW, lo:hi]
+            p_kw = fleet[s, FLEET.PENDING_KW, lo:hi]
             if _is_out(cloud[w, cell_cloud[c]], t_s[w] + dt_s):
                 for i in range(hi - lo):
                     p_kw[i] = _NONE
                 continue
             ids, phases = uid[p, lo:hi], phase[p, lo:hi]
-            shown, down, up = fleet[s, SHOWN_KW, lo:hi], fleet[s, LINK_DOWN_S, lo:hi], fleet[s, LINK_UP_S, lo:hi]
-            s_kw, s_s = fleet[s, SEEN_KW, lo:hi], fleet[s, SEEN_S, lo:hi]
-            cut = path[c, TELEMETRY_S] / _PHASES
-            period, delay, loss = path[c, TELEMETRY_S], path[c, TELEMETRY_DELAY_S], path[c, TELEMETRY_LOSS]
+            shown, down, up = (
+                fleet[s, FLEET.SHOWN_KW, lo:hi],
+                fleet[s, FLEET.LINK_DOWN_S, lo:hi],
+                fleet[s, FLEET.LINK_UP_S, lo:hi],
+            )
+            s_kw, s_s = fleet[s, FLEET.SEEN_KW, lo:hi], fleet[s, FLEET.SEEN_S, lo:hi]
+            cut = path[c, CHANNEL.TELEMETRY_S] / _PHASES
+            period, delay, loss = (
+                path[c, CHANNEL.TELEMETRY_S],
+                path[c, CHANNEL.TELEMETRY_DELAY_S],
+                path[c, CHANNEL.TELEMETRY_LOSS],
+            )
             for i in range(hi - lo):
                 p_kw[i], s_kw[i], s_s[i] = report_one(
                     shown[i],
@@ -127,5 +135,5 @@ def _is_out(cloud, t):  # type: ignore[no-untyped-def]
     """Return whether a cloud's row says that it is out at ``t``."""
     out = False
     for k in range(N_OUTAGE):
-        out = out or cloud[OUT + 2 * k] <= t < cloud[OUT + 2 * k + 1]
+        out = out or cloud[CLOUD.OUT_0_FROM + 2 * k] <= t < cloud[CLOUD.OUT_0_FROM + 2 * k + 1]
     return out

@@ -5,44 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from der_gym.engine.compile import kernel, part
-from der_gym.network.tables import (
-    CHANGE,
-    DEPTH,
-    DIRTY,
-    EXPIRES_S,
-    FLYING,
-    FREE_S,
-    HEAD,
-    HOLD_S,
-    INTERVAL_S,
-    KIND,
-    N_OUTAGE,
-    N_SENT,
-    OLDEST,
-    OUT,
-    QUOTA,
-    QUOTA_PER_DAY,
-    REFRESH_BEFORE_S,
-    SENT_A,
-    SENT_B,
-    SENT_KIND,
-    SENT_S,
-    SENT_UNTIL,
-    T_CLOUD,
-    T_LAST,
-    T_SENT,
-    VALID_UNTIL,
-    A,
-    B,
-    wrapped,
-)
+from der_gym.network.tables import CLOUD, GATE, MAIL, N_OUTAGE, SENDER, wrapped
 
 
 @part
 def after_outage(cloud, t):  # type: ignore[no-untyped-def]
     """Return ``t``, or the end of the outage of this cloud row that holds ``t``."""
     for k in range(N_OUTAGE):
-        start, end = cloud[OUT + 2 * k], cloud[OUT + 2 * k + 1]
+        start, end = cloud[CLOUD.OUT_0_FROM + 2 * k], cloud[CLOUD.OUT_0_FROM + 2 * k + 1]
         if start <= t < end:
             t = end
     return t
@@ -51,10 +21,10 @@ def after_outage(cloud, t):  # type: ignore[no-untyped-def]
 @part
 def wants_sending(leaf, gate, a, b, kind, now):  # type: ignore[no-untyped-def]
     """Return whether a leaf's message goes out: it changed or runs out, its interval has passed, quota is left."""
-    moved = abs(a - leaf[SENT_A]) > gate[CHANGE] or (a == 0.0 and leaf[SENT_A] != 0.0)
-    other = kind != leaf[SENT_KIND] or b != leaf[SENT_B]
-    ends = leaf[SENT_UNTIL] - now <= gate[REFRESH_BEFORE_S] and (a != 0.0 or kind != 0.0)
-    return (moved or other or ends) and now - leaf[SENT_S] >= gate[INTERVAL_S] and leaf[QUOTA] >= 1.0
+    moved = abs(a - leaf[SENDER.SENT_A]) > gate[GATE.CHANGE] or (a == 0.0 and leaf[SENDER.SENT_A] != 0.0)
+    other = kind != leaf[SENDER.SENT_KIND] or b != leaf[SENDER.SENT_B]
+    ends = leaf[SENDER.SENT_UNTIL] - now <= gate[GATE.REFRESH_BEFORE_S] and (a != 0.0 or kind != 0.0)
+    return (moved or other or ends) and now - leaf[SENDER.SENT_S] >= gate[GATE.INTERVAL_S] and leaf[SENDER.QUOTA] >= 1.0
 
 
 @part
@@ -69,13 +39,13 @@ def all_wait(cell_leaf, cell_t, j, now):  # type: ignore[no-untyped-def]
 @part
 def _take_slot(leaf, n_slot):  # type: ignore[no-untyped-def]
     """Book one more message of a leaf; the stragglers of the oldest are given up where the ring is full."""
-    if leaf[FLYING] == n_slot:
-        leaf[OLDEST] = wrapped(int(leaf[OLDEST]) + 1, n_slot)
-        leaf[FLYING] -= 1
-    leaf[HEAD] = wrapped(int(leaf[HEAD]) + 1, n_slot)
-    leaf[FLYING] += 1
-    leaf[N_SENT] += 1
-    leaf[QUOTA] -= 1
+    if leaf[SENDER.FLYING] == n_slot:
+        leaf[SENDER.OLDEST] = wrapped(int(leaf[SENDER.OLDEST]) + 1, n_slot)
+        leaf[SENDER.FLYING] -= 1
+    leaf[SENDER.HEAD] = wrapped(int(leaf[SENDER.HEAD]) + 1, n_slot)
+    leaf[SENDER.FLYING] += 1
+    leaf[SENDER.N_SENT] += 1
+    leaf[SENDER.QUOTA] -= 1
 
 
 @kernel
@@ -120,25 +90,25 @@ def send(  # type: ignore[no-untyped-def]
             cell_slot[w, c] = -1
         for j in range(n_leaf):
             kind, a, b = np.float64(message[w, j, 0]), np.float64(message[w, j, 1]), np.float64(message[w, j, 2])
-            book, depth = leaf[w, j], int(gate[j, DEPTH])
+            book, depth = leaf[w, j], int(gate[j, GATE.DEPTH])
             if not wants_sending(book, gate[j], a, b, kind, now[w]):
                 continue
-            first = book[N_SENT] == 0.0
+            first = book[SENDER.N_SENT] == 0.0
             if first or not all_wait(cell_leaf, cell_t[w], j, now[w]):
                 _take_slot(book, depth)
-            slot = wrapped(int(book[HEAD]) - 1, depth)
+            slot = wrapped(int(book[SENDER.HEAD]) - 1, depth)
             last = now[w]
             for c in range(cell_leaf.shape[0]):
                 if cell_leaf[c] == j:
                     row = cloud[w, cell_cloud[c]]
                     if first or cell_t[w, c] <= now[w]:
-                        cell_t[w, c] = after_outage(row, max(now[w], row[FREE_S]))
-                        row[FREE_S] = cell_t[w, c] + cell_service_s[c]
+                        cell_t[w, c] = after_outage(row, max(now[w], row[CLOUD.FREE_S]))
+                        row[CLOUD.FREE_S] = cell_t[w, c] + cell_service_s[c]
                     cell_slot[w, c], since[w, c, slot] = slot, cell_t[w, c]
                     last = max(last, cell_t[w, c] + cell_service_s[c])
-            until = now[w] + gate[j, HOLD_S]
+            until = now[w] + gate[j, GATE.HOLD_S]
             m = mail[w, j, slot]
-            m[T_SENT], m[T_CLOUD], m[VALID_UNTIL], m[KIND], m[A], m[B], m[T_LAST] = (
+            m[MAIL.T_SENT], m[MAIL.T_CLOUD], m[MAIL.VALID_UNTIL], m[MAIL.KIND], m[MAIL.A], m[MAIL.B], m[MAIL.T_LAST] = (
                 now[w],
                 last,
                 until,
@@ -147,9 +117,15 @@ def send(  # type: ignore[no-untyped-def]
                 b,
                 last,
             )
-            book[SENT_A], book[SENT_B], book[SENT_KIND], book[SENT_S], book[SENT_UNTIL] = a, b, kind, now[w], until
-            book[DIRTY] = 1.0
-            book[EXPIRES_S] = min(book[EXPIRES_S], until)
+            (
+                book[SENDER.SENT_A],
+                book[SENDER.SENT_B],
+                book[SENDER.SENT_KIND],
+                book[SENDER.SENT_S],
+                book[SENDER.SENT_UNTIL],
+            ) = a, b, kind, now[w], until
+            book[SENDER.DIRTY] = 1.0
+            book[SENDER.EXPIRES_S] = min(book[SENDER.EXPIRES_S], until)
 
 
 @kernel
@@ -158,4 +134,4 @@ def refill(w0, w1, due, gate, leaf):  # type: ignore[no-untyped-def]
     for w in range(w0, w1):
         if due[w]:
             for j in range(gate.shape[0]):
-                leaf[w, j, QUOTA] = gate[j, QUOTA_PER_DAY]
+                leaf[w, j, SENDER.QUOTA] = gate[j, GATE.QUOTA_PER_DAY]

@@ -1,10 +1,11 @@
-"""Rows of the arrays that the network's kernels share."""
+"""The arrays that the network's kernels share, and the codes of moments in a ring."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from der_gym.engine.compile import scalar
+from der_gym.engine.schema import Table
 
 NEVER_S = np.float32(1e9)  # a time that does not come
 NEVER = np.uint16(65_535)  # the ring's code of it
@@ -14,60 +15,79 @@ LOST_AT = QUANTILE_STEPS  # its place of what is lost
 
 _HALF = np.float32(0.5)
 
-# path row: float32 (n_cell, N_PATH), constants of a cell's path
-LOSS = 0
-MISSED_POLL = 1
-POLL_A_S = 2  # poll periods of the two groups of devices; 0: pushed
-POLL_B_S = 3
-POLL_A_SHARE = 4
-LONGEST_S = 5  # a message still under way after so long is dropped
-TELEMETRY_S = 6
-TELEMETRY_DELAY_S = 7
-TELEMETRY_LOSS = 8
-STEP_S = 9  # the ring's unit of time: a power of two, so that a moment is exact
-N_PATH = 10
+CHANNEL = Table(
+    "channel",
+    "float32 (n_cell, N): constants of the channel of a cell",
+    """
+    loss              | - | truth | share of messages that are lost
+    missed_poll       | - |       | share of polls that fail
+    poll_a_s          | s |       | poll period of the first group of devices; 0: pushed
+    poll_b_s          | s |       | of the second group
+    poll_a_share      | - |       | share of devices in the first group
+    longest_s         | s |       | a message still under way after so long is dropped
+    telemetry_s       | s |       | period of the reports
+    telemetry_delay_s | s |       | way of a report
+    telemetry_loss    | - |       | share of reports that are lost
+    step_s            | s | engine | the ring's unit of time: a power of two, so that a moment is exact
+    """,
+)
 
-# mail: float64 (n_world, n_leaf, n_slot, N_MAIL), the messages of a leaf; of the slots the first DEPTH are its ring
-T_SENT = 0
-T_CLOUD = 1  # when the last of the leaf's clouds has it
-VALID_UNTIL = 2
-KIND = 3  # 0 dispatch, 1 rule, 2 incentive
-A = 4
-B = 5
-T_LAST = 6  # last arrival at a device, -1 when the slot is free
-N_MAIL = 7
+MAIL = Table(
+    "mail",
+    "float64 (n_world, n_leaf, n_slot, N): the messages of a leaf; of the slots the first DEPTH are its ring",
+    """
+    t_sent      | s | aggregator | when it was sent
+    t_cloud     | s | truth      | when the last of the leaf's clouds has it
+    valid_until | s | aggregator | devices drop it then
+    kind        | - |            | 0 dispatch, 1 rule, 2 incentive
+    a           | - |            | first value: the fraction of a dispatch
+    b           | - |            | second value
+    t_last      | s | truth      | last arrival at a device, -1 when the slot is free
+    """,
+)
 
-# leaf: float64 (n_world, n_leaf, N_LEAF), the sender's book
-SENT_A = 0  # fraction of the last message sent
-SENT_B = 1
-SENT_KIND = 2
-SENT_S = 3
-SENT_UNTIL = 4
-QUOTA = 5  # commands left today per unit
-HEAD = 6  # next slot of the ring
-OLDEST = 7  # oldest slot whose message is still under way
-FLYING = 8  # messages under way
-N_SENT = 9  # messages sent in the episode
-DIRTY = 10  # 1 when devices' CMD_START and CMD_END may differ
-EXPIRES_S = 11  # earliest end of a message that may be in force
-N_LEAF = 12
+SENDER = Table(
+    "sender",
+    "float64 (n_world, n_leaf, N): the sender's book of each leaf",
+    """
+    sent_a     | - | aggregator | fraction of the last message sent
+    sent_b     | - |            | its second value
+    sent_kind  | - |            | its kind
+    sent_s     | s |            | when it was sent
+    sent_until | s |            | when it ends
+    quota      | - |            | commands left today per unit
+    head       | - | engine     | next slot of the ring
+    oldest     | - |            | oldest slot whose message is still under way
+    flying     | - |            | messages under way
+    n_sent     | - | aggregator | messages sent in the episode
+    dirty      | - | engine     | 1 when devices' CMD_START and CMD_END may differ
+    expires_s  | s |            | earliest end of a message that may be in force
+    """,
+)
 
-# leaf settings: float64 (n_leaf, N_GATE)
-INTERVAL_S = 0
-HOLD_S = 1
-REFRESH_BEFORE_S = 2  # a message in force is sent again so long before its end
-QUOTA_PER_DAY = 3
-N_UNIT = 4
-CHANGE = 5
-ON_WAY_S = 6  # p95 of the way: after so long the sender takes a message as arrived
-DEPTH = 7  # messages that can be under way at once: slots of the leaf's ring
-N_GATE = 8
+GATE = Table(
+    "gate",
+    "float64 (n_leaf, N): when a leaf may send",
+    """
+    interval_s       | s | aggregator | least time between two messages
+    hold_s           | s |            | a message holds so long
+    refresh_before_s | s |            | a message in force is sent again so long before its end
+    quota_per_day    | - |            | commands a day
+    n_unit           | - |            | devices of the leaf
+    change           | - |            | a fraction that moves by no more than this is not sent
+    on_way_s         | s |            | p95 of the way: after so long the sender takes a message as arrived
+    depth            | - | engine     | messages that can be under way at once: slots of the leaf's ring
+    """,
+)
 
-# cloud: float64 (n_world, n_cloud, N_CLOUD): backlog and outages
-FREE_S = 0
-OUT = 1  # then pairs (from, to) of outages, in order
-N_OUTAGE = 6
-N_CLOUD = 1 + 2 * N_OUTAGE
+N_OUTAGE = 6  # outages of a cloud that are kept in an episode
+
+CLOUD = Table(
+    "cloud",
+    "float64 (n_world, n_cloud, N): backlog and outages of a maker cloud; then pairs (from, to) of outages, in order",
+    "free_s | s | truth | the backlog is done"
+    + "".join(f"\nout_{k}_from | s | | outage {k} begins\nout_{k}_to | s | | and ends" for k in range(N_OUTAGE)),
+)
 
 
 @scalar

@@ -17,19 +17,7 @@ from der_gym.signals.jma import STATIONS, irradiance_steps, read_weather, temper
 from der_gym.signals.prices import synthetic_imbalance_yen
 from der_gym.signals.series import BURN_DAYS, F8
 from der_gym.signals.synthetic import SyntheticConfig, rounded, synthesise
-from der_gym.signals.table import (
-    IMBALANCE_YEN,
-    MAINS_C,
-    RESIDUAL,
-    SPOT_YEN,
-    STEP_PER_DAY,
-    STEP_S,
-    SUN_FORECAST_KW_M2,
-    SUN_KW_M2,
-    TEMP_C,
-    TEMP_FORECAST_C,
-    SignalTable,
-)
+from der_gym.signals.table import SIGNALS, STEP_PER_DAY, STEP_S, SignalTable
 from der_gym.signals.weather import Weather, forecasts, mains_c
 
 
@@ -92,9 +80,9 @@ def load_signals(
     table = synthesise(config, first, last)
     rows = table.values.astype(np.float64)
     if spot is not None:
-        rows[SPOT_YEN], rows[IMBALANCE_YEN] = _price_rows(config, spot, first, last)
+        rows[SIGNALS.SPOT_YEN], rows[SIGNALS.IMBALANCE_YEN] = _price_rows(config, spot, first, last)
     if net is not None:
-        rows[RESIDUAL] = _cut(residual_of(net), net, first, last)
+        rows[SIGNALS.RESIDUAL] = _cut(residual_of(net), net, first, last)
     if air is not None:
         _put_weather(rows, config, air, first, last)
     return SignalTable(table.start_abs_s, rounded(rows), tuple(series.note for series in given))
@@ -132,10 +120,13 @@ def _put_weather(rows: F8, config: SyntheticConfig, air: tuple[Series, Series], 
     temp, sun = air
     temp_c = temperature_steps(temp)
     sun_kw_m2 = irradiance_steps(sun, config.latitude_deg, config.longitude_deg)
-    rows[MAINS_C] = _cut(mains_c(config, temp_c), temp, first_day, last_day)
-    rows[TEMP_C] = _cut(temp_c, temp, first_day, last_day)
-    rows[SUN_KW_M2] = _cut(sun_kw_m2, sun, first_day, last_day)
+    rows[SIGNALS.MAINS_C] = _cut(mains_c(config, temp_c), temp, first_day, last_day)
+    rows[SIGNALS.TEMP_C] = _cut(temp_c, temp, first_day, last_day)
+    rows[SIGNALS.SUN_KW_M2] = _cut(sun_kw_m2, sun, first_day, last_day)
     before = np.zeros(BURN_DAYS * STEP_PER_DAY)
-    truth = Weather(np.concatenate([before, rows[TEMP_C]]), np.concatenate([before, rows[SUN_KW_M2]]))
+    truth = Weather(np.concatenate([before, rows[SIGNALS.TEMP_C]]), np.concatenate([before, rows[SIGNALS.SUN_KW_M2]]))
     known = forecasts(config, _with_memory(first_day, last_day), truth)
-    rows[TEMP_FORECAST_C], rows[SUN_FORECAST_KW_M2] = known.temp_c[before.size :], known.sun_kw_m2[before.size :]
+    rows[SIGNALS.TEMP_FORECAST_C], rows[SIGNALS.SUN_FORECAST_KW_M2] = (
+        known.temp_c[before.size :],
+        known.sun_kw_m2[before.size :],
+    )

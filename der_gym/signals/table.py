@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from der_gym.core.errors import InputError
 from der_gym.core.units import DAY_S
+from der_gym.engine.schema import Table
 from der_gym.signals.calendar import datetime_of
 
 F4 = npt.NDArray[np.float32]
@@ -16,24 +17,19 @@ F4 = npt.NDArray[np.float32]
 STEP_S = 300
 STEP_PER_DAY = DAY_S // STEP_S
 
-TEMP_C = 0  # outdoor temperature
-SUN_KW_M2 = 1  # global horizontal irradiance
-TEMP_FORECAST_C = 2  # what a forecaster knew some hours before
-SUN_FORECAST_KW_M2 = 3
-MAINS_C = 4  # temperature of the water mains
-SPOT_YEN = 5  # day-ahead price of the half hour, yen/kWh
-IMBALANCE_YEN = 6  # imbalance price of the half hour, yen/kWh
-RESIDUAL = 7  # net load against its own hour, over its standard deviation; positive = more load than planned
-N_COLUMN = 8
-COLUMNS = (
-    "temp_c",
-    "sun_kw_m2",
-    "temp_forecast_c",
-    "sun_forecast_kw_m2",
-    "mains_c",
-    "spot_yen",
-    "imbalance_yen",
-    "residual",
+SIGNALS = Table(
+    "signals",
+    "float32 (N, n_step): means over each 300 s",
+    """
+    temp_c             | degC    | aggregator | outdoor temperature
+    sun_kw_m2          | kW/m2   |            | global horizontal irradiance
+    temp_forecast_c    | degC    |            | as a forecaster knew it some hours before
+    sun_forecast_kw_m2 | kW/m2   |            | likewise
+    mains_c            | degC    |            | temperature of the water mains
+    spot_yen           | yen/kWh |            | day-ahead price of the half hour
+    imbalance_yen      | yen/kWh | meter      | imbalance price of the half hour
+    residual           | -       | engine     | net load against its hour, over its deviation; above 0: more than planned
+    """,
 )
 
 
@@ -45,8 +41,8 @@ class SignalTable:
     ----------
     start_abs_s : int
         Seconds from 2000-01-01 00:00 JST to the start of the first step; a whole number of steps.
-    values : float32 (N_COLUMN, n_step)
-        Means over each step; rows in the order of ``COLUMNS``. Kept read-only.
+    values : float32 (SIGNALS.N, n_step)
+        Means over each step; rows in the order of ``SIGNALS``. Kept read-only.
     notes : tuple of str
         What was filled or left out while the series were read, one line per source.
 
@@ -64,9 +60,9 @@ class SignalTable:
         values = np.ascontiguousarray(self.values, np.float32).view()
         if self.start_abs_s % STEP_S:
             raise InputError(f"signals: start {self.start_abs_s} s is not a multiple of {STEP_S} s")
-        if values.ndim != 2 or values.shape[0] != N_COLUMN or values.shape[1] == 0:
-            raise InputError(f"signals: shape {values.shape}; allowed: ({N_COLUMN}, at least 1)")
-        for name, row in zip(COLUMNS, values, strict=True):
+        if values.ndim != 2 or values.shape[0] != SIGNALS.N or values.shape[1] == 0:
+            raise InputError(f"signals: shape {values.shape}; allowed: ({SIGNALS.N}, at least 1)")
+        for name, row in zip(SIGNALS, values, strict=True):
             if not np.isfinite(row).all():
                 raise InputError(
                     f"signals: {name} holds a value that is not finite at step {np.argmin(np.isfinite(row))}"
@@ -95,7 +91,7 @@ class SignalTable:
         return self.end_abs_s // DAY_S - 1
 
     def window(self, abs_s: npt.ArrayLike, n_step: int) -> F4:
-        """Return float32 (W, N_COLUMN, n_step): for each world the ``n_step`` steps from ``abs_s`` on.
+        """Return float32 (W, SIGNALS.N, n_step): for each world the ``n_step`` steps from ``abs_s`` on.
 
         Parameters
         ----------
@@ -127,10 +123,10 @@ class SignalTable:
     def replace(self, column: int, series: npt.ArrayLike) -> SignalTable:
         """Return a table with one column replaced by ``series`` (n_step,); InputError where it does not fit."""
         new = np.asarray(series, np.float32)
-        if not 0 <= column < N_COLUMN:
-            raise InputError(f"signals: column {column}; allowed: 0..{N_COLUMN - 1}")
+        if not 0 <= column < SIGNALS.N:
+            raise InputError(f"signals: column {column}; allowed: 0..{SIGNALS.N - 1}")
         if new.shape != (self.n_step,):
-            raise InputError(f"signals: {COLUMNS[column]}: shape {new.shape}; allowed: ({self.n_step},)")
+            raise InputError(f"signals: {SIGNALS.names[column]}: shape {new.shape}; allowed: ({self.n_step},)")
         values = self.values.copy()
         values[column] = new
         return SignalTable(self.start_abs_s, values, self.notes)

@@ -6,6 +6,8 @@ import numpy as np
 
 from der_gym.core.units import BLOCK_S, DAY_S, REFRESH_S
 from der_gym.engine.compile import kernel, part
+from der_gym.engine.schema import Table
+from der_gym.engine.tables import CAPABILITY
 from der_gym.network import tables as net
 from der_gym.signals import table as columns
 from der_gym.simulation import metering
@@ -14,68 +16,65 @@ BIN_S = 300
 N_AHEAD = 3  # blocks shown: this one and the next two, whose plan is frozen
 N_REQUEST = 6  # past requests shown, one per five minutes
 
-WORLD = (
-    "award_kw",
-    "plan_kw",
-    "request_kw",
-    *(f"request_{5 * (k + 1)}_min_ago_kw" for k in range(N_REQUEST)),
-    "target_kw",
-    "target_bin_end_kw",
-    "seen_kw",
-    "response_kw",
-    "error_bin_kw",
-    "bin_left",
-    "block_left",
-    "episode_left",
-    "hour_sin",
-    "hour_cos",
-    "weekend",
-    "summer",
-    "winter",
-    "temp_c",
-    "sun_kw_m2",
-    "spot_yen",
-    "spot_next_yen",
-    "failed_before",
-    "unit_kw",
+_PAST = "\n".join(
+    f"request_{5 * (k + 1)}_min_ago_kw | kW | aggregator | request {5 * (k + 1)} minutes ago" for k in range(N_REQUEST)
 )
-LEAF = (
-    "seen_kw",
-    "plan_kw",
-    "age_mean_s",
-    "age_max_s",
-    "sent_a",
-    "arrived_a",
-    "up_kw",
-    "down_kw",
-    "stored_kwh",
-    "quota_left",
-    "wait_s",
+WORLD = Table(
+    "view of the world",
+    "float64 (n_world, N)",
+    """
+    award_kw   | kW | aggregator | reserved power of this block
+    plan_kw    | kW | aggregator | plan of the list for this block
+    request_kw | kW | aggregator | request announced for this 5-minute bin
+    """
+    + _PAST
+    + """
+    target_kw         | kW      | aggregator | target of the coming minute
+    target_bin_end_kw | kW      | aggregator | target at the end of this 5-minute bin
+    seen_kw           | kW      | aggregator | power of the list by telemetry (stale reports included)
+    response_kw       | kW      | aggregator | plan minus seen power
+    error_bin_kw      | kW      | aggregator | mean seen error over this 5-minute bin so far
+    bin_left          | -       | aggregator | part of the 5-minute bin that is left
+    block_left        | -       | aggregator | part of the block that is left
+    episode_left      | -       | aggregator | part of the episode that is left
+    hour_sin          | -       | aggregator | sine of the hour of the day
+    hour_cos          | -       | aggregator | cosine of the hour of the day
+    weekend           | -       | aggregator | 1 on Saturday, Sunday and holidays
+    summer            | -       | aggregator | 1 in summer
+    winter            | -       | aggregator | 1 in winter
+    temp_c            | degC    | aggregator | outdoor temperature
+    sun_kw_m2         | kW/m2   | aggregator | global irradiance
+    spot_yen          | yen/kWh | aggregator | day-ahead price now
+    spot_next_yen     | yen/kWh | aggregator | day-ahead price of the next half hour
+    failed_before     | -       | aggregator | failed blocks of the 30 days before the episode
+    unit_kw           | kW      | aggregator | the episode's award: the unit of the fields above
+    """,
 )
-BLOCK = ("award_kw", "plan_kw")
-
-W_, L_, B_ = ({name: i for i, name in enumerate(names)} for names in (WORLD, LEAF, BLOCK))
-(AWARD, PLAN, REQUEST, PAST, TARGET, TARGET_END, SEEN, RESPONSE, ERROR_BIN, BIN_LEFT) = (
-    W_[n]
-    for n in (
-        "award_kw",
-        "plan_kw",
-        "request_kw",
-        "request_5_min_ago_kw",
-        "target_kw",
-        "target_bin_end_kw",
-        "seen_kw",
-        "response_kw",
-        "error_bin_kw",
-        "bin_left",
-    )
+LEAF = Table(
+    "view of the leaves",
+    "float64 (n_world, n_leaf, N)",
+    """
+    seen_kw    | kW  | aggregator | power by telemetry
+    plan_kw    | kW  | aggregator | the leaf's part of the plan
+    age_mean_s | s   | aggregator | age of the reports, mean weighted by rated kW
+    age_max_s  | s   | aggregator | age of the oldest report
+    sent_a     | -   | aggregator | fraction of the last message sent, while it holds
+    arrived_a  | -   | aggregator | fraction of the newest message that should have arrived (p95 of the way)
+    up_kw      | kW  | aggregator | upward kW that reachable devices could hold for 30 minutes (5 min old)
+    down_kw    | kW  | aggregator | downward kW, likewise
+    stored_kwh | kWh | aggregator | energy that upward response can draw on, likewise
+    quota_left | -   | aggregator | part of the day's commands that is left
+    wait_s     | s   | aggregator | time until the path takes the next command
+    """,
 )
-BLOCK_LEFT, EPISODE_LEFT, SIN, COS = W_["block_left"], W_["episode_left"], W_["hour_sin"], W_["hour_cos"]
-WEEKEND, SUMMER, WINTER = W_["weekend"], W_["summer"], W_["winter"]
-TEMP, SUN, SPOT, SPOT_NEXT, FAILED, UNIT = (
-    W_[n] for n in ("temp_c", "sun_kw_m2", "spot_yen", "spot_next_yen", "failed_before", "unit_kw")
+BLOCK = Table(
+    "view of the blocks",
+    "float64 (n_world, N_AHEAD, N): this block and the next",
+    """
+    award_kw | kW | aggregator | reserved power of this and the next blocks
+    plan_kw  | kW | aggregator | frozen plan of this and the next blocks
+    """,
 )
-L_SEEN, L_PLAN, L_AGE, L_AGE_MAX, L_SENT, L_ARRIVED, L_UP, L_DOWN, L_STORED, L_QUOTA, L_WAIT = range(len(LEAF))
 
 _CLOCK = np.arange(DAY_S // 60) * (2 * np.pi / (DAY_S // 60))
 _SIN, _COS = np.sin(_CLOCK), np.cos(_CLOCK)
@@ -102,12 +101,12 @@ def note(w0, w1, active, t_s, world, leaf, sent, bin_error, seen_sum, seen_n, qu
             continue
         if int(t_s[w]) % BIN_S == 0:
             bin_error[w, 0], bin_error[w, 1] = 0.0, 0.0
-        bin_error[w, 0] += world[w, RESPONSE] - world[w, TARGET]
+        bin_error[w, 0] += world[w, WORLD.RESPONSE_KW] - world[w, WORLD.TARGET_KW]
         bin_error[w, 1] += 1.0
         seen_n[w] += 1.0
         for j in range(leaf.shape[1]):
-            seen_sum[w, j] += leaf[w, j, L_SEEN]
-            if sent[w, j, net.SENT_A] != 0.0 and sent[w, j, net.SENT_UNTIL] > t_s[w]:
+            seen_sum[w, j] += leaf[w, j, LEAF.SEEN_KW]
+            if sent[w, j, net.SENDER.SENT_A] != 0.0 and sent[w, j, net.SENDER.SENT_UNTIL] > t_s[w]:
                 quiet_since_s[w, j] = t_s[w]
 
 
@@ -147,21 +146,27 @@ def publish(  # type: ignore[no-untyped-def]
         sod = abs_s[w] % DAY_S
         step = min(int(t) // REFRESH_S, window.shape[2] - 1)
         later = min(step + BLOCK_S // REFRESH_S, window.shape[2] - 1)
-        row[AWARD], row[PLAN], row[REQUEST] = award[w, k], plan[w, k], request[w, b]
+        row[WORLD.AWARD_KW], row[WORLD.PLAN_KW], row[WORLD.REQUEST_KW] = award[w, k], plan[w, k], request[w, b]
         for i in range(N_REQUEST):
-            row[PAST + i] = request[w, b - 1 - i] if b - 1 - i >= 0 else 0.0
-        row[TARGET], row[TARGET_END] = target[w, m], target[w, min(5 * b + 4, n_min - 1)]
-        row[BIN_LEFT] = 1.0 - (t - b * BIN_S) / BIN_S
-        row[BLOCK_LEFT] = 1.0 - (t - k * BLOCK_S) / BLOCK_S
-        row[EPISODE_LEFT] = 1.0 - t / horizon_s
-        row[SIN], row[COS] = _SIN[sod // 60], _COS[sod // 60]
+            row[WORLD.REQUEST_5_MIN_AGO_KW + i] = request[w, b - 1 - i] if b - 1 - i >= 0 else 0.0
+        row[WORLD.TARGET_KW], row[WORLD.TARGET_BIN_END_KW] = target[w, m], target[w, min(5 * b + 4, n_min - 1)]
+        row[WORLD.BIN_LEFT] = 1.0 - (t - b * BIN_S) / BIN_S
+        row[WORLD.BLOCK_LEFT] = 1.0 - (t - k * BLOCK_S) / BLOCK_S
+        row[WORLD.EPISODE_LEFT] = 1.0 - t / horizon_s
+        row[WORLD.HOUR_SIN], row[WORLD.HOUR_COS] = _SIN[sod // 60], _COS[sod // 60]
         today = kinds[w, min(abs_s[w] // DAY_S - day0[w], kinds.shape[1] - 1)]
-        row[WEEKEND] = today[0]
-        row[SUMMER] = 1.0 if today[1] == 1 else 0.0
-        row[WINTER] = 1.0 if today[1] == 2 else 0.0
-        row[TEMP], row[SUN] = window[w, columns.TEMP_C, step], window[w, columns.SUN_KW_M2, step]
-        row[SPOT], row[SPOT_NEXT] = window[w, columns.SPOT_YEN, step], window[w, columns.SPOT_YEN, later]
-        row[FAILED], row[UNIT] = failed[w], unit_kw[w]
+        row[WORLD.WEEKEND] = today[0]
+        row[WORLD.SUMMER] = 1.0 if today[1] == 1 else 0.0
+        row[WORLD.WINTER] = 1.0 if today[1] == 2 else 0.0
+        row[WORLD.TEMP_C], row[WORLD.SUN_KW_M2] = (
+            window[w, columns.SIGNALS.TEMP_C, step],
+            window[w, columns.SIGNALS.SUN_KW_M2, step],
+        )
+        row[WORLD.SPOT_YEN], row[WORLD.SPOT_NEXT_YEN] = (
+            window[w, columns.SIGNALS.SPOT_YEN, step],
+            window[w, columns.SIGNALS.SPOT_YEN, later],
+        )
+        row[WORLD.FAILED_BEFORE], row[WORLD.UNIT_KW] = failed[w], unit_kw[w]
         for i in range(block.shape[1]):
             block[w, i, 0] = award[w, k + i] if k + i < n_block else 0.0
             block[w, i, 1] = plan[w, k + i] if k + i < n_block else 0.0
@@ -169,18 +174,18 @@ def publish(  # type: ignore[no-untyped-def]
         total = house_kw[w, k]
         for j in range(leaf.shape[1]):
             out, sent = leaf[w, j], book[w, j]
-            out[L_AGE] = min(t - out[L_AGE] / max(out[L_WAIT], 1e-9), metering.OLDEST_SHOWN_S)
-            out[L_AGE_MAX] = min(t - out[L_AGE_MAX], metering.OLDEST_SHOWN_S)
-            out[L_PLAN] = plan_leaf[w, k, j]
-            out[L_SENT] = sent[net.SENT_A] if sent[net.SENT_UNTIL] > t else 0.0
-            out[L_ARRIVED] = _arrived(
-                mail[w, j, : int(gate[j, net.DEPTH])], int(sent[net.HEAD]), t, gate[j, net.ON_WAY_S]
+            out[LEAF.AGE_MEAN_S] = min(t - out[LEAF.AGE_MEAN_S] / max(out[LEAF.WAIT_S], 1e-9), metering.OLDEST_SHOWN_S)
+            out[LEAF.AGE_MAX_S] = min(t - out[LEAF.AGE_MAX_S], metering.OLDEST_SHOWN_S)
+            out[LEAF.PLAN_KW] = plan_leaf[w, k, j]
+            out[LEAF.SENT_A] = sent[net.SENDER.SENT_A] if sent[net.SENDER.SENT_UNTIL] > t else 0.0
+            out[LEAF.ARRIVED_A] = _arrived(
+                mail[w, j, : int(gate[j, net.GATE.DEPTH])], int(sent[net.SENDER.HEAD]), t, gate[j, net.GATE.ON_WAY_S]
             )
-            out[L_QUOTA] = sent[net.QUOTA] / gate[j, net.QUOTA_PER_DAY]
-            out[L_WAIT] = max(sent[net.SENT_S] + gate[j, net.INTERVAL_S] - t, 0.0)
-            total += out[L_SEEN]
-        row[SEEN], row[RESPONSE] = total, row[PLAN] - total
-        row[ERROR_BIN] = bin_error[w, 0] / max(bin_error[w, 1], 1.0)
+            out[LEAF.QUOTA_LEFT] = sent[net.SENDER.QUOTA] / gate[j, net.GATE.QUOTA_PER_DAY]
+            out[LEAF.WAIT_S] = max(sent[net.SENDER.SENT_S] + gate[j, net.GATE.INTERVAL_S] - t, 0.0)
+            total += out[LEAF.SEEN_KW]
+        row[WORLD.SEEN_KW], row[WORLD.RESPONSE_KW] = total, row[WORLD.PLAN_KW] - total
+        row[WORLD.ERROR_BIN_KW] = bin_error[w, 0] / max(bin_error[w, 1], 1.0)
     note(w0, w1, active, t_s, world, leaf, book, bin_error, seen_sum, seen_n, quiet_since_s)
 
 
@@ -192,18 +197,18 @@ def add_cells(w, n_shard, leaf_of, seen, capability, rated_kw, leaf):  # type: i
     """
     for j in range(leaf.shape[0]):
         row = leaf[j]
-        row[L_SEEN], row[L_AGE], row[L_WAIT], row[L_AGE_MAX] = 0.0, 0.0, 0.0, 1e9
-        row[L_UP], row[L_DOWN], row[L_STORED] = 0.0, 0.0, 0.0
+        row[LEAF.SEEN_KW], row[LEAF.AGE_MEAN_S], row[LEAF.WAIT_S], row[LEAF.AGE_MAX_S] = 0.0, 0.0, 0.0, 1e9
+        row[LEAF.UP_KW], row[LEAF.DOWN_KW], row[LEAF.STORED_KWH] = 0.0, 0.0, 0.0
     for c in range(leaf_of.shape[0]):
         row = leaf[leaf_of[c]]
-        row[L_SEEN] += metering.folded(seen, w, n_shard, c, metering.SEEN)
-        row[L_AGE] += metering.folded(seen, w, n_shard, c, metering.OLD)
-        row[L_WAIT] += rated_kw[w, c]
+        row[LEAF.SEEN_KW] += metering.folded(seen, w, n_shard, c, metering.SEEN.SEEN_KW)
+        row[LEAF.AGE_MEAN_S] += metering.folded(seen, w, n_shard, c, metering.SEEN.AGED_KW_S)
+        row[LEAF.WAIT_S] += rated_kw[w, c]
         for s in range(w * n_shard, (w + 1) * n_shard):
-            row[L_AGE_MAX] = min(row[L_AGE_MAX], seen[s, c, metering.OLDEST_S])
-        row[L_UP] += metering.folded(capability, w, n_shard, c, metering.UP)
-        row[L_DOWN] += metering.folded(capability, w, n_shard, c, metering.DOWN)
-        row[L_STORED] += metering.folded(capability, w, n_shard, c, metering.STORED)
+            row[LEAF.AGE_MAX_S] = min(row[LEAF.AGE_MAX_S], seen[s, c, metering.SEEN.OLDEST_S])
+        row[LEAF.UP_KW] += metering.folded(capability, w, n_shard, c, CAPABILITY.UP_KW)
+        row[LEAF.DOWN_KW] += metering.folded(capability, w, n_shard, c, CAPABILITY.DOWN_KW)
+        row[LEAF.STORED_KWH] += metering.folded(capability, w, n_shard, c, CAPABILITY.STORED_KWH)
 
 
 @part
@@ -215,10 +220,10 @@ def _arrived(mail, head, t, way_s):  # type: ignore[no-untyped-def]
     n = mail.shape[0]
     for k in range(1, n + 1):
         m = mail[net.wrapped(head - k, n)]
-        if not m[net.VALID_UNTIL] > t:
+        if not m[net.MAIL.VALID_UNTIL] > t:
             return 0.0
-        if m[net.T_CLOUD] + way_s <= t:
-            return m[net.A]
+        if m[net.MAIL.T_CLOUD] + way_s <= t:
+            return m[net.MAIL.A]
     return 0.0
 
 

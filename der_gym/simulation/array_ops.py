@@ -6,7 +6,7 @@ Arrays are float32 (S, k, n); those of float64 are given as a view of twice as m
 from __future__ import annotations
 
 from der_gym.engine.compile import kernel
-from der_gym.engine.tables import RATED_KW
+from der_gym.engine.tables import FLEET
 
 
 @kernel
@@ -22,7 +22,7 @@ def tell(s0, s1, n_shard, active, rated_kw, fleet):  # type: ignore[no-untyped-d
     """Write what the resource table says of each device's rated power, float32 (n_shard, N or 1), NaN: to be drawn."""
     for s in range(s0, s1):
         if active[s // n_shard]:
-            given, rated = rated_kw[s % n_shard], fleet[s, RATED_KW]
+            given, rated = rated_kw[s % n_shard], fleet[s, FLEET.RATED_KW]
             for i in range(rated.shape[0]):
                 rated[i] = given[i if given.shape[0] > 1 else 0]
 

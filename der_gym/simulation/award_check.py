@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from der_gym.core.errors import InputError
 from der_gym.core.units import BLOCK_S, HOUR_S, SLOT_PER_DAY
+from der_gym.engine.tables import CAPABILITY
 from der_gym.scenario.settings import SEASONS, Season
 from der_gym.signals import calendar
-from der_gym.simulation import metering
 from der_gym.simulation.assets import ScenarioAssets
 
 F8 = NDArray[np.float64]
@@ -61,7 +61,7 @@ class Shortfall:
 
 
 def samples(
-    assets: ScenarioAssets, season: Season, row: int = metering.UP, cells: NDArray[np.bool_] | None = None
+    assets: ScenarioAssets, season: Season, row: int = CAPABILITY.UP_KW, cells: NDArray[np.bool_] | None = None
 ) -> F8:
     """Return a capability of the uncommanded group on every day of a season, all devices present.
 
@@ -88,7 +88,7 @@ def samples(
     return sums.reshape(-1, SLOT_PER_DAY)
 
 
-def sure(assets: ScenarioAssets, season: Season, row: int = metering.UP) -> F8:
+def sure(assets: ScenarioAssets, season: Season, row: int = CAPABILITY.UP_KW) -> F8:
     """Return what nine of ten days offer at each half hour, float64 (48,)."""
     offered: F8 = np.quantile(samples(assets, season, row), SURE, axis=0)
     return offered
@@ -115,8 +115,10 @@ def window_kw(assets: ScenarioAssets, season: Season, start_h: int, award: float
     m, st = assets.scenario.market, assets.structure
     first, block = int(start_h / _BLOCK_H), np.arange(m.n_block)
     standby = np.array([st.class_names[k] in STANDBY for k in st.cell_class])
-    others = samples(assets, season, metering.UP, ~standby)[:, (first + block) % SLOT_PER_DAY]
-    power, stored = (samples(assets, season, row, standby)[:, first, None] for row in (metering.UP, metering.STORED))
+    others = samples(assets, season, CAPABILITY.UP_KW, ~standby)[:, (first + block) % SLOT_PER_DAY]
+    power, stored = (
+        samples(assets, season, row, standby)[:, first, None] for row in (CAPABILITY.UP_KW, CAPABILITY.STORED_KWH)
+    )
     withheld_kwh = m.request.mean_share * award * _BLOCK_H * block
     left = np.clip(1.0 - withheld_kwh / np.maximum(stored, 1e-6), 0.0, 1.0)
     offered: F8 = np.quantile(others + power * left, SURE, axis=0)
@@ -128,7 +130,7 @@ def _short_of(assets: ScenarioAssets, season: Season, start_h: int, award: float
     offered = window_kw(assets, season, start_h, award)
     least = int(offered.argmin())
     at_h = (start_h + least * _BLOCK_H) % 24
-    held = float(sure(assets, season, metering.STORED)[int(start_h / _BLOCK_H)])
+    held = float(sure(assets, season, CAPABILITY.STORED_KWH)[int(start_h / _BLOCK_H)])
     needed_kwh = m.request.mean_share * award * m.n_block * _BLOCK_H
     both = (
         Shortfall(season, start_h, "power", at_h, award, float(offered[least]), award),
@@ -152,7 +154,10 @@ def availability_table(assets: ScenarioAssets) -> str:
     """Return, as text, what nine of ten days offer at each hour: kW upward for 30 minutes, and kWh held."""
     seasons = [season for season in SEASONS if len(samples(assets, season))]
     lines = ["hour" + "".join(f"  {season:>8} kW {'kWh':>7}" for season in seasons)]
-    figures = {season: (sure(assets, season, metering.UP), sure(assets, season, metering.STORED)) for season in seasons}
+    figures = {
+        season: (sure(assets, season, CAPABILITY.UP_KW), sure(assets, season, CAPABILITY.STORED_KWH))
+        for season in seasons
+    }
     for hour in range(24):
         cells = ""
         for power, energy in figures.values():
@@ -186,7 +191,7 @@ def check_award(assets: ScenarioAssets) -> None:
 
 
 def _hours(assets: ScenarioAssets, short: Shortfall) -> str:
-    row, unit = (metering.UP, "kW") if short.what == "power" else (metering.STORED, "kWh")
+    row, unit = (CAPABILITY.UP_KW, "kW") if short.what == "power" else (CAPABILITY.STORED_KWH, "kWh")
     figures = sure(assets, short.season, row)
     hours = ", ".join(f"{hour} h {figures[2 * hour]:.0f}" for hour in range(0, 24, 2))
     return f"Without calls, {short.season}, {unit}: {hours}"

@@ -6,7 +6,7 @@ from der_gym.core.units import BLOCK_S, DAY_S, REFRESH_S
 from der_gym.engine.compile import kernel
 from der_gym.network import tables as net
 from der_gym.services.baselines.forecast import corrected
-from der_gym.services.tertiary_1.settlement import R_ASKED_KWH, R_DISCHARGE, R_MESSAGES, R_STARTS, R_WITHHELD_KWH
+from der_gym.services.tertiary_1.settlement import REGISTERS
 from der_gym.simulation import aggregator_view, metering
 
 QUIET_S = 3600.0  # a leaf under command within the last hour does not move the plan
@@ -39,7 +39,7 @@ def end_tick(w0, w1, n_shard, active, dt_s, t_s, abs_s, power, site_net, receivi
         if active[w]:
             t_s[w] += dt_s
             abs_s[w] += dt_s
-            for r in range(metering.N_POWER):
+            for r in range(metering.POWER.N):
                 total = 0.0
                 for s in range(w * n_shard, (w + 1) * n_shard):
                     if receiving:
@@ -71,10 +71,10 @@ def close_minute(  # type: ignore[no-untyped-def]
         m = t // _MINUTE_S - 1
         minute[w] = m
         true_kw[w], metered_kw[w] = (
-            minute_kw[w, metering.TRUE] / n_tick,
-            minute_kw[w, metering.METERED] / n_tick,
+            minute_kw[w, metering.POWER.TRUE_KW] / n_tick,
+            minute_kw[w, metering.POWER.METERED_KW] / n_tick,
         )
-        minute_kw[w, metering.TRUE], minute_kw[w, metering.METERED] = 0.0, 0.0
+        minute_kw[w, metering.POWER.TRUE_KW], minute_kw[w, metering.POWER.METERED_KW] = 0.0, 0.0
         if perfect:
             plan_kw[w] = perfect_kw[w, min(m, perfect_kw.shape[1] - 1)]
         else:
@@ -100,8 +100,8 @@ def open_step(w0, w1, active, t_s, step_h, sent, leaf, nominal_kw, asked_kwh, re
         refreshed[w] = False
         if active[w]:
             for j in range(nominal_kw.shape[0]):
-                in_force = sent[w, j, net.SENT_A] if sent[w, j, net.SENT_UNTIL] > t_s[w] else 0.0
-                asked_kwh[w] += max(in_force, leaf[w, j, aggregator_view.L_ARRIVED], 0.0) * nominal_kw[j] * step_h
+                in_force = sent[w, j, net.SENDER.SENT_A] if sent[w, j, net.SENDER.SENT_UNTIL] > t_s[w] else 0.0
+                asked_kwh[w] += max(in_force, leaf[w, j, aggregator_view.LEAF.ARRIVED_A], 0.0) * nominal_kw[j] * step_h
 
 
 @kernel
@@ -126,13 +126,13 @@ def note_registers(w0, w1, ends, discharged_kwh, starts, withheld_kwh, sent, gat
         if ends[w]:
             messages = 0.0
             for j in range(gate.shape[0]):
-                messages += sent[w, j, net.N_SENT] * gate[j, net.N_UNIT]
-            registers[w, R_DISCHARGE], registers[w, R_STARTS], registers[w, R_MESSAGES] = (
+                messages += sent[w, j, net.SENDER.N_SENT] * gate[j, net.GATE.N_UNIT]
+            registers[w, REGISTERS.DISCHARGE_KWH], registers[w, REGISTERS.STARTS], registers[w, REGISTERS.MESSAGES] = (
                 discharged_kwh[w],
                 starts[w],
                 messages,
             )
-            registers[w, R_ASKED_KWH], registers[w, R_WITHHELD_KWH] = asked_kwh[w], withheld_kwh[w]
+            registers[w, REGISTERS.ASKED_KWH], registers[w, REGISTERS.WITHHELD_KWH] = asked_kwh[w], withheld_kwh[w]
 
 
 @kernel

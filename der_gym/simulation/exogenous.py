@@ -7,19 +7,7 @@ import numpy as np
 from der_gym.core.units import DAY_S, REFRESH_S
 from der_gym.devices import site as home
 from der_gym.engine.compile import kernel
-from der_gym.engine.tables import (
-    DT_S,
-    HOUSE_SHAPE,
-    MAINS_C,
-    SEASON,
-    SOD_S,
-    STANDBY,
-    STORM,
-    SUN_KW_M2,
-    T_S,
-    TEMP_C,
-    WEEKEND,
-)
+from der_gym.engine.tables import EXOGENOUS
 from der_gym.signals import table as columns
 
 _HALF_HOUR_S = 1800
@@ -52,12 +40,20 @@ def context(w0, w1, active, t_s, abs_s, dt_s, day0, kinds, window, awarded, ctx)
         i = min(int(middle), last)
         j = min(i + 1, last)
         part = np.float32(middle - int(middle))
-        temp, sun = window[w, columns.TEMP_C], window[w, columns.SUN_KW_M2]
+        temp, sun = window[w, columns.SIGNALS.TEMP_C], window[w, columns.SIGNALS.SUN_KW_M2]
         block = int(t_s[w]) // _HALF_HOUR_S
-        row[T_S], row[DT_S], row[SOD_S] = np.float32(t_s[w]), np.float32(dt_s), np.float32(sod)
-        row[WEEKEND], row[SEASON], row[STORM] = np.float32(day[0]), np.float32(day[1]), np.float32(day[2])
-        row[TEMP_C] = temp[i] + (temp[j] - temp[i]) * part
-        row[SUN_KW_M2] = sun[i] + (sun[j] - sun[i]) * part
-        row[MAINS_C] = window[w, columns.MAINS_C, i]
-        row[HOUSE_SHAPE] = home.HOUSE_SHAPE[day[1], day[0], sod // _HALF_HOUR_S]
-        row[STANDBY] = np.float32(awarded[w, block]) if block < awarded.shape[1] else np.float32(0.0)
+        row[EXOGENOUS.T_S], row[EXOGENOUS.DT_S], row[EXOGENOUS.SOD_S] = (
+            np.float32(t_s[w]),
+            np.float32(dt_s),
+            np.float32(sod),
+        )
+        row[EXOGENOUS.WEEKEND], row[EXOGENOUS.SEASON], row[EXOGENOUS.STORM] = (
+            np.float32(day[0]),
+            np.float32(day[1]),
+            np.float32(day[2]),
+        )
+        row[EXOGENOUS.TEMP_C] = temp[i] + (temp[j] - temp[i]) * part
+        row[EXOGENOUS.SUN_KW_M2] = sun[i] + (sun[j] - sun[i]) * part
+        row[EXOGENOUS.MAINS_C] = window[w, columns.SIGNALS.MAINS_C, i]
+        row[EXOGENOUS.HOUSE_SHAPE] = home.HOUSE_SHAPE[day[1], day[0], sod // _HALF_HOUR_S]
+        row[EXOGENOUS.STANDBY] = np.float32(awarded[w, block]) if block < awarded.shape[1] else np.float32(0.0)

@@ -13,8 +13,8 @@ from der_gym.core.units import DAY_S
 from der_gym.devices import DEVICES, behaviour
 from der_gym.devices import site as home
 from der_gym.devices.base import DeviceClass
-from der_gym.engine import tables
 from der_gym.engine.program import Call, share
+from der_gym.engine.tables import CAPABILITY, EXOGENOUS, FLEET, SITE
 from der_gym.fleet.structure import Structure
 from der_gym.numerics.sums import sum_register
 from der_gym.simulation.array_ops import blank, copy_params, tell, weigh
@@ -103,9 +103,9 @@ class Fleet:
         self.stages = [list(stage) for _, stage in stages]
         self.house_cfg = home.constants(devices.house)
         self.behaviour_cfg = devices.behaviour.constants(horizon_s)
-        self.fleet = np.zeros((n_all, tables.N_FLEET, structure.n_place), dtype=np.float32)
-        self.site = np.zeros((n_all, tables.N_SITE, structure.n_site), dtype=np.float32)
-        self.ctx = np.zeros((n_world, tables.N_CTX), dtype=np.float32)
+        self.fleet = np.zeros((n_all, FLEET.N, structure.n_place), dtype=np.float32)
+        self.site = np.zeros((n_all, SITE.N, structure.n_site), dtype=np.float32)
+        self.ctx = np.zeros((n_world, EXOGENOUS.N), dtype=np.float32)
         self.keys = np.zeros((n_world, 4), dtype=np.uint32)
         self.abs_s = np.zeros(n_world, dtype=np.int64)
         self.t_s = np.zeros(n_world)
@@ -130,13 +130,13 @@ class Fleet:
             homes = (st.given, st.site_index, self.site, limits)
             who = (self.keys, st.uid, own.cfg)
             calls.append(Call(own.device.draw, *span, *who, *homes, own.params, self.fleet, own.lo))
-        padding = [(st.site_present, row, self.site) for row in (tables.LOAD_SCALE, tables.PV_RATED_KW)]
-        padding.append((st.present, tables.RATED_KW, self.fleet))
+        padding = [(st.site_present, row, self.site) for row in (SITE.LOAD_SCALE, SITE.PV_RATED_KW)]
+        padding.append((st.present, FLEET.RATED_KW, self.fleet))
         return [*calls, *(Call(weigh, *span, *each) for each in padding)]
 
     def copy_params_from(self, due: Array, model: Array) -> list[Call]:
         """Give the ``due`` worlds what has just been drawn for their ``model``, int64 (n_world,): worlds of one key."""
-        drawn = [(tables.N_FLEET, self.fleet), (tables.BARE_KW, self.site)]
+        drawn = [(FLEET.N, self.fleet), (SITE.BARE_KW, self.site)]
         drawn += [(st.params.shape[1], st.params) for st in self.classes.values()]
         return [Call(copy_params, self.n_shard, due, model, *each) for each in drawn]
 
@@ -214,7 +214,7 @@ class Fleet:
 
     def measure(self, active: Array, reached: bool = False) -> Array:
         """Return the capability of each cell now, float64 (S, n_cell, N_CAPABILITY); zeros where a world is not ``active``."""
-        out = np.zeros((self.n_all, self.structure.n_cell, tables.N_CAPABILITY))
+        out = np.zeros((self.n_all, self.structure.n_cell, CAPABILITY.N))
         share(self.measure_capability(active, out, reached=reached), self.n_all, 1)
         return out
 

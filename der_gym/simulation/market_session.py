@@ -17,8 +17,7 @@ from der_gym.services import SERVICES
 from der_gym.services.baselines.forecast import PlanForecaster
 from der_gym.services.tertiary_1.settlement import REGISTERS
 from der_gym.signals import calendar, request, splits
-from der_gym.signals.table import IMBALANCE_YEN as IMBALANCE
-from der_gym.signals.table import RESIDUAL, SUN_FORECAST_KW_M2, SUN_KW_M2, TEMP_C, TEMP_FORECAST_C, SignalTable
+from der_gym.signals.table import SIGNALS, SignalTable
 from der_gym.simulation.books import QUIET_S
 from der_gym.simulation.reference_days import AFTER_DAYS, WARM_UP_DAYS, Pool, day_kinds
 from der_gym.simulation.representative_fleet import Sample
@@ -66,7 +65,7 @@ class MarketSession:
         self.kinds = np.zeros((n_world, AFTER_DAYS + 1, 3), dtype=np.int64)
         storms = scenario.signals.storm_share
         self._kind_of_day = day_kinds(signals.first_day, signals.last_day + 1 - signals.first_day, storms)
-        self._half_hour_means = _by_half_hour(signals.values[[TEMP_C, SUN_KW_M2]])
+        self._half_hour_means = _by_half_hour(signals.values[[SIGNALS.TEMP_C, SIGNALS.SUN_KW_M2]])
         self.day0 = np.zeros(n_world, dtype=np.int64)
         self.start_h = np.zeros(n_world, dtype=np.int64)
         self.fleet_no = np.zeros(n_world, dtype=np.int64)
@@ -175,7 +174,7 @@ class MarketSession:
             self._award(int(w))
         request_kw = np.zeros_like(self.product.request_kw)
         request_kw[mask] = self._requests(which, generators)
-        imbalance = self.window[:, IMBALANCE, : self.n_block * 6 : 6].astype(np.float64)
+        imbalance = self.window[:, SIGNALS.IMBALANCE_YEN, : self.n_block * 6 : 6].astype(np.float64)
         self.product.begin(
             mask,
             self.award_kw,
@@ -214,7 +213,7 @@ class MarketSession:
             return self._own_request(which)
         if m.rules.signal == "simple":
             return request.simple_request(award, m.request, generators)
-        residual = self.window[which, RESIDUAL, : self.n_block * 6]
+        residual = self.window[which, SIGNALS.RESIDUAL, : self.n_block * 6]
         return request.edc_request(residual, award, m.request, generators)
 
     def _own_request(self, which: Array) -> Array:
@@ -234,7 +233,7 @@ class MarketSession:
         kind = self._kinds(days + self.pool.first_day)[..., 0].astype(bool)
         first = self.start_h[which] * 2
         step = slice(0, self.n_block * 6)
-        temp = _half_hours(self.window[which, TEMP_FORECAST_C, step])
+        temp = _half_hours(self.window[which, SIGNALS.TEMP_FORECAST_C, step])
         base = self.forecaster.base(
             power, kind, self.kinds[which, 0, 0].astype(bool), first, self.n_block, past[:, :, :, 0], temp
         )
@@ -245,7 +244,7 @@ class MarketSession:
         self.plan_leaf_kw[which] = self.base_kw[which]
         self.house_kw[which] = 0.0
         if self.receiving:
-            sun = _half_hours(self.window[which, SUN_FORECAST_KW_M2, step])
+            sun = _half_hours(self.window[which, SIGNALS.SUN_FORECAST_KW_M2, step])
             pv_kw = power[..., -1].sum(axis=(1, 2), dtype=np.float64) * self.sample.scale[-1]
             ratio = pv_kw / np.maximum(past[..., 1].sum(axis=(1, 2)), 1e-6)
             self.house_kw[which] = base[:, :, n_cell] - ratio[:, None] * sun

@@ -5,27 +5,28 @@ from __future__ import annotations
 import numpy as np
 
 from der_gym.engine.compile import kernel, part
-from der_gym.engine.tables import (
-    DEBT_KWH,
-    DOWN_KW,
-    METER_GAIN,
-    N_CAPABILITY,
-    NET_KW,
-    POWER_KW,
-    RATED_KW,
-    SEEN_KW,
-    SEEN_S,
-    STORED_KWH,
-    UP_KW,
-)
+from der_gym.engine.schema import Table
+from der_gym.engine.tables import FLEET, SITE
 from der_gym.numerics.lanes import N_LANE, packets
 from der_gym.numerics.sums import back, dot, find_enrolled, in_order
 
-METERED, TRUE = 0, 1
-N_POWER = 2
-SEEN, OLD, OLDEST_S = 0, 1, 2  # kW; sum of rated kW x time of the report; earliest report
-N_SEEN = 3
-UP, DOWN, STORED, DEBT, N_CAPABILITY = UP_KW, DOWN_KW, STORED_KWH, DEBT_KWH, N_CAPABILITY
+POWER = Table(
+    "power",
+    "float64 (S, n_cell, N): a tick's power of each cell, and of all homes",
+    """
+    metered_kw | kW | meter | as the meters have it
+    true_kw    | kW | truth | as it was
+    """,
+)
+SEEN = Table(
+    "seen",
+    "float64 (S, n_cell, N): the aggregator's table, summed over cells",
+    """
+    seen_kw   | kW   | aggregator | last reports
+    aged_kw_s | kW s | | rated kW x time of the report
+    oldest_s  | s    | | earliest report
+    """,
+)
 OLDEST_SHOWN_S = 3600.0  # a report older than that counts as so old
 
 _ZERO, _OLDEST_SHOWN_S = np.float32(0.0), np.float32(OLDEST_SHOWN_S)
@@ -38,12 +39,12 @@ def sum_power_cells(s0, s1, n_shard, active, lo, hi, fleet, out):  # type: ignor
     for s in range(s0, s1):
         if not active[s // n_shard]:
             continue
-        power, gain = fleet[s, POWER_KW], fleet[s, METER_GAIN]
+        power, gain = fleet[s, FLEET.POWER_KW], fleet[s, FLEET.METER_GAIN]
         find_enrolled(gain, here)
         for c in range(lo.shape[0]):
             at, to = lo[c], hi[c]
-            out[s, c, METERED] = dot(power[at:to], gain[at:to])
-            out[s, c, TRUE] = dot(power[at:to], here[at:to])
+            out[s, c, POWER.METERED_KW] = dot(power[at:to], gain[at:to])
+            out[s, c, POWER.TRUE_KW] = dot(power[at:to], here[at:to])
 
 
 @kernel
@@ -58,8 +59,8 @@ def sum_power_sites(s0, s1, n_shard, active, present, gain, site, out):  # type:
     for s in range(s0, s1):
         if active[s // n_shard]:
             p = s % n_shard
-            net = site[s, NET_KW]
-            out[s, METERED], out[s, TRUE] = dot(net, gain[p]), dot(net, present[p])
+            net = site[s, SITE.NET_KW]
+            out[s, POWER.METERED_KW], out[s, POWER.TRUE_KW] = dot(net, gain[p]), dot(net, present[p])
 
 
 @kernel
@@ -69,13 +70,13 @@ def sum_seen_cells(s0, s1, n_shard, active, t_s, dt_s, lo, hi, fleet, out):  # t
     for s in range(s0, s1):
         if not active[s // n_shard]:
             continue
-        seen, when, rated = fleet[s, SEEN_KW], fleet[s, SEEN_S], fleet[s, RATED_KW]
-        find_enrolled(fleet[s, METER_GAIN], here)
+        seen, when, rated = fleet[s, FLEET.SEEN_KW], fleet[s, FLEET.SEEN_S], fleet[s, FLEET.RATED_KW]
+        find_enrolled(fleet[s, FLEET.METER_GAIN], here)
         now = np.float32(t_s[s // n_shard] + dt_s)
         for c in range(lo.shape[0]):
             at, to = lo[c], hi[c]
-            out[s, c, SEEN] = dot(seen[at:to], here[at:to])
-            out[s, c, OLD], out[s, c, OLDEST_S] = reports(now, rated[at:to], when[at:to])
+            out[s, c, SEEN.SEEN_KW] = dot(seen[at:to], here[at:to])
+            out[s, c, SEEN.AGED_KW_S], out[s, c, SEEN.OLDEST_S] = reports(now, rated[at:to], when[at:to])
 
 
 @part

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from der_gym.engine import tables
 from der_gym.engine.program import Call
+from der_gym.engine.tables import CAPABILITY, FLEET
 from der_gym.services.meter import draw_gain
 from der_gym.simulation import metering
 from der_gym.simulation.fleet_arrays import Fleet
@@ -28,12 +28,12 @@ class Meters:
     def __init__(self, fleet: Fleet, receiving: bool, tolerance: float) -> None:
         st, n_world, n_all = fleet.structure, fleet.n_world, fleet.n_all
         self.fleet, self.receiving = fleet, receiving
-        self.power = np.zeros((n_all, st.n_cell, metering.N_POWER))
-        self.net = np.zeros((n_all, metering.N_POWER))
-        self.seen = np.zeros((n_all, st.n_cell, metering.N_SEEN))
-        self.capability = np.zeros((n_all, st.n_cell, tables.N_CAPABILITY))
+        self.power = np.zeros((n_all, st.n_cell, metering.POWER.N))
+        self.net = np.zeros((n_all, metering.POWER.N))
+        self.seen = np.zeros((n_all, st.n_cell, metering.SEEN.N))
+        self.capability = np.zeros((n_all, st.n_cell, CAPABILITY.N))
         self.rated_kw = np.zeros((n_world, st.n_cell))
-        self.minute_kw = np.zeros((n_world, metering.N_POWER))
+        self.minute_kw = np.zeros((n_world, metering.POWER.N))
         self.bin_error = np.zeros((n_world, 2))
         self._site_weight = self._site_weights(np.float32(tolerance)) if receiving else None
         self._cells = (st.cell_lo, st.cell_hi, fleet.fleet)
@@ -58,7 +58,7 @@ class Meters:
             array[every] = 0.0
         self.minute_kw[mask], self.bin_error[mask] = 0.0, 0.0
         st = self.fleet.structure
-        rated = metering.fold(self.fleet.fleet[:, tables.RATED_KW], self.fleet.n_shard)
+        rated = metering.fold(self.fleet.fleet[:, FLEET.RATED_KW], self.fleet.n_shard)
         for c in range(st.n_cell):
             self.rated_kw[mask, c] = rated[mask, st.cell_lo[c] : st.cell_hi[c]].sum(axis=1, dtype=np.float64)
 

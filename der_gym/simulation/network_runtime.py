@@ -43,19 +43,19 @@ def step_s(longest_s: float) -> float:
 
 def gate_rows(structure: Structure, paths: list[ChannelConfig], config: NetworkConfig, decision_s: float) -> Array:
     """Return each leaf's sending rules, float64 (n_leaf, N_GATE): the strictest of its cells' paths."""
-    gate = np.zeros((structure.n_leaf, net.N_GATE))
+    gate = np.zeros((structure.n_leaf, net.GATE.N))
     n_unit = units(structure)
     p95 = {path: path.p95_s() for path in set(paths)}
     for j in range(structure.n_leaf):
         own = [paths[c] for c in np.flatnonzero(structure.cell_leaf == j)]
         interval, hold = max(p.least_interval_s for p in own), min(p.hold_s for p in own)
         way = max(p95[p] for p in own)
-        gate[j, net.INTERVAL_S], gate[j, net.HOLD_S] = interval, hold
-        gate[j, net.REFRESH_BEFORE_S] = min(0.5 * hold, 2 * interval + way)
-        gate[j, net.QUOTA_PER_DAY] = min(p.quota_per_day for p in own)
-        gate[j, net.N_UNIT] = n_unit[structure.cell_leaf == j].sum()
-        gate[j, net.CHANGE], gate[j, net.ON_WAY_S] = config.change_share, way
-        gate[j, net.DEPTH] = ring_depth(own, decision_s)
+        gate[j, net.GATE.INTERVAL_S], gate[j, net.GATE.HOLD_S] = interval, hold
+        gate[j, net.GATE.REFRESH_BEFORE_S] = min(0.5 * hold, 2 * interval + way)
+        gate[j, net.GATE.QUOTA_PER_DAY] = min(p.quota_per_day for p in own)
+        gate[j, net.GATE.N_UNIT] = n_unit[structure.cell_leaf == j].sum()
+        gate[j, net.GATE.CHANGE], gate[j, net.GATE.ON_WAY_S] = config.change_share, way
+        gate[j, net.GATE.DEPTH] = ring_depth(own, decision_s)
     return gate
 
 
@@ -99,13 +99,13 @@ class NetworkRuntime:
         self.service_s = np.array(
             [math.ceil(n / p.batch) / p.request_per_s for n, p in zip(units(structure), paths, strict=True)]
         )
-        longest_s = self.path[:, net.LONGEST_S] + self.service_s
-        self.path[:, net.STEP_S] = [step_s(float(t)) for t in longest_s]
+        longest_s = self.path[:, net.CHANNEL.LONGEST_S] + self.service_s
+        self.path[:, net.CHANNEL.STEP_S] = [step_s(float(t)) for t in longest_s]
         self.gate = gate_rows(structure, paths, config, decision_s)
         self.link_cfg, self.rates = outages.link_constants(config), outages.cloud_rates(config)
         names = [zlib.crc32(name.encode()) for name in structure.cloud_names]
         self.cloud_name = np.array(names, dtype=np.uint32)
-        depth = self.gate[:, net.DEPTH].astype(np.int64)
+        depth = self.gate[:, net.GATE.DEPTH].astype(np.int64)
         n_slot = int(depth.max())
         room = depth[structure.cell_leaf] * (structure.cell_hi - structure.cell_lo)
         self.ring_lo = np.cumsum(room) - room
@@ -113,9 +113,9 @@ class NetworkRuntime:
         self.since = np.zeros((n_world, n_cell, n_slot))
         self.coming = np.zeros((n_all, n_slot, n_cell), dtype=np.float32)
         self.latched = np.zeros((n_all, 3, structure.n_place if kinds else 0), dtype=np.float32)
-        self.mail = np.zeros((n_world, n_leaf, n_slot, net.N_MAIL))
-        self.leaf = np.zeros((n_world, n_leaf, net.N_LEAF))
-        self.cloud = np.zeros((n_world, len(names), net.N_CLOUD))
+        self.mail = np.zeros((n_world, n_leaf, n_slot, net.MAIL.N))
+        self.leaf = np.zeros((n_world, n_leaf, net.SENDER.N))
+        self.cloud = np.zeros((n_world, len(names), net.CLOUD.N))
         self.cell_t = np.zeros((n_world, n_cell))
         self.cell_slot = np.full((n_world, n_cell), -1, dtype=np.int64)
         self.last = np.zeros((n_all, n_cell))
@@ -138,7 +138,7 @@ class NetworkRuntime:
         """Return when a message reaches each device of cell ``c`` in shard ``s``, float32 s of the episode."""
         since = np.float32(self.since[s // self.n_shard, c, slot])
         codes = self.slot(c, slot)[s]
-        times: Array = np.where(codes == net.NEVER, net.NEVER_S, since + self.path[c, net.STEP_S] * codes)
+        times: Array = np.where(codes == net.NEVER, net.NEVER_S, since + self.path[c, net.CHANNEL.STEP_S] * codes)
         return times.astype(np.float32)
 
     def begin(self, active: Array, keys: Array, abs_s: Array) -> None:
@@ -148,12 +148,12 @@ class NetworkRuntime:
         self.coming[every] = 0.0
         self.latched[every] = 0.0
         self.mail[active] = 0.0
-        self.mail[active, :, :, net.VALID_UNTIL] = -1.0
+        self.mail[active, :, :, net.MAIL.VALID_UNTIL] = -1.0
         self.leaf[active], self.cell_t[active], self.since[active] = 0.0, 0.0, 0.0
-        self.leaf[active, :, net.SENT_S] = -DAY_S
-        self.leaf[active, :, net.SENT_UNTIL] = -1.0
-        self.leaf[active, :, net.EXPIRES_S] = net.NEVER_S
-        self.leaf[active, :, net.QUOTA] = self.gate[:, net.QUOTA_PER_DAY]
+        self.leaf[active, :, net.SENDER.SENT_S] = -DAY_S
+        self.leaf[active, :, net.SENDER.SENT_UNTIL] = -1.0
+        self.leaf[active, :, net.SENDER.EXPIRES_S] = net.NEVER_S
+        self.leaf[active, :, net.SENDER.QUOTA] = self.gate[:, net.GATE.QUOTA_PER_DAY]
         day0 = abs_s // DAY_S
         outages.draw_clouds(
             active,

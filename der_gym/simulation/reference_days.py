@@ -23,9 +23,10 @@ import numpy as np
 from der_gym.core.files import whole_file
 from der_gym.core.units import BLOCK_S, DAY_S, REFRESH_S, SLOT_PER_DAY
 from der_gym.devices import site as home
-from der_gym.engine import parallel, tables
+from der_gym.engine import parallel
 from der_gym.engine.compile import cache_home, kernel, source_hash, writable
 from der_gym.engine.program import Call, Program, share
+from der_gym.engine.tables import CAPABILITY, SITE
 from der_gym.fleet.structure import Structure
 from der_gym.numerics.sums import dot
 from der_gym.signals import calendar
@@ -162,14 +163,14 @@ class _Recorder:
         self.fleet, self.starts_s = fleet, starts_s
         self.active = np.ones(n, dtype=bool)
         self.power_kw = np.zeros((n, n_day, SLOT_PER_DAY, st.n_cell + 2), dtype=np.float32)
-        self.capability = np.zeros((n, n_day, SLOT_PER_DAY, st.n_cell, tables.N_CAPABILITY), dtype=np.float32)
+        self.capability = np.zeros((n, n_day, SLOT_PER_DAY, st.n_cell, CAPABILITY.N), dtype=np.float32)
         self.states = {
             name: np.zeros((n, n_day, len(starts_s), len(s.device.pool), s.hi - s.lo), dtype=np.float32)
             for name, s in fleet.classes.items()
         }
-        self.power = np.zeros((fleet.n_all, st.n_cell, metering.N_POWER))
+        self.power = np.zeros((fleet.n_all, st.n_cell, metering.POWER.N))
         self.sum_kw = np.zeros((n, st.n_cell + 2))
-        self.now = np.zeros((fleet.n_all, st.n_cell, tables.N_CAPABILITY))
+        self.now = np.zeros((fleet.n_all, st.n_cell, CAPABILITY.N))
 
     def save(self) -> None:
         """Take the states if an episode may begin now."""
@@ -198,9 +199,9 @@ def add_tick(w0, w1, dt_s, t_s, abs_s, ctx, cfg, power, site, homes, sum_kw):  #
     for w in range(w0, w1):
         n_cell = power.shape[1]
         for c in range(n_cell):
-            sum_kw[w, c] += power[w, c, metering.TRUE]
-        pv_kw = dot(site[w, tables.PV_RATED_KW], homes[0]) * np.float64(home.sunshine(ctx[w], cfg))
-        sum_kw[w, n_cell] += dot(site[w, tables.BARE_KW], homes[0]) + pv_kw
+            sum_kw[w, c] += power[w, c, metering.POWER.TRUE_KW]
+        pv_kw = dot(site[w, SITE.PV_RATED_KW], homes[0]) * np.float64(home.sunshine(ctx[w], cfg))
+        sum_kw[w, n_cell] += dot(site[w, SITE.BARE_KW], homes[0]) + pv_kw
         sum_kw[w, n_cell + 1] += pv_kw
         t_s[w] += dt_s
         abs_s[w] += dt_s

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from der_gym.core.units import BLOCK_S, DAY_S
-from der_gym.engine import tables
 from der_gym.engine.compile import kernel
 from der_gym.engine.program import Call, Program
+from der_gym.engine.tables import FLEET
 from der_gym.simulation.array_ops import copy
 from der_gym.simulation.fleet_arrays import Fleet
 from der_gym.simulation.meters import Meters
@@ -109,8 +109,8 @@ def first_reports(s0, s1, n_shard, active, fleet):  # type: ignore[no-untyped-de
     """Fill the table with what devices reported just before the episode; homes whose link is out, long ago."""
     for s in range(s0, s1):
         if active[s // n_shard]:
-            down, up, shown = fleet[s, tables.LINK_DOWN_S], fleet[s, tables.LINK_UP_S], fleet[s, tables.SHOWN_KW]
-            seen_kw, seen_s, pending = fleet[s, tables.SEEN_KW], fleet[s, tables.SEEN_S], fleet[s, tables.PENDING_KW]
+            down, up, shown = fleet[s, FLEET.LINK_DOWN_S], fleet[s, FLEET.LINK_UP_S], fleet[s, FLEET.SHOWN_KW]
+            seen_kw, seen_s, pending = fleet[s, FLEET.SEEN_KW], fleet[s, FLEET.SEEN_S], fleet[s, FLEET.PENDING_KW]
             for i in range(shown.shape[0]):
                 silent = (down[i] <= _0) & (up[i] > _0)
                 seen_kw[i] = _0 if silent else shown[i]

@@ -9,8 +9,9 @@ import numpy as np
 
 from der_gym.core.errors import InputError
 from der_gym.core.units import BLOCK_S, DAY_S
-from der_gym.engine import parallel, tables
+from der_gym.engine import parallel
 from der_gym.engine.program import Program, share
+from der_gym.engine.tables import CAPABILITY, FLEET
 from der_gym.scenario.model import Scenario
 from der_gym.simulation import metering
 from der_gym.simulation.aggregator_view import AggregatorView
@@ -80,7 +81,7 @@ class Simulator:
         # What is shown of the plan: the plan itself, but by the minute in the ablation without plan error.
         self._shown_kw = np.zeros_like(self.market.plan_kw) if self.market.perfect else self.market.plan_kw
         self._debtors = np.zeros(n_world, dtype=bool)
-        self._capability_now = np.zeros((self.fleet.n_all, st.n_cell, tables.N_CAPABILITY))
+        self._capability_now = np.zeros((self.fleet.n_all, st.n_cell, CAPABILITY.N))
         capability = self.fleet.measure_capability(self._debtors, self._capability_now)
         self._capability = Program(capability, n_world, self.fleet.n_shard, self.workers)
         parts = (scenario, self.fleet, self.network, self.market, self.meters, self.view)
@@ -94,7 +95,7 @@ class Simulator:
         one = Fleet(small.structure, self.scenario.devices, 1, 1.0)
         one.keys[:, :2] = self.assets.pool.keys[0]
         share(one.draw_params(np.ones(1, dtype=bool)), 1, 1)
-        rated, st = one.fleet[0, tables.RATED_KW], small.structure
+        rated, st = one.fleet[0, FLEET.RATED_KW], small.structure
         cells = np.array([rated[lo:hi].sum(dtype=np.float64) for lo, hi in zip(st.cell_lo, st.cell_hi, strict=True)])
         return np.bincount(st.cell_leaf, cells * small.scale[: st.n_cell], minlength=st.n_leaf)
 
@@ -146,7 +147,7 @@ class Simulator:
         for minute in range(n_minute):
             for _ in range(MINUTE_S // self.scenario.tick_s):
                 self.step_plan.tick()
-            kw[:, minute] = self.meters.minute_kw[:, metering.TRUE] / (MINUTE_S // self.scenario.tick_s)
+            kw[:, minute] = self.meters.minute_kw[:, metering.POWER.TRUE_KW] / (MINUTE_S // self.scenario.tick_s)
             self.meters.minute_kw[mask] = 0.0
         for name, array in self.arrays().items():
             array[:] = before[name]
@@ -226,7 +227,7 @@ class Simulator:
         active = np.ones(self.n_world, dtype=bool) if active is None else active
         self._debtors[:], self._capability_now[:] = active, 0.0
         self._capability()
-        total: Array = self._capability_now[:, :, tables.DEBT_KWH].reshape(self.n_world, -1).sum(axis=1)
+        total: Array = self._capability_now[:, :, CAPABILITY.DEBT_KWH].reshape(self.n_world, -1).sum(axis=1)
         return total
 
     def snapshot(self, worlds: Sequence[int] | None = None) -> Snapshot:

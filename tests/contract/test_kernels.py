@@ -205,7 +205,7 @@ def traffic() -> dict[str, np.ndarray]:
 
 def test_the_networks_kernels_give_the_bits_of_plain_loops(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled = traffic()
-    assert compiled["network.leaf"][:, :, net.N_SENT].mean() > 8 and (compiled["network.cloud"] < 1e8).sum() > 20
+    assert compiled["network.leaf"][:, :, net.SENDER.N_SENT].mean() > 8 and (compiled["network.cloud"] < 1e8).sum() > 20
     assert compiled["network.latched"].any() and compiled["fleet"][:, 6:9].any()
     for module in (deliver, send, arrive, report):
         names = plain(module)

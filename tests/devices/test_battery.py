@@ -29,14 +29,14 @@ from pydantic import ValidationError
 from der_gym.devices.battery import config as c
 from der_gym.devices.battery import model as b
 from der_gym.devices.battery.draws import pick
-from der_gym.engine import tables
+from der_gym.engine.tables import CAPABILITY, EXOGENOUS, FLEET, SITE
 
 # what a battery is ------------------------------------------------------------------------------------------------
 
 
 def test_draws_follow_their_distributions() -> None:
     f = make(n=6000)
-    p, rated, dead = f.params[0], mine(f, tables.RATED_KW)[0], mine(f, tables.DEAD_S)[0]
+    p, rated, dead = f.params[0], mine(f, FLEET.RATED_KW)[0], mine(f, FLEET.DEAD_S)[0]
     assert p[b.CAPACITY_KWH].mean() == pytest.approx(8.95, abs=0.15)  # capability 8.0, shipments 9.3 kWh
     assert rated.min() >= 2.0 and rated.max() <= np.float32(5.9) and 3.2 <= rated.mean() <= 4.0
     trip = p[b.EFFICIENCY] ** 2
@@ -61,7 +61,7 @@ def test_draws_follow_their_distributions() -> None:
 
 def test_the_resource_table_is_kept() -> None:
     f = make(n=50, given=(4.4, 0.0))
-    assert (mine(f, tables.RATED_KW) == np.float32(4.4)).all() and (f.params[:, b.EXPORT_MAX_KW] == 0).all()
+    assert (mine(f, FLEET.RATED_KW) == np.float32(4.4)).all() and (f.params[:, b.EXPORT_MAX_KW] == 0).all()
     other = make(n=50)
     assert np.array_equal(f.params[:, b.CAPACITY_KWH], other.params[:, b.CAPACITY_KWH])  # the rest is as drawn
 
@@ -130,16 +130,16 @@ def test_a_command_that_arrives_within_a_tick_acts_for_the_rest() -> None:
 
 def test_opted_out_devices_keep_their_own_schedule() -> None:
     f = make(given=(3.0, 1.0), **FAST)
-    mine(f, tables.ACCEPTS_COMMANDS)[:] = 0.0
+    mine(f, FLEET.ACCEPTS_COMMANDS)[:] = 0.0
     advance(f, 1.0)
     assert advance(f, 1.0) == pytest.approx(-1.0, abs=1e-6)
-    assert (capability(f)[tables.UP_KW] == 0).all() and (capability(f)[tables.DOWN_KW] == 0).all()
+    assert (capability(f)[CAPABILITY.UP_KW] == 0).all() and (capability(f)[CAPABILITY.DOWN_KW] == 0).all()
 
 
 def test_a_slow_unit_ends_its_discharge_slowly_and_charges_at_once() -> None:
     slow = {"ramp_fast_share": 0.0, "ramp_middle_share": 0.0, "release_min_s": 240.0, "release_max_s": 240.0}
     f = make(n=4, soc=0.7, given=(3.0, 1.0), usable_kwh=(9.8,), usable_share=(1.0,), **EXACT, **slow)
-    f.ctx[:, tables.STANDBY] = 1.0
+    f.ctx[:, EXOGENOUS.STANDBY] = 1.0
     advance(f, 1.0)
     assert advance(f, 1.0) == pytest.approx(-3.0)
     assert [float(advance(f, 0.0).mean()) for _ in range(5)] == pytest.approx(
@@ -184,8 +184,8 @@ def test_no_sequence_of_commands_crosses_a_limit(soc: float, ticks: list[Any]) -
     f = make(n=12, soc=soc, limits=(6.0, np.tile([2.0, 9.9], 6)))
     start = f.acc[:, b.ENERGY_KWH].copy()
     for a0, a1, part, dt, net, (standby, storm), sod_s in ticks:
-        f.site[:, tables.NET_KW] = net
-        f.ctx[:, tables.STANDBY], f.ctx[:, tables.STORM], f.ctx[:, tables.SOD_S] = standby, storm, sod_s
+        f.site[:, SITE.NET_KW] = net
+        f.ctx[:, EXOGENOUS.STANDBY], f.ctx[:, EXOGENOUS.STORM], f.ctx[:, EXOGENOUS.SOD_S] = standby, storm, sod_s
         power = advance(f, a0, a1, part, dt)
         check_limits(f, power, net, storm)
         check_limits(f, f.state[:, 0], net, storm, slack=1e-6)
@@ -196,7 +196,7 @@ def check_limits(f: Any, power: np.ndarray, net: float, storm: float, slack: flo
     """Assert every hard limit on power (within ``slack`` kW), and on the stored energy as it is now."""
     feeds = f.params[:, b.EXPORT_MAX_KW] > 0  # every site may feed the grid
     out, into = np.maximum(-power, 0), np.maximum(power, 0)
-    assert (np.abs(power) <= mine(f, tables.RATED_KW) + slack).all()
+    assert (np.abs(power) <= mine(f, FLEET.RATED_KW) + slack).all()
     assert (out[~feeds] <= np.float32(max(net, 0.0)) + slack).all()  # never feeds the grid
     most = np.maximum(np.float32(net) + limit(f, 1), 0.0)
     assert (out <= most + slack)[feeds].all()
@@ -211,7 +211,7 @@ def test_energy_is_conserved_over_a_week_of_swings() -> None:
     f, rng = make(n=200), np.random.default_rng(0)
     start = f.acc[:, b.ENERGY_KWH].copy()
     for _ in range(7 * 96):
-        f.site[:, tables.NET_KW] = rng.normal(0.2, 1.5, f.n)
+        f.site[:, SITE.NET_KW] = rng.normal(0.2, 1.5, f.n)
         advance(f, float(rng.choice([0.0, 0.0, 0.7, -0.7])), dt=300.0)
     through = f.book[:, b.CHARGED_KWH : b.LOSS_KWH + 1].sum(axis=1)
     assert (through > 5.0).all()
@@ -223,7 +223,7 @@ def test_without_feed_back_a_full_command_gives_the_house_draw_and_no_more() -> 
     for _ in range(2):
         assert (advance(f, 1.0) >= -1.0).all()
     assert advance(f, 1.0) == pytest.approx(-1.0, abs=0.05)
-    f.site[:, tables.NET_KW] = -2.0  # the sun comes out: the rest does not exist
+    f.site[:, SITE.NET_KW] = -2.0  # the sun comes out: the rest does not exist
     assert (advance(f, 1.0) == 0.0).all()
 
 
@@ -243,7 +243,7 @@ def test_charge_falls_beyond_four_fifths_and_stops_when_full() -> None:
 
 def test_standing_by_costs_energy_down_to_the_reserve() -> None:
     f = make(n=20, soc=0.01, standby_min_kw=0.02, standby_max_kw=0.02)
-    f.ctx[:, tables.STANDBY] = 1.0
+    f.ctx[:, EXOGENOUS.STANDBY] = 1.0
     start = f.acc[0, b.ENERGY_KWH].copy()
     assert (advance(f, 0.0) == 0.0).all()
     assert start - f.acc[0, b.ENERGY_KWH] == pytest.approx(0.02 / 60, rel=1e-6)
@@ -258,20 +258,20 @@ def test_standing_by_costs_energy_down_to_the_reserve() -> None:
 def test_storm_charges_and_holds_whatever_the_command() -> None:
     f = make(given=(3.0, 1.0), **FAST)
     advance(f, 1.0)
-    f.ctx[:, tables.STORM] = 1.0
+    f.ctx[:, EXOGENOUS.STORM] = 1.0
     for _ in range(120):
         assert (advance(f, 1.0, dt=300.0) >= 0.0).all()
     held = f.acc[0, b.ENERGY_KWH] / f.params[0, b.CAPACITY_KWH]
     assert (held > 0.999).all()
-    assert (capability(f)[tables.UP_KW] == 0).all()
+    assert (capability(f)[CAPABILITY.UP_KW] == 0).all()
 
 
 def test_a_home_with_panels_takes_up_the_surplus_and_covers_itself() -> None:
     f = make(n=30, pv_kw=5.0, **FAST, night_share_pv=(0.0, 0.0, 0.0))
-    f.site[:, tables.NET_KW] = -1.2
+    f.site[:, SITE.NET_KW] = -1.2
     advance(f)
     assert advance(f) == pytest.approx(1.2, abs=1e-6)
-    f.ctx[:, tables.SOD_S], f.site[:, tables.NET_KW] = NIGHT_S, 0.4
+    f.ctx[:, EXOGENOUS.SOD_S], f.site[:, SITE.NET_KW] = NIGHT_S, 0.4
     advance(f)
     assert advance(f) == pytest.approx(-0.4, abs=1e-6)
 
@@ -281,7 +281,7 @@ def test_a_home_without_panels_charges_by_night_to_its_target() -> None:
     p = f.params[0].astype(np.float64)
     started = np.zeros(f.n)
     for minute in range(480):
-        f.ctx[:, tables.SOD_S] = (82_800 + 60 * minute) % 86_400
+        f.ctx[:, EXOGENOUS.SOD_S] = (82_800 + 60 * minute) % 86_400
         power = advance(f)[0]
         assert (power >= 0.0).all()  # cheap hours: it buys, it does not cover
         started = np.where((started == 0) & (power > 0), 60.0 * minute + 1, started)
@@ -290,7 +290,7 @@ def test_a_home_without_panels_charges_by_night_to_its_target() -> None:
     lost = 8 * p[b.STANDBY_KW]
     assert (reached <= p[b.NIGHT_TARGET_KWH] + 1e-6).all()
     assert (reached >= p[b.NIGHT_TARGET_KWH] - lost - 0.15).all()
-    f.ctx[:, tables.SOD_S] = 25_200
+    f.ctx[:, EXOGENOUS.SOD_S] = 25_200
     advance(f)
     assert advance(f) == pytest.approx(-1.0, abs=1e-6)  # from 07 h it covers the house
 
@@ -299,7 +299,7 @@ def test_the_share_of_panel_homes_that_charge_by_night_follows_the_season() -> N
     buys = {}
     for season in range(3):
         f = make(n=2000, soc=0.2, pv_kw=4.8, night_start_max_min=0.0, **FAST)
-        f.ctx[:, tables.SOD_S], f.ctx[:, tables.SEASON] = NIGHT_S, season
+        f.ctx[:, EXOGENOUS.SOD_S], f.ctx[:, EXOGENOUS.SEASON] = NIGHT_S, season
         buys[season] = advance(f)[0] > 0
     assert [float(x.mean()) for x in buys.values()] == pytest.approx([0.20, 0.10, 0.35], abs=0.04)
     assert not (buys[1] & ~buys[0]).any() and not (buys[0] & ~buys[2]).any()  # the same homes, and more
@@ -307,8 +307,8 @@ def test_the_share_of_panel_homes_that_charge_by_night_follows_the_season() -> N
 
 def test_standby_gives_nothing_of_its_own_and_still_follows_a_command() -> None:
     f = make(given=(3.0, 1.0), **EXACT, **FAST)
-    f.ctx[:, tables.STANDBY] = 1.0
-    f.site[:, tables.NET_KW] = -2.0
+    f.ctx[:, EXOGENOUS.STANDBY] = 1.0
+    f.site[:, SITE.NET_KW] = -2.0
     assert (advance(f) == 0.0).all()
     advance(f, 0.2)
     assert advance(f, 0.2) == pytest.approx(-0.6, abs=1e-6)
@@ -320,9 +320,9 @@ def test_standby_gives_nothing_of_its_own_and_still_follows_a_command() -> None:
 @pytest.mark.parametrize("soc", [0.05, 0.5, 0.9])
 def test_what_the_gauge_promises_is_delivered_for_half_an_hour(soc: float) -> None:
     instant = {"ramp_fast_min_s": 0.2, "ramp_fast_max_s": 0.2}
-    for row, a in ((tables.UP_KW, 1.0), (tables.DOWN_KW, -1.0)):
+    for row, a in ((CAPABILITY.UP_KW, 1.0), (CAPABILITY.DOWN_KW, -1.0)):
         f = make(n=100, soc=soc, **EXACT, **FAST, **instant)
-        f.ctx[:, tables.STANDBY] = 1.0
+        f.ctx[:, EXOGENOUS.STANDBY] = 1.0
         promised = capability(f)[row, 0]
         given_kw = np.zeros(f.n)
         for _ in range(30):
@@ -335,8 +335,8 @@ def test_stored_energy_counts_from_the_reserve() -> None:
     f = make(soc=0.25, given=(3.0, 0.0))
     p, got = f.params[0], capability(f)
     expected = 0.25 * (p[b.CAPACITY_KWH] - p[b.RESERVE_KWH]) * p[b.EFFICIENCY]
-    assert got[tables.STORED_KWH, 0] == pytest.approx(expected, rel=1e-5)  # also where nothing may be fed back
-    assert (got[tables.UP_KW] <= 1.0).all() and (got[tables.DEBT_KWH] == 0.0).all()
+    assert got[CAPABILITY.STORED_KWH, 0] == pytest.approx(expected, rel=1e-5)  # also where nothing may be fed back
+    assert (got[CAPABILITY.UP_KW] <= 1.0).all() and (got[CAPABILITY.DEBT_KWH] == 0.0).all()
 
 
 # settings ---------------------------------------------------------------------------------------------------------

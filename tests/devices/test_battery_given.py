@@ -9,7 +9,7 @@ import pytest
 from batteries import EXACT, FAST, advance, make, mine
 
 from der_gym.devices.battery import model as b
-from der_gym.engine import tables
+from der_gym.engine.tables import EXOGENOUS, FLEET, SITE
 
 HOUR = 60
 ALL_FAST = EXACT | FAST
@@ -28,7 +28,7 @@ def withheld_kwh(f: Any, a: float, minutes: int = HOUR) -> np.ndarray:
 def test_without_a_command_nothing_is_given() -> None:
     for net_kw in (1.0, -2.0):  # covers the house; charges from the panels
         f = make(**ALL_FAST)
-        f.site[:, tables.NET_KW] = net_kw
+        f.site[:, SITE.NET_KW] = net_kw
         assert withheld_kwh(f, 0.0).max() <= 1e-4
 
 
@@ -36,21 +36,21 @@ def test_a_discharge_beyond_the_house_is_given() -> None:
     f = make(soc=0.9, **ALL_FAST)
     before = f.book[0, b.DISCHARGED_KWH].copy()
     given = withheld_kwh(f, 0.5, 30)
-    power = -mine(f, tables.POWER_KW)[0]
+    power = -mine(f, FLEET.POWER_KW)[0]
     assert (f.book[0, b.DISCHARGED_KWH] > before).all() and power.min() > 0
     assert given == pytest.approx(np.maximum(power - 1.0, 0.0) * 0.5, abs=0.02)  # the house takes 1 kW anyway
 
 
 def test_holding_a_charge_back_is_given() -> None:
     f = make(soc=0.2, **ALL_FAST)
-    f.site[:, tables.NET_KW] = -1.5  # panels
-    own = -f.site[0, tables.NET_KW, 0]
+    f.site[:, SITE.NET_KW] = -1.5  # panels
+    own = -f.site[0, SITE.NET_KW, 0]
     assert withheld_kwh(f, 0.001) == pytest.approx(np.full(f.n, own), rel=0.03)
 
 
 def test_in_standby_all_that_is_discharged_is_given_and_a_charge_gives_nothing() -> None:
     f = make(soc=0.8, **ALL_FAST)
-    f.ctx[:, tables.STANDBY] = 1.0
+    f.ctx[:, EXOGENOUS.STANDBY] = 1.0
     before = f.book[0, b.DISCHARGED_KWH].copy()
     given = f.book[0, b.WITHHELD_KWH].copy()
     for _ in range(30):

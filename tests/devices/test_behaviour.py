@@ -11,8 +11,8 @@ import pytest
 from der_gym.core.errors import InputError
 from der_gym.devices import behaviour
 from der_gym.devices.behaviour import BEHAVIOURS, KINDS, OPT_OUT_SLOT_S, Behaviour, BehaviourConfig
-from der_gym.engine import tables
 from der_gym.engine.compile import kernel
+from der_gym.engine.tables import EXOGENOUS, FLEET
 from der_gym.numerics.approx import clip
 from der_gym.scenario.load import load
 from der_gym.simulation.simulator import Simulator
@@ -32,7 +32,7 @@ class Members:
         self.uid = np.arange(5, N + 5, dtype=np.uint32)[None]
         self.present = np.ones((1, N), dtype=np.uint8)
         self.active = np.ones(n_world, dtype=bool)
-        self.fleet = np.zeros((n_world, tables.N_FLEET, N), dtype=np.float32)
+        self.fleet = np.zeros((n_world, FLEET.N, N), dtype=np.float32)
 
     def at(self, t_s: float, abs_s: int | None = None) -> dict[str, np.ndarray]:
         """Return who is in the list, METER_GAIN and ACCEPTS_COMMANDS at a time of the episode."""
@@ -40,7 +40,7 @@ class Members:
         clock = np.full(self.n_world, START_S + int(t_s) if abs_s is None else abs_s, dtype=np.int64)
         span = (0, self.n_world, 1, self.active, self.keys)
         behaviour.refresh(*span, self.uid, self.present, clock, t, self.cfg, self.opt_out, 0, N, self.fleet)
-        gain, takes = self.fleet[0, tables.METER_GAIN].copy(), self.fleet[0, tables.ACCEPTS_COMMANDS].copy()
+        gain, takes = self.fleet[0, FLEET.METER_GAIN].copy(), self.fleet[0, FLEET.ACCEPTS_COMMANDS].copy()
         return {"here": (gain > 0).astype(np.float32), "gain": gain, "takes": takes}
 
 
@@ -138,11 +138,11 @@ def droop(s0, s1, n_shard, active, ctx, latched, fleet):
     """Answer a frequency below nominal upward, one above downward; ``a`` scales the answer."""
     for s in range(s0, s1):
         if active[s // n_shard]:
-            lack = -ctx[s // n_shard, tables.FREQ_HZ] * DROOP
+            lack = -ctx[s // n_shard, EXOGENOUS.FREQ_HZ] * DROOP
             for i in range(latched.shape[2]):
                 if latched[s, 0, i] == WIDEST:
                     a = clip(latched[s, 1, i] * lack, -WIDEST, WIDEST)
-                    fleet[s, tables.CMD_START, i], fleet[s, tables.CMD_END, i], fleet[s, tables.CMD_END_SHARE, i] = (
+                    fleet[s, FLEET.CMD_START, i], fleet[s, FLEET.CMD_END, i], fleet[s, FLEET.CMD_END_SHARE, i] = (
                         a,
                         a,
                         WIDEST,
@@ -174,10 +174,10 @@ def power_kw(s: Simulator, kind: int, a: float, freq_hz: float = 0.0, minutes: i
     """Return each world's power after some minutes of one message to every leaf, kW (n_world,)."""
     message = np.zeros((2, s.structure.n_leaf, 3), dtype=np.float32)
     message[:, :, 0], message[:, :, 1] = kind, a
-    s.fleet.ctx[:, tables.FREQ_HZ] = freq_hz
+    s.fleet.ctx[:, EXOGENOUS.FREQ_HZ] = freq_hz
     for _ in range(minutes):
         s.step(message, np.ones(2, dtype=bool))
-    total: np.ndarray = (s.fleet.fleet[:, tables.POWER_KW] * (s.fleet.fleet[:, tables.METER_GAIN] > 0)).sum(axis=1)
+    total: np.ndarray = (s.fleet.fleet[:, FLEET.POWER_KW] * (s.fleet.fleet[:, FLEET.METER_GAIN] > 0)).sum(axis=1)
     return total
 
 
@@ -190,7 +190,7 @@ def test_a_droop_rule_makes_the_fleet_follow_the_frequency(rule: None) -> None:
     assert (low < own - 2).all() and (lower < low - 2).all() and (high > own + 2).all()
     even = power_kw(s, KINDS["rule"], 1.0, 0.0)
     assert even == pytest.approx(own, abs=10) and (abs(even - own) < 0.5 * abs(low - own)).all()
-    half = s.fleet.fleet[:, tables.CMD_END].copy()
+    half = s.fleet.fleet[:, FLEET.CMD_END].copy()
     assert not half.any()  # on its own schedule without a deviation
 
 
@@ -209,7 +209,7 @@ def test_a_rule_ends_with_its_message(rule: None) -> None:
     assert s.network.latched[:, 0].any()
     s.network.leaf[:, :, 5] = 0.0  # no quota is left: nothing more goes out, not even a refresh
     power_kw(s, KINDS["rule"], 1.0, -0.2, minutes=31)
-    assert not s.network.latched.any() and not s.fleet.fleet[:, tables.CMD_END].any()
+    assert not s.network.latched.any() and not s.fleet.fleet[:, FLEET.CMD_END].any()
 
 
 def test_worlds_of_dispatch_alone_keep_no_kinds_and_unknown_ones_are_named() -> None:
@@ -227,6 +227,6 @@ def test_absent_units_are_not_metered() -> None:
     for _ in range(s.scenario.n_step):
         s.step(message, np.ones(1, dtype=bool))
         fleet = s.fleet.fleet[0]
-        shares.append((fleet[tables.METER_GAIN] > 0).mean())
-        assert (fleet[tables.METER_GAIN] >= 0).all()  # every joiner's meter is drawn
+        shares.append((fleet[FLEET.METER_GAIN] > 0).mean())
+        assert (fleet[FLEET.METER_GAIN] >= 0).all()  # every joiner's meter is drawn
     assert shares[0] < 0.2 and shares[-1] > 0.9

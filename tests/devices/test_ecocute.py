@@ -16,6 +16,7 @@ from der_gym.devices.ecocute import config as c
 from der_gym.devices.ecocute.model import ECOCUTE, EcoCuteConfig
 from der_gym.engine import tables
 from der_gym.engine.compile import _OPTIONS
+from der_gym.engine.tables import CAPABILITY, EXOGENOUS, FLEET, GIVEN, SITE
 
 LO = 2  # other classes' devices stand before these
 DAY_S = 86_400
@@ -38,14 +39,14 @@ class Homes:
         self.active = np.ones(n_world, bool)
         self.keys = np.random.default_rng(seed).integers(0, 2**32, (n_world, 4), dtype=np.uint32)
         self.uid = np.arange(10 - LO, 10 + n, dtype=np.uint32)[None]
-        self.told_kw, self.given = given_kw, np.full((1, tables.N_GIVEN, LO + n), tables.NOT_GIVEN, np.int8)
+        self.told_kw, self.given = given_kw, np.full((1, GIVEN.N, LO + n), tables.NOT_GIVEN, np.int8)
         self.pool = np.full((n_world, len(c.POOL), n), np.nan, F4) if pool is None else pool
         self.params, self.state = np.zeros((n_world, len(c.PARAMS), n), F4), np.zeros((n_world, len(c.STATE), n), F4)
-        self.acc, self.ctx = np.zeros((n_world, len(c.ACC), n)), np.zeros((n_world, tables.N_CTX), F4)
+        self.acc, self.ctx = np.zeros((n_world, len(c.ACC), n)), np.zeros((n_world, EXOGENOUS.N), F4)
         self.book = np.zeros((n_world, len(c.BOOK), n if by_home else 1))
-        self.fleet = np.zeros((n_world, tables.N_FLEET, LO + n + 1), F4)
-        self.fleet[:, tables.ACCEPTS_COMMANDS] = self.fleet[:, tables.METER_GAIN] = 1.0
-        self.index, self.site = np.zeros((1, LO + n), np.int32), np.zeros((n_world, tables.N_SITE, 1), F4)
+        self.fleet = np.zeros((n_world, FLEET.N, LO + n + 1), F4)
+        self.fleet[:, FLEET.ACCEPTS_COMMANDS] = self.fleet[:, FLEET.METER_GAIN] = 1.0
+        self.index, self.site = np.zeros((1, LO + n), np.int32), np.zeros((n_world, SITE.N, 1), F4)
         self.limits, self.cell = np.zeros((1, 2, 1), F4), np.arange(LO + n + 1, dtype=np.int64)
         self.shards = (0, n_world, 1, self.active)
         self.clock()
@@ -58,16 +59,16 @@ class Homes:
         """Set the context rows for the tick that begins now."""
         second = self.now_s % DAY_S
         self.abs_s = np.full(self.n_world, self.now_s, np.int64)
-        self.ctx[:, tables.DT_S], self.ctx[:, tables.SOD_S] = self.tick_s, second
-        outdoor, self.ctx[:, tables.MAINS_C], self.ctx[:, tables.SEASON] = self.weather
-        self.ctx[:, tables.TEMP_C] = outdoor + self.swing_c * np.cos((second / 3600 - 14) / 24 * 2 * np.pi)
-        self.ctx[:, tables.WEEKEND] = (self.now_s // DAY_S) % 7 < 2
+        self.ctx[:, EXOGENOUS.DT_S], self.ctx[:, EXOGENOUS.SOD_S] = self.tick_s, second
+        outdoor, self.ctx[:, EXOGENOUS.MAINS_C], self.ctx[:, EXOGENOUS.SEASON] = self.weather
+        self.ctx[:, EXOGENOUS.TEMP_C] = outdoor + self.swing_c * np.cos((second / 3600 - 14) / 24 * 2 * np.pi)
+        self.ctx[:, EXOGENOUS.WEEKEND] = (self.now_s // DAY_S) % 7 < 2
 
     def arguments(self, kernel: str) -> tuple[Any, ...]:
         """Return a kernel's arguments; of ``capability`` those before the rows and cells asked for."""
         homes, drawn = (self.index, self.site), (*self.shards, self.keys, self.uid)
         if kernel == "draw":
-            self.row(tables.RATED_KW)[self.active] = self.told_kw
+            self.row(FLEET.RATED_KW)[self.active] = self.told_kw
             return *drawn, self.cfg, self.given, *homes, self.limits, self.params, self.fleet, LO
         if kernel in ("advance", "capability"):
             own = self.params, self.state, self.acc, *((self.book,) if kernel == "advance" else ())
@@ -92,14 +93,14 @@ class Homes:
         self.clock()
         if self.now_s % 300 == 0:
             self.run("redraw", how)
-        self.row(tables.CMD_START)[:], self.row(tables.CMD_END)[:], self.row(tables.CMD_END_SHARE)[:] = (
+        self.row(FLEET.CMD_START)[:], self.row(FLEET.CMD_END)[:], self.row(FLEET.CMD_END_SHARE)[:] = (
             a if before is None else before,
             a,
             part,
         )
         self.run("advance", how)
         self.now_s += self.tick_s
-        return self.row(tables.POWER_KW).copy()
+        return self.row(FLEET.POWER_KW).copy()
 
     def hours(self, n_hour: float, a: Any = 0.0) -> np.ndarray:
         """Return the mean power of each tick of some hours, (n_tick, n), world 0."""
@@ -108,7 +109,7 @@ class Homes:
     def capability(self, how: Any = None) -> np.ndarray:
         """Return the capability rows, (N_CAPABILITY, n), world 0: each place of the fleet is a cell, and others' stay as is."""
         self.clock()
-        out = np.full((self.n_world, self.cell.size, tables.N_CAPABILITY), np.nan)
+        out = np.full((self.n_world, self.cell.size, CAPABILITY.N), np.nan)
         asked = True, False, self.cell, self.cell + 1, out
         (how["capability"] if how else ECOCUTE.capability)(*self.arguments("capability"), *asked)
         assert np.isnan(out[:, :LO]).all() and np.isnan(out[:, LO + self.n :]).all()
@@ -152,17 +153,17 @@ def test_homes_follow_their_shares() -> None:
     assert by_day.mean() == pytest.approx(0.30, abs=0.012)
     assert mode.mean() == pytest.approx(0.40, abs=0.012)
     assert own[c.SHOWN_GAIN].std() == pytest.approx(0.05, rel=0.03)
-    dead = homes.row(tables.DEAD_S)[0]
+    dead = homes.row(FLEET.DEAD_S)[0]
     assert dead.min() >= 30 and dead.max() <= 120 and dead.mean() == pytest.approx(75, abs=1)
     ramp_s = 1 / own[c.RAMP_PER_S]
     assert ramp_s.min() >= 179.9 and ramp_s.max() <= 480.1
-    assert homes.row(tables.RATED_KW)[0].mean() == pytest.approx(1.035, abs=0.02)
+    assert homes.row(FLEET.RATED_KW)[0].mean() == pytest.approx(1.035, abs=0.02)
 
 
 def test_a_given_rating_scales_the_machine() -> None:
     plain_homes, scaled = Homes(30), Homes(30, given_kw=2.0)
-    rated = plain_homes.row(tables.RATED_KW)[0]
-    assert scaled.row(tables.RATED_KW) == pytest.approx(2.0, rel=1e-6)
+    rated = plain_homes.row(FLEET.RATED_KW)[0]
+    assert scaled.row(FLEET.RATED_KW) == pytest.approx(2.0, rel=1e-6)
     assert scaled.get(c.HEAT_KW) == pytest.approx(plain_homes.get(c.HEAT_KW) * 2 / rated, rel=1e-5)
     assert scaled.get(c.COP) == pytest.approx(plain_homes.get(c.COP), rel=1e-6)
 
@@ -273,35 +274,35 @@ def test_draw_begin_and_save_equal_the_plain_loops() -> None:
 def loops(homes: Homes) -> dict[str, tuple[Any, ...]]:
     """Return the arguments of the loops over a shard's homes."""
     ctx, own, state, acc, book = homes.ctx[0], homes.params[0], homes.state[0], homes.acc[0], homes.book[0]
-    fleet = {row: homes.fleet[0, row, LO : LO + homes.n] for row in range(tables.N_FLEET)}
+    fleet = {row: homes.fleet[0, row, LO : LO + homes.n] for row in range(FLEET.N)}
     sent, here, power = (
-        (fleet[tables.CMD_START], fleet[tables.CMD_END]),
-        fleet[tables.METER_GAIN],
-        fleet[tables.POWER_KW],
+        (fleet[FLEET.CMD_START], fleet[FLEET.CMD_END]),
+        fleet[FLEET.METER_GAIN],
+        fleet[FLEET.POWER_KW],
     )
-    capabilities = tuple(np.zeros((tables.N_CAPABILITY, homes.n), F4))
+    capabilities = tuple(np.zeros((CAPABILITY.N, homes.n), F4))
     tick = np.zeros((c.N_TICK, homes.n), F4)
     return {
-        "ask": (ctx, homes.cfg, own, state, tick, fleet[tables.ACCEPTS_COMMANDS], *sent),
-        "phases": (fleet[tables.CMD_END_SHARE],),
+        "ask": (ctx, homes.cfg, own, state, tick, fleet[FLEET.ACCEPTS_COMMANDS], *sent),
+        "phases": (fleet[FLEET.CMD_END_SHARE],),
         "work": (
             ctx,
             homes.cfg,
             own,
             state,
             tick,
-            fleet[tables.CMD_END_SHARE],
+            fleet[FLEET.CMD_END_SHARE],
             tick[c.TICK_ASK_0],
             F4(1),
             F4(-1),
             F4(0),
         ),
         "move_heat": (tick, acc),
-        "draw_power": (ctx, homes.cfg, state, tick, power, fleet[tables.SHOWN_KW]),
+        "draw_power": (ctx, homes.cfg, state, tick, power, fleet[FLEET.SHOWN_KW]),
         "enter_tick": (ctx, homes.cfg, tick, power, here, book),
         "run_out": (ctx, homes.cfg, state, tick),
         "enter_runouts": (ctx, tick, here, acc[c.UNSERVED_KWH], book),
-        "measure": (ctx, homes.cfg, own, state, acc[c.HEAT_KWH], fleet[tables.ACCEPTS_COMMANDS], *capabilities),
+        "measure": (ctx, homes.cfg, own, state, acc[c.HEAT_KWH], fleet[FLEET.ACCEPTS_COMMANDS], *capabilities),
     }
 
 

@@ -13,7 +13,7 @@ from test_ecocute import F4, WEATHER, Homes, empty, same
 from der_gym.devices.ecocute import config as c
 from der_gym.devices.ecocute import draws, physics
 from der_gym.devices.ecocute.model import ECOCUTE
-from der_gym.engine import tables
+from der_gym.engine.tables import CAPABILITY, FLEET
 
 # --- the machine against the published figures
 
@@ -191,7 +191,7 @@ def test_a_fraction_stops_as_many_homes() -> None:
     homes = boiling_homes()
     long_on = homes.get(c.RUN_S) > 900
     threshold = homes.get(c.THRESHOLD)
-    before = homes.row(tables.POWER_KW)[0].copy()
+    before = homes.row(FLEET.POWER_KW)[0].copy()
     after = homes.step(0.6)[0]
     stopped = long_on & (threshold < 0.6) & (homes.register("heat_kwh") > 5)
     assert stopped.sum() > 60
@@ -228,7 +228,7 @@ def test_boiling_early_ramps_up_over_minutes() -> None:
 
 def test_a_small_fraction_and_an_opted_out_home_leave_the_schedule_alone() -> None:
     alone, small, out = boiling_homes(), boiling_homes(), boiling_homes()
-    out.row(tables.ACCEPTS_COMMANDS)[:] = 0
+    out.row(FLEET.ACCEPTS_COMMANDS)[:] = 0
     least = alone.get(c.THRESHOLD).min()
     expected = alone.hours(1)
     assert (small.hours(1, 0.99 * least) == expected).all()
@@ -286,7 +286,7 @@ def test_a_day_of_contrary_orders_crosses_no_limit(style: str) -> None:
 
 def test_the_report_is_an_estimate() -> None:
     homes = boiling_homes()
-    shown, power = homes.row(tables.SHOWN_KW)[0], homes.row(tables.POWER_KW)[0]
+    shown, power = homes.row(FLEET.SHOWN_KW)[0], homes.row(FLEET.POWER_KW)[0]
     assert (shown[~homes.on] == 0).all()
     ratio = shown[homes.on] / power[homes.on]
     assert 0.8 < np.median(ratio) < 1.0 and ratio.std() > 0.03  # blind to frost and to the ramp
@@ -297,7 +297,7 @@ def test_registers_of_a_shard_are_the_sums_of_its_homes() -> None:
     homes = full, each, total = [Homes(40, "winter", 5.0, by_home=by_home) for by_home in (True, True, False)]
     away = np.arange(40) % 3 == 0
     for some in homes:
-        some.row(tables.METER_GAIN)[:] = 1.0 if some is full else ~away
+        some.row(FLEET.METER_GAIN)[:] = 1.0 if some is full else ~away
         some.hours(4, 0.3)
         empty(some)
         some.hours(1)
@@ -318,7 +318,7 @@ def test_gauge_foretells_the_response() -> None:
     got = own - held.hours(0.25, 1.0)[-15:].mean(axis=0)
     assert up.sum() == pytest.approx(got.sum(), rel=0.1) and up.sum() > 120
     assert (stored > 0).all() and missing.sum() < 5
-    held.row(tables.ACCEPTS_COMMANDS)[:] = 0
+    held.row(FLEET.ACCEPTS_COMMANDS)[:] = 0
     assert held.capability()[:2].max() == 0
 
 
@@ -336,8 +336,8 @@ def test_debt_grows_when_the_night_is_held() -> None:
     held.hours(9.5, 1.0)
     night = homes.params[0, c.SORT] > 0
     lacking = (homes.register("heat_kwh") - held.register("heat_kwh"))[night].sum() / 3.4
-    debt = held.capability()[tables.DEBT_KWH][night].sum()
-    assert homes.capability()[tables.DEBT_KWH].sum() < 0.02 * debt
+    debt = held.capability()[CAPABILITY.DEBT_KWH][night].sum()
+    assert homes.capability()[CAPABILITY.DEBT_KWH].sum() < 0.02 * debt
     assert 0.05 * lacking < debt < lacking  # the margin over a mean day's use is lacking too, but is no debt
 
 

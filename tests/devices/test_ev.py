@@ -18,6 +18,7 @@ from der_gym.devices.ev import model as m
 from der_gym.devices.ev.config import EVConfig, constants
 from der_gym.devices.ev.physics import level_kw
 from der_gym.engine.compile import _OPTIONS
+from der_gym.engine.tables import CAPABILITY, EXOGENOUS, FLEET, GIVEN, SITE
 
 DAY_S = 86_400
 MONDAY = 8997  # day number since 2000-01-01; 8,995 = 7 * 1,285 is a Saturday
@@ -35,23 +36,23 @@ class Fleet:
         self.uid = np.arange(100 - lo, 100 + n, dtype=np.uint32)[None]
         self.start_s = int(day * DAY_S + clock_h * 3600)
         self.t_s = 0
-        self.ctx = np.zeros((n_world, base.N_CTX), np.float32)
-        self.ctx[:, base.TEMP_C] = 16.0
+        self.ctx = np.zeros((n_world, EXOGENOUS.N), np.float32)
+        self.ctx[:, EXOGENOUS.TEMP_C] = 16.0
         self.told_kw, self.given = (
             np.full(n, np.nan, np.float32),
-            np.full((1, base.N_GIVEN, lo + n), base.NOT_GIVEN, np.int8),
+            np.full((1, GIVEN.N, lo + n), base.NOT_GIVEN, np.int8),
         )
         self.params = np.zeros((n_world, len(m.EV.params), n), np.float32)
         self.state = np.zeros((n_world, len(m.EV.state), n), np.float32)
         self.acc = np.zeros((n_world, len(m.EV.acc), n))
-        self.fleet = np.zeros((n_world, base.N_FLEET, lo + n + 3), np.float32)
+        self.fleet = np.zeros((n_world, FLEET.N, lo + n + 3), np.float32)
         self.book = np.zeros((n_world, len(m.EV.book), n))  # each car's own
-        self.fleet[:, base.ACCEPTS_COMMANDS], self.fleet[:, base.METER_GAIN] = 1, 1
-        self.out = np.zeros((n_world, lo + n + 3, base.N_CAPABILITY))
+        self.fleet[:, FLEET.ACCEPTS_COMMANDS], self.fleet[:, FLEET.METER_GAIN] = 1, 1
+        self.out = np.zeros((n_world, lo + n + 3, CAPABILITY.N))
         edge = np.arange(lo + n + 4, dtype=np.int64)
         self.cells = edge[:-1].copy(), edge[1:].copy()  # every place is a cell of its own
         self.site_index, self.limits = np.zeros((1, lo + n), np.int32), np.ones((1, 2, 1), np.float32)
-        self.site = np.zeros((n_world, base.N_SITE, 1), np.float32)
+        self.site = np.zeros((n_world, SITE.N, 1), np.float32)
 
     @property
     def abs_s(self) -> np.ndarray:
@@ -61,11 +62,11 @@ class Fleet:
         return 0, self.n_world, 1, self.active
 
     def clock(self, dt: float) -> None:
-        self.ctx[:, base.T_S], self.ctx[:, base.DT_S] = self.t_s, dt
-        self.ctx[:, base.SOD_S] = (self.start_s + self.t_s) % DAY_S
+        self.ctx[:, EXOGENOUS.T_S], self.ctx[:, EXOGENOUS.DT_S] = self.t_s, dt
+        self.ctx[:, EXOGENOUS.SOD_S] = (self.start_s + self.t_s) % DAY_S
 
     def draw(self) -> None:
-        self.fleet[self.active, base.RATED_KW, self.lo : self.lo + self.n] = self.told_kw
+        self.fleet[self.active, FLEET.RATED_KW, self.lo : self.lo + self.n] = self.told_kw
         homes = (self.given, self.site_index, self.site, self.limits)
         model.draw(*self.head(), self.keys, self.uid, self.cfg, *homes, self.params, self.fleet, self.lo)
 
@@ -95,8 +96,8 @@ class Fleet:
             self.redraw()
         self.clock(dt)
         at = slice(self.lo, self.lo + self.n)
-        self.fleet[:, base.CMD_START, at], self.fleet[:, base.CMD_END, at] = a0, a0 if a1 is None else a1
-        self.fleet[:, base.CMD_END_SHARE, at] = part
+        self.fleet[:, FLEET.CMD_START, at], self.fleet[:, FLEET.CMD_END, at] = a0, a0 if a1 is None else a1
+        self.fleet[:, FLEET.CMD_END_SHARE, at] = part
         model.advance(*self.common(self.book))
         self.t_s += dt
 
@@ -198,10 +199,10 @@ def test_advance_is_the_plain_loop_bit_for_bit():
         fleet.step(60, a0, a1, part)
         assert np.array_equal(fleet.state, want_state)
         assert np.array_equal(fleet.acc, want_acc) and np.array_equal(fleet.book, want_book)  # nobody leaves yet
-        assert np.array_equal(fleet.fleet[:, base.POWER_KW, 3:27], want_kw)
-        assert np.array_equal(fleet.fleet[:, base.SHOWN_KW, 3:27], want_kw)
+        assert np.array_equal(fleet.fleet[:, FLEET.POWER_KW, 3:27], want_kw)
+        assert np.array_equal(fleet.fleet[:, FLEET.SHOWN_KW, 3:27], want_kw)
     assert fleet.row("stops").max() > 0 and fleet.row("charged_kwh").sum() > 0
-    assert not fleet.fleet[:, base.POWER_KW, :3].any() and not fleet.fleet[:, base.POWER_KW, 27:].any()
+    assert not fleet.fleet[:, FLEET.POWER_KW, :3].any() and not fleet.fleet[:, FLEET.POWER_KW, 27:].any()
 
 
 def test_gauge_is_the_plain_loop_bit_for_bit():
@@ -253,7 +254,7 @@ def test_a_shards_register_is_the_sum_of_those_of_the_cars_in_the_list():
     each, summed = (Fleet(n_world=2, n=60, clock_h=18.0).begin() for _ in range(2))
     summed.book = np.zeros((2, len(m.EV.book), 1))
     for fleet in (each, summed):
-        fleet.fleet[:, base.METER_GAIN, :60:3] = 0
+        fleet.fleet[:, FLEET.METER_GAIN, :60:3] = 0
         for minute in range(16 * 60):
             fleet.step(60, 1.0 if (minute // 10) % 2 else 0.0)
     assert np.array_equal(each.acc, summed.acc) and np.array_equal(each.fleet, summed.fleet)
@@ -278,8 +279,8 @@ def test_shards_of_a_world_share_its_luck():
     whole, parts = Fleet(n=20).begin(), Fleet(n_world=2, n=10)
     keys, uid = whole.keys[:1], whole.uid.reshape(2, 10)
     active, abs_s = np.ones(1, bool), whole.abs_s
-    given, limits = np.full((2, base.N_GIVEN, 10), base.NOT_GIVEN, np.int8), np.ones((2, 2, 1), np.float32)
-    parts.fleet[:, base.RATED_KW] = np.nan
+    given, limits = np.full((2, GIVEN.N, 10), base.NOT_GIVEN, np.int8), np.ones((2, 2, 1), np.float32)
+    parts.fleet[:, FLEET.RATED_KW] = np.nan
     homes = (given, np.zeros((2, 10), np.int32), parts.site, limits)
     pool = np.zeros((2, 0, 10), np.float32)
     pool.flags.writeable = False

@@ -9,9 +9,9 @@ import pytest
 from plain import plain
 from test_ev import Fleet
 
-from der_gym.devices import base
 from der_gym.devices.ev import config, sessions
 from der_gym.devices.ev.config import EVConfig, constants
+from der_gym.engine.tables import FLEET, GIVEN
 
 
 def test_a_sort_holds_all_four_draws_of_a_car():
@@ -41,8 +41,8 @@ def test_cars_follow_their_shares():
 
 def test_the_resource_table_wins_over_the_draw():
     fleet = Fleet(n=4)
-    fleet.told_kw[1], fleet.given[0, base.GIVEN_SWITCHED, 2:] = 4.4, (1, 0)
+    fleet.told_kw[1], fleet.given[0, GIVEN.SWITCHED, 2:] = 4.4, (1, 0)
     fleet.draw()
-    assert fleet.row("charger_kw")[0, 1] == np.float32(4.4) == fleet.fleet[0, base.RATED_KW, 1]
+    assert fleet.row("charger_kw")[0, 1] == np.float32(4.4) == fleet.fleet[0, FLEET.RATED_KW, 1]
     assert list(fleet.row("switched")[0, 2:]) == [1, 0]
-    assert (fleet.fleet[0, base.DEAD_S, :4] > 0).all()
+    assert (fleet.fleet[0, FLEET.DEAD_S, :4] > 0).all()

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_ev import Fleet
 
-from der_gym.devices import base
 from der_gym.devices.ev import model
+from der_gym.engine.tables import CAPABILITY, EXOGENOUS, FLEET
 
 # --- hard limits
 
@@ -47,7 +47,7 @@ def test_a_car_that_does_not_wake_is_counted_and_shown_as_debt():
     asleep = fleet.row("wait_s")[0] > 1e8
     left = (fleet.row("need_kwh") - fleet.row("got_kwh"))[0]
     assert asleep.sum() > 5
-    np.testing.assert_allclose(fleet.capability()[0, base.DEBT_KWH, asleep], left[asleep] / 0.9, rtol=1e-4)
+    np.testing.assert_allclose(fleet.capability()[0, CAPABILITY.DEBT_KWH, asleep], left[asleep] / 0.9, rtol=1e-4)
     fleet.run(13 * 3600, dt=60)
     np.testing.assert_allclose(fleet.row("missing_kwh")[0, asleep], left[asleep], rtol=1e-5)
     assert fleet.row("short_cars")[0].sum() == (left[asleep] > 1).sum()
@@ -57,7 +57,7 @@ def test_a_car_that_does_not_wake_is_counted_and_shown_as_debt():
 def test_who_takes_no_commands_charges_as_if_there_were_none(config):
     config, takes = {k: v for k, v in config.items() if k != "takes"}, config.get("takes", 1)
     free, asked = Fleet(**config).begin(), Fleet(**config).begin()
-    asked.fleet[:, base.ACCEPTS_COMMANDS] = takes
+    asked.fleet[:, FLEET.ACCEPTS_COMMANDS] = takes
     for minute in range(1439):
         free.step(60)
         asked.step(60, (-1.0, 1.0)[minute // 30 % 2])
@@ -83,19 +83,19 @@ def test_a_nearly_empty_car_charges_at_once_until_it_is_safe():
 def test_up_is_what_thirty_minutes_of_relief_bring(clock_h):
     asked, free = (Fleet(n=1000, clock_h=clock_h).begin() for _ in range(2))
     capability = asked.capability()[0]
-    tight = (capability[base.UP_KW] == 0) & (free.row("power_kw")[0] > 0)
+    tight = (capability[CAPABILITY.UP_KW] == 0) & (free.row("power_kw")[0] > 0)
     asked.run(1800, a=1.0)
     free.run(1800)
     relief_kw = 2 * (free.row("charged_kwh") - asked.row("charged_kwh"))[0]
     able = (free.row("own_s")[0] <= 0) & ~tight
-    assert capability[base.UP_KW].sum() > 20
-    assert 0.93 < relief_kw[able].sum() / capability[base.UP_KW].sum() < 1.02
+    assert capability[CAPABILITY.UP_KW].sum() > 20
+    assert 0.93 < relief_kw[able].sum() / capability[CAPABILITY.UP_KW].sum() < 1.02
     assert tight.sum() > 5  # no spare time for 30 minutes, or takes no commands
 
 
 def test_down_is_what_thirty_minutes_of_load_bring():
     asked, free = Fleet(n=400, clock_h=21.0).begin(), Fleet(n=400, clock_h=21.0).begin()
-    down = asked.capability()[0, base.DOWN_KW]
+    down = asked.capability()[0, CAPABILITY.DOWN_KW]
     asked.run(1800, a=-1.0)
     free.run(1800)
     load_kw = 2 * (asked.row("charged_kwh") - free.row("charged_kwh"))[0]
@@ -106,8 +106,8 @@ def test_down_is_what_thirty_minutes_of_load_bring():
 def test_stored_can_wait_and_leaves_no_debt():
     fleet = Fleet(n=300, clock_h=22.0).begin()
     capability = fleet.capability()[0]
-    assert capability[base.STORED_KWH].sum() > 100
-    assert not capability[base.DEBT_KWH].any()
+    assert capability[CAPABILITY.STORED_KWH].sum() > 100
+    assert not capability[CAPABILITY.DEBT_KWH].any()
     absent = (fleet.row("arrive_s")[0] > 0) | (fleet.row("depart_s")[0] <= 0)
     assert not capability[:, absent].any()
 
@@ -119,7 +119,7 @@ def test_a_week_of_a_thousand_cars():
     fleet, kw = Fleet(n=1000, clock_h=12.0).begin(), []
     for _ in range(7 * 288):
         fleet.step(300)
-        kw.append(fleet.fleet[0, base.POWER_KW, :1000].sum())
+        kw.append(fleet.fleet[0, FLEET.POWER_KW, :1000].sum())
     by_hour = np.roll(np.reshape(kw, (7, 24, 12)).mean((0, 2)), 12)  # kW of 1,000 cars = W a car
     assert 3.0 < fleet.row("charged_kwh").sum() * 0.9 / 7000 < 4.0
     assert by_hour[18:22].min() > 100 and by_hour[18:22].max() < 350
@@ -143,7 +143,7 @@ def test_cold_days_need_more():
     needs = []
     for temp_c in (20.0, 0.0):
         fleet = Fleet(n=500)
-        fleet.ctx[:, base.TEMP_C] = temp_c
+        fleet.ctx[:, EXOGENOUS.TEMP_C] = temp_c
         needs.append(fleet.begin().row("need_kwh").sum())
     assert 1.2 < needs[1] / needs[0] < 1.34
 

@@ -10,7 +10,7 @@ from plain import plain
 from pydantic import ValidationError
 
 from der_gym.devices import site
-from der_gym.engine import tables
+from der_gym.engine.tables import EXOGENOUS, FLEET, SITE
 
 N = 400
 
@@ -22,9 +22,9 @@ def make(n_world: int = 2, n_site: int = N, **settings: object) -> SimpleNamespa
     h.keys = np.random.default_rng(3).integers(0, 2**32, (n_world, 4), dtype=np.uint32)
     h.uid = np.arange(100, 100 + n_site, dtype=np.uint32)[None]
     h.active = np.ones(n_world, bool)
-    h.site = np.full((n_world, tables.N_SITE, n_site), np.nan, np.float32)
-    h.ctx = np.zeros((n_world, tables.N_CTX), np.float32)
-    h.ctx[:, tables.TEMP_C], h.ctx[:, tables.HOUSE_SHAPE] = 15.0, 0.5
+    h.site = np.full((n_world, SITE.N, n_site), np.nan, np.float32)
+    h.ctx = np.zeros((n_world, EXOGENOUS.N), np.float32)
+    h.ctx[:, EXOGENOUS.TEMP_C], h.ctx[:, EXOGENOUS.HOUSE_SHAPE] = 15.0, 0.5
     h.abs_s = np.full(n_world, 300 * 1000, np.int64)
     site.draw_sites(0, n_world, 1, h.active, h.keys, h.uid, h.cfg, h.site)
     return h
@@ -34,9 +34,9 @@ def redraw(h: SimpleNamespace, abs_s: int, anew: bool = False) -> np.ndarray:
     """Return the noise (W, n) of the slot at ``abs_s``; ``anew`` if what stays for half an hour is of another one."""
     h.abs_s[:] = abs_s
     if anew:
-        h.site[:, tables.NOISE_SLOW] = np.nan
+        h.site[:, SITE.NOISE_SLOW] = np.nan
     site.redraw_noise(0, h.n_world, 1, h.active, h.keys, h.uid, h.abs_s, h.cfg, h.site)
-    return h.site[:, tables.NOISE].copy()
+    return h.site[:, SITE.NOISE].copy()
 
 
 def advance(h: SimpleNamespace) -> None:
@@ -57,14 +57,14 @@ def test_shape_is_a_japanese_household() -> None:
 
 def test_homes_have_the_configured_panels_and_loads() -> None:
     h = make(n_site=4000)
-    scale, pv = h.site[0, tables.LOAD_SCALE], h.site[0, tables.PV_RATED_KW]
+    scale, pv = h.site[0, SITE.LOAD_SCALE], h.site[0, SITE.PV_RATED_KW]
     assert scale.mean() == pytest.approx(1.0, abs=0.03)
     assert np.log(scale).std() == pytest.approx(0.4, abs=0.02)
     assert (pv > 0).mean() == pytest.approx(0.65, abs=0.03)
     sizes = pv[pv > 0]
     assert sizes.mean() == pytest.approx(4.8, abs=0.1)
     assert sizes.min() >= np.float32(2.0) and sizes.max() <= np.float32(9.9)
-    assert not np.array_equal(h.site[0, tables.LOAD_SCALE], h.site[1, tables.LOAD_SCALE])  # another fleet
+    assert not np.array_equal(h.site[0, SITE.LOAD_SCALE], h.site[1, SITE.LOAD_SCALE])  # another fleet
 
 
 def test_given_limits_stay_and_others_take_the_default() -> None:
@@ -79,7 +79,11 @@ def test_given_limits_stay_and_others_take_the_default() -> None:
 
 def test_kernels_equal_the_plain_loops() -> None:
     h, names = make(n_site=50), plain(site)
-    h.ctx[:, tables.SUN_KW_M2], h.ctx[:, tables.TEMP_C], h.ctx[:, tables.SEASON] = (0.7, 0.2), (31.0, -3.0), (1, 2)
+    h.ctx[:, EXOGENOUS.SUN_KW_M2], h.ctx[:, EXOGENOUS.TEMP_C], h.ctx[:, EXOGENOUS.SEASON] = (
+        (0.7, 0.2),
+        (31.0, -3.0),
+        (1, 2),
+    )
     redraw(h, 7_777_500)
     advance(h)
     slow = np.full_like(h.site, np.nan)
@@ -87,7 +91,7 @@ def test_kernels_equal_the_plain_loops() -> None:
     names["redraw_noise"](0, 2, 1, h.active, h.keys, h.uid, h.abs_s, h.cfg, slow)
     names["advance_sites"](0, 2, 1, h.active, h.ctx, h.cfg, slow)
     assert np.array_equal(slow, h.site)
-    assert np.array_equal(slow[:, tables.NET_KW], slow[:, tables.BARE_KW])
+    assert np.array_equal(slow[:, SITE.NET_KW], slow[:, SITE.BARE_KW])
 
 
 def test_noise_has_mean_one_and_a_memory_of_two_hours() -> None:
@@ -116,21 +120,19 @@ def test_noise_does_not_depend_on_when_the_episode_began() -> None:
     slow = []
     for abs_s in range(7200 * 5000 - 600, 7200 * 5000 + 4200, 300):  # begins within a half hour
         assert np.array_equal(redraw(h, abs_s), redraw(other, abs_s, anew=True))
-        slow.append(h.site[:, tables.NOISE_SLOW].tobytes())
+        slow.append(h.site[:, SITE.NOISE_SLOW].tobytes())
     assert len(set(slow)) == 4 and slow[0] == slow[1] and len(set(slow[2:8])) == len(set(slow[8:14])) == 1
 
 
 def test_panels_follow_sun_temperature_and_season() -> None:
     h = make(n_world=4)
-    h.ctx[:, tables.SUN_KW_M2] = 0.0, 0.6, 0.6, 0.6
-    h.ctx[:, tables.TEMP_C] = 10.0, 0.0, 35.0, 0.0
-    h.ctx[:, tables.SEASON] = 0, 1, 1, 2
-    h.ctx[:, tables.HOUSE_SHAPE] = 0.0  # nobody uses anything
+    h.ctx[:, EXOGENOUS.SUN_KW_M2] = 0.0, 0.6, 0.6, 0.6
+    h.ctx[:, EXOGENOUS.TEMP_C] = 10.0, 0.0, 35.0, 0.0
+    h.ctx[:, EXOGENOUS.SEASON] = 0, 1, 1, 2
+    h.ctx[:, EXOGENOUS.HOUSE_SHAPE] = 0.0  # nobody uses anything
     redraw(h, 300_000)
     advance(h)
-    night, cold, hot, winter = (
-        -h.site[w, tables.BARE_KW].sum() / h.site[w, tables.PV_RATED_KW].sum() for w in range(4)
-    )
+    night, cold, hot, winter = (-h.site[w, SITE.BARE_KW].sum() / h.site[w, SITE.PV_RATED_KW].sum() for w in range(4))
     assert night == 0.0
     sun = 0.6 * 0.96
     cell_c = 31.25 * sun
@@ -142,17 +144,17 @@ def test_panels_follow_sun_temperature_and_season() -> None:
 def test_devices_add_up_at_their_site_in_their_order() -> None:
     h = make(n_site=5)
     advance(h)
-    before = h.site[:, tables.NET_KW].copy()
+    before = h.site[:, SITE.NET_KW].copy()
     index = np.array([[1, 1, 1, 4, 0, 4, 2]], np.int32)
-    fleet = np.zeros((2, tables.N_FLEET, 7), np.float32)
-    fleet[:, tables.POWER_KW, 3:] = 1.0, 2.0, -0.5, 0.25
+    fleet = np.zeros((2, FLEET.N, 7), np.float32)
+    fleet[:, FLEET.POWER_KW, 3:] = 1.0, 2.0, -0.5, 0.25
     h.active[1] = False
     site.add_power(0, 2, 1, h.active, index, fleet, 3, 7, h.site)
     expected = before[0].copy()
-    for j, power in zip(index[0, 3:], fleet[0, tables.POWER_KW, 3:], strict=True):
+    for j, power in zip(index[0, 3:], fleet[0, FLEET.POWER_KW, 3:], strict=True):
         expected[j] += power
-    assert np.array_equal(h.site[0, tables.NET_KW], expected)
-    assert np.array_equal(h.site[1, tables.NET_KW], before[1])
+    assert np.array_equal(h.site[0, SITE.NET_KW], expected)
+    assert np.array_equal(h.site[1, SITE.NET_KW], before[1])
 
 
 def test_an_inactive_world_changes_no_bit() -> None:

@@ -21,13 +21,13 @@ from der_gym.numerics import rng
 
 PRINT_A_VALUE = """
 import numpy as np
-from der_gym.engine import tables as rows
+from der_gym.engine import tables
 from der_gym.network import outages
-fleet = np.zeros((1, rows.N_FLEET, 3), np.float32)
+fleet = np.zeros((1, tables.FLEET.N, 3), np.float32)
 uid, link = np.arange(3, dtype=np.uint32)[None], np.array([1, 1, 60, 0], np.float32)
 on, keys = np.ones(1, bool), np.ones((1, 4), np.uint32)
 outages.draw_links(0, 1, 1, on, keys, uid, np.array([7 * 86_400]), np.zeros(1), link, fleet)
-print(fleet[0, rows.LINK_DOWN_S].tolist(), sum(outages.draw_links.stats.cache_hits.values()))
+print(fleet[0, tables.FLEET.LINK_DOWN_S].tolist(), sum(outages.draw_links.stats.cache_hits.values()))
 """
 
 

@@ -108,6 +108,6 @@ def test_decode_gives_units_back(env: DERGroupEnv) -> None:
         columns, values = known[field.scope]
         raw, got = env.layout.raw(obs, name), env.layout.decode(obs, name)
         inside = (raw > field.low) & (raw < field.high)
-        true = values[columns.index(field.name)]
+        true = values[columns.number(field.name)]
         assert np.shape(got) == np.shape(true)
         np.testing.assert_allclose(np.extract(inside, got), np.extract(inside, true), rtol=1e-5, atol=1e-4)

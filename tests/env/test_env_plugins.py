@@ -14,7 +14,7 @@ from worlds import SMALL_STEPS, actions, scenario, small, started
 
 from der_gym.core.registry import Registry
 from der_gym.devices.behaviour import BEHAVIOURS, KINDS, Behaviour
-from der_gym.engine import tables
+from der_gym.engine.tables import FLEET
 from der_gym.env.observation.fields import FIELDS, Field
 from der_gym.env.reward.reward import REWARD_TERMS, RewardTerm
 from der_gym.env.single import DERGroupEnv
@@ -40,10 +40,10 @@ def registered() -> Iterator[Any]:
 
 def test_a_field_computes_itself_from_the_public_table(registered: Any) -> None:
     def gap(table: aggregator_view.AggregatorView) -> Array:
-        return table.leaf[:, :, aggregator_view.L_UP] - table.leaf[:, :, aggregator_view.L_DOWN]
+        return table.leaf[:, :, aggregator_view.LEAF.UP_KW] - table.leaf[:, :, aggregator_view.LEAF.DOWN_KW]
 
     def load(table: aggregator_view.AggregatorView) -> Array:
-        return table.world[:, aggregator_view.SEEN]
+        return table.world[:, aggregator_view.WORLD.SEEN_KW]
 
     registered(FIELDS, "leaf.gap_kw", Field("gap_kw", "leaf", "kW", "nominal", -1, 1, "up less down", gap))
     registered(FIELDS, "world.load_kw", Field("load_kw", "world", "kW", "fleet", -1, 1, "all that is seen", load))
@@ -79,9 +79,9 @@ def test_a_message_kind_is_decided_by_its_rule(registered: Any) -> None:
     def decide(s0: int, s1: int, n_shard: int, active: Array, ctx: Array, latched: Array, fleet: Array) -> None:
         rule = latched[s0:s1, 0] == KINDS["rule"]
         for row, value in (
-            (tables.CMD_START, 1.0),
-            (tables.CMD_END, 1.0),
-            (tables.CMD_END_SHARE, 1.0),
+            (FLEET.CMD_START, 1.0),
+            (FLEET.CMD_END, 1.0),
+            (FLEET.CMD_END_SHARE, 1.0),
         ):  # full power, whatever a says
             fleet[s0:s1, row] = np.where(rule, value, fleet[s0:s1, row])
 
@@ -94,7 +94,7 @@ def test_a_message_kind_is_decided_by_its_rule(registered: Any) -> None:
         sent[:, :, 0], sent[:, :, 1] = KINDS[kind], a
         for _ in range(5):
             sim.step(sent, np.ones(2, dtype=bool))
-        ends.append(sim.fleet.fleet[:, tables.POWER_KW].sum(axis=1))
+        ends.append(sim.fleet.fleet[:, FLEET.POWER_KW].sum(axis=1))
     np.testing.assert_allclose(ends[0], ends[1], rtol=1e-5)
     assert (ends[2] > ends[0]).all()
 

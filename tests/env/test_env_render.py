@@ -15,7 +15,7 @@ from imageio_ffmpeg import count_frames_and_secs
 from worlds import SMALL_STEPS, actions, small
 
 from der_gym.core.errors import InputError
-from der_gym.engine import tables
+from der_gym.engine.tables import FLEET
 from der_gym.env.render import chart, figures, style
 from der_gym.env.render.scene import Scene, scene
 from der_gym.env.single import DERGroupEnv
@@ -83,7 +83,7 @@ def test_the_truth_is_not_shown() -> None:
     env.reset(seed=1)
     env.step(np.full(env.layout.n_leaf, 0.5, dtype=np.float32))
     before = picture(env)
-    env.worlds.simulator.fleet.fleet[:, tables.POWER_KW] += 100.0
+    env.worlds.simulator.fleet.fleet[:, FLEET.POWER_KW] += 100.0
     assert picture(env).tobytes() == before.tobytes()
 
 
@@ -117,7 +117,7 @@ def test_the_past_is_what_was_observed_and_metered(decision_s: int, tick_s: int)
     now = moment(env)
     limit = 4.9 * now.now["unit_kw"]  # the observation is cut at five awards
     np.testing.assert_allclose(now.seen_kw.clip(-limit, limit), np.clip(seen, -limit, limit), rtol=1e-5, atol=1e-4)
-    delivered = env.worlds.simulator.market.product.outcome[0, :, s.DELIVERED]
+    delivered = env.worlds.simulator.market.product.outcome[0, :, s.OUTCOME.DELIVERED_KWH]
     np.testing.assert_allclose(now.metered_kw.reshape(3, 30).mean(axis=1) / 2, delivered)
     assert now.reward == pytest.approx(total) and now.since_s == 0
 

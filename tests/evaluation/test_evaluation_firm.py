@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from der_gym.core.errors import InputError
+from der_gym.engine.tables import CAPABILITY
 from der_gym.evaluation.firm import capability, firm, kept
 from der_gym.scenario.load import load
-from der_gym.simulation import award_check, metering
+from der_gym.simulation import award_check
 from der_gym.simulation.assets import ScenarioAssets, scenario_assets
 
 ONE_DAY: dict[str, Any] = {"signals.start": "2026-08-03", "market.limits": "off"}
@@ -53,7 +54,7 @@ def test_capability_is_the_pool_s_stock() -> None:
     at = {(row["class"], row["hour"]): row for row in rows}
     cells = np.array([where.structure.class_names[k] == "battery" for k in where.structure.cell_class])
     slow = [
-        where.pool.capability[f, d, 2 * 9, cells, metering.UP].sum()
+        where.pool.capability[f, d, 2 * 9, cells, CAPABILITY.UP_KW].sum()
         for f in range(2)
         for d in range(1, where.pool.n_day)
     ]

@@ -18,7 +18,7 @@ from der_gym.evaluation import scoreboard as board_module
 from der_gym.evaluation.play import EpisodeRunner
 from der_gym.evaluation.scoreboard import Scoreboard, evaluate, seeds_of
 from der_gym.scenario.load import load
-from der_gym.services.tertiary_1.settlement import L_TOTAL, MEAN_ABS
+from der_gym.services.tertiary_1.settlement import LINES, OUTCOME
 
 ONE_DAY = {"signals.start": "2026-08-03", "market.limits": "off"}  # a pool of few days
 SHORT = ONE_DAY | {"market.n_block": 3, "market.n_block_after": 1}
@@ -57,7 +57,7 @@ def test_a_row_is_the_single_environment_of_its_seed(board: Scoreboard) -> None:
         total += float(reward)
     played = board.scores["idle"].played
     assert played.reward[3] == total
-    assert played.book[3, L_TOTAL] == info["yen_total"]
+    assert played.book[3, LINES.TOTAL] == info["yen_total"]
 
 
 def test_the_chunks_do_not_show(board: Scoreboard) -> None:
@@ -73,7 +73,7 @@ def test_the_trace_is_what_was_settled(board: Scoreboard) -> None:
     trace = played.trace
     response = (trace.plan_kw - trace.metered_kw).astype(float)
     error = np.abs(response - trace.target_kw).reshape(5, 4, 30).mean(axis=2)
-    assert error[:, :3] == pytest.approx(played.outcome[:, :3, MEAN_ABS], rel=1e-4, abs=1e-3)
+    assert error[:, :3] == pytest.approx(played.outcome[:, :3, OUTCOME.MEAN_ABS_ERROR_KW], rel=1e-4, abs=1e-3)
     assert trace.leaf_kw.sum(axis=2) == pytest.approx(trace.true_kw, abs=1e-3)
     assert (trace.lost_kw <= trace.up_kw + 1e-6).all()
     assert (np.abs(trace.action) <= 1.0).all()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from worlds import message, scenario, started
 
-from der_gym.engine import tables
+from der_gym.engine.tables import FLEET
 from der_gym.evaluation.report.mail import Message, Messages, counts, first_s
 from der_gym.network import tables as net
 
@@ -64,9 +64,9 @@ def test_arrivals_are_those_at_which_devices_take_their_command(seed: int) -> No
     for k in range(6):
         sim.step(message(sim, 0.7), every)
         record.collect(60.0 * k, sim.fleet.fleet)
-    assert len(record.sent) == sim.network.leaf[0, :, net.N_SENT].sum() > 0
+    assert len(record.sent) == sim.network.leaf[0, :, net.SENDER.N_SENT].sum() > 0
     now, compared = float(sim.fleet.t_s[0]), 0
-    holds = sim.fleet.fleet[0, tables.CMD_END]
+    holds = sim.fleet.fleet[0, FLEET.CMD_END]
     for one in record.sent:
         cells = np.flatnonzero(sim.structure.cell_leaf == one.leaf)
         places = np.concatenate([np.arange(sim.structure.cell_lo[c], sim.structure.cell_hi[c]) for c in cells])
@@ -83,7 +83,10 @@ def test_arrivals_are_those_at_which_devices_take_their_command(seed: int) -> No
 
 def test_a_queue_behind_an_outage_holds_the_newest_message_only() -> None:
     sim = started(scenario("tertiary-1"), [1])
-    sim.network.cloud[0, :, net.OUT], sim.network.cloud[0, :, net.OUT + 1] = 0.0, 1200.0  # every cloud is out at first
+    sim.network.cloud[0, :, net.CLOUD.OUT_0_FROM], sim.network.cloud[0, :, net.CLOUD.OUT_0_FROM + 1] = (
+        0.0,
+        1200.0,
+    )  # every cloud is out at first
     record, every = Messages(sim.structure, sim.network), np.ones(1, dtype=bool)
     for k in range(30):
         sim.step(message(sim, 0.5 if k % 2 else 0.2), every)
@@ -91,7 +94,7 @@ def test_a_queue_behind_an_outage_holds_the_newest_message_only() -> None:
     assert any(one.replaced for one in record.sent)
     kept = [one for one in record.sent if not one.replaced]
     for leaf in range(sim.structure.n_leaf):
-        assert sum(one.leaf == leaf for one in kept) == sim.network.leaf[0, leaf, net.N_SENT]
+        assert sum(one.leaf == leaf for one in kept) == sim.network.leaf[0, leaf, net.SENDER.N_SENT]
     assert min(one.cloud_s for one in kept) >= 1200.0
     units = sum(one.n for one in kept)
-    assert units == (sim.network.leaf[0, :, net.N_SENT] * sim.network.gate[:, net.N_UNIT]).sum()
+    assert units == (sim.network.leaf[0, :, net.SENDER.N_SENT] * sim.network.gate[:, net.GATE.N_UNIT]).sum()

@@ -7,13 +7,14 @@ import pytest
 
 from der_gym.core.errors import InputError
 from der_gym.engine import tables
+from der_gym.engine.tables import FLEET
 from der_gym.fleet import fill
 from der_gym.fleet.mix import FleetConfig, sample_table
 from der_gym.fleet.packing import LANES, free_addresses, in_lanes
 from der_gym.fleet.resources import ResourceTable, make_table
 from der_gym.fleet.structure import Structure
 from der_gym.fleet.tree import DEFAULT_TREES, TreeConfig, build_trees
-from der_gym.simulation.metering import N_POWER, TRUE, fold, sum_power_cells
+from der_gym.simulation.metering import POWER, fold, sum_power_cells
 
 ORDER = ("house", "battery", "ecocute", "ev")
 MIX = (
@@ -120,13 +121,13 @@ def test_all_devices_of_a_cell_are_equal(structure: Structure, table: ResourceTa
 
 def test_sums_over_every_tree_equal_the_fleet(structure: Structure, table: ResourceTable) -> None:
     kw_of_row = np.random.default_rng(1).integers(1, 100, len(table)).astype(np.float32)
-    values = np.zeros((structure.n_shard, tables.N_FLEET, structure.n_place), np.float32)
-    values[:, tables.POWER_KW] = kw_of_row[structure.row]  # padding too
-    values[:, tables.METER_GAIN] = structure.present
-    parts = np.full((structure.n_shard, structure.n_cell, N_POWER), np.nan)
+    values = np.zeros((structure.n_shard, FLEET.N, structure.n_place), np.float32)
+    values[:, FLEET.POWER_KW] = kw_of_row[structure.row]  # padding too
+    values[:, FLEET.METER_GAIN] = structure.present
+    parts = np.full((structure.n_shard, structure.n_cell, POWER.N), np.nan)
     shards, edges = (structure.n_shard, np.ones(1, bool)), (structure.cell_lo, structure.cell_hi)
     sum_power_cells(0, structure.n_shard, *shards, *edges, values, parts)
-    cells = fold(parts, structure.n_shard)[:, :, TRUE]
+    cells = fold(parts, structure.n_shard)[:, :, POWER.TRUE_KW]
     trees = build_trees(table, DEFAULT_TREES)
     assert list(structure.trees) == list(trees)
     for name, tree in trees.items():

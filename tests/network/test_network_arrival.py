@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from network_line import Line
 
-from der_gym.engine import tables
+from der_gym.engine.tables import FLEET
 from der_gym.network import tables as net
 from der_gym.network.arrive import fetched, next_poll
 from der_gym.network.tables import NEVER, NEVER_S, code, moment
@@ -29,7 +29,7 @@ def post(line: Line, *cell_t: float) -> np.ndarray:
 
 def step_s(line: Line) -> float:
     """Return the ring's unit of time of the first cell, s."""
-    return float(line.network.path[0, net.STEP_S])
+    return float(line.network.path[0, net.CHANNEL.STEP_S])
 
 
 def ways(line: Line, n_message: int) -> np.ndarray:
@@ -42,8 +42,8 @@ def ways(line: Line, n_message: int) -> np.ndarray:
 def test_pushed_latencies_are_the_paths_quantiles_in_the_long_run(path: str) -> None:
     line = Line([(path, 400, 0, "x")])
     line.network.service_s[:] = 0.0
-    line.network.path[0, net.STEP_S] = 2.0 ** np.ceil(
-        np.log2(line.network.path[0, net.LONGEST_S] / 65_534)
+    line.network.path[0, net.CHANNEL.STEP_S] = 2.0 ** np.ceil(
+        np.log2(line.network.path[0, net.CHANNEL.LONGEST_S] / 65_534)
     )  # no dead time
     p, way = line.config.path(path), ways(line, 150)
     came = way[way < 1e8].astype(np.float64)
@@ -117,7 +117,7 @@ def test_dead_time_is_added() -> None:
 @pytest.mark.parametrize("path", ["P3", "P4"])
 def test_what_arrives_while_the_link_is_out_is_lost_but_a_poll_waits(path: str) -> None:
     line = Line([(path, 400, 0, "x")], paths={path: {"loss_share": 0.0}})
-    line.row(tables.LINK_DOWN_S)[:200], line.row(tables.LINK_UP_S)[:200] = 400.0, 1100.0
+    line.row(FLEET.LINK_DOWN_S)[:200], line.row(FLEET.LINK_UP_S)[:200] = 400.0, 1100.0
     arrive = post(line, 500.0)
     assert (arrive[200:] < NEVER_S).all()
     if path == "P3":
@@ -132,7 +132,7 @@ def test_what_arrives_while_the_link_is_out_is_lost_but_a_poll_waits(path: str) 
 def test_a_home_that_is_not_reached_gets_nothing() -> None:
     for path in ("P3", "P4"):
         line = Line([(path, 300, 0, "x")])
-        line.row(tables.LINK_DOWN_S)[:], line.row(tables.LINK_UP_S)[:] = -NEVER_S, NEVER_S
+        line.row(FLEET.LINK_DOWN_S)[:], line.row(FLEET.LINK_UP_S)[:] = -NEVER_S, NEVER_S
         assert (post(line, 50.0) == NEVER_S).all()
 
 
@@ -149,7 +149,7 @@ def test_an_ideal_path_has_no_delay() -> None:
         for leaf in (0, 1):
             line.want(-0.1 * k, leaf)  # no least interval
         next(iter(line.step()))
-        assert (line.row(tables.CMD_END) == np.float32(-0.1 * k)).all()
+        assert (line.row(FLEET.CMD_END) == np.float32(-0.1 * k)).all()
 
 
 def test_latency_scale_multiplies_every_time() -> None:
@@ -197,7 +197,7 @@ def test_a_message_is_booked_with_its_last_arrival() -> None:
     line.want(0.5)
     next(iter(line.step()))
     arrive = line.arrivals()
-    assert line.network.mail[0, 0, 0, net.T_LAST] == arrive[arrive < NEVER_S].max()
+    assert line.network.mail[0, 0, 0, net.MAIL.T_LAST] == arrive[arrive < NEVER_S].max()
 
 
 def settings(**fields: Any) -> dict[str, Any]:
@@ -218,7 +218,7 @@ def test_moments_are_kept_to_half_a_step_and_never_grow_into_never() -> None:
 @pytest.mark.parametrize("path", [*PUSHED, *POLLED])
 def test_a_step_is_as_fine_as_the_longest_way_allows(path: str) -> None:
     line = Line([(path, 300, 0, "x")])
-    longest = line.network.path[0, net.LONGEST_S] + line.network.service_s[0] + 1500.0
+    longest = line.network.path[0, net.CHANNEL.LONGEST_S] + line.network.service_s[0] + 1500.0
     assert longest <= 65_534 * step_s(line) < 2.01 * longest
     assert np.log2(step_s(line)) == round(np.log2(step_s(line)))
 
@@ -228,4 +228,4 @@ def test_everything_is_lost_where_all_messages_are() -> None:
     assert (post(line, 10.0) == NEVER_S).all()
     line.want(0.5)
     line.run(600)
-    assert not line.row(tables.CMD_END).any() and line.book(net.FLYING) <= 1
+    assert not line.row(FLEET.CMD_END).any() and line.book(net.SENDER.FLYING) <= 1

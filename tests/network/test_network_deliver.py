@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from network_line import Line
 
-from der_gym.engine import tables
+from der_gym.engine.tables import FLEET
 from der_gym.network import tables as net
 from der_gym.network.tables import NEVER_S
 
@@ -20,17 +20,26 @@ PUSH = {"loss_share": 0.0, "least_interval_s": 0, "hold_s": 600}
 def by_hand(*messages: tuple[float, float, float], n: int = 1, tick_s: int = 60, kinds: bool = False) -> Line:
     """Return a line whose devices get ``messages`` (fraction, arrival, end of validity), in the order of sending."""
     line = Line([("P1", n, 0, "x")], tick_s=tick_s, kinds=kinds, paths={"P1": PUSH})
-    line.network.path[:, net.STEP_S] = STEP_S
+    line.network.path[:, net.CHANNEL.STEP_S] = STEP_S
     for slot, (a, arrive, until) in enumerate(messages):
         line.network.slot(0, slot)[:] = arrive / STEP_S
         mail = line.network.mail[0, 0, slot]
-        mail[net.A], mail[net.VALID_UNTIL], mail[net.T_LAST], mail[net.KIND] = a, until, arrive, float(kinds)
+        mail[net.MAIL.A], mail[net.MAIL.VALID_UNTIL], mail[net.MAIL.T_LAST], mail[net.MAIL.KIND] = (
+            a,
+            until,
+            arrive,
+            float(kinds),
+        )
     book = line.network.leaf[0, 0]
     n_slot = line.network.mail.shape[2]
     assert len(messages) <= n_slot
-    book[net.HEAD], book[net.FLYING], book[net.N_SENT] = len(messages) % n_slot, len(messages), len(messages)
-    book[net.DIRTY], book[net.EXPIRES_S] = 1.0, min(m[2] for m in messages)
-    book[net.SENT_S], book[net.SENT_UNTIL] = 0.0, messages[-1][2]
+    book[net.SENDER.HEAD], book[net.SENDER.FLYING], book[net.SENDER.N_SENT] = (
+        len(messages) % n_slot,
+        len(messages),
+        len(messages),
+    )
+    book[net.SENDER.DIRTY], book[net.SENDER.EXPIRES_S] = 1.0, min(m[2] for m in messages)
+    book[net.SENDER.SENT_S], book[net.SENDER.SENT_UNTIL] = 0.0, messages[-1][2]
     return line
 
 
@@ -39,7 +48,7 @@ def held(line: Line, until_s: float) -> list[tuple[float, float, float]]:
     out = []
     while line.now < until_s:
         for _ in line.step():
-            out.append(tuple(float(line.row(k)[0]) for k in (tables.CMD_START, tables.CMD_END, tables.CMD_END_SHARE)))
+            out.append(tuple(float(line.row(k)[0]) for k in (FLEET.CMD_START, FLEET.CMD_END, FLEET.CMD_END_SHARE)))
     return out
 
 
@@ -68,7 +77,7 @@ def test_of_two_messages_in_one_tick_the_newer_stays() -> None:
     for newer, older in ((70.0, 110.0), (110.0, 70.0)):
         line = by_hand((0.2, older, 900.0), (0.8, newer, 960.0))
         assert [a1 for _, a1, _ in held(line, 180)] == pytest.approx([0.0, 0.8, 0.8])
-        assert float(line.row(tables.VALID_S)[0]) == 960.0
+        assert float(line.row(FLEET.VALID_S)[0]) == 960.0
 
 
 def test_a_message_that_has_ended_before_it_arrives_is_dropped() -> None:
@@ -88,9 +97,9 @@ def test_nor_does_one_lengthen_what_is_held() -> None:
 def test_a_message_that_ended_does_not_come_back_while_others_of_it_are_still_under_way() -> None:
     line = by_hand((0.5, 10.0, 120.0), n=2)
     line.network.slot(0, 0)[0, 1] = 1500 / STEP_S  # a straggler keeps the message in the ring long after its end
-    line.network.mail[0, 0, 0, net.T_LAST] = 1500.0
+    line.network.mail[0, 0, 0, net.MAIL.T_LAST] = 1500.0
     assert [a1 for _, a1, _ in held(line, 1800)] == [0.5, 0.5] + [0.0] * 28
-    assert float(line.row(tables.CMD_END)[1]) == 0.0
+    assert float(line.row(FLEET.CMD_END)[1]) == 0.0
 
 
 def test_kinds_are_latched_and_released_like_the_fraction() -> None:
@@ -153,35 +162,35 @@ def test_any_traffic_is_held_as_the_witness_says(path: str, fields: dict[str, An
     while line.now < 3600:
         if draw.random() < 0.6:
             line.want(float(np.float32(draw.choice([0.0, *draw.uniform(-1, 1, 3)]))))
-        sent = line.book(net.N_SENT)
+        sent = line.book(net.SENDER.N_SENT)
         for end in line.step():
-            if line.book(net.N_SENT) > sent:
-                sent = line.book(net.N_SENT)
-                slot = int(line.book(net.HEAD) - 1) % int(line.network.gate[0, net.DEPTH])
+            if line.book(net.SENDER.N_SENT) > sent:
+                sent = line.book(net.SENDER.N_SENT)
+                slot = int(line.book(net.SENDER.HEAD) - 1) % int(line.network.gate[0, net.GATE.DEPTH])
                 arrive = line.arrivals(slot).astype(np.float64)
-                posted.append((line.book(net.SENT_A), line.book(net.SENT_UNTIL), arrive))
+                posted.append((line.book(net.SENDER.SENT_A), line.book(net.SENDER.SENT_UNTIL), arrive))
             start = end - line.tick_s
             calm = events(posted, start, end) <= 1
             n_checked += calm.sum()
             np.testing.assert_allclose(line.mean()[calm], integral(posted, start, end)[calm], atol=1e-4)
-            np.testing.assert_array_equal(line.row(tables.CMD_END), np.float32(witness(posted, end - 1e-3)))
+            np.testing.assert_array_equal(line.row(FLEET.CMD_END), np.float32(witness(posted, end - 1e-3)))
     assert len(posted) >= 0.3 * 3600 / interval_s and n_checked > 800
 
 
 def test_a_full_ring_gives_up_the_oldest_stragglers_and_nothing_else() -> None:
     line = Line([("P4", 300, 0, "x")], paths={"P4": {"poll_s": [1800], "poll_share": [1.0], "loss_share": 0.0}})
-    assert line.network.gate[0, net.DEPTH] > 4
-    line.network.gate[0, net.DEPTH] = 2  # a ring much too short
+    assert line.network.gate[0, net.GATE.DEPTH] > 4
+    line.network.gate[0, net.GATE.DEPTH] = 2  # a ring much too short
     sent = {0.0: 0.0}
     newest = np.zeros(300)
     for k in range(200):
         line.want(0.3 + 0.003 * (k % 200))
         for _ in line.step():
-            sent.setdefault(float(np.float32(line.book(net.SENT_A))), line.book(net.SENT_S))
-            order = np.array([sent[float(a)] for a in line.row(tables.CMD_END)])
+            sent.setdefault(float(np.float32(line.book(net.SENDER.SENT_A))), line.book(net.SENDER.SENT_S))
+            order = np.array([sent[float(a)] for a in line.row(FLEET.CMD_END)])
             assert ((order >= newest) | (order == 0.0)).all()  # never back to an older message
             newest = np.maximum(order, newest)
-            assert 0 <= line.book(net.FLYING) <= 2
+            assert 0 <= line.book(net.SENDER.FLYING) <= 2
     assert (newest > 0).mean() > 0.3 and line.now == 12_000
 
 
@@ -194,9 +203,7 @@ def test_an_inactive_world_changes_no_bit() -> None:
     line.want(-0.5)
     line.run(600)
     assert [array[1].tobytes() for array in (*line.network.arrays().values(), line.fleet)] == before
-    assert (line.row(tables.CMD_END) == np.float32(-0.5)).all() and (
-        line.row(tables.CMD_END, 1) == np.float32(0.5)
-    ).all()
+    assert (line.row(FLEET.CMD_END) == np.float32(-0.5)).all() and (line.row(FLEET.CMD_END, 1) == np.float32(0.5)).all()
 
 
 def test_two_worlds_have_their_own_luck() -> None:
@@ -217,4 +224,6 @@ def test_nothing_that_arrives_lies_before_its_sending(path: str) -> None:
     arrive = line.arrivals()
     came = arrive < NEVER_S
     assert 0.9 < came.mean() <= 1.0
-    assert arrive[came].min() >= 300.5 and arrive[came].max() <= 300.5 + line.network.path[0, net.LONGEST_S] + 1.0
+    assert (
+        arrive[came].min() >= 300.5 and arrive[came].max() <= 300.5 + line.network.path[0, net.CHANNEL.LONGEST_S] + 1.0
+    )

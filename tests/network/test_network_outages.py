@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from der_gym.core.units import DAY_S
-from der_gym.engine import tables
+from der_gym.engine.tables import FLEET
 from der_gym.network import outages
 from der_gym.network import tables as net
 from der_gym.network.config import NetworkConfig
@@ -21,22 +21,22 @@ KEYS = np.array([[1, 2, 3, 4]], dtype=np.uint32)
 
 def links(config: NetworkConfig, day: int = 9000, start_s: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     """Return (down, up) of each device for a day that begins at ``start_s`` of the episode."""
-    fleet = np.zeros((1, tables.N_FLEET, N), dtype=np.float32)
+    fleet = np.zeros((1, FLEET.N, N), dtype=np.float32)
     uid = np.arange(N, dtype=np.uint32)[None]
     constants = outages.link_constants(config)
     outages.draw_links(0, 1, 1, ON, KEYS, uid, np.array([day * 86_400]), np.array([start_s]), constants, fleet)
-    return fleet[0, tables.LINK_DOWN_S].copy(), fleet[0, tables.LINK_UP_S].copy()
+    return fleet[0, FLEET.LINK_DOWN_S].copy(), fleet[0, FLEET.LINK_UP_S].copy()
 
 
 def clouds(config: NetworkConfig, n_world: int, n_day: int, names: tuple[str, ...], day0: int = 9000) -> np.ndarray:
     """Return the outages of each world and cloud, float64 (n_world, n_cloud, N_OUTAGE, 2); absent ones NaN."""
     keys = np.random.default_rng(6).integers(2**32, size=(n_world, 4), dtype=np.uint32)
-    table = np.zeros((n_world, len(names), net.N_CLOUD))
+    table = np.zeros((n_world, len(names), net.CLOUD.N))
     who = np.array([zlib.crc32(name.encode()) for name in names], dtype=np.uint32)
     every, days, starts = np.ones(n_world, dtype=bool), np.full(n_world, day0), np.zeros(n_world)
     outages.draw_clouds(every, keys, days, starts, n_day, who, outages.cloud_rates(config), table)
-    assert (table[:, :, net.FREE_S] == 0.0).all()
-    pairs = table[:, :, net.OUT :].reshape(n_world, len(names), net.N_OUTAGE, 2)
+    assert (table[:, :, net.CLOUD.FREE_S] == 0.0).all()
+    pairs = table[:, :, net.CLOUD.OUT_0_FROM :].reshape(n_world, len(names), net.N_OUTAGE, 2)
     return np.where(pairs < NEVER_S, pairs, np.nan)
 
 

@@ -7,7 +7,7 @@ import pytest
 from network_line import Line
 
 from der_gym.core.units import DAY_S
-from der_gym.engine import tables
+from der_gym.engine.tables import FLEET
 from der_gym.network import tables as net
 from der_gym.network.send import after_outage
 from der_gym.network.tables import NEVER_S
@@ -18,15 +18,15 @@ FAST = {"latency": [{"median_s": 0.5, "sigma": 0.1}], "loss_share": 0.0}
 
 def sent_at(line: Line, until_s: float, wants: list[float] | None = None, leaf: int = 0) -> list[float]:
     """Return when messages of a leaf are sent; ``wants`` are wanted at one decision each, the last for ever."""
-    times, before, k = [], line.book(net.N_SENT, leaf), 0
+    times, before, k = [], line.book(net.SENDER.N_SENT, leaf), 0
     while line.now < until_s:
         if wants:
             line.want(wants[min(k, len(wants) - 1)], leaf)
         start, k = line.now, k + 1
         for _ in line.step():
             pass
-        if line.book(net.N_SENT, leaf) > before:
-            before = line.book(net.N_SENT, leaf)
+        if line.book(net.SENDER.N_SENT, leaf) > before:
+            before = line.book(net.SENDER.N_SENT, leaf)
             times.append(start)
     return times
 
@@ -43,13 +43,15 @@ def test_an_unchanged_command_is_only_sent_again_before_it_ends() -> None:
     while line.now < 3 * 3600:
         start = line.now
         for _ in line.step():
-            held.append(line.row(tables.CMD_END).copy())
-        if line.book(net.N_SENT) > before:
-            before = line.book(net.N_SENT)
+            held.append(line.row(FLEET.CMD_END).copy())
+        if line.book(net.SENDER.N_SENT) > before:
+            before = line.book(net.SENDER.N_SENT)
             times.append(start)
     gaps = np.diff(times)
     gate = line.network.gate[0]
-    assert (gaps >= gate[net.HOLD_S] - gate[net.REFRESH_BEFORE_S] - 60).all() and (gaps < gate[net.HOLD_S]).all()
+    assert (gaps >= gate[net.GATE.HOLD_S] - gate[net.GATE.REFRESH_BEFORE_S] - 60).all() and (
+        gaps < gate[net.GATE.HOLD_S]
+    ).all()
     back = np.array(held[5:]) != 0.5
     assert back.mean() < 1e-3  # but for the slowest few, no device falls back to its own schedule in between
 
@@ -71,8 +73,8 @@ def test_kind_and_second_number_count_as_a_change() -> None:
     assert sent_at(line, 120) == [60.0]
     line.message[0, 0, 0] = 2
     assert sent_at(line, 180) == [120.0]
-    last = int(line.book(net.HEAD)) - 1
-    assert line.network.mail[0, 0, last, [net.KIND, net.A, net.B]] == pytest.approx([2, 0.3, 49.8])
+    last = int(line.book(net.SENDER.HEAD)) - 1
+    assert line.network.mail[0, 0, last, [net.MAIL.KIND, net.MAIL.A, net.MAIL.B]] == pytest.approx([2, 0.3, 49.8])
 
 
 @pytest.mark.parametrize(("path", "interval_s"), [("P1", 60), ("P3", 60), ("P4", 300)])
@@ -86,8 +88,8 @@ def test_no_command_sooner_than_the_least_interval(path: str, interval_s: int) -
 def test_a_leaf_keeps_the_strictest_rules_of_its_paths() -> None:
     line = Line([("P1", 3, 0, "x"), ("P4", 3, 0, "y")])
     gate, n = line.network.gate[0], line.structure
-    assert (gate[net.INTERVAL_S], gate[net.HOLD_S], gate[net.QUOTA_PER_DAY]) == (300, 300, 200)
-    assert gate[net.N_UNIT] == n.n_place == 6
+    assert (gate[net.GATE.INTERVAL_S], gate[net.GATE.HOLD_S], gate[net.GATE.QUOTA_PER_DAY]) == (300, 300, 200)
+    assert gate[net.GATE.N_UNIT] == n.n_place == 6
 
 
 def test_the_quota_ends_and_returns_at_midnight() -> None:
@@ -99,7 +101,7 @@ def test_the_quota_ends_and_returns_at_midnight() -> None:
     again = times[times >= midnight]
     assert again[0] - midnight in (0.0, 60.0)  # the tick after midnight refills, its decision stands before it
     assert (again - again[0]).tolist() == [60.0 * k for k in range(10)]
-    assert line.book(net.QUOTA) == 0.0
+    assert line.book(net.SENDER.QUOTA) == 0.0
 
 
 # --- slow clouds and clouds that are out
@@ -128,7 +130,7 @@ def test_leaves_of_one_cloud_queue_and_others_do_not() -> None:
         line.want(0.5, leaf)
     line.run(60)
     assert line.network.cell_t[0].tolist() == [0.0, 10.0, 0.0]
-    assert line.network.mail[0, :, 0, net.T_CLOUD].tolist() == [10.0, 20.0, 10.0]
+    assert line.network.mail[0, :, 0, net.MAIL.T_CLOUD].tolist() == [10.0, 20.0, 10.0]
 
 
 def test_behind_a_cloud_slower_than_the_decisions_no_command_grows_old() -> None:
@@ -140,14 +142,16 @@ def test_behind_a_cloud_slower_than_the_decisions_no_command_grows_old() -> None
             line.want(0.1 + 0.003 * k if k % 2 else -0.1 - 0.003 * k, leaf)
         for now in line.step():
             for leaf in (0, 1):
-                when.setdefault(float(np.float32(line.book(net.SENT_A, leaf))), line.book(net.SENT_S, leaf))
+                when.setdefault(
+                    float(np.float32(line.book(net.SENDER.SENT_A, leaf))), line.book(net.SENDER.SENT_S, leaf)
+                )
             if now > 600:
-                age = now - np.array([when[float(a)] for a in line.row(tables.CMD_END)])
+                age = now - np.array([when[float(a)] for a in line.row(FLEET.CMD_END)])
                 assert age.max() <= 2 * 200 + 100 + 60 + 2  # a turn of both leaves, the service, a decision
-    calls = [line.book(net.N_SENT, leaf) for leaf in (0, 1)]
+    calls = [line.book(net.SENDER.N_SENT, leaf) for leaf in (0, 1)]
     assert calls[0] == pytest.approx(240 * 60 / 200, abs=3)  # each leaf had half of the cloud's time
     assert abs(calls[0] - calls[1]) <= 1
-    assert line.book(net.QUOTA) == 1000 - calls[0]
+    assert line.book(net.SENDER.QUOTA) == 1000 - calls[0]
 
 
 def test_messages_wait_for_the_end_of_an_outage_and_the_newest_comes() -> None:
@@ -157,16 +161,18 @@ def test_messages_wait_for_the_end_of_an_outage_and_the_newest_comes() -> None:
         for leaf in (0, 1):
             line.want(0.1 + 0.04 * k, leaf)
         for _ in line.step():
-            waiting, other = line.row(tables.CMD_END)[:50], line.row(tables.CMD_END)[50:]
+            waiting, other = line.row(FLEET.CMD_END)[:50], line.row(FLEET.CMD_END)[50:]
             assert (waiting == 0.0).all()
             assert (other == np.float32(0.1 + 0.04 * k)).all()
     assert line.now == 1200
     line.run(1260)
     newest = np.float32(0.1 + 0.04 * 19)
-    assert (line.row(tables.CMD_END)[:50] == newest).all()
+    assert (line.row(FLEET.CMD_END)[:50] == newest).all()
     arrive = line.arrivals()[:50]
     assert arrive.min() > 1230.0 and arrive.max() < 1232.0
-    assert line.book(net.N_SENT, 0) == 1.0 and line.book(net.N_SENT, 1) == 20.0  # what was never called was never sent
+    assert (
+        line.book(net.SENDER.N_SENT, 0) == 1.0 and line.book(net.SENDER.N_SENT, 1) == 20.0
+    )  # what was never called was never sent
 
 
 def test_a_leaf_of_two_clouds_goes_on_with_the_one_that_works() -> None:
@@ -175,7 +181,7 @@ def test_a_leaf_of_two_clouds_goes_on_with_the_one_that_works() -> None:
     for k in range(55):
         line.want(0.1 + 0.04 * (k % 20))
         for now in line.step():
-            out, works = line.row(tables.CMD_END)[:50], line.row(tables.CMD_END)[50:]
+            out, works = line.row(FLEET.CMD_END)[:50], line.row(FLEET.CMD_END)[50:]
             assert (works == np.float32(0.1 + 0.04 * (k % 20))).all()
             assert (out == (0.0 if now <= 3000 else works)).all()
 
@@ -185,18 +191,18 @@ def test_a_message_that_ends_during_the_outage_is_never_obeyed() -> None:
     line.cloud_out(30.0, 5000.0)
     line.want(0.5)
     line.run(60)
-    assert (line.row(tables.CMD_END) == 0.5).all()  # it went out before
+    assert (line.row(FLEET.CMD_END) == 0.5).all()  # it went out before
     line.want(-0.5)
     line.run(180)
     line.want(0.0)  # replaces what waits
     while line.now < 7200:
         for now in line.step():
-            assert (line.row(tables.CMD_END) == (0.5 if now <= 600 else 0.0)).all()
+            assert (line.row(FLEET.CMD_END) == (0.5 if now <= 600 else 0.0)).all()
 
 
 def test_overlapping_outages_are_one() -> None:
-    row = np.full(net.N_CLOUD, NEVER_S, dtype=np.float64)
-    row[net.OUT : net.OUT + 6] = 100, 200, 150, 400, 400, 450
+    row = np.full(net.CLOUD.N, NEVER_S, dtype=np.float64)
+    row[net.CLOUD.OUT_0_FROM : net.CLOUD.OUT_0_FROM + 6] = 100, 200, 150, 400, 400, 450
     assert [after_outage(row, t) for t in (99.0, 100.0, 160.0, 399.0, 420.0, 450.0)] == [99, 450, 450, 450, 450, 450]
 
 
@@ -228,9 +234,9 @@ def test_a_new_episode_does_not_remember_the_queue_of_the_last() -> None:
     line.run(120)
     line.t_s[:] = 0.0
     line.network.begin(line.active, line.keys, line.abs_s)
-    line.fleet[:, tables.CMD_START : tables.VALID_S + 1] = 0.0
+    line.fleet[:, FLEET.CMD_START : FLEET.VALID_S + 1] = 0.0
     line.run(60)
-    assert (line.row(tables.CMD_END) == 0.5).all()
+    assert (line.row(FLEET.CMD_END) == 0.5).all()
 
 
 # --- nobody is left with an old command
@@ -246,9 +252,9 @@ def test_no_command_on_p4_grows_older_than_an_interval_and_two_polls(loss_share:
     for k in range(360):  # six hours, another command every minute
         line.want(0.001 * ((37 * k) % 1000) if k else 1.0)
         for now in line.step():
-            when[float(np.float32(line.book(net.SENT_A)))] = line.book(net.SENT_S)
+            when[float(np.float32(line.book(net.SENDER.SENT_A)))] = line.book(net.SENDER.SENT_S)
             if now > bound_s + 60:
-                ages.append(now - np.array([when[float(a)] for a in line.row(tables.CMD_END)]))
+                ages.append(now - np.array([when[float(a)] for a in line.row(FLEET.CMD_END)]))
     old = np.array(ages) > bound_s
     if loss_share == 0.0:
         assert not old.any()

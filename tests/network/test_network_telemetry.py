@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from network_line import Line
 
-from der_gym.engine import tables
+from der_gym.engine.tables import FLEET
 from der_gym.network.report import hash_unit
 
 SURE = {"telemetry_loss_share": 0.0}
@@ -17,11 +17,11 @@ SURE = {"telemetry_loss_share": 0.0}
 def watch(line: Line, until_s: float) -> list[tuple[float, np.ndarray, np.ndarray]]:
     """Return (time, seen kW, seen s) after each tick; devices show the end of the tick they are in as their kW."""
     out = []
-    line.fleet[:, tables.SHOWN_KW] = line.now + line.tick_s
+    line.fleet[:, FLEET.SHOWN_KW] = line.now + line.tick_s
     while line.now < until_s:
         for now in line.step():
-            out.append((now, line.row(tables.SEEN_KW).copy(), line.row(tables.SEEN_S).copy()))
-            line.fleet[:, tables.SHOWN_KW] = now + line.tick_s
+            out.append((now, line.row(FLEET.SEEN_KW).copy(), line.row(FLEET.SEEN_S).copy()))
+            line.fleet[:, FLEET.SHOWN_KW] = now + line.tick_s
     return out
 
 
@@ -103,7 +103,7 @@ def test_a_device_reports_at_its_own_phase() -> None:
 def test_a_silent_link_keeps_its_stale_value() -> None:
     line = Line([("P6", 100, 0, "x")], paths={"P6": SURE})
     watch(line, 600)
-    line.fleet[0, tables.LINK_DOWN_S, :50], line.fleet[0, tables.LINK_UP_S, :50] = 600.0, 1500.0
+    line.fleet[0, FLEET.LINK_DOWN_S, :50], line.fleet[0, FLEET.LINK_UP_S, :50] = 600.0, 1500.0
     for now, kw, s in watch(line, 1500):
         if now > 700:
             assert (s[:50] <= 600.0).all() and (kw[:50] <= 660.0).all()

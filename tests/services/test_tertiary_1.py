@@ -10,7 +10,7 @@ from der_gym.services import SERVICES
 from der_gym.services.tertiary_1 import settlement
 from der_gym.services.tertiary_1.config import Tertiary1Config
 from der_gym.services.tertiary_1.service import Tertiary1
-from der_gym.services.tertiary_1.settlement import LINES, OUTCOME, REGISTERS, column
+from der_gym.services.tertiary_1.settlement import LINES, OUTCOME, REGISTERS
 
 PLAIN: dict[str, Any] = {
     "bid_price_yen_kw": 2.0,
@@ -57,7 +57,7 @@ def play(p: Tertiary1, bin_response_kw: list[float], registers: dict[int, list[f
 
 
 def outcome(p: Tertiary1, block: int, name: str) -> float:
-    return float(p.outcome[0, block, column(OUTCOME, name)])
+    return float(p.outcome[0, block, OUTCOME.number(name)])
 
 
 def yen(p: Tertiary1) -> dict[str, float]:
@@ -299,11 +299,11 @@ def test_verdicts_equal_a_slow_judge_on_random_episodes() -> None:
     for arguments in minutes:
         p.minute(*arguments)(0, p.n_world)
     response = np.stack([plan - metered for _, _, _, metered, plan, _ in minutes], axis=1)
-    got = p.outcome[:, :3, column(OUTCOME, "passed")]
+    got = p.outcome[:, :3, OUTCOME.number("passed")]
     expected = [[slow_passed(p, w, k, response[w]) for k in range(3)] for w in range(12)]
     assert got.tolist() == np.array(expected, dtype=float).tolist()
     assert 0.1 < got.mean() < 0.9  # both verdicts occur
-    assert (p.outcome[:, :3, column(OUTCOME, "judged_share")] == 1).all()
+    assert (p.outcome[:, :3, OUTCOME.number("judged_share")] == 1).all()
 
 
 def test_inactive_and_unmasked_worlds_keep_every_bit() -> None:

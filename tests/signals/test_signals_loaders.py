@@ -201,17 +201,17 @@ def test_table_covers_what_the_files_share(tmp_path: Path) -> None:
     signals = load_signals(**files)
     assert (signals.first_day, signals.last_day) == (FIRST, FIRST + 2)
     assert len(signals.notes) == 4
-    spot = signals.values[table.SPOT_YEN].reshape(3, 48, 6)
+    spot = signals.values[table.SIGNALS.SPOT_YEN].reshape(3, 48, 6)
     assert (spot == spot[:, :, :1]).all()
     assert spot[1, 0, 0] == np.float32(price_of(3, 1, 2))
     temp, sun = read_weather(files["weather"])
-    assert signals.values[table.TEMP_C] == pytest.approx(temperature_steps(temp), abs=1e-4)
-    assert signals.values[table.SUN_KW_M2] == pytest.approx(irradiance_steps(sun, 35.69, 139.75), abs=1e-4)
+    assert signals.values[table.SIGNALS.TEMP_C] == pytest.approx(temperature_steps(temp), abs=1e-4)
+    assert signals.values[table.SIGNALS.SUN_KW_M2] == pytest.approx(irradiance_steps(sun, 35.69, 139.75), abs=1e-4)
     residual = residual_of(read_net_load(files["demand"]))
-    assert signals.values[table.RESIDUAL] == pytest.approx(residual[: 3 * 288], abs=1e-4)
-    error = signals.values[table.TEMP_FORECAST_C] - signals.values[table.TEMP_C]
+    assert signals.values[table.SIGNALS.RESIDUAL] == pytest.approx(residual[: 3 * 288], abs=1e-4)
+    error = signals.values[table.SIGNALS.TEMP_FORECAST_C] - signals.values[table.SIGNALS.TEMP_C]
     assert 0.1 < np.abs(error).max() < 6.0
-    assert (signals.values[table.IMBALANCE_YEN] >= 0.0).all()
+    assert (signals.values[table.SIGNALS.IMBALANCE_YEN] >= 0.0).all()
 
 
 @pytest.mark.parametrize("kind", ["prices", "demand", "weather"])
@@ -220,11 +220,17 @@ def test_what_is_not_given_is_synthetic_for_the_same_dates(tmp_path: Path, kind:
     signals = load_signals(**{kind: _three(tmp_path)[kind]}, base=config)
     plain = synthesise(config, signals.first_day, signals.last_day)
     own = {
-        "prices": {table.SPOT_YEN, table.IMBALANCE_YEN},
-        "demand": {table.RESIDUAL},
-        "weather": {table.TEMP_C, table.SUN_KW_M2, table.TEMP_FORECAST_C, table.SUN_FORECAST_KW_M2, table.MAINS_C},
+        "prices": {table.SIGNALS.SPOT_YEN, table.SIGNALS.IMBALANCE_YEN},
+        "demand": {table.SIGNALS.RESIDUAL},
+        "weather": {
+            table.SIGNALS.TEMP_C,
+            table.SIGNALS.SUN_KW_M2,
+            table.SIGNALS.TEMP_FORECAST_C,
+            table.SIGNALS.SUN_FORECAST_KW_M2,
+            table.SIGNALS.MAINS_C,
+        },
     }[kind]
-    for column in range(table.N_COLUMN):
+    for column in range(table.SIGNALS.N):
         assert (signals.values[column] == plain.values[column]).all() == (column not in own), table.COLUMNS[column]
 
 

@@ -34,7 +34,7 @@ def years() -> list[np.ndarray]:
 
 
 def _spot(year: np.ndarray) -> np.ndarray:
-    return year[table.SPOT_YEN].reshape(-1, 48, 6)[:, :, 0]
+    return year[table.SIGNALS.SPOT_YEN].reshape(-1, 48, 6)[:, :, 0]
 
 
 def _price_figures(year: np.ndarray) -> dict[str, float]:
@@ -105,16 +105,16 @@ def test_gluts_come_at_noon_of_spring_and_autumn(years: list[np.ndarray]) -> Non
 
 def test_imbalance_against_spot(years: list[np.ndarray]) -> None:
     """Tokyo FY2025: mean -0.68, sd 4.93, p5 -7.7, p95 +5.7."""
-    gap = np.concatenate([(y[table.IMBALANCE_YEN] - y[table.SPOT_YEN])[::6] for y in years])
+    gap = np.concatenate([(y[table.SIGNALS.IMBALANCE_YEN] - y[table.SIGNALS.SPOT_YEN])[::6] for y in years])
     assert gap.mean() == pytest.approx(-0.68, abs=0.15)
     assert gap.std() == pytest.approx(4.93, abs=0.3)
     assert np.percentile(gap, [5, 95]) == pytest.approx([-7.7, 5.7], abs=0.4)
-    assert min(y[table.IMBALANCE_YEN].min() for y in years) == 0.0
+    assert min(y[table.SIGNALS.IMBALANCE_YEN].min() for y in years) == 0.0
 
 
 def test_imbalance_is_nothing_in_a_glut(years: list[np.ndarray]) -> None:
     for year in years:
-        assert (year[table.IMBALANCE_YEN][year[table.SPOT_YEN] <= np.float32(0.01)] == 0.0).all()
+        assert (year[table.SIGNALS.IMBALANCE_YEN][year[table.SIGNALS.SPOT_YEN] <= np.float32(0.01)] == 0.0).all()
 
 
 def test_temperature_figures(years: list[np.ndarray]) -> None:
@@ -122,7 +122,7 @@ def test_temperature_figures(years: list[np.ndarray]) -> None:
     waves = np.stack([np.ones(365), np.cos(angle), np.sin(angle), np.cos(2 * angle), np.sin(2 * angle)], axis=1)
     sd, lag, spread, amplitude, mean = [], [], [], [], []
     for year in years:
-        hours = year[table.TEMP_C].reshape(365, 288)
+        hours = year[table.SIGNALS.TEMP_C].reshape(365, 288)
         daily = hours.mean(axis=1)
         fit = np.linalg.lstsq(waves, daily, rcond=None)[0]
         left = daily - waves @ fit
@@ -136,7 +136,7 @@ def test_temperature_figures(years: list[np.ndarray]) -> None:
 
 
 def test_temperature_does_not_jump_at_midnight(years: list[np.ndarray]) -> None:
-    steps = np.abs(np.diff(years[0][table.TEMP_C]))
+    steps = np.abs(np.diff(years[0][table.SIGNALS.TEMP_C]))
     assert steps[287::288].max() < 1.0 and steps.max() < 1.0
 
 
@@ -146,7 +146,7 @@ def test_sun_figures(years: list[np.ndarray]) -> None:
     clear = clear_sky_kw_m2(middle, 35.69, 139.75).reshape(-1, 24, 12).mean(axis=2)
     totals, mean, sd, lag, within = [], [], [], [], []
     for year in years:
-        sun = year[table.SUN_KW_M2].reshape(-1, 24, 12).mean(axis=2)
+        sun = year[table.SIGNALS.SUN_KW_M2].reshape(-1, 24, 12).mean(axis=2)
         daily = sun.sum(axis=1) / clear.sum(axis=1)
         hourly = np.where(clear > 0.15, sun / np.maximum(clear, 0.15), np.nan)
         within.append(np.nanstd(hourly - np.nanmean(hourly, axis=1, keepdims=True)))
@@ -161,7 +161,7 @@ def test_sun_figures(years: list[np.ndarray]) -> None:
 def test_sun_is_dark_at_night_and_never_brighter_than_a_clear_sky_allows(years: list[np.ndarray]) -> None:
     middle = np.arange(FIRST * 86_400, (LAST + 1) * 86_400, 300) + 150
     clear = clear_sky_kw_m2(middle, 35.69, 139.75)
-    sun = years[0][table.SUN_KW_M2]
+    sun = years[0][table.SIGNALS.SUN_KW_M2]
     assert (sun >= 0.0).all() and (sun <= 1.1 * clear + 1e-4).all()
     hour = middle % 86_400 / 3600
     assert (sun[(hour < 4) | (hour > 20)] == 0.0).all()
@@ -179,12 +179,12 @@ def test_clear_sky_at_noon_of_the_solstices() -> None:
 
 
 def test_forecast_errors(years: list[np.ndarray]) -> None:
-    error = np.concatenate([y[table.TEMP_FORECAST_C] - y[table.TEMP_C] for y in years])
+    error = np.concatenate([y[table.SIGNALS.TEMP_FORECAST_C] - y[table.SIGNALS.TEMP_C] for y in years])
     assert error.std() == pytest.approx(1.2, abs=0.1)
     assert abs(error.mean()) < 0.1
     assert _lag(error, 12) == pytest.approx(np.exp(-1 / 12), abs=0.02)
     for year in years:
-        sun, known = year[table.SUN_KW_M2], year[table.SUN_FORECAST_KW_M2]
+        sun, known = year[table.SIGNALS.SUN_KW_M2], year[table.SIGNALS.SUN_FORECAST_KW_M2]
         hourly = moving_mean(known, 13)[sun > 0.3] / moving_mean(sun, 13)[sun > 0.3]
         assert hourly.std() == pytest.approx(0.12, abs=0.03)
         assert ((known > 0.0) <= (moving_mean(sun, 13) > 0.0)).all()
@@ -192,7 +192,7 @@ def test_forecast_errors(years: list[np.ndarray]) -> None:
 
 
 def test_mains_follow_the_last_week(years: list[np.ndarray]) -> None:
-    temp, mains = years[0][table.TEMP_C], years[0][table.MAINS_C]
+    temp, mains = years[0][table.SIGNALS.TEMP_C], years[0][table.SIGNALS.MAINS_C]
     for at in (10 * 288, 200 * 288 + 55):
         week = temp[at - 7 * 288 + 1 : at + 1].mean()
         assert mains[at] == pytest.approx(17.0 + 0.6 * (week - 16.5), abs=1e-3)
@@ -201,7 +201,7 @@ def test_mains_follow_the_last_week(years: list[np.ndarray]) -> None:
 def test_residual_figures(years: list[np.ndarray]) -> None:
     """TEPCO 2024, net load less its centred 65-minute mean: lags 1, 2, 3 of 5 min .60 .41 .21; unit sd."""
     for year in years:
-        residual = year[table.RESIDUAL]
+        residual = year[table.SIGNALS.RESIDUAL]
         assert residual.std() == pytest.approx(1.0, abs=0.02)
         assert [_lag(residual, k) for k in (1, 2, 3)] == pytest.approx([0.60, 0.41, 0.21], abs=0.05)
 
@@ -217,8 +217,10 @@ def test_a_date_has_its_own_luck_whatever_the_range() -> None:
     whole = synthesise(config, FIRST, FIRST + 40)
     part = synthesise(config, FIRST + 30, FIRST + 33)
     gap = np.abs(whole.window([part.start_abs_s], part.n_step)[0] - part.values)
-    for column in range(table.N_COLUMN):
-        assert gap[column].max() <= (0.011 if column in (table.SPOT_YEN, table.IMBALANCE_YEN) else 2e-3), column
+    for column in range(table.SIGNALS.N):
+        assert gap[column].max() <= (
+            0.011 if column in (table.SIGNALS.SPOT_YEN, table.SIGNALS.IMBALANCE_YEN) else 2e-3
+        ), column
 
 
 def test_same_seed_same_table_other_seed_another() -> None:

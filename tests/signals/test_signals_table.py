@@ -13,7 +13,7 @@ START = day_of("2026-04-01") * 86_400
 
 
 def _table(n_step: int = 600, start: int = START) -> table.SignalTable:
-    values = np.arange(table.N_COLUMN * n_step, dtype=np.float32).reshape(table.N_COLUMN, n_step)
+    values = np.arange(table.SIGNALS.N * n_step, dtype=np.float32).reshape(table.SIGNALS.N, n_step)
     return table.SignalTable(start, values)
 
 
@@ -21,7 +21,7 @@ def test_window_is_the_plain_slice_of_each_world() -> None:
     signals = _table()
     starts = START + 300 * np.array([0, 7, 590, 7])
     window = signals.window(starts, 10)
-    assert window.shape == (4, table.N_COLUMN, 10) and window.dtype == np.float32
+    assert window.shape == (4, table.SIGNALS.N, 10) and window.dtype == np.float32
     for world, first in enumerate([0, 7, 590, 7]):
         assert (window[world] == signals.values[:, first : first + 10]).all()
 
@@ -61,13 +61,13 @@ def test_days_cuts_whole_days() -> None:
 
 def test_replace_changes_one_column_of_a_new_table() -> None:
     old = _table()
-    new = old.replace(table.SPOT_YEN, np.full(600, 9.0))
-    assert (new.values[table.SPOT_YEN] == 9.0).all() and old.values[table.SPOT_YEN, 0] != 9.0
-    others = [i for i in range(table.N_COLUMN) if i != table.SPOT_YEN]
+    new = old.replace(table.SIGNALS.SPOT_YEN, np.full(600, 9.0))
+    assert (new.values[table.SIGNALS.SPOT_YEN] == 9.0).all() and old.values[table.SIGNALS.SPOT_YEN, 0] != 9.0
+    others = [i for i in range(table.SIGNALS.N) if i != table.SIGNALS.SPOT_YEN]
     assert (new.values[others] == old.values[others]).all()
 
 
-@pytest.mark.parametrize(("column", "length"), [(table.N_COLUMN, 600), (-1, 600), (0, 599)])
+@pytest.mark.parametrize(("column", "length"), [(table.SIGNALS.N, 600), (-1, 600), (0, 599)])
 def test_replace_refuses_what_does_not_fit(column: int, length: int) -> None:
     with pytest.raises(InputError, match="allowed"):
         _table().replace(column, np.zeros(length))
@@ -75,7 +75,7 @@ def test_replace_refuses_what_does_not_fit(column: int, length: int) -> None:
 
 def test_table_refuses_bad_values() -> None:
     with pytest.raises(InputError, match=r"temp_forecast_c .* not finite at step 3"):
-        _table(5).replace(table.TEMP_FORECAST_C, [0, 0, 0, np.nan, 0])
+        _table(5).replace(table.SIGNALS.TEMP_FORECAST_C, [0, 0, 0, np.nan, 0])
     with pytest.raises(InputError, match="shape"):
         table.SignalTable(START, np.zeros((3, 5), np.float32))
     with pytest.raises(InputError, match="multiple of 300"):
@@ -83,12 +83,8 @@ def test_table_refuses_bad_values() -> None:
 
 
 def test_table_is_read_only_and_leaves_the_callers_array_alone() -> None:
-    values = np.zeros((table.N_COLUMN, 5), np.float32)
+    values = np.zeros((table.SIGNALS.N, 5), np.float32)
     signals = table.SignalTable(START, values)
     with pytest.raises(ValueError, match="read-only"):
         signals.values[0, 0] = 1.0
     values[0, 0] = 1.0  # still the caller's
-
-
-def test_every_column_has_a_name() -> None:
-    assert len(table.COLUMNS) == table.N_COLUMN == len(set(table.COLUMNS))

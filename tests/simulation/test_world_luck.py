@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from worlds import MIX, scenario, started, take
 
-from der_gym.engine import tables
+from der_gym.engine.tables import FLEET, SITE
 from der_gym.network import tables as net
 from der_gym.simulation.simulator import Simulator
 
@@ -16,7 +16,7 @@ Array = np.ndarray
 SEEDS = [5, 6]
 START_H = 17  # from 17 h on: the cars come home, baths are run, midnight passes
 HOURS = 9
-SITE, CLOUD = "site", "cloud"
+HOME, CLOUD = "site", "cloud"
 
 
 def by_uid(sim: Simulator, w: int) -> dict[str, dict[Any, Any]]:
@@ -25,14 +25,14 @@ def by_uid(sim: Simulator, w: int) -> dict[str, dict[Any, Any]]:
     uid = st.uid[0]
     luck: dict[str, dict[Any, Any]] = {}
     for name, row in {
-        "link_down": tables.LINK_DOWN_S,
-        "link_up": tables.LINK_UP_S,
-        "takes": tables.ACCEPTS_COMMANDS,
+        "link_down": FLEET.LINK_DOWN_S,
+        "link_up": FLEET.LINK_UP_S,
+        "takes": FLEET.ACCEPTS_COMMANDS,
     }.items():
         luck[name] = dict(zip(uid.tolist(), fleet.fleet[w, row].tolist(), strict=True))
-    for name, row in {"rated": tables.RATED_KW, "gain": tables.METER_GAIN, "dead": tables.DEAD_S}.items():
+    for name, row in {"rated": FLEET.RATED_KW, "gain": FLEET.METER_GAIN, "dead": FLEET.DEAD_S}.items():
         luck[name] = dict(zip(uid.tolist(), fleet.fleet[w, row].tolist(), strict=True))
-    homes = fleet.site[w, [tables.NOISE, tables.LOAD_SCALE]].T.tolist()
+    homes = fleet.site[w, [SITE.NOISE, SITE.LOAD_SCALE]].T.tolist()
     luck["house"] = dict(zip(st.site_uid[0].tolist(), homes, strict=True))
     weights = sim.meters._site_weights(np.float32(0.02))[1][0]
     luck["site_meter"] = dict(zip(st.site_uid[0].tolist(), weights.tolist(), strict=True))
@@ -44,7 +44,7 @@ def by_uid(sim: Simulator, w: int) -> dict[str, dict[Any, Any]]:
         for name in names:
             values = store.state[w, store.device.state.index(name)].tolist()
             luck[name] = dict(zip(st.uid[0, store.lo : store.hi].tolist(), values, strict=True))
-    outages = sim.network.cloud[w, :, net.OUT :].tolist()
+    outages = sim.network.cloud[w, :, net.CLOUD.OUT_0_FROM :].tolist()
     luck["cloud"] = dict(zip(st.cloud_names, outages, strict=True))
     return luck
 

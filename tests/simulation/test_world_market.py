@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from worlds import SMALL_STEPS, actions, bits, message, scenario, small, started, take
 
-from der_gym.engine import tables
+from der_gym.engine.tables import FLEET
 from der_gym.env.single import DERGroupEnv
-from der_gym.services.tertiary_1.settlement import JUDGED, PASSED
+from der_gym.services.tertiary_1.settlement import OUTCOME
 from der_gym.simulation.simulator import Simulator
 
 Array = np.ndarray
@@ -31,10 +31,12 @@ def test_every_window_of_every_awarded_block_is_judged(name: str, decision_s: in
     made = scenario(name, decision_s=decision_s, tick_s=min(decision_s, 60), market__n_block=3)
     sim = started(made, [1, 2])
     outcome = sim.market.product.outcome
-    assert np.isnan(outcome[:, :, PASSED]).all()
+    assert np.isnan(outcome[:, :, OUTCOME.PASSED]).all()
     take(sim, 0.3, made.n_step)
-    assert (outcome[:, :3, JUDGED] == 1.0).all() and np.isin(outcome[:, :3, PASSED], (0.0, 1.0)).all()
-    assert np.isnan(outcome[:, 3:, PASSED]).all()
+    assert (outcome[:, :3, OUTCOME.JUDGED_SHARE] == 1.0).all() and np.isin(
+        outcome[:, :3, OUTCOME.PASSED], (0.0, 1.0)
+    ).all()
+    assert np.isnan(outcome[:, 3:, OUTCOME.PASSED]).all()
 
 
 def test_the_plan_is_frozen_an_hour_ahead() -> None:
@@ -101,15 +103,15 @@ def test_units_that_are_not_in_the_list_are_not_metered() -> None:
     )
     sim = started(made, [1, 2])
     kept, changes, fleet = booked(sim), 0, sim.fleet.fleet
-    present = fleet[:, tables.METER_GAIN] > 0
+    present = fleet[:, FLEET.METER_GAIN] > 0
     assert 0.5 < present.mean() < 0.9
     for step in range(made.n_step):
         take(sim, 0.5)
-        here, power = fleet[:, tables.METER_GAIN] > 0, fleet[:, tables.POWER_KW].astype(np.float64)
-        assert (fleet[:, tables.METER_GAIN][here] > 0.9).all()
-        assert (fleet[:, tables.ACCEPTS_COMMANDS][~here] == 0).all()
+        here, power = fleet[:, FLEET.METER_GAIN] > 0, fleet[:, FLEET.POWER_KW].astype(np.float64)
+        assert (fleet[:, FLEET.METER_GAIN][here] > 0.9).all()
+        assert (fleet[:, FLEET.ACCEPTS_COMMANDS][~here] == 0).all()
         np.testing.assert_allclose(kept[-1][0], (power * here).sum(axis=1), atol=1e-9)
-        np.testing.assert_allclose(kept[-1][1], (power * fleet[:, tables.METER_GAIN]).sum(axis=1), atol=1e-9)
+        np.testing.assert_allclose(kept[-1][1], (power * fleet[:, FLEET.METER_GAIN]).sum(axis=1), atol=1e-9)
         moved = (here != present).any()
         assert not moved or step % 30 == 0  # members change at full half hours
         changes += moved
@@ -121,13 +123,14 @@ def test_meters_err_within_their_class_and_not_on_the_whole() -> None:
     sim = started(
         scenario(fleet__n_device=1000, devices__behaviour__late_share=0.0, devices__behaviour__leave_share=0.0), [1]
     )
-    gain = sim.fleet.fleet[0, tables.METER_GAIN][sim.structure.present[0] == 1]
+    gain = sim.fleet.fleet[0, FLEET.METER_GAIN][sim.structure.present[0] == 1]
     assert (np.abs(gain - 1) <= 0.02 + 1e-6).all() and gain.std() == pytest.approx(0.02 / 3, rel=0.1)
     assert abs(gain.mean() - 1) < 1e-3
 
 
 # -- what is seen ----------------------------------------------------------------------------------------------------
 
+VIEW = ("der_gym.simulation.aggregator_view",)
 TRUTH = {"fleet", "network", "market", "classes", "capability", "simulator", "assets", "outcome", "book", "product"}
 
 
@@ -139,7 +142,7 @@ def test_observation_code_reads_the_public_table_alone(project_root: Path) -> No
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and str(node.module).startswith("der_gym"):
                 taken = {f"{node.module}.{alias.name}" for alias in node.names}
-                layers = ("der_gym.core.", "der_gym.env.observation.fields.", "der_gym.simulation.aggregator_view")
+                layers = ("der_gym.core.", "der_gym.engine.compile.", "der_gym.env.observation.fields.", *VIEW)
                 assert all(each.startswith(layers) for each in taken), (name, taken)
 
 
@@ -172,7 +175,7 @@ def test_stale_reports_show_as_stale() -> None:
     """With every link cut the table keeps its values and their age grows by a minute a minute."""
     sim = started(scenario(fleet__n_device=200), [1])
     take(sim, 0.0, 20)
-    sim.fleet.fleet[:, tables.LINK_DOWN_S], sim.fleet.fleet[:, tables.LINK_UP_S] = 0.0, 1e9
+    sim.fleet.fleet[:, FLEET.LINK_DOWN_S], sim.fleet.fleet[:, FLEET.LINK_UP_S] = 0.0, 1e9
     take(sim, 1.0, 6)  # reports on their way still arrive
     before = sim.view.leaf.copy()
     take(sim, 1.0, 10)

@@ -9,7 +9,7 @@ import pytest
 from worlds import actions, message, scenario, started, take
 
 from der_gym.core.units import HOUR_S
-from der_gym.engine import tables
+from der_gym.engine.tables import EXOGENOUS, FLEET, SITE
 from der_gym.simulation import metering
 from der_gym.simulation.simulator import Simulator
 
@@ -90,8 +90,8 @@ def test_what_is_drawn_is_stored_lost_or_used_over_two_days(commanded: bool) -> 
 
     def add() -> None:
         for name, store in fleet.classes.items():
-            here = fleet.fleet[:, tables.METER_GAIN, store.lo : store.hi] > 0
-            kw = fleet.fleet[:, tables.POWER_KW, store.lo : store.hi] * here
+            here = fleet.fleet[:, FLEET.METER_GAIN, store.lo : store.hi] > 0
+            kw = fleet.fleet[:, FLEET.POWER_KW, store.lo : store.hi] * here
             power[name] += kw.sum(axis=1, dtype=np.float64) / 60
 
     for a in actions(1, sim.scenario.n_step, sim.structure.n_leaf):
@@ -166,8 +166,8 @@ def test_the_first_hour_is_like_the_same_hour_a_day_later(start_h: int) -> None:
     for hours in (1, 23, 1):
         sim.run_on(every, hours * HOUR_S)
         kwh.append(drawn_kwh(sim))
-    use = (sim.fleet.site[:, tables.LOAD_SCALE] * sim.fleet.site[:, tables.NOISE]).sum(axis=1)
-    homes_kw = float((use * sim.fleet.ctx[:, tables.HOUSE_SHAPE]).mean())
+    use = (sim.fleet.site[:, SITE.LOAD_SCALE] * sim.fleet.site[:, SITE.NOISE]).sum(axis=1)
+    homes_kw = float((use * sim.fleet.ctx[:, EXOGENOUS.HOUSE_SHAPE]).mean())
     first = {name: (kwh[1][name] - kwh[0][name]).mean() for name in kwh[0]}
     later = {name: (kwh[3][name] - kwh[2][name]).mean() for name in kwh[0]}
     load = [homes_kw + sum(hour.values()) for hour in (first, later)]
@@ -186,9 +186,9 @@ def test_every_tree_sums_to_the_fleet() -> None:
     sim = started(made, [1, 2])
     take(sim, 0.4, 10)
     st, fleet = sim.structure, sim.fleet.fleet
-    true = (fleet[:, tables.POWER_KW].astype(np.float64) * (fleet[:, tables.METER_GAIN] > 0)).sum(axis=1)
-    metered = (fleet[:, tables.POWER_KW] * fleet[:, tables.METER_GAIN]).sum(axis=1, dtype=np.float64)
-    cells = np.zeros((2, st.n_cell, metering.N_POWER))
+    true = (fleet[:, FLEET.POWER_KW].astype(np.float64) * (fleet[:, FLEET.METER_GAIN] > 0)).sum(axis=1)
+    metered = (fleet[:, FLEET.POWER_KW] * fleet[:, FLEET.METER_GAIN]).sum(axis=1, dtype=np.float64)
+    cells = np.zeros((2, st.n_cell, metering.POWER.N))
     every = np.ones(2, dtype=bool)
     metering.sum_power_cells(0, 2, 1, every, st.cell_lo, st.cell_hi, fleet, cells)
     assert {"control", "cloud", "place", "function", "own"} <= set(st.trees)
@@ -198,7 +198,7 @@ def test_every_tree_sums_to_the_fleet() -> None:
         for child, node in enumerate(nodes):
             if node.parent >= 0:
                 deepest[node.parent] &= ~matrix[child].astype(bool)
-        for row, whole in ((metering.TRUE, true), (metering.METERED, metered)):
+        for row, whole in ((metering.POWER.TRUE_KW, true), (metering.POWER.METERED_KW, metered)):
             sums = matrix @ cells[:, :, row].T
             np.testing.assert_allclose(sums[0], whole, rtol=1e-9, atol=1e-9)  # the root
             np.testing.assert_allclose((deepest @ cells[:, :, row].T).sum(axis=0), whole, rtol=1e-9, atol=1e-9)
@@ -211,8 +211,8 @@ def test_the_public_table_sums_what_devices_reported() -> None:
         st, f, t = sim.structure, sim.fleet.fleet, sim.fleet.t_s
         for j in range(st.n_leaf):
             at = np.concatenate([np.arange(st.cell_lo[c], st.cell_hi[c]) for c in np.flatnonzero(st.cell_leaf == j)])
-            seen, when = (f[:, row][:, at].astype(np.float64) for row in (tables.SEEN_KW, tables.SEEN_S))
-            rated, here = f[:, tables.RATED_KW][:, at].astype(np.float64), f[:, tables.METER_GAIN][:, at] > 0
+            seen, when = (f[:, row][:, at].astype(np.float64) for row in (FLEET.SEEN_KW, FLEET.SEEN_S))
+            rated, here = f[:, FLEET.RATED_KW][:, at].astype(np.float64), f[:, FLEET.METER_GAIN][:, at] > 0
             leaf = sim.view.leaf[:, j]
             np.testing.assert_allclose(leaf[:, 0], (seen * here).sum(axis=1), rtol=1e-9, atol=1e-9)
             age = np.minimum(t[:, None] - when, 3600.0)

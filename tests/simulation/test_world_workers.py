@@ -13,8 +13,9 @@ import pytest
 from worlds import actions, copied, generators, message, same, scenario, started, take, vector_trace
 
 from der_gym.core.errors import InputError
-from der_gym.engine import parallel, tables
+from der_gym.engine import parallel
 from der_gym.engine.program import share
+from der_gym.engine.tables import FLEET, SITE
 from der_gym.fleet.structure import SHARD_SIZE
 from der_gym.scenario.model import Scenario
 from der_gym.simulation import assets, representative_fleet, reset
@@ -108,9 +109,9 @@ def test_worlds_that_take_over_a_fleet_are_what_they_would_have_drawn() -> None:
     share(alone.draw_params(np.ones(6, dtype=bool)), alone.n_all, 1)
     for name, store in sim.fleet.classes.items():
         assert np.array_equal(store.params, alone.classes[name].params)
-    for row in (tables.RATED_KW, tables.DEAD_S):
+    for row in (FLEET.RATED_KW, FLEET.DEAD_S):
         assert np.array_equal(sim.fleet.fleet[:, row], alone.fleet[:, row])
-    assert np.array_equal(sim.fleet.site[:, : tables.NOISE], alone.site[:, : tables.NOISE])
+    assert np.array_equal(sim.fleet.site[:, : SITE.NOISE], alone.site[:, : SITE.NOISE])
 
 
 @pytest.mark.usefixtures("sharded")
@@ -118,15 +119,13 @@ def test_sums_of_a_sharded_world_are_those_of_its_devices() -> None:
     sim = play(scenario(fleet__n_device=150), [1, 2], 1, n=40)
     st, f = sim.structure, sim.fleet.fleet
     assert 0 < (st.present == 0).sum() < 60  # there is padding
-    assert (f[:, tables.RATED_KW] * (1 - np.tile(st.present, (2, 1))) == 0).all()
-    assert (f[:, tables.METER_GAIN][np.tile(st.present, (2, 1)) == 0] == 0).all()
-    seen = (
-        (f[:, tables.SEEN_KW].astype(np.float64) * (f[:, tables.METER_GAIN] > 0)).sum(axis=1).reshape(2, 3).sum(axis=1)
-    )
+    assert (f[:, FLEET.RATED_KW] * (1 - np.tile(st.present, (2, 1))) == 0).all()
+    assert (f[:, FLEET.METER_GAIN][np.tile(st.present, (2, 1)) == 0] == 0).all()
+    seen = (f[:, FLEET.SEEN_KW].astype(np.float64) * (f[:, FLEET.METER_GAIN] > 0)).sum(axis=1).reshape(2, 3).sum(axis=1)
     np.testing.assert_allclose(sim.view.leaf[:, :, 0].sum(axis=1), seen, rtol=1e-9)
     for j in range(st.n_leaf):  # the oldest report of a leaf is the oldest of its shards
         at = np.concatenate([np.arange(st.cell_lo[c], st.cell_hi[c]) for c in np.flatnonzero(st.cell_leaf == j)])
-        when = np.where(f[:, tables.RATED_KW][:, at] > 0, f[:, tables.SEEN_S][:, at], 1e9).reshape(2, -1)
+        when = np.where(f[:, FLEET.RATED_KW][:, at] > 0, f[:, FLEET.SEEN_S][:, at], 1e9).reshape(2, -1)
         known = np.where(when >= 0, when, 1e9).min(axis=1)
         np.testing.assert_allclose(sim.view.leaf[:, j, 3], sim.fleet.t_s - np.minimum(known, sim.fleet.t_s), atol=1e-3)
 
@@ -149,7 +148,7 @@ def test_registers_of_devices_add_up_to_those_of_their_class() -> None:
     for sim in (sums, each):
         take(sim, 0.5, 60)
     for name, store in each.fleet.classes.items():
-        here = each.fleet.fleet[:, tables.METER_GAIN, store.lo : store.hi]
+        here = each.fleet.fleet[:, FLEET.METER_GAIN, store.lo : store.hi]
         for register in store.device.book:
             values = store.register(register)
             assert values.shape == here.shape and sums.fleet.classes[name].register(register).shape[1] == 1

@@ -10,6 +10,7 @@ import numpy as np
 from der_gym.devices.battery import config as c
 from der_gym.devices.battery import model as b
 from der_gym.engine import tables
+from der_gym.engine.tables import CAPABILITY, EXOGENOUS, FLEET, GIVEN, SITE
 
 LO = 3  # other classes' devices stand before these
 EXACT = {"gain_sd": 0.0, "offset_sd_kw": 0.0, "standby_min_kw": 0.0, "standby_max_kw": 0.0}
@@ -30,13 +31,13 @@ def make(
     f.uid, f.index = np.arange(LO + n, dtype=np.uint32)[None] + 50, np.zeros((1, LO + n), np.int32)
     f.index[0, LO:] = np.arange(n)[::-1]
     f.active, f.abs_s = np.ones(n_world, bool), np.zeros(n_world, np.int64)
-    f.site = np.zeros((n_world, tables.N_SITE, n), np.float32)
-    f.site[:, tables.BARE_KW], f.site[:, tables.NET_KW] = 1.0, 1.0
-    f.site[:, tables.PV_RATED_KW] = pv_kw
+    f.site = np.zeros((n_world, SITE.N, n), np.float32)
+    f.site[:, SITE.BARE_KW], f.site[:, SITE.NET_KW] = 1.0, 1.0
+    f.site[:, SITE.PV_RATED_KW] = pv_kw
     f.limits = np.empty((1, 2, n), np.float32)
     f.limits[0, 0], f.limits[0, 1] = limits
-    f.fleet = np.zeros((n_world, tables.N_FLEET, LO + n + 2), np.float32)
-    f.fleet[:, tables.ACCEPTS_COMMANDS], f.fleet[:, tables.METER_GAIN] = 1.0, 1.0
+    f.fleet = np.zeros((n_world, FLEET.N, LO + n + 2), np.float32)
+    f.fleet[:, FLEET.ACCEPTS_COMMANDS], f.fleet[:, FLEET.METER_GAIN] = 1.0, 1.0
     f.params = np.zeros((n_world, len(b.BATTERY.params), n), np.float32)
     f.state, f.acc = np.zeros((n_world, 1, n), np.float32), np.zeros((n_world, len(b.BATTERY.acc), n))
     f.book = np.zeros((n_world, len(b.BATTERY.book), n))  # each battery's own
@@ -44,11 +45,11 @@ def make(
     f.cell_lo, f.cell_hi = edge[:-1].copy(), edge[1:].copy()  # every place is a cell of its own
     f.pool = np.full((n_world, 1, n), soc, np.float32)
     f.at, f.place = np.arange(n_world), np.arange(n, dtype=np.int16)[None]
-    f.told_kw, f.given = np.nan, np.full((1, tables.N_GIVEN, LO + n), tables.NOT_GIVEN, np.int8)
+    f.told_kw, f.given = np.nan, np.full((1, GIVEN.N, LO + n), tables.NOT_GIVEN, np.int8)
     if given is not None:
-        f.told_kw, f.given[0, tables.GIVEN_FEED_BACK] = given
-    f.ctx = np.zeros((n_world, tables.N_CTX), np.float32)
-    f.ctx[:, tables.DT_S], f.ctx[:, tables.SOD_S] = 60.0, NOON_S
+        f.told_kw, f.given[0, GIVEN.FEED_BACK] = given
+    f.ctx = np.zeros((n_world, EXOGENOUS.N), np.float32)
+    f.ctx[:, EXOGENOUS.DT_S], f.ctx[:, EXOGENOUS.SOD_S] = 60.0, NOON_S
     draw(f)
     begin(f)
     return f
@@ -57,7 +58,7 @@ def make(
 def draw(f: Any) -> None:
     """Draw what the batteries are."""
     homes = (f.given, f.index, f.site, f.limits)
-    mine(f, tables.RATED_KW)[f.active] = f.told_kw
+    mine(f, FLEET.RATED_KW)[f.active] = f.told_kw
     b.draw(0, f.n_world, 1, f.active, f.keys, f.uid, f.cfg, *homes, f.params, f.fleet, LO)
 
 
@@ -87,19 +88,19 @@ def own(f: Any, *book: np.ndarray) -> tuple[Any, ...]:
 
 def advance(f: Any, a0: Any = 0.0, a1: Any = None, part: Any = 1.0, dt: float = 60.0) -> np.ndarray:
     """Work one tick; return the mean power (W, n) in kW."""
-    mine(f, tables.CMD_START)[:], mine(f, tables.CMD_END)[:], mine(f, tables.CMD_END_SHARE)[:] = (
+    mine(f, FLEET.CMD_START)[:], mine(f, FLEET.CMD_END)[:], mine(f, FLEET.CMD_END_SHARE)[:] = (
         a0,
         a0 if a1 is None else a1,
         part,
     )
-    f.ctx[:, tables.DT_S] = dt
+    f.ctx[:, EXOGENOUS.DT_S] = dt
     b.advance(0, f.n_world, 1, *own(f, f.book))
-    return mine(f, tables.POWER_KW).copy()
+    return mine(f, FLEET.POWER_KW).copy()
 
 
 def capability(f: Any) -> np.ndarray:
     """Return the capability (N_CAPABILITY, W, n)."""
-    out = np.full((f.n_world, f.fleet.shape[2], tables.N_CAPABILITY), np.nan)
+    out = np.full((f.n_world, f.fleet.shape[2], CAPABILITY.N), np.nan)
     b.capability(0, f.n_world, 1, *own(f), True, False, f.cell_lo, f.cell_hi, out)
     assert np.isnan(out[:, :LO]).all() and np.isnan(out[:, LO + f.n :]).all()
     return out[:, LO : LO + f.n].transpose(2, 0, 1)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from der_gym.core.units import DAY_S
-from der_gym.engine import tables
+from der_gym.engine.tables import FLEET
 from der_gym.network import tables as net
 from der_gym.network.config import NetworkConfig
 from der_gym.network.tables import NEVER_S
@@ -73,9 +73,9 @@ class Line:
         self.keys = np.random.default_rng(seed).integers(2**32, size=(n_world, 4), dtype=np.uint32)
         self.t_s = np.zeros(n_world)
         self.abs_s = np.full(n_world, 9000 * DAY_S + start_s, dtype=np.int64)
-        self.fleet = np.zeros((n_world, tables.N_FLEET, self.structure.n_place), dtype=np.float32)
-        self.fleet[:, tables.DEAD_S] = dead_s
-        self.fleet[:, tables.PENDING_KW], self.fleet[:, tables.SEEN_S] = np.inf, 0.0
+        self.fleet = np.zeros((n_world, FLEET.N, self.structure.n_place), dtype=np.float32)
+        self.fleet[:, FLEET.DEAD_S] = dead_s
+        self.fleet[:, FLEET.PENDING_KW], self.fleet[:, FLEET.SEEN_S] = np.inf, 0.0
         self.message = np.zeros((n_world, self.structure.n_leaf, 3), dtype=np.float32)
         self.network.begin(self.active, self.keys, self.abs_s)
         self._new_day(self.active)
@@ -98,7 +98,7 @@ class Line:
 
     def cloud_out(self, start_s: float, end_s: float, cloud: int = 0) -> None:
         """Let one cloud of every world be out in [start, end)."""
-        self.network.cloud[:, cloud, net.OUT : net.OUT + 2] = start_s, end_s
+        self.network.cloud[:, cloud, net.CLOUD.OUT_0_FROM : net.CLOUD.OUT_0_FROM + 2] = start_s, end_s
 
     def want(self, a: float, leaf: int = 0) -> None:
         self.message[:, leaf, 1] = a
@@ -106,7 +106,7 @@ class Line:
     def mean(self, world: int = 0) -> np.ndarray:
         """Return the fraction in force, averaged over the last tick, float64 (n,)."""
         a0, a1, part = (
-            self.row(k, world).astype(np.float64) for k in (tables.CMD_START, tables.CMD_END, tables.CMD_END_SHARE)
+            self.row(k, world).astype(np.float64) for k in (FLEET.CMD_START, FLEET.CMD_END, FLEET.CMD_END_SHARE)
         )
         return a0 * (1 - part) + a1 * part
 
@@ -139,4 +139,4 @@ class Line:
         if self.links:
             self.network.draw_link_outages(due, self.keys, self.abs_s, self.t_s, self.fleet)(0, len(self.fleet))
         else:
-            self.fleet[:, tables.LINK_DOWN_S : tables.LINK_UP_S + 1] = NEVER_S
+            self.fleet[:, FLEET.LINK_DOWN_S : FLEET.LINK_UP_S + 1] = NEVER_S

@@ -24,8 +24,8 @@ from der_gym.devices.battery.config import BatteryConfig, constants
 from der_gym.devices.battery.draws import draw_owner, draw_pace, draw_store
 from der_gym.devices.battery.physics import limits, move, own_kw, reach, since_23, store, taper_line, wanted_kw
 from der_gym.devices.flexibility import HEARS, N_SCRATCH, find_accepting, recall, sum_cells
-from der_gym.engine import tables
 from der_gym.engine.compile import kernel, part
+from der_gym.engine.tables import CAPABILITY, EXOGENOUS, FLEET, GIVEN, SITE
 from der_gym.numerics.sums import enter, find_enrolled
 
 PARAMS = (
@@ -40,7 +40,7 @@ ENERGY_KWH = 0  # acc: stored above empty
 # book: AC in; AC out; lost standing by; drawn less than the own schedule
 CHARGED_KWH, DISCHARGED_KWH, LOSS_KWH, WITHHELD_KWH = range(4)
 # rows of a tick's scratch, kW; kWh above the reserve, four in the order of the book; 1 where in the list
-(HOUSE, ABOVE, LOW, HIGH, OWN, INTO, OUT, LOST, GIVEN, HERE, N_SEEN) = range(11)
+(HOUSE, ABOVE, LOW, HIGH, OWN, INTO, OUT, LOST, WITHHELD, HERE, N_SEEN) = range(11)
 SOC = 0  # pool: 0 at the owner's reserve, 1 full
 
 _0, _HALF, _1 = np.float32(0.0), np.float32(0.5), np.float32(1.0)
@@ -56,16 +56,16 @@ def draw(s0, s1, n_shard, active, keys, uid, cfg, given, site_index, site, limit
             continue
         k0, k1, n, row = keys[w, 0], keys[w, 1], params.shape[2], params[s]
         ids, index = uid[p, lo : lo + n], site_index[p, lo : lo + n]
-        rated, dead = fleet[s, tables.RATED_KW, lo : lo + n], fleet[s, tables.DEAD_S, lo : lo + n]
+        rated, dead = fleet[s, FLEET.RATED_KW, lo : lo + n], fleet[s, FLEET.DEAD_S, lo : lo + n]
         draw_stores(k0, k1, ids, cfg, row, rated)
         draw_paces(k0, k1, ids, cfg, row, rated, dead)
-        draw_owners(k0, k1, ids, given[p, tables.GIVEN_FEED_BACK, lo : lo + n], cfg, row)
+        draw_owners(k0, k1, ids, given[p, GIVEN.FEED_BACK, lo : lo + n], cfg, row)
         for i in range(n):  # what the home has is gathered apart: the loops before pack
             j = np.uint32(index[i])
             of = j if limits.shape[2] > 1 else np.uint32(0)
             row[EXPORT_MAX_KW, i] *= limits[p, 1, of]
             row[IMPORT_MAX_KW, i] = limits[p, 0, of]
-            row[NIGHT_DRAW, i] = row[NIGHT_DRAW, i] if site[s, tables.PV_RATED_KW, j] > _0 else -_1
+            row[NIGHT_DRAW, i] = row[NIGHT_DRAW, i] if site[s, SITE.PV_RATED_KW, j] > _0 else -_1
 
 
 @part
@@ -152,13 +152,13 @@ def follow(dt, storm, param, end, fleet, lo, seen):  # type: ignore[no-untyped-d
     """Move each battery's power: write the tick's mean, what the device shows, and the power at the end."""
     n = end.shape[0]
     rate, release, gain, offset = param[RATE_KW_S], param[RELEASE_KW_S], param[GAIN], param[OFFSET_KW]
-    rated, takes = fleet[tables.RATED_KW, lo : lo + n], fleet[tables.ACCEPTS_COMMANDS, lo : lo + n]
+    rated, takes = fleet[FLEET.RATED_KW, lo : lo + n], fleet[FLEET.ACCEPTS_COMMANDS, lo : lo + n]
     a0, a1, part = (
-        fleet[tables.CMD_START, lo : lo + n],
-        fleet[tables.CMD_END, lo : lo + n],
-        fleet[tables.CMD_END_SHARE, lo : lo + n],
+        fleet[FLEET.CMD_START, lo : lo + n],
+        fleet[FLEET.CMD_END, lo : lo + n],
+        fleet[FLEET.CMD_END_SHARE, lo : lo + n],
     )
-    power, shown = fleet[tables.POWER_KW, lo : lo + n], fleet[tables.SHOWN_KW, lo : lo + n]
+    power, shown = fleet[FLEET.POWER_KW, lo : lo + n], fleet[FLEET.SHOWN_KW, lo : lo + n]
     low, high, own = seen[LOW], seen[HIGH], seen[OWN]
     for i in range(n):
         heard = takes[i] * (_1 - storm)
@@ -175,7 +175,7 @@ def keep(hours, param, acc, power, seen):  # type: ignore[no-untyped-def]
     """Move the tick's energy; given is what was drawn less than the own schedule would have, within the limits."""
     eta, standby, energy = param[EFFICIENCY], param[STANDBY_KW], acc[ENERGY_KWH]
     above, low, high, own = seen[ABOVE], seen[LOW], seen[HIGH], seen[OWN]
-    charged, discharged, lost, given = seen[INTO], seen[OUT], seen[LOST], seen[GIVEN]
+    charged, discharged, lost, given = seen[INTO], seen[OUT], seen[LOST], seen[WITHHELD]
     for i in range(power.shape[0]):
         change, into, out, loss = store(above[i], power[i], eta[i], standby[i], hours)
         energy[i] += np.float64(change)
@@ -193,15 +193,15 @@ def advance(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, 
         w = s // n_shard
         if not active[w]:
             continue
-        dt, standby, storm = ctx[w, tables.DT_S], ctx[w, tables.STANDBY], ctx[w, tables.STORM]
-        night, share = since_23(ctx[w, tables.SOD_S]), cfg[c.NIGHT + np.int64(ctx[w, tables.SEASON])]
-        rated, power = fleet[s, tables.RATED_KW, lo : lo + n], fleet[s, tables.POWER_KW, lo : lo + n]
-        sense(site_index[s % n_shard, lo : lo + n], site[s, tables.NET_KW], seen[HOUSE])
+        dt, standby, storm = ctx[w, EXOGENOUS.DT_S], ctx[w, EXOGENOUS.STANDBY], ctx[w, EXOGENOUS.STORM]
+        night, share = since_23(ctx[w, EXOGENOUS.SOD_S]), cfg[c.NIGHT + np.int64(ctx[w, EXOGENOUS.SEASON])]
+        rated, power = fleet[s, FLEET.RATED_KW, lo : lo + n], fleet[s, FLEET.POWER_KW, lo : lo + n]
+        sense(site_index[s % n_shard, lo : lo + n], site[s, SITE.NET_KW], seen[HOUSE])
         hours = dt / _HOUR_S
         plan(slope, zero, hours, night, share, standby, storm, params[s], acc[s], rated, seen)
         follow(dt, storm, params[s], state[s, POWER_END_KW], fleet[s], lo, seen)
         keep(hours, params[s], acc[s], power, seen)
-        find_enrolled(fleet[s, tables.METER_GAIN, lo : lo + n], seen[HERE])
+        find_enrolled(fleet[s, FLEET.METER_GAIN, lo : lo + n], seen[HERE])
         for k in range(book.shape[1]):
             enter(seen[INTO + k], seen[HERE], _ONE8, book[s, k])
 
@@ -212,7 +212,12 @@ def weigh(slope, zero, storm, param, acc, rated, takes, house, out):  # type: ig
     n = rated.shape[0]
     energy, capacity, reserve, eta = acc[ENERGY_KWH], param[CAPACITY_KWH], param[RESERVE_KWH], param[EFFICIENCY]
     most_out, most_in = param[EXPORT_MAX_KW], param[IMPORT_MAX_KW]
-    up, down, stored, debt = out[tables.UP_KW], out[tables.DOWN_KW], out[tables.STORED_KWH], out[tables.DEBT_KWH]
+    up, down, stored, debt = (
+        out[CAPABILITY.UP_KW],
+        out[CAPABILITY.DOWN_KW],
+        out[CAPABILITY.STORED_KWH],
+        out[CAPABILITY.DEBT_KWH],
+    )
     for i in range(n):
         above = np.float32(energy[i] - np.float64(reserve[i]))
         room = np.float32(np.float64(capacity[i]) - energy[i])
@@ -243,11 +248,11 @@ def capability(  # type: ignore[no-untyped-def]
     for s in range(s0, s1):
         w = s // n_shard
         if active[w]:
-            sense(site_index[s % n_shard, lo : lo + n], site[s, tables.BARE_KW], house)
+            sense(site_index[s % n_shard, lo : lo + n], site[s, SITE.BARE_KW], house)
             find_accepting(fleet[s], lo, opting, each)
-            rated = fleet[s, tables.RATED_KW, lo : lo + n]
-            weigh(slope, zero, ctx[w, tables.STORM], params[s], acc[s], rated, each[HEARS], house, each)
-            sum_cells(ctx[w, tables.T_S], each, fleet[s], lo, cell_lo, cell_hi, reached, out[s])
+            rated = fleet[s, FLEET.RATED_KW, lo : lo + n]
+            weigh(slope, zero, ctx[w, EXOGENOUS.STORM], params[s], acc[s], rated, each[HEARS], house, each)
+            sum_cells(ctx[w, EXOGENOUS.T_S], each, fleet[s], lo, cell_lo, cell_hi, reached, out[s])
 
 
 @kernel

@@ -8,8 +8,8 @@ from der_gym.devices.ecocute import config as c
 from der_gym.devices.ecocute.draws import by_day, by_home, daily_uses, used_by
 from der_gym.devices.ecocute.physics import DAY_S, HOUR_S, ONE, PER_S, ZERO, water_kwh, window
 from der_gym.devices.flexibility import HEARS, N_SCRATCH, find_accepting, sum_cells
-from der_gym.engine import tables
 from der_gym.engine.compile import kernel, part, scalar
+from der_gym.engine.tables import CAPABILITY, EXOGENOUS
 
 _GAUGE_S = np.float32(300.0)
 _BLOCK_H, _SLOT_H = np.float32(0.5), np.float32(0.25)
@@ -60,16 +60,16 @@ def capability(  # type: ignore[no-untyped-def]
         if active[w]:
             find_accepting(fleet[s], lo, opting, each)
             measure(
-                ctx[w], cfg, params[s], state[s], acc[s, c.HEAT_KWH], each[HEARS], each[tables.UP_KW],
-                each[tables.DOWN_KW], each[tables.STORED_KWH], each[tables.DEBT_KWH],
+                ctx[w], cfg, params[s], state[s], acc[s, c.HEAT_KWH], each[HEARS], each[CAPABILITY.UP_KW],
+                each[CAPABILITY.DOWN_KW], each[CAPABILITY.STORED_KWH], each[CAPABILITY.DEBT_KWH],
             )  # fmt: skip
-            sum_cells(ctx[w, tables.T_S], each, fleet[s], lo, cell_lo, cell_hi, reached, out[s])
+            sum_cells(ctx[w, EXOGENOUS.T_S], each, fleet[s], lo, cell_lo, cell_hi, reached, out[s])
 
 
 @part
 def measure(ctx, cfg, own, state, held, takes, up, down, stored, missing):  # type: ignore[no-untyped-def]
     """Gauge the homes of one shard."""
-    sod, mains = ctx[tables.SOD_S], ctx[tables.MAINS_C]
+    sod, mains = ctx[EXOGENOUS.SOD_S], ctx[EXOGENOUS.MAINS_C]
     night_left, night_window = window(sod, cfg[c.C_NIGHT_H], cfg[c.C_NIGHT_H + 1])
     day_left, day_window = window(sod, cfg[c.C_DAY_H], cfg[c.C_DAY_H + 1])
     night_share, day_share = until_next(sod, cfg[c.C_NIGHT_H], cfg), until_next(sod, cfg[c.C_DAY_H], cfg)

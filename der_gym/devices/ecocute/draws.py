@@ -20,8 +20,8 @@ from der_gym.devices.ecocute.physics import (  # fmt: skip
     input_kw,
     water_kwh,
 )
-from der_gym.engine import tables
 from der_gym.engine.compile import kernel, part, scalar
+from der_gym.engine.tables import EXOGENOUS, FLEET
 from der_gym.numerics import approx, rng
 from der_gym.numerics.approx import clip
 
@@ -99,7 +99,7 @@ def draw(s0, s1, n_shard, active, keys, uid, cfg, given, site_index, site, limit
             home, kind = pick(cfg, c.C_HOUSEHOLD, c.N_PERSONS, a0), pick(cfg, c.C_CLASS, _N_CLASS, a1)
             large = 1 if a2 < cfg[c.C_LARGE + home] else 0
             rated = input_kw(_SLOPE[kind], _BASE[kind], _MID_BOIL_C, _MID_C)
-            told_kw = fleet[s, tables.RATED_KW, lo + i]
+            told_kw = fleet[s, FLEET.RATED_KW, lo + i]
             scale = told_kw / rated if told_kw > ZERO else ONE
             mode = 1 if a3 < cfg[c.C_SECOND_MODE] else 0
             sort = np.float32(c.N_SORT * home + 2 * kind + mode + 1)
@@ -109,8 +109,8 @@ def draw(s0, s1, n_shard, active, keys, uid, cfg, given, site_index, site, limit
             own[c.RAMP_PER_S, i] = ONE / between(cfg, c.C_RAMP_S, b2)
             gain = ONE + cfg[c.C_SHOWN_SD] * rng.normal(k0, k1, ids[i], _HOME, 0, 2)
             own[c.SHOWN_GAIN, i] = max(gain, HALF)
-            fleet[s, tables.RATED_KW, lo + i] = rated * scale
-            fleet[s, tables.DEAD_S, lo + i] = between(cfg, c.C_DEAD_S, b3)
+            fleet[s, FLEET.RATED_KW, lo + i] = rated * scale
+            fleet[s, FLEET.DEAD_S, lo + i] = between(cfg, c.C_DEAD_S, b3)
 
 
 @scalar
@@ -230,11 +230,11 @@ def redraw(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, params, state, a
         w, p = s // n_shard, s % n_shard
         if not active[w]:
             continue
-        k0, k1, now, mains_c = keys[w, 2], keys[w, 3], abs_s[w], ctx[w, tables.MAINS_C]
+        k0, k1, now, mains_c = keys[w, 2], keys[w, 3], abs_s[w], ctx[w, EXOGENOUS.MAINS_C]
         ids = uid[p, lo : lo + params.shape[2]]
-        set_conditions(ctx[w, tables.TEMP_C], mains_c, ctx[w, tables.SEASON], cfg, params[s], state[s])
+        set_conditions(ctx[w, EXOGENOUS.TEMP_C], mains_c, ctx[w, EXOGENOUS.SEASON], cfg, params[s], state[s])
         if fresh or now % _DAY_SECONDS == 0:
-            draw_day(k0, k1, ids, now // _DAY_SECONDS, ctx[w, tables.WEEKEND], cfg, params[s], state[s])
+            draw_day(k0, k1, ids, now // _DAY_SECONDS, ctx[w, EXOGENOUS.WEEKEND], cfg, params[s], state[s])
         if fresh or now % _SLOT_S == 0:
             draw_slot(k0, k1, ids, now // _SLOT_S, mains_c, cfg, state[s])
 

@@ -25,8 +25,8 @@ from der_gym.devices.ecocute.capability import capability
 from der_gym.devices.ecocute.draws import by_day, by_home, daily_uses, draw, redraw, used_by
 from der_gym.devices.ecocute.physics import DAY_S, HOUR_S, ONE, ZERO, asked, is_due, phase, water_kwh, window
 from der_gym.devices.flexibility import recall
-from der_gym.engine import tables
 from der_gym.engine.compile import kernel, part, scalar
+from der_gym.engine.tables import EXOGENOUS, FLEET
 from der_gym.numerics.approx import clip
 from der_gym.numerics.sums import enter, find_enrolled, in_order
 
@@ -56,7 +56,7 @@ def begin(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, pool, at, place, 
         if not active[w]:
             continue
         recall(pool, at[s], place[p], saved)
-        mains, sod, outdoor = ctx[w, tables.MAINS_C], ctx[w, tables.SOD_S], ctx[w, tables.TEMP_C]
+        mains, sod, outdoor = ctx[w, EXOGENOUS.MAINS_C], ctx[w, EXOGENOUS.SOD_S], ctx[w, EXOGENOUS.TEMP_C]
         own, st, heat = params[s], state[s], acc[s, c.HEAT_KWH]
         uses = daily_uses(cfg, mains)
         for i in range(own.shape[1]):
@@ -89,9 +89,9 @@ def advance(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, 
         w = s // n_shard
         if not active[w]:
             continue
-        takes, a0 = fleet[s, tables.ACCEPTS_COMMANDS, lo : lo + n], fleet[s, tables.CMD_START, lo : lo + n]
-        a1, part = fleet[s, tables.CMD_END, lo : lo + n], fleet[s, tables.CMD_END_SHARE, lo : lo + n]
-        power, shown = fleet[s, tables.POWER_KW, lo : lo + n], fleet[s, tables.SHOWN_KW, lo : lo + n]
+        takes, a0 = fleet[s, FLEET.ACCEPTS_COMMANDS, lo : lo + n], fleet[s, FLEET.CMD_START, lo : lo + n]
+        a1, part = fleet[s, FLEET.CMD_END, lo : lo + n], fleet[s, FLEET.CMD_END_SHARE, lo : lo + n]
+        power, shown = fleet[s, FLEET.POWER_KW, lo : lo + n], fleet[s, FLEET.SHOWN_KW, lo : lo + n]
         narrow(acc[s, c.HEAT_KWH], tick[c.TICK_HEAT])
         ask(ctx[w], cfg, params[s], state[s], tick, takes, a0, a1)
         first, second = phases(part)
@@ -102,7 +102,7 @@ def advance(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, 
         move_heat(tick, acc[s])
         draw_power(ctx[w], cfg, state[s], tick, power, shown)
         here = tick[c.TICK_HERE]
-        find_enrolled(fleet[s, tables.METER_GAIN, lo : lo + n], here)
+        find_enrolled(fleet[s, FLEET.METER_GAIN, lo : lo + n], here)
         enter_tick(ctx[w], cfg, tick, power, here, book[s])
         if run_out(ctx[w], cfg, state[s], tick):
             enter_runouts(ctx[w], tick, here, acc[s, c.UNSERVED_KWH], book[s])
@@ -118,8 +118,8 @@ def narrow(held, heat):  # type: ignore[no-untyped-def]
 @part
 def ask(ctx, cfg, own, state, tick, takes, a0, a1):  # type: ignore[no-untyped-def]
     """Set what the command asks of each home of a shard, and whether its own schedule is due; clear what moves."""
-    night_left, night_window = window(ctx[tables.SOD_S], cfg[c.C_NIGHT_H], cfg[c.C_NIGHT_H + 1])
-    day_left, day_window = window(ctx[tables.SOD_S], cfg[c.C_DAY_H], cfg[c.C_DAY_H + 1])
+    night_left, night_window = window(ctx[EXOGENOUS.SOD_S], cfg[c.C_NIGHT_H], cfg[c.C_NIGHT_H + 1])
+    day_left, day_window = window(ctx[EXOGENOUS.SOD_S], cfg[c.C_DAY_H], cfg[c.C_DAY_H + 1])
     sort, lead, ramp, heat = own[c.SORT], own[c.LEAD_S], own[c.RAMP_PER_S], tick[c.TICK_HEAT]
     threshold, heat_kw, wanted = state[c.THRESHOLD], state[c.HEAT_KW], state[c.WANTED_KWH]
     ask_0, ask_1, due = tick[c.TICK_ASK_0], tick[c.TICK_ASK_1], tick[c.TICK_DUE]
@@ -153,10 +153,10 @@ def work(ctx, cfg, own, state, tick, part, ask, base, slope, begins):  # type: i
     The phase lasts ``base + slope * part`` of the tick: the first ``1 - part``, the second ``part``. Own starts happen
     at whole minutes, at the start of the tick; a phase of at least ``begins`` of the tick stands there.
     """
-    dt, mains = ctx[tables.DT_S], ctx[tables.MAINS_C]
-    minute = np.int64(ctx[tables.SOD_S]) % _MINUTE == 0
+    dt, mains = ctx[EXOGENOUS.DT_S], ctx[EXOGENOUS.MAINS_C]
+    minute = np.int64(ctx[EXOGENOUS.SOD_S]) % _MINUTE == 0
     loss_k = ONE / (cfg[c.C_LOSS_K_W] * _WATT)
-    loss_0 = (mains - ctx[tables.TEMP_C]) * loss_k
+    loss_0 = (mains - ctx[EXOGENOUS.TEMP_C]) * loss_k
     floor = water_kwh(cfg[c.C_FLOOR_L], cfg[c.C_FLOOR_C], mains)
     reheat = water_kwh(cfg[c.C_REHEAT_L], cfg[c.C_FLOOR_C], mains)
     min_on, min_off, most = cfg[c.C_MIN_ON_S], cfg[c.C_MIN_OFF_S], cfg[c.C_STARTS]
@@ -199,7 +199,7 @@ def move_heat(tick, acc):  # type: ignore[no-untyped-def]
 @part
 def draw_power(ctx, cfg, state, tick, power, shown):  # type: ignore[no-untyped-def]
     """Write the power and what the home reports of it, what it boiled with, and its starts."""
-    dt = ctx[tables.DT_S]
+    dt = ctx[EXOGENOUS.DT_S]
     aux_off = cfg[c.C_AUX_OFF_W] / _WATT
     aux_on = cfg[c.C_AUX_ON_W] / _WATT - aux_off
     put, cop, on_s, run = tick[c.TICK_IN], state[c.COP], tick[c.TICK_ON_S], state[c.RUN_S]
@@ -223,8 +223,8 @@ def run_out(ctx, cfg, state, tick):  # type: ignore[no-untyped-def]
 
     A run-out lasts until the floor is reached again.
     """
-    hours = ctx[tables.DT_S] / HOUR_S
-    floor = water_kwh(cfg[c.C_FLOOR_L], cfg[c.C_FLOOR_C], ctx[tables.MAINS_C])
+    hours = ctx[EXOGENOUS.DT_S] / HOUR_S
+    floor = water_kwh(cfg[c.C_FLOOR_L], cfg[c.C_FLOOR_C], ctx[EXOGENOUS.MAINS_C])
     drawn, taps, heat, dry = tick[c.TICK_DRAWN], state[c.DRAW_KW], tick[c.TICK_HEAT], state[c.DRY]
     lack, events, most = tick[c.TICK_LACK], tick[c.TICK_RUNOUTS], _ZERO_BITS
     for i in range(heat.shape[0]):
@@ -242,7 +242,7 @@ def run_out(ctx, cfg, state, tick):  # type: ignore[no-untyped-def]
 @part
 def enter_runouts(ctx, tick, here, unserved, book):  # type: ignore[no-untyped-def]
     """Enter what ``run_out`` noted; called where somebody lacks something."""
-    hours = ctx[tables.DT_S] / HOUR_S
+    hours = ctx[EXOGENOUS.DT_S] / HOUR_S
     lack, taps, share = tick[c.TICK_LACK], tick[c.TICK_DRAWN], tick[c.TICK_DRY]
     for i in range(lack.shape[0]):
         unserved[i] += np.float64(lack[i] * here[i])
@@ -254,11 +254,11 @@ def enter_runouts(ctx, tick, here, unserved, book):  # type: ignore[no-untyped-d
 @part
 def enter_tick(ctx, cfg, tick, power, here, book):  # type: ignore[no-untyped-def]
     """Enter heat, electricity and starts of the tick in the registers of a shard's homes."""
-    left, length = window(ctx[tables.SOD_S], cfg[c.C_NIGHT_H], cfg[c.C_NIGHT_H + 1])
+    left, length = window(ctx[EXOGENOUS.SOD_S], cfg[c.C_NIGHT_H], cfg[c.C_NIGHT_H + 1])
     enter(tick[c.TICK_IN], here, _ONE8, book[c.HEAT_IN_KWH])
     enter(tick[c.TICK_DRAWN], here, _ONE8, book[c.DRAWN_KWH])
     enter(tick[c.TICK_LOSS], here, _ONE8, book[c.LOSS_KWH])
-    enter(power, here, np.float64(ctx[tables.DT_S]) / _HOUR8, book[c.ELECTRIC_KWH])
+    enter(power, here, np.float64(ctx[EXOGENOUS.DT_S]) / _HOUR8, book[c.ELECTRIC_KWH])
     enter(tick[c.TICK_STARTS], here, _ONE8, book[c.STARTS])
     if left > length:  # by day
         enter(tick[c.TICK_BOILED], here, _ONE8, book[c.DAY_KWH])

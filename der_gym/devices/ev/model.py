@@ -15,6 +15,7 @@ from der_gym.devices.ev.physics import capabilities, phase, tick
 from der_gym.devices.ev.sessions import BATTERY_KWH, N_HABIT, TIMER_S, habits, hours, replay, session, sort_of, waking
 from der_gym.devices.flexibility import HEARS, N_SCRATCH, find_accepting, sum_cells
 from der_gym.engine.compile import kernel, part, scalar
+from der_gym.engine.tables import CAPABILITY, EXOGENOUS, FLEET, GIVEN
 from der_gym.numerics import approx, rng
 from der_gym.numerics.sums import enter, find_enrolled
 
@@ -53,10 +54,10 @@ def draw(s0, s1, n_shard, active, keys, uid, cfg, given, site_index, site, limit
         for i in range(n):
             u0, u1, u2, u3 = rng.uniform4(k0, k1, uid[p, lo + i], _WHO, np.uint32(0), np.uint32(0))
             v0, v1, v2, v3 = rng.uniform4(k0, k1, uid[p, lo + i], _WHO, np.uint32(0), np.uint32(1))
-            rated = fleet[s, base.RATED_KW, lo + i]
+            rated = fleet[s, FLEET.RATED_KW, lo + i]
             drawn = cfg[c.CHARGER_KW] if u0 < cfg[c.CHARGER_KW + 2] else cfg[c.CHARGER_KW + 1]
             rated = rated if rated == rated else drawn
-            switched = given[p, base.GIVEN_SWITCHED, lo + i]
+            switched = given[p, GIVEN.SWITCHED, lo + i]
             drawn = _ONE if v0 < cfg[c.SWITCHED_SHARE] else _ZERO
             params[s, CHARGER_KW, i] = rated
             params[s, SWITCHED, i] = drawn if switched < 0 else np.float32(switched)
@@ -64,8 +65,8 @@ def draw(s0, s1, n_shard, active, keys, uid, cfg, given, site_index, site, limit
             battery, archetype = choice4(u1, cfg[c.BATTERY_KWH + 4 :]), choice4(u2, cfg[c.ARCHETYPE :])
             habit, phase_d = choice4(u3, cfg[c.HABIT :]), np.floor(v2 * cfg[c.PLUG_CYCLE_D])
             params[s, SORT, i] = sort_of(phase_d, battery, archetype, habit)
-            fleet[s, base.RATED_KW, lo + i] = rated
-            fleet[s, base.DEAD_S, lo + i] = approx.exp(cfg[c.DEAD] + cfg[c.DEAD + 1] * approx.normal_quantile(v3))
+            fleet[s, FLEET.RATED_KW, lo + i] = rated
+            fleet[s, FLEET.DEAD_S, lo + i] = approx.exp(cfg[c.DEAD] + cfg[c.DEAD + 1] * approx.normal_quantile(v3))
 
 
 @part
@@ -73,14 +74,14 @@ def open_sessions(s, w, ids, keys, abs_s, ctx, cfg, params, state, acc):  # type
     """Write the sessions of the current noon day of shard ``s`` as they stand at its noon."""
     since_s = (abs_s[w] - _NOON_S) % _DAY_S
     d = (abs_s[w] - _NOON_S) // _DAY_S
-    noon_s = ctx[w, base.T_S] - np.float32(since_s)
+    noon_s = ctx[w, EXOGENOUS.T_S] - np.float32(since_s)
     q, k0, k1 = params[s], keys[w, 2], keys[w, 3]
     car = np.empty((N_HABIT, ids.shape[0]), np.float32)
     habits(q[SORT], cfg, car)
     km, plugged = state[s, POWER_KW], state[s, WAIT_S]  # until they are written
     replay(k0, k1, ids, d, cfg, car, km, plugged)
     draw_hours(k0, k1, ids, d, cfg, state[s])
-    plug_in(noon_s, ctx[w, base.TEMP_C], cfg, q[CHARGER_KW], car, km, plugged, state[s])
+    plug_in(noon_s, ctx[w, EXOGENOUS.TEMP_C], cfg, q[CHARGER_KW], car, km, plugged, state[s])
     draw_waking(k0, k1, ids, d, cfg, state[s])
     acc[s, GOT_KWH] = _ZERO8
 
@@ -125,11 +126,11 @@ def begin(  # type: ignore[no-untyped-def]
         w = s // n_shard
         if not active[w]:
             continue
-        noon_s = ctx[w, base.T_S] - np.float32((abs_s[w] - _NOON_S) % _DAY_S)
+        noon_s = ctx[w, EXOGENOUS.T_S] - np.float32((abs_s[w] - _NOON_S) % _DAY_S)
         x, q = state[s], params[s]
         for i in range(params.shape[2]):
             _, power, wait, stops, drawn, _ = phase(
-                noon_s, ctx[w, base.T_S] - noon_s, _ZERO, x[NEED_KWH, i], x[POWER_KW, i], x[WAIT_S, i], x[STOPS, i],
+                noon_s, ctx[w, EXOGENOUS.T_S] - noon_s, _ZERO, x[NEED_KWH, i], x[POWER_KW, i], x[WAIT_S, i], x[STOPS, i],
                 q[CHARGER_KW, i], q[SWITCHED, i], q[RATE_KW_S, i], x[ARRIVE_S, i], x[OWN_S, i], x[DEPART_S, i],
                 x[DELAY_S, i], x[FAIL_AT, i], x[THRESHOLD, i], ac_kws, eta_h,
             )  # fmt: skip
@@ -161,17 +162,17 @@ def advance(  # type: ignore[no-untyped-def]
         w = s // n_shard
         if not active[w]:
             continue
-        t, dt = ctx[w, base.T_S], ctx[w, base.DT_S]
+        t, dt = ctx[w, EXOGENOUS.T_S], ctx[w, EXOGENOUS.DT_S]
         per_dt = _ONE / dt
         rated, switched, rate = params[s, CHARGER_KW], params[s, SWITCHED], params[s, RATE_KW_S]
         arrive, own_s, depart, need = state[s, ARRIVE_S], state[s, OWN_S], state[s, DEPART_S], state[s, NEED_KWH]
         obey, delay, fail_at, threshold = state[s, OBEY_KWH], state[s, DELAY_S], state[s, FAIL_AT], state[s, THRESHOLD]
         power, wait, stops = state[s, POWER_KW], state[s, WAIT_S], state[s, STOPS]
         got, missing = acc[s, GOT_KWH], acc[s, MISSING_KWH]
-        a0, a1 = fleet[s, base.CMD_START, lo : lo + n], fleet[s, base.CMD_END, lo : lo + n]
-        part, takes = fleet[s, base.CMD_END_SHARE, lo : lo + n], fleet[s, base.ACCEPTS_COMMANDS, lo : lo + n]
-        find_enrolled(fleet[s, base.METER_GAIN, lo : lo + n], here)
-        mean_kw, shown_kw = fleet[s, base.POWER_KW, lo : lo + n], fleet[s, base.SHOWN_KW, lo : lo + n]
+        a0, a1 = fleet[s, FLEET.CMD_START, lo : lo + n], fleet[s, FLEET.CMD_END, lo : lo + n]
+        part, takes = fleet[s, FLEET.CMD_END_SHARE, lo : lo + n], fleet[s, FLEET.ACCEPTS_COMMANDS, lo : lo + n]
+        find_enrolled(fleet[s, FLEET.METER_GAIN, lo : lo + n], here)
+        mean_kw, shown_kw = fleet[s, FLEET.POWER_KW, lo : lo + n], fleet[s, FLEET.SHOWN_KW, lo : lo + n]
         for i in range(n):  # loops without float64 take twice as many cars at a time
             left[i] = np.float32(np.float64(need[i]) - got[i])
         for i in range(n):
@@ -222,17 +223,17 @@ def capability(  # type: ignore[no-untyped-def]
     each = np.empty((N_SCRATCH, n), np.float32)
     takes, up, down, stored, debt = (
         each[HEARS],
-        each[base.UP_KW],
-        each[base.DOWN_KW],
-        each[base.STORED_KWH],
-        each[base.DEBT_KWH],
+        each[CAPABILITY.UP_KW],
+        each[CAPABILITY.DOWN_KW],
+        each[CAPABILITY.STORED_KWH],
+        each[CAPABILITY.DEBT_KWH],
     )
     eta, margin, max_stops = cfg[c.ETA], cfg[c.MARGIN_S], cfg[c.MAX_STOPS]
     for s in range(s0, s1):
         w = s // n_shard
         if not active[w]:
             continue
-        t = ctx[w, base.T_S]
+        t = ctx[w, EXOGENOUS.T_S]
         rated, need, got = params[s, CHARGER_KW], state[s, NEED_KWH], acc[s, GOT_KWH]
         arrive, own_s, depart = state[s, ARRIVE_S], state[s, OWN_S], state[s, DEPART_S]
         obey, wait, stops = state[s, OBEY_KWH], state[s, WAIT_S], state[s, STOPS]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 
 from der_gym.core.registry import Registry
 from der_gym.simulation import aggregator_view
+from der_gym.simulation.aggregator_view import BLOCK, LEAF, WORLD
 
 Scope = Literal["world", "block", "leaf"]
 Unit = Literal["award", "nominal", "fleet"]
@@ -49,45 +50,50 @@ class Field:
 FIELDS: Registry[Field] = Registry("observation field")
 
 
-def _add(name: str, scope: Scope, unit: str, scale: float | Unit, low: float, high: float, title: str) -> None:
-    FIELDS.register(f"{scope}.{name}", Field(name, scope, unit, scale, low, high, title))
+TABLES = {"world": WORLD, "block": BLOCK, "leaf": LEAF}
 
 
-_add("award_kw", "world", "kW", "award", 0, 1, "reserved power of this block")
-_add("plan_kw", "world", "kW", "award", -5, 5, "plan of the list for this block")
-_add("request_kw", "world", "kW", "award", 0, 1, "request announced for this 5-minute bin")
+def _add(key: str, scale: float | Unit, low: float, high: float) -> None:
+    """Register the field of one column of the view; its unit and meaning stand in the table."""
+    scope, name = key.split(".")
+    row = TABLES[scope][name]
+    FIELDS.register(key, Field(name, cast(Scope, scope), row.unit, scale, low, high, row.meaning))
+
+
+_add("world.award_kw", "award", 0, 1)
+_add("world.plan_kw", "award", -5, 5)
+_add("world.request_kw", "award", 0, 1)
 for _k in range(aggregator_view.N_REQUEST):
-    _name = f"request_{5 * (_k + 1)}_min_ago_kw"
-    _add(_name, "world", "kW", "award", 0, 1, f"request {5 * (_k + 1)} minutes ago")
-_add("target_kw", "world", "kW", "award", 0, 1, "target of the coming minute")
-_add("target_bin_end_kw", "world", "kW", "award", 0, 1, "target at the end of this 5-minute bin")
-_add("seen_kw", "world", "kW", "award", -5, 5, "power of the list by telemetry (stale reports included)")
-_add("response_kw", "world", "kW", "award", -5, 5, "plan minus seen power")
-_add("error_bin_kw", "world", "kW", "award", -5, 5, "mean seen error over this 5-minute bin so far")
-_add("bin_left", "world", "-", 1.0, 0, 1, "part of the 5-minute bin that is left")
-_add("block_left", "world", "-", 1.0, 0, 1, "part of the block that is left")
-_add("episode_left", "world", "-", 1.0, 0, 1, "part of the episode that is left")
-_add("hour_sin", "world", "-", 1.0, -1, 1, "sine of the hour of the day")
-_add("hour_cos", "world", "-", 1.0, -1, 1, "cosine of the hour of the day")
-_add("weekend", "world", "-", 1.0, 0, 1, "1 on Saturday, Sunday and holidays")
-_add("summer", "world", "-", 1.0, 0, 1, "1 in summer")
-_add("winter", "world", "-", 1.0, 0, 1, "1 in winter")
-_add("temp_c", "world", "degC", 40.0, -1, 1.5, "outdoor temperature")
-_add("sun_kw_m2", "world", "kW/m2", 1.0, 0, 1.5, "global irradiance")
-_add("spot_yen", "world", "yen/kWh", 30.0, 0, 10, "day-ahead price now")
-_add("spot_next_yen", "world", "yen/kWh", 30.0, 0, 10, "day-ahead price of the next half hour")
-_add("failed_before", "world", "-", 3.0, 0, 1, "failed blocks of the 30 days before the episode")
-_add("unit_kw", "world", "kW", "fleet", 0, 1, "the episode's award: the unit of the fields above")
-_add("award_kw", "block", "kW", "award", 0, 1, "reserved power of this and the next blocks")
-_add("plan_kw", "block", "kW", "award", -5, 5, "frozen plan of this and the next blocks")
-_add("seen_kw", "leaf", "kW", "nominal", -1.5, 1.5, "power by telemetry")
-_add("plan_kw", "leaf", "kW", "nominal", -1.5, 1.5, "the leaf's part of the plan")
-_add("age_mean_s", "leaf", "s", 600.0, 0, 6, "age of the reports, mean weighted by rated kW")
-_add("age_max_s", "leaf", "s", 3600.0, 0, 1, "age of the oldest report")
-_add("sent_a", "leaf", "-", 1.0, -1, 1, "fraction of the last message sent, while it holds")
-_add("arrived_a", "leaf", "-", 1.0, -1, 1, "fraction of the newest message that should have arrived (p95 of the way)")
-_add("up_kw", "leaf", "kW", "nominal", 0, 1.5, "upward kW that reachable devices could hold for 30 minutes (5 min old)")
-_add("down_kw", "leaf", "kW", "nominal", 0, 1.5, "downward kW, likewise")
-_add("stored_kwh", "leaf", "kWh", "nominal", 0, 10, "energy that upward response can draw on, likewise")
-_add("quota_left", "leaf", "-", 1.0, 0, 1, "part of the day's commands that is left")
-_add("wait_s", "leaf", "s", 300.0, 0, 1, "time until the path takes the next command")
+    _add(f"world.request_{5 * (_k + 1)}_min_ago_kw", "award", 0, 1)
+_add("world.target_kw", "award", 0, 1)
+_add("world.target_bin_end_kw", "award", 0, 1)
+_add("world.seen_kw", "award", -5, 5)
+_add("world.response_kw", "award", -5, 5)
+_add("world.error_bin_kw", "award", -5, 5)
+_add("world.bin_left", 1.0, 0, 1)
+_add("world.block_left", 1.0, 0, 1)
+_add("world.episode_left", 1.0, 0, 1)
+_add("world.hour_sin", 1.0, -1, 1)
+_add("world.hour_cos", 1.0, -1, 1)
+_add("world.weekend", 1.0, 0, 1)
+_add("world.summer", 1.0, 0, 1)
+_add("world.winter", 1.0, 0, 1)
+_add("world.temp_c", 40.0, -1, 1.5)
+_add("world.sun_kw_m2", 1.0, 0, 1.5)
+_add("world.spot_yen", 30.0, 0, 10)
+_add("world.spot_next_yen", 30.0, 0, 10)
+_add("world.failed_before", 3.0, 0, 1)
+_add("world.unit_kw", "fleet", 0, 1)
+_add("block.award_kw", "award", 0, 1)
+_add("block.plan_kw", "award", -5, 5)
+_add("leaf.seen_kw", "nominal", -1.5, 1.5)
+_add("leaf.plan_kw", "nominal", -1.5, 1.5)
+_add("leaf.age_mean_s", 600.0, 0, 6)
+_add("leaf.age_max_s", 3600.0, 0, 1)
+_add("leaf.sent_a", 1.0, -1, 1)
+_add("leaf.arrived_a", 1.0, -1, 1)
+_add("leaf.up_kw", "nominal", 0, 1.5)
+_add("leaf.down_kw", "nominal", 0, 1.5)
+_add("leaf.stored_kwh", "nominal", 0, 10)
+_add("leaf.quota_left", 1.0, 0, 1)
+_add("leaf.wait_s", 300.0, 0, 1)

@@ -96,7 +96,7 @@ class Layout:
         for field, at, n in self.fields.values():
             for i in range(n):
                 if field.compute is None:
-                    where[at + i, :3] = _TABLES[field.scope], i, _COLUMNS[field.scope].index(field.name)
+                    where[at + i, :3] = _TABLES[field.scope], i, _COLUMNS[field.scope].number(field.name)
                 else:
                     where[at + i, :3] = _EXTRA, i, extra
                     extra += 1

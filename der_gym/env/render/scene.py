@@ -61,14 +61,14 @@ class History:
 
     def _see(self, mask: Array) -> None:
         w = np.flatnonzero(mask)
-        self.seen_kw[w, self.worlds.step_no[w]] = self.worlds.simulator.view.world[w, aggregator_view.RESPONSE]
+        self.seen_kw[w, self.worlds.step_no[w]] = self.worlds.simulator.view.world[w, aggregator_view.WORLD.RESPONSE_KW]
 
     def _clock(self) -> Array:
         minute: Array = (self.worlds.simulator.fleet.t_s // MINUTE_S).astype(np.int64)
         return minute
 
     def _delivered_kwh(self) -> Array:
-        kwh: Array = self.worlds.simulator.market.product.outcome[:, :, s.DELIVERED].sum(axis=1)
+        kwh: Array = self.worlds.simulator.market.product.outcome[:, :, s.OUTCOME.DELIVERED_KWH].sum(axis=1)
         return kwh
 
 
@@ -171,7 +171,7 @@ def scene(worlds: Worlds, history: History, w: int) -> Scene:
         leaf_names=worlds.layout.leaf_names,
         nominal_kw=worlds.layout.nominal_kw,
         leaf=dict(zip(aggregator_view.LEAF, table.leaf[w].T, strict=True)),
-        passed=product.outcome[w, :, s.PASSED],
+        passed=product.outcome[w, :, s.OUTCOME.PASSED],
         yen=dict(zip(s.LINES, product.book[w].tolist(), strict=True)),
         reward=float(history.reward[w]),
         since_s=float(history.since_s[w]),

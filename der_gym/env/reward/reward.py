@@ -18,14 +18,24 @@ import numpy as np
 from der_gym.core.registry import Registry
 from der_gym.engine.compile import kernel
 from der_gym.engine.program import Call
+from der_gym.engine.schema import Table
 from der_gym.services.tertiary_1 import settlement as s
 from der_gym.simulation.simulator import Simulator
 
 Array = np.ndarray
 # registers of comfort lost: EV energy missing, hot water missing, times that a tank ran dry
 HARM = ("missing_kwh", "unserved_kwh", "runouts")
-TERMS = ("money", "accuracy", "comfort", "lockout", "debt")
-MONEY, ACCURACY, COMFORT, LOCKOUT, DEBT = range(len(TERMS))
+TERMS = Table(
+    "reward",
+    "float64 (n_world, N): parts of a step's reward",
+    """
+    money    | - | aggregator | the ledger's yen, lock-out aside
+    accuracy | - |            | skill of the response against doing nothing
+    comfort  | - |            | harm to the homes
+    lockout  | - |            | the share of the lock-out's yen that counts
+    debt     | - |            | refill of what stores lack at the end
+    """,
+)
 
 
 @dataclass(frozen=True)
@@ -74,17 +84,17 @@ def score(  # type: ignore[no-untyped-def]
             continue
         error, idle = 0.0, 0.0
         for b in range(outcome.shape[1]):
-            if outcome[w, b, s.IDLE_ABS] > 0.0 or outcome[w, b, s.JUDGED] > 0.0:
-                error += outcome[w, b, s.MEAN_ABS]
-                idle += outcome[w, b, s.IDLE_ABS]
-        locked = book[w, s.L_LOCKOUT]
-        booked = book[w, s.L_TOTAL] - locked
+            if outcome[w, b, s.OUTCOME.IDLE_ABS_ERROR_KW] > 0.0 or outcome[w, b, s.OUTCOME.JUDGED_SHARE] > 0.0:
+                error += outcome[w, b, s.OUTCOME.MEAN_ABS_ERROR_KW]
+                idle += outcome[w, b, s.OUTCOME.IDLE_ABS_ERROR_KW]
+        locked = book[w, s.LINES.LOCKOUT]
+        booked = book[w, s.LINES.TOTAL] - locked
         yen = weights[0] / unit[w, 0]
-        terms[w, MONEY] = yen * (booked - last[w, 0])
-        terms[w, ACCURACY] = weights[1] / unit[w, 1] * ((idle - last[w, 3]) - (error - last[w, 2]))
-        terms[w, COMFORT] = -yen * (harm_yen[w] - last[w, 4])
-        terms[w, LOCKOUT] = yen * weights[2] * (locked - last[w, 1])
-        terms[w, DEBT] = -yen * debt_yen[w]
+        terms[w, TERMS.MONEY] = yen * (booked - last[w, 0])
+        terms[w, TERMS.ACCURACY] = weights[1] / unit[w, 1] * ((idle - last[w, 3]) - (error - last[w, 2]))
+        terms[w, TERMS.COMFORT] = -yen * (harm_yen[w] - last[w, 4])
+        terms[w, TERMS.LOCKOUT] = yen * weights[2] * (locked - last[w, 1])
+        terms[w, TERMS.DEBT] = -yen * debt_yen[w]
         last[w, 0], last[w, 1], last[w, 2], last[w, 3], last[w, 4] = booked, locked, error, idle, harm_yen[w]
         total = 0.0
         for k in range(terms.shape[1]):

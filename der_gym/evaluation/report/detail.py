@@ -8,6 +8,7 @@ from types import TracebackType
 import numpy as np
 
 from der_gym.core.errors import InputError
+from der_gym.engine.tables import CAPABILITY
 from der_gym.env.worlds import Worlds
 from der_gym.evaluation.recorder import MINUTE_S, Recorder
 from der_gym.evaluation.report.mail import Message, Messages
@@ -87,9 +88,9 @@ class DetailRecorder(Recorder):
         self._t_s = float(self.sim.fleet.t_s[0])
         seen = self.sim.view.leaf[0]
         columns = (
-            ("seen_kw", aggregator_view.L_SEEN),
-            ("age_s", aggregator_view.L_AGE),
-            ("oldest_s", aggregator_view.L_AGE_MAX),
+            ("seen_kw", aggregator_view.LEAF.SEEN_KW),
+            ("age_s", aggregator_view.LEAF.AGE_MEAN_S),
+            ("oldest_s", aggregator_view.LEAF.AGE_MAX_S),
         )
         for name, column in columns:
             getattr(self.detail, name)[self._minutes] = seen[:, column]
@@ -103,12 +104,12 @@ class DetailRecorder(Recorder):
         """Add a tick to the minute's mean of each leaf; the clock stands at the tick's end."""
         dt = self.worlds.scenario.tick_s
         minute = int(self.sim.fleet.t_s[0] - dt) // MINUTE_S
-        leaves = self._leaves(self.sim.meters.power[:, :, metering.TRUE])[0]
+        leaves = self._leaves(self.sim.meters.power[:, :, metering.POWER.TRUE_KW])[0]
         self.detail.leaf_kw[minute] += leaves * (dt / MINUTE_S)
 
     def _capability(self, minutes: slice) -> None:
         super()._capability(minutes)
-        held, st = self.capability[:, :, metering.STORED].sum(axis=0), self.sim.structure
+        held, st = self.capability[:, :, CAPABILITY.STORED_KWH].sum(axis=0), self.sim.structure
         for k, name in enumerate(self.detail.class_names):
             self.detail.stored_kwh[minutes, k] = held[st.cell_class == st.class_names.index(name)].sum()
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from der_gym.engine import tables
+from der_gym.engine.tables import FLEET
 from der_gym.fleet.structure import Structure
 from der_gym.network import tables as net
 from der_gym.simulation.network_runtime import NetworkRuntime
@@ -86,10 +86,10 @@ class Messages:
     def collect(self, t_s: float, fleet: Array) -> None:
         """Add the messages that went out at ``t_s``; ``fleet`` are the rows of all shards."""
         books = self.network.leaf[0]
-        for j in np.flatnonzero(books[:, net.SENT_S] == t_s).tolist():
-            slot = int(books[j, net.HEAD] - 1) % int(self.network.gate[j, net.DEPTH])
-            self._leave(j, slot, t_s, replaced=books[j, net.N_SENT] == self._n_sent[j])
-            self._n_sent[j] = books[j, net.N_SENT]
+        for j in np.flatnonzero(books[:, net.SENDER.SENT_S] == t_s).tolist():
+            slot = int(books[j, net.SENDER.HEAD] - 1) % int(self.network.gate[j, net.GATE.DEPTH])
+            self._leave(j, slot, t_s, replaced=books[j, net.SENDER.N_SENT] == self._n_sent[j])
+            self._n_sent[j] = books[j, net.SENDER.N_SENT]
             self._held[j, slot] = self._read(j, slot, fleet)
             self.sent.append(self._held[j, slot])
 
@@ -103,12 +103,12 @@ class Messages:
         mail = self.network.mail[0, leaf, slot]
         cells = np.flatnonzero(self.structure.cell_leaf == leaf)
         acts, dead, cloud = (np.concatenate(parts) for parts in zip(*self._cells(cells, slot, fleet), strict=True))
-        until = float(mail[net.VALID_UNTIL])
+        until = float(mail[net.MAIL.VALID_UNTIL])
         never, late = acts >= net.NEVER_S, acts >= until
         return Message(
             leaf=leaf,
-            a=float(mail[net.A]),
-            sent_s=float(mail[net.T_SENT]),
+            a=float(mail[net.MAIL.A]),
+            sent_s=float(mail[net.MAIL.T_SENT]),
             cloud_s=float(cloud.min()),
             until_s=until,
             reach_s=np.where(late, np.inf, acts - dead),
@@ -125,7 +125,7 @@ class Messages:
             for p in range(st.n_shard):
                 here = st.present[p, lo:hi].astype(bool)
                 acts = self.network.arrivals(p, c, slot)[here].astype(np.float64)
-                dead = fleet[p, tables.DEAD_S, lo:hi][here].astype(np.float64)
+                dead = fleet[p, FLEET.DEAD_S, lo:hi][here].astype(np.float64)
                 parts.append((acts, dead, np.full(len(acts), self.network.cell_t[0, c])))
         return parts
 

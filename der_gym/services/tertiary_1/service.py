@@ -86,7 +86,7 @@ class Tertiary1:
     @property
     def award_kw(self) -> F8:
         """Return the reserved power, (W, n_block) f8: a view, made anew so that a copy's is its own."""
-        award: F8 = self._terms[:, :, s.AWARD]
+        award: F8 = self._terms[:, :, s.TERMS.AWARD_KW]
         return award
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -186,22 +186,22 @@ class Tertiary1:
         requested yet. Known errors: idle's response is taken as 0, so the plan's error shows in the score but not in
         its yardstick (an idle run scores a little below 0); and a group that passes with a lag does not reach 1.
         """
-        e = self.outcome[:, :, s.MEAN_ABS].sum(axis=1, where=self.award_kw > 0.0)
-        idle = self.outcome[:, :, s.IDLE_ABS].sum(axis=1)
+        e = self.outcome[:, :, s.OUTCOME.MEAN_ABS_ERROR_KW].sum(axis=1, where=self.award_kw > 0.0)
+        idle = self.outcome[:, :, s.OUTCOME.IDLE_ABS_ERROR_KW].sum(axis=1)
         ratio: F8 = np.divide(e, idle, out=np.ones_like(e), where=idle > 0.0)
         return 1.0 - ratio
 
     def mae_share(self) -> F8:
         """Return the mean of |response - target| over the mean award, (W,), in settled awarded blocks; 0 before."""
-        settled = ~np.isnan(self.outcome[:, :, s.PASSED])
-        e = self.outcome[:, :, s.MEAN_ABS].sum(axis=1, where=settled)
+        settled = ~np.isnan(self.outcome[:, :, s.OUTCOME.PASSED])
+        e = self.outcome[:, :, s.OUTCOME.MEAN_ABS_ERROR_KW].sum(axis=1, where=settled)
         award = self.award_kw.sum(axis=1, where=settled)
         share: F8 = np.divide(e, award, out=np.zeros_like(e), where=award > 0.0)
         return share
 
     def failed(self) -> F8:
         """Return the failed blocks within 30 days, (W,), those before the episode included."""
-        return self._acc[:, s.A_FAILED].copy()
+        return self._acc[:, s.ACC.FAILED].copy()
 
     def _check(self, award_kw: F8, imbalance_yen_kwh: F8, failed_before: NDArray[np.int64]) -> None:
         c = self.config
@@ -218,11 +218,11 @@ class Tertiary1:
         c = self.config
         per_kw = c.bid_price_yen_kw * (1.0 - c.owners_share) - c.fee_yen_kw
         self.outcome[mask] = 0.0
-        self.outcome[mask, :, s.PASSED] = np.nan
+        self.outcome[mask, :, s.OUTCOME.PASSED] = np.nan
         self.book[mask] = 0.0
         self._acc[mask] = 0.0
-        self._acc[mask, s.A_FAILED] = failed_before[mask]
-        self._acc[mask, s.A_MARGIN] = self.award_kw[mask].sum(axis=1) * max(per_kw, 0.0)
+        self._acc[mask, s.ACC.FAILED] = failed_before[mask]
+        self._acc[mask, s.ACC.MARGIN_YEN] = self.award_kw[mask].sum(axis=1) * max(per_kw, 0.0)
 
 
 def _constants(config: Tertiary1Config) -> F8:

@@ -23,147 +23,117 @@ little less; a response during the last ramp-down lies in an unawarded block and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from der_gym.engine.compile import kernel, scalar
+from der_gym.engine.schema import Table
 from der_gym.services.tertiary_1.config import BLOCK_MIN
 
-REGISTERS = (
-    "discharge_kwh",  # electric energy that batteries (and cars that feed back) have given, true, since the start
-    "starts",  # compressor and plug starts
-    "messages",  # messages to units
-    "asked_kwh",  # upward energy that messages asked of the leaves, in rated swing
-    "withheld_kwh",  # electric energy that batteries drew less than their own schedule, true
-)
-"""Cumulative counters, one column each, that the simulator hands over; 0 when an episode starts."""
-
-OUTCOME = (
-    "judged_share",  # windows judged so far over the block's windows; 1 at its end
-    "passed",  # 1 or 0 at the block's end; NaN before, and in unawarded blocks
-    "worst_error_kw",  # error of the window farthest from what a lag allows, signed
-    "shortfall_kw",  # assessment I
-    "mean_abs_error_kw",  # mean over the block's minutes of |response - target|, without lag
-    "mean_error_kw",  # of response - target
-    "idle_abs_error_kw",  # of |target|: the error of a group that does nothing and keeps its plan
-    "delivered_kwh",  # plan - metered; unawarded blocks too
-    "requested_kwh",
-    "paid_kwh",
-    "penalty_yen",
-    "abandoned",  # 1 when the block was lost and every later window asked for more than the band and got less than half
-    "true_minus_metered_kwh",  # drawn in truth less drawn by the meter
-)
-"""Columns of an outcome, one row per block; sums grow through the block, so a row is final at its block's end."""
-
-LINES = (
-    "revenue",
-    "energy",
-    "fee",
-    "penalty",
-    "owners",
-    "owners_energy",
-    "retailer",
-    "maker",
-    "wear",
-    "message",
-    "imbalance",
-    "lockout",
-    "total",
-)
-"""Columns of the ledger in yen, cumulative, income positive; ``total`` is the sum of the others."""
-
-TERMS = ("award_kw", "imbalance_yen_kwh", "retail_yen_kwh", "maker_yen")
-CFG = (
-    "band_share",
-    "block_mode",
-    "penalty_factor",
-    "bid_price_yen_kw",
-    "fee_yen_kw",
-    "energy_price_yen_kwh",
-    "owners_share",
-    "retailer_compensation_yen_kwh",
-    "wear_yen_kwh",
-    "start_yen",
-    "message_yen",
-    "lockout_failures",
-    "lockout_days",
-)
-ACC = (
-    "window_n",  # minutes in the open window
-    "window_kw",  # their response, summed
-    "window_target_kw",
-    "judged",  # windows judged in the open block
-    "lost",  # 1 once a window of the block is out of band
-    "asked_after",  # later windows with a target above the band
-    "left_after",  # those with less than half of the target
-    "discharge_kwh",  # registers at the block's start
-    "starts",
-    "messages",
-    "asked_kwh",
-    "withheld_kwh",
-    "failed",  # failed blocks within 30 days, those before the episode included
-    "margin_yen",  # expected margin of one such window, for the lock-out
+REGISTERS = Table(
+    "tertiary-1 registers",
+    "float64 (n_world, N): cumulative counters that the simulator hands over; 0 when an episode starts",
+    """
+    discharge_kwh | kWh | meter | electric energy that stores have given, true, since the start
+    starts        | -   |       | compressor and plug starts
+    messages      | -   |       | messages to units
+    asked_kwh     | kWh |       | upward energy that messages asked of the leaves, in rated swing
+    withheld_kwh  | kWh |       | electric energy that stores drew less than their own schedule, true
+    """,
 )
 
-AWARD, IMBALANCE_PRICE, RETAIL_PRICE, MAKER = range(len(TERMS))
-C_BAND, C_BLOCK, C_FACTOR, C_PRICE, C_FEE, C_ENERGY, C_SHARE, C_RETAILER, C_WEAR, C_START, C_MESSAGE, C_LOCK, C_DAYS = (
-    range(len(CFG))
+OUTCOME = Table(
+    "tertiary-1 outcome",
+    "float64 (n_world, n_block, N): sums grow through the block, so a row is final at its block's end",
+    """
+    judged_share           | -   | meter | windows judged so far over the block's windows; 1 at its end
+    passed                 | -   |       | 1 or 0 at the block's end; NaN before, and in unawarded blocks
+    worst_error_kw         | kW  |       | error of the window farthest from what a lag allows, signed
+    shortfall_kw           | kW  |       | assessment I
+    mean_abs_error_kw      | kW  |       | mean over the block's minutes of |response - target|, without lag
+    mean_error_kw          | kW  |       | of response - target
+    idle_abs_error_kw      | kW  |       | of |target|: the error of a group that does nothing and keeps its plan
+    delivered_kwh          | kWh |       | plan - metered; unawarded blocks too
+    requested_kwh          | kWh |       | target
+    paid_kwh               | kWh |       | delivered energy that is paid
+    penalty_yen            | yen |       | of the block
+    abandoned              | -   |       | 1: lost, and every later window above the band got less than half
+    true_minus_metered_kwh | kWh | truth | drawn in truth less drawn by the meter
+    """,
 )
-(
-    A_N,
-    A_KW,
-    A_TARGET,
-    A_JUDGED,
-    A_LOST,
-    A_ASKED,
-    A_LEFT,
-    A_DISCHARGE,
-    A_STARTS,
-    A_MESSAGES,
-    A_ASKED_KWH,
-    A_WITHHELD_KWH,
-    A_FAILED,
-    A_MARGIN,
-) = range(len(ACC))
-R_DISCHARGE, R_STARTS, R_MESSAGES, R_ASKED_KWH, R_WITHHELD_KWH = range(len(REGISTERS))
-(
-    JUDGED,
-    PASSED,
-    WORST,
-    SHORTFALL,
-    MEAN_ABS,
-    MEAN_ERROR,
-    IDLE_ABS,
-    DELIVERED,
-    REQUESTED,
-    PAID,
-    PENALTY,
-    ABANDONED,
-    GAP,
-) = range(len(OUTCOME))
-(
-    L_REVENUE,
-    L_ENERGY,
-    L_FEE,
-    L_PENALTY,
-    L_OWNERS,
-    L_OWNERS_ENERGY,
-    L_RETAILER,
-    L_MAKER,
-    L_WEAR,
-    L_MESSAGE,
-    L_IMBALANCE,
-    L_LOCKOUT,
-    L_TOTAL,
-) = range(len(LINES))
+
+LINES = Table(
+    "tertiary-1 ledger",
+    "float64 (n_world, N): cumulative, income positive; ``total`` is the sum of the others",
+    """
+    revenue       | yen | meter | reserved power, paid as bid
+    energy        | yen |       | delivered energy
+    fee           | yen |       | of the market
+    penalty       | yen |       | of failed blocks
+    owners        | yen |       | their share of the revenue
+    owners_energy | yen |       | energy that stores withheld from their homes, at retail
+    retailer      | yen |       | compensation of the owners' retailer
+    maker         | yen |       | interface fees
+    wear          | yen |       | of batteries and compressors
+    message       | yen |       | messages to units
+    imbalance     | yen |       | deviation from the plan in unawarded blocks
+    lockout       | yen |       | margin lost while bids are locked
+    total         | yen |       | sum of the others
+    """,
+)
+
+TERMS = Table(
+    "tertiary-1 terms",
+    "float64 (n_world, n_block, N): what a block is worth",
+    """
+    award_kw          | kW      | aggregator | reserved power
+    imbalance_yen_kwh | yen/kWh | meter      | one price for short and long
+    retail_yen_kwh    | yen/kWh |            | at which owners are repaid
+    maker_yen         | yen     |            | interface fees of the block
+    """,
+)
+
+CFG = Table(
+    "tertiary-1 settings",
+    "float64 (N,): fields of Tertiary1Config that the kernel reads",
+    """
+    band_share                    | -       | aggregator | see Tertiary1Config
+    block_mode                    | -       | |
+    penalty_factor                | -       | |
+    bid_price_yen_kw              | yen/kW  | |
+    fee_yen_kw                    | yen/kW  | |
+    energy_price_yen_kwh          | yen/kWh | |
+    owners_share                  | -       | |
+    retailer_compensation_yen_kwh | yen/kWh | |
+    wear_yen_kwh                  | yen/kWh | |
+    start_yen                     | yen     | |
+    message_yen                   | yen     | |
+    lockout_failures              | -       | |
+    lockout_days                  | days    | |
+    """,
+)
+
+ACC = Table(
+    "tertiary-1 assessment",
+    "float64 (n_world, N): the open window and block, and registers at the block's start",
+    """
+    window_n         | -   | engine | minutes in the open window
+    window_kw        | kW  |        | their response, summed
+    window_target_kw | kW  |        | their target, summed
+    judged           | -   |        | windows judged in the open block
+    lost             | -   |        | 1 once a window of the block is out of band
+    asked_after      | -   |        | later windows with a target above the band
+    left_after       | -   |        | those with less than half of the target
+    discharge_kwh    | kWh |        | registers at the block's start
+    starts           | -   |        |
+    messages         | -   |        |
+    asked_kwh        | kWh |        |
+    withheld_kwh     | kWh |        |
+    failed           | -   |        | failed blocks within 30 days, those before the episode included
+    margin_yen       | yen |        | expected margin of one such window, for the lock-out
+    """,
+)
 
 LOW, HIGH = 0, 1  # rows of window_kw
 _HOUR_MIN = 60.0
 _EDGE = 1.0 + 1e-9  # a mean exactly on the band's edge passes whatever the last bits say
-
-
-def column(names: Sequence[str], name: str) -> int:
-    """Return the column of ``name`` in ``OUTCOME``, ``LINES``, ``REGISTERS`` ...; ValueError where there is none."""
-    return list(names).index(name)
 
 
 @scalar
@@ -171,95 +141,99 @@ def sample(target_kw, metered_kw, true_kw, plan_kw, acc, out):  # type: ignore[n
     """Add one minute of an awarded or unawarded block; ``target_kw`` is 0 in the latter."""
     response = plan_kw - metered_kw
     error = response - target_kw
-    acc[A_N] += 1.0
-    acc[A_KW] += response
-    acc[A_TARGET] += target_kw
-    out[MEAN_ABS] += abs(error) / BLOCK_MIN
-    out[MEAN_ERROR] += error / BLOCK_MIN
-    out[IDLE_ABS] += abs(target_kw) / BLOCK_MIN
-    out[DELIVERED] += response / _HOUR_MIN
-    out[REQUESTED] += target_kw / _HOUR_MIN
-    out[GAP] += (true_kw - metered_kw) / _HOUR_MIN
+    acc[ACC.WINDOW_N] += 1.0
+    acc[ACC.WINDOW_KW] += response
+    acc[ACC.WINDOW_TARGET_KW] += target_kw
+    out[OUTCOME.MEAN_ABS_ERROR_KW] += abs(error) / BLOCK_MIN
+    out[OUTCOME.MEAN_ERROR_KW] += error / BLOCK_MIN
+    out[OUTCOME.IDLE_ABS_ERROR_KW] += abs(target_kw) / BLOCK_MIN
+    out[OUTCOME.DELIVERED_KWH] += response / _HOUR_MIN
+    out[OUTCOME.REQUESTED_KWH] += target_kw / _HOUR_MIN
+    out[OUTCOME.TRUE_MINUS_METERED_KWH] += (true_kw - metered_kw) / _HOUR_MIN
 
 
 @scalar
 def judge(low_kw, high_kw, band_kw, window_min, acc, out):  # type: ignore[no-untyped-def]
     """Judge a full window of an awarded block; one with a minute missing stays unjudged."""
-    mean = acc[A_KW] / window_min
-    target = acc[A_TARGET] / window_min
-    if acc[A_N] == window_min:
-        acc[A_JUDGED] += 1.0
-        out[JUDGED] = acc[A_JUDGED] * window_min / BLOCK_MIN
-        out[PAID] += min(max(mean, 0.0), target) * window_min / _HOUR_MIN
+    mean = acc[ACC.WINDOW_KW] / window_min
+    target = acc[ACC.WINDOW_TARGET_KW] / window_min
+    if acc[ACC.WINDOW_N] == window_min:
+        acc[ACC.JUDGED] += 1.0
+        out[OUTCOME.JUDGED_SHARE] = acc[ACC.JUDGED] * window_min / BLOCK_MIN
+        out[OUTCOME.PAID_KWH] += min(max(mean, 0.0), target) * window_min / _HOUR_MIN
         error = max(mean - high_kw, 0.0) + min(mean - low_kw, 0.0)
-        out[WORST] = error if abs(error) > abs(out[WORST]) else out[WORST]
-        if acc[A_LOST] > 0.0 and target > band_kw:
-            acc[A_ASKED] += 1.0
-            acc[A_LEFT] += 1.0 if mean < target / 2.0 else 0.0
+        out[OUTCOME.WORST_ERROR_KW] = (
+            error if abs(error) > abs(out[OUTCOME.WORST_ERROR_KW]) else out[OUTCOME.WORST_ERROR_KW]
+        )
+        if acc[ACC.LOST] > 0.0 and target > band_kw:
+            acc[ACC.ASKED_AFTER] += 1.0
+            acc[ACC.LEFT_AFTER] += 1.0 if mean < target / 2.0 else 0.0
         if abs(error) > band_kw * _EDGE:
-            acc[A_LOST] = 1.0
-            out[SHORTFALL] = max(out[SHORTFALL], -error)
+            acc[ACC.LOST] = 1.0
+            out[OUTCOME.SHORTFALL_KW] = max(out[OUTCOME.SHORTFALL_KW], -error)
 
 
 @scalar
 def penalise(cfg, award_kw, acc, out):  # type: ignore[no-untyped-def]
     """Assess a block: write ``passed``, ``penalty_yen`` and ``abandoned``, count a failure; return yen of lock-out."""
-    passed = acc[A_LOST] == 0.0 and out[JUDGED] == 1.0
-    out[PASSED] = 1.0 if passed else 0.0
-    out[ABANDONED] = 1.0 if acc[A_ASKED] > 0.0 and acc[A_ASKED] == acc[A_LEFT] else 0.0
+    passed = acc[ACC.LOST] == 0.0 and out[OUTCOME.JUDGED_SHARE] == 1.0
+    out[OUTCOME.PASSED] = 1.0 if passed else 0.0
+    out[OUTCOME.ABANDONED] = 1.0 if acc[ACC.ASKED_AFTER] > 0.0 and acc[ACC.ASKED_AFTER] == acc[ACC.LEFT_AFTER] else 0.0
     lockout = 0.0
     if not passed:
-        whole = cfg[C_BLOCK] > 0.0 or out[JUDGED] < 1.0  # what could not be judged was not delivered
-        second_kw = award_kw if whole else abs(out[WORST])
-        penalised_kw = min(max(out[SHORTFALL], second_kw), award_kw)
-        out[PENALTY] = cfg[C_FACTOR] * cfg[C_PRICE] * penalised_kw
-        acc[A_FAILED] += 1.0
-        lockout = cfg[C_DAYS] * acc[A_MARGIN] if acc[A_FAILED] == cfg[C_LOCK] else 0.0
+        whole = (
+            cfg[CFG.BLOCK_MODE] > 0.0 or out[OUTCOME.JUDGED_SHARE] < 1.0
+        )  # what could not be judged was not delivered
+        second_kw = award_kw if whole else abs(out[OUTCOME.WORST_ERROR_KW])
+        penalised_kw = min(max(out[OUTCOME.SHORTFALL_KW], second_kw), award_kw)
+        out[OUTCOME.PENALTY_YEN] = cfg[CFG.PENALTY_FACTOR] * cfg[CFG.BID_PRICE_YEN_KW] * penalised_kw
+        acc[ACC.FAILED] += 1.0
+        lockout = cfg[CFG.LOCKOUT_DAYS] * acc[ACC.MARGIN_YEN] if acc[ACC.FAILED] == cfg[CFG.LOCKOUT_FAILURES] else 0.0
     return lockout
 
 
 @scalar
 def book_award(cfg, term, discharge_kwh, lockout_yen, out, book):  # type: ignore[no-untyped-def]
     """Book what only an awarded block has."""
-    revenue = term[AWARD] * cfg[C_PRICE]
-    book[L_REVENUE] += revenue
-    book[L_ENERGY] += out[PAID] * cfg[C_ENERGY]
-    book[L_FEE] -= term[AWARD] * cfg[C_FEE]
-    book[L_PENALTY] -= out[PENALTY]
-    book[L_OWNERS] -= revenue * cfg[C_SHARE]
-    book[L_RETAILER] -= out[PAID] * cfg[C_RETAILER]
-    book[L_WEAR] -= discharge_kwh * cfg[C_WEAR]
-    book[L_LOCKOUT] -= lockout_yen
+    revenue = term[TERMS.AWARD_KW] * cfg[CFG.BID_PRICE_YEN_KW]
+    book[LINES.REVENUE] += revenue
+    book[LINES.ENERGY] += out[OUTCOME.PAID_KWH] * cfg[CFG.ENERGY_PRICE_YEN_KWH]
+    book[LINES.FEE] -= term[TERMS.AWARD_KW] * cfg[CFG.FEE_YEN_KW]
+    book[LINES.PENALTY] -= out[OUTCOME.PENALTY_YEN]
+    book[LINES.OWNERS] -= revenue * cfg[CFG.OWNERS_SHARE]
+    book[LINES.RETAILER] -= out[OUTCOME.PAID_KWH] * cfg[CFG.RETAILER_COMPENSATION_YEN_KWH]
+    book[LINES.WEAR] -= discharge_kwh * cfg[CFG.WEAR_YEN_KWH]
+    book[LINES.LOCKOUT] -= lockout_yen
 
 
 @scalar
 def settle(cfg, term, register, acc, out, book):  # type: ignore[no-untyped-def]
     """Assess and book a full block and open the next."""
-    withheld_kwh = register[R_WITHHELD_KWH] - acc[A_WITHHELD_KWH]
-    if term[AWARD] > 0.0:
-        lockout = penalise(cfg, term[AWARD], acc, out)
-        book_award(cfg, term, register[R_DISCHARGE] - acc[A_DISCHARGE], lockout, out, book)
+    withheld_kwh = register[REGISTERS.WITHHELD_KWH] - acc[ACC.WITHHELD_KWH]
+    if term[TERMS.AWARD_KW] > 0.0:
+        lockout = penalise(cfg, term[TERMS.AWARD_KW], acc, out)
+        book_award(cfg, term, register[REGISTERS.DISCHARGE_KWH] - acc[ACC.DISCHARGE_KWH], lockout, out, book)
     else:
-        book[L_IMBALANCE] += out[DELIVERED] * term[IMBALANCE_PRICE]
-        asked_kwh = register[R_ASKED_KWH] - acc[A_ASKED_KWH]
-        withheld_kwh = max(withheld_kwh, min(max(out[DELIVERED], 0.0), asked_kwh))
-    book[L_OWNERS_ENERGY] -= withheld_kwh * term[RETAIL_PRICE]
-    book[L_MAKER] -= term[MAKER]
-    book[L_WEAR] -= (register[R_STARTS] - acc[A_STARTS]) * cfg[C_START]
-    book[L_MESSAGE] -= (register[R_MESSAGES] - acc[A_MESSAGES]) * cfg[C_MESSAGE]
+        book[LINES.IMBALANCE] += out[OUTCOME.DELIVERED_KWH] * term[TERMS.IMBALANCE_YEN_KWH]
+        asked_kwh = register[REGISTERS.ASKED_KWH] - acc[ACC.ASKED_KWH]
+        withheld_kwh = max(withheld_kwh, min(max(out[OUTCOME.DELIVERED_KWH], 0.0), asked_kwh))
+    book[LINES.OWNERS_ENERGY] -= withheld_kwh * term[TERMS.RETAIL_YEN_KWH]
+    book[LINES.MAKER] -= term[TERMS.MAKER_YEN]
+    book[LINES.WEAR] -= (register[REGISTERS.STARTS] - acc[ACC.STARTS]) * cfg[CFG.START_YEN]
+    book[LINES.MESSAGE] -= (register[REGISTERS.MESSAGES] - acc[ACC.MESSAGES]) * cfg[CFG.MESSAGE_YEN]
     total = 0.0
-    for line in range(L_TOTAL):
+    for line in range(LINES.TOTAL):
         total += book[line]
-    book[L_TOTAL] = total
-    acc[A_JUDGED] = 0.0
-    acc[A_LOST] = 0.0
-    acc[A_ASKED] = 0.0
-    acc[A_LEFT] = 0.0
-    acc[A_DISCHARGE] = register[R_DISCHARGE]
-    acc[A_STARTS] = register[R_STARTS]
-    acc[A_MESSAGES] = register[R_MESSAGES]
-    acc[A_ASKED_KWH] = register[R_ASKED_KWH]
-    acc[A_WITHHELD_KWH] = register[R_WITHHELD_KWH]
+    book[LINES.TOTAL] = total
+    acc[ACC.JUDGED] = 0.0
+    acc[ACC.LOST] = 0.0
+    acc[ACC.ASKED_AFTER] = 0.0
+    acc[ACC.LEFT_AFTER] = 0.0
+    acc[ACC.DISCHARGE_KWH] = register[REGISTERS.DISCHARGE_KWH]
+    acc[ACC.STARTS] = register[REGISTERS.STARTS]
+    acc[ACC.MESSAGES] = register[REGISTERS.MESSAGES]
+    acc[ACC.ASKED_KWH] = register[REGISTERS.ASKED_KWH]
+    acc[ACC.WITHHELD_KWH] = register[REGISTERS.WITHHELD_KWH]
 
 
 @kernel
@@ -274,14 +248,21 @@ def advance(  # type: ignore[no-untyped-def]
         if active[w] and 0 <= m < n_min:
             b = m // BLOCK_MIN
             term, acc, out = terms[w, b], accs[w], outcome[w, b]
-            awarded = term[AWARD] > 0.0
+            awarded = term[TERMS.AWARD_KW] > 0.0
             sample(target[w, m] if awarded else 0.0, metered_kw[w], true_kw[w], plan_kw[w], acc, out)
             if (m + 1) % window_min == 0:
                 if awarded:
                     k = m // window_min
-                    judge(window[w, LOW, k], window[w, HIGH, k], cfg[C_BAND] * term[AWARD], window_min, acc, out)
-                acc[A_N] = 0.0
-                acc[A_KW] = 0.0
-                acc[A_TARGET] = 0.0
+                    judge(
+                        window[w, LOW, k],
+                        window[w, HIGH, k],
+                        cfg[CFG.BAND_SHARE] * term[TERMS.AWARD_KW],
+                        window_min,
+                        acc,
+                        out,
+                    )
+                acc[ACC.WINDOW_N] = 0.0
+                acc[ACC.WINDOW_KW] = 0.0
+                acc[ACC.WINDOW_TARGET_KW] = 0.0
             if (m + 1) % BLOCK_MIN == 0:
                 settle(cfg, term, registers[w], acc, out, books[w])
