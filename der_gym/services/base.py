@@ -1,76 +1,308 @@
-"""What every market product shares: the shape of the plug-in."""
+"""The form of a service: what it is told, what it keeps, and what it hands to the step.
+
+A service is a market product or another use of the group (三次調整力①, 発動指令電源, インバランス ...). It measures and settles
+one node: a set of control leaves, each with a weight. A scenario may hold several services; `simulation.portfolio`
+composes them, and every array here leads with the world.
+"""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from der_gym.core.units import BLOCK_S
 from der_gym.engine.program import Call
+from der_gym.engine.schema import Table
 
 F8 = NDArray[np.float64]
+Array = NDArray[Any]
 
 
-class Product(Protocol):
-    """A product of the market for ``n_world`` worlds; see :class:`der_gym.services.tertiary_1.service.Tertiary1`.
+class SettingsModel(BaseModel):
+    """Base of the services' settings: unknown keys are refused, values are frozen."""
 
-    Contract: arrays lead with the world; a world that is not masked or active keeps every bit; nothing random happens
-    inside (requests and awards are given); every array that changes stands in ``arrays()``, so that a caller may save
-    and restore chosen worlds by copying rows.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class ServiceConfig(SettingsModel):
+    """What every service is told in a scenario; each has a model of its own that adds its rules and prices."""
+
+    name: str
+    """The service's registered name."""
+    id: str = ""
+    """What its columns and ledger lines are called by; the name where it is empty. Two of a kind need two."""
+    node: str | tuple[str, ...] = "all"
+    """Devices that it measures: ``all``, or nodes such as ``function/battery`` (tree/node). No control leaf is cut."""
+    share: float = Field(1.0, gt=0.0, le=1.0)
+    """Part of each device's power that counts for this service; shares of one leaf add up to 1 at most."""
+    metering: Literal["device", "receiving"] = "device"
+    """Where settlement measures; one per resource [S]. Device-point metering needs a next-generation smart meter."""
+    plan: Literal["forecast", "perfect"] = "forecast"
+    """Yardstick of settlement (基準値): a causal forecast frozen an hour before its block, or, as an ablation, the power
+    that the fleet would draw without commands."""
+    limits: Literal["enforce", "warn", "off"] = "warn"
+    """What a commitment above the p10 availability does."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, data: Any) -> Any:
+        """Let the id be the name where none is given."""
+        if isinstance(data, dict) and not data.get("id"):
+            return {**data, "id": data.get("name", "")}
+        return data
+
+
+@dataclass(frozen=True)
+class Periods:
+    """A service's own boundaries; nobody else knows them.
+
+    Attributes
+    ----------
+    sample_s : int
+        The meter's means are taken over so long; the tick divides it.
+    period_s : int
+        Length of a row of the outcome; samples divide it.
+    """
+
+    sample_s: int = 60
+    period_s: int = BLOCK_S
+
+
+class Sample(NamedTuple):
+    """The sample that has just ended in each world: arrays (n_world,), read when a call is made."""
+
+    ends: Array  # bool: one has ended
+    number: Array  # int64, of the episode
+    true_kw: F8  # mean power of the node, drawn from the grid
+    metered_kw: F8
+    plan_kw: F8  # of the plan or baseline
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The episodes that begin.
+
+    Attributes
+    ----------
+    mask : bool (n_world,)
+    which : int64 (n,)
+        Worlds of the mask.
+    start_h, season : int64 (n_world,)
+        Hour of the day; 0 mid-season, 1 summer, 2 winter.
+    day0 : int64 (n_world,)
+        Day number of the first day.
+    abs_s : int64 (n_world,)
+        Absolute second of the start.
+    kinds : int64 (n_world, n_day, 3)
+        Weekend, season, storm of the episode's days.
+    window : float32 (n_world, SIGNALS.N, n_step)
+        Signals every 300 s from the start; it holds the future.
+    history_kw : float64 (n_world, n_day, 48)
+        Half-hour means of the node's power on the days before, oldest first, without commands.
+    history_weekend : bool (n_world, n_day)
+        Whether those days were Saturdays, Sundays or holidays.
+    luck : sequence of Generator
+        Of each world of ``which``, the service's own.
+    """
+
+    mask: Array
+    which: Array
+    start_h: Array
+    season: Array
+    day0: Array
+    abs_s: Array
+    kinds: Array
+    window: Array
+    history_kw: F8
+    history_weekend: Array
+    luck: Sequence[np.random.Generator]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where a service stands in the simulation.
+
+    Attributes
+    ----------
+    n_world : int
+    n_block, n_block_awarded : int
+        Half hours of an episode; those at its start that may carry a commitment.
+    n_device : int
+        Devices of the node.
+    """
+
+    n_world: int
+    n_block: int
+    n_block_awarded: int
+    n_device: int
+
+
+OUTCOME_ROWS = """
+    judged_share           | -   | meter | judged part of the period; 1 at its end
+    passed                 | -   |       | 1 or 0 at the period's end; NaN before, and where nothing is judged
+    worst_error_kw         | kW  |       | error of the judged mean farthest from what is allowed, signed
+    shortfall_kw           | kW  |       | missing power where it is out of band, else 0
+    mean_abs_error_kw      | kW  |       | mean over the period of |response - target|, without lag
+    mean_error_kw          | kW  |       | of response - target
+    idle_abs_error_kw      | kW  |       | of |target|: the error of a group that does nothing and keeps its plan
+    delivered_kwh          | kWh |       | plan - metered; uncommitted periods too
+    requested_kwh          | kWh |       | target
+    paid_kwh               | kWh |       | delivered energy that is paid
+    penalty_yen            | yen |       | of the period
+    abandoned              | -   |       | 1: lost, and every later window above the band got less than half
+    true_minus_metered_kwh | kWh | truth | drawn in truth less drawn by the meter
+"""
+"""Rows that every service's outcome begins with, so that a scoreboard reads all of them alike."""
+
+NO_FIELDS = Table("no fields", "float64 (n_world, 0)", "")
+
+
+class Service:
+    """A service in ``n_world`` worlds: base of the plug-ins.
+
+    Contract: arrays lead with the world; a world that is not masked or active keeps every bit; every array that changes
+    stands in ``arrays()``, so that a caller may save and restore chosen worlds by copying rows. Luck comes only from
+    `Opening.luck`.
+
+    Attributes
+    ----------
+    award_kw : float64 (n_world, n_block)
+        Committed upward kW of each half hour.
+    unit_kw : float64 (n_world,)
+        The unit of the observation: the episode's greatest commitment.
+    request_kw : float64 (n_world, n_bin); target_kw : float64 (n_world, n_minute)
+        What is asked for in each 5 minutes; the trajectory to follow. Both hold the future.
+    window_kw : float64 (n_world, 2, n_window)
+        Least and greatest mean that each judged window may have, tolerance apart.
+    outcome : float64 (n_world, n_period, OUTCOME.N)
+    ledger_yen : float64 (n_world, LINES.N)
+        Cumulative, income positive.
+    outside_kwh : float64 (n_world,)
+        Plan - metered of the half hour that has just ended, where nothing was committed in it; else 0.
+    score_kw : float64 (n_world, 2)
+        Cumulative |error| and |error of an idle group|, kW x periods; zeros for a service that follows nothing.
+    baseline_kw : float64 (n_world, n_block)
+        Its own yardstick of each half hour, where ``own_baseline``; else the plan of the node is.
+    shown : float64 (n_world, FIELDS.N)
+        Its own columns of what an aggregator knows.
     """
 
     name: ClassVar[str]
     japanese: ClassVar[str]
-    config_class: ClassVar[type[Any]]
+    Config: ClassVar[type[ServiceConfig]]
+    LINES: ClassVar[Table]
+    OUTCOME: ClassVar[Table]
+    FIELDS: ClassVar[Table] = NO_FIELDS
+    scales: ClassVar[dict[str, tuple[float | str, float, float]]] = {}  # field -> (reads 1 at, low, high)
+    deferred: ClassVar[tuple[str, ...]] = ()  # lines that pay for later days, such as a lock-out
+    worlds_luck: ClassVar[bool] = False  # draws from the world's own generator, not from one by its name
+
+    own_baseline: ClassVar[bool] = False  # settles against ``baseline_kw``, not against the node's plan
 
     config: Any
-    request_kw: F8  # (n_world, n_bin), announced at each 5-minute bin's start
-    target_kw: F8  # (n_world, n_minute), the judged trajectory
-    window_kw: F8  # (n_world, 2, n_window), least and greatest target over the allowed lags
-    outcome: F8  # (n_world, n_block, n_column)
-    book: F8  # (n_world, n_line), cumulative yen
+    scope: Scope
+    award_kw: F8
+    unit_kw: F8
+    request_kw: F8
+    target_kw: F8
+    window_kw: F8
+    outcome: F8
+    ledger_yen: F8
+    outside_kwh: F8
+    score_kw: F8
+    baseline_kw: F8
+    shown: F8
+
+    def __init__(self, config: Any, scope: Scope) -> None:
+        self.config, self.scope = config, scope
+        n, n_block = scope.n_world, scope.n_block
+        self.award_kw, self.unit_kw = np.zeros((n, n_block)), np.ones(n)
+        self.request_kw, self.target_kw = np.zeros((n, n_block * 6)), np.zeros((n, n_block * 30))
+        self.window_kw = np.zeros((n, 2, n_block * BLOCK_S // self.window_s))
+        self.outcome = np.zeros((n, n_block * BLOCK_S // self.periods.period_s, self.OUTCOME.N))
+        self.ledger_yen = np.zeros((n, self.LINES.N))
+        self.outside_kwh, self.score_kw = np.zeros(n), np.zeros((n, 2))
+        self.baseline_kw = np.zeros((n, n_block))
+        self.shown = np.zeros((n, self.FIELDS.N))
 
     @property
-    def award_kw(self) -> F8:
-        """Return the reserved power, (n_world, n_block)."""
+    def periods(self) -> Periods:
+        """Return the service's own boundaries."""
+        return Periods()
 
-    def __init__(self, config: Any, n_world: int, n_block_awarded: int, n_block: int) -> None: ...
+    @property
+    def window_s(self) -> int:
+        """Return the length of a judged window, s."""
+        return self.periods.period_s
 
-    def begin(
-        self,
-        mask: NDArray[np.bool_],
-        award_kw: F8,
-        request_kw: F8,
-        imbalance_yen_kwh: F8,
-        *,
-        first_slot: NDArray[np.int64],
-        failed_before: NDArray[np.int64],
-        n_unit: NDArray[np.int64],
-    ) -> None:
-        """Start an episode in the masked worlds."""
-        ...
+    @property
+    def band_share(self) -> float:
+        """Return half the width of the tolerance, as a share of the commitment; 0 where nothing is tolerated."""
+        return float(getattr(self.config, "band_share", 0.0))
+
+    @property
+    def stands_by(self) -> bool:
+        """Return whether stores of the node stand by in committed half hours: their plan there is 0 kW."""
+        return False
+
+    def arrays(self) -> dict[str, Array]:
+        """Return everything that ``draw`` or the calls change, by name, not copied."""
+        names = ("award_kw", "unit_kw", "request_kw", "target_kw", "window_kw", "outcome", "ledger_yen")
+        return {name: getattr(self, name) for name in (*names, "outside_kwh", "score_kw", "baseline_kw", "shown")}
+
+    def choose(self, w: int, generator: np.random.Generator) -> None:
+        """Draw, from the world's own generator, what belongs to the choice of the episode; the default draws nothing."""
+
+    def draw(self, opening: Opening) -> None:
+        """Start an episode in the masked worlds: commitments, requests, prices."""
+        raise NotImplementedError
+
+    def settle(self, active: Array, t_s: F8, sample: Sample) -> list[Call]:
+        """Return the calls, by worlds, that take the sample just ended."""
+        raise NotImplementedError
+
+    def show(self, active: Array, t_s: F8) -> list[Call]:
+        """Return the calls, by worlds, that write ``shown`` at a decision; the default shows nothing of its own."""
+        return []
+
+    def yardstick_yen(self, mask: Array, costs: Any) -> F8:
+        """Return what following every request exactly would leave, yen, (n,): the unit of the reward's money."""
+        raise NotImplementedError
+
+    def yardstick_kw(self, mask: Array) -> F8:
+        """Return the episode's sum of |error of an idle group|, kW x periods, (n,): the unit of its accuracy."""
+        blocks = self.target_kw[mask].reshape(int(mask.sum()), self.award_kw.shape[1], -1).mean(axis=2)
+        total: F8 = np.where(self.award_kw[mask] > 0, blocks, 0.0).sum(axis=1)
+        return total
 
     def skill(self) -> F8:
-        """Return accuracy against doing nothing, (n_world,)."""
-        ...
+        """Return accuracy against doing nothing, (n_world,): 1 perfect, 0 as good as nothing, 0 before a request."""
+        o = self.OUTCOME
+        e = self.outcome[:, :, o.MEAN_ABS_ERROR_KW].sum(axis=1, where=self._committed())
+        idle = self.outcome[:, :, o.IDLE_ABS_ERROR_KW].sum(axis=1)
+        ratio: F8 = np.divide(e, idle, out=np.ones_like(e), where=idle > 0.0)
+        return 1.0 - ratio
 
     def mae_share(self) -> F8:
-        """Return the mean absolute error over the mean award, (n_world,)."""
-        ...
+        """Return the mean of |response - target| over the mean commitment, (n_world,), in judged periods; 0 before."""
+        judged = ~np.isnan(self.outcome[:, :, self.OUTCOME.PASSED])
+        e = self.outcome[:, :, self.OUTCOME.MEAN_ABS_ERROR_KW].sum(axis=1, where=judged)
+        award = self._period_award_kw().sum(axis=1, where=judged)
+        share: F8 = np.divide(e, award, out=np.zeros_like(e), where=award > 0.0)
+        return share
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return everything that changes, by name, not copied."""
-        ...
+    def _period_award_kw(self) -> F8:
+        """Return the commitment of each period, kW, (n_world, n_period)."""
+        n, per = self.outcome.shape[1], self.periods.period_s
+        at = np.arange(n) * per // BLOCK_S
+        award: F8 = self.award_kw[:, at]
+        return award
 
-    def minute(
-        self,
-        active: NDArray[np.bool_],
-        minute: NDArray[np.int64],
-        true_kw: F8,
-        metered_kw: F8,
-        plan_kw: F8,
-        registers: F8,
-    ) -> Call:
-        """Return the call, by worlds, that takes the minute just ended; the arrays are read when it is made."""
-        ...
+    def _committed(self) -> NDArray[np.bool_]:
+        committed: NDArray[np.bool_] = self._period_award_kw() > 0.0
+        return committed
