@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import der_gym
-from der_gym.controllers import facts, make
+from der_gym.controllers import make, public_info
 from der_gym.controllers.policy import Policy
 from der_gym.controllers.policy_file import PolicyCard, RuleCard, field_cards, head_cards, shapes
 from der_gym.env.sb3 import DERGroupSB3VecEnv
@@ -59,12 +59,12 @@ def fresh_policy(
         hold=hold,
         hidden=hidden,
         rule=RuleCard(controller=rule, values=values),
-        scale=tuple(scale if own else scale_loads for own in facts(worlds).classes),
+        scale=tuple(scale if own else scale_loads for own in public_info(worlds).stores),
     )
     tensors = {name: np.zeros(shape, np.float32) for name, shape in shapes(card).items()}
     tensors["gain"][:] = 1.0
     policy = Policy(card, tensors)
-    policy.bind(worlds.layout, facts(worlds))
+    policy.bind(worlds.layout, public_info(worlds))
     return policy
 
 

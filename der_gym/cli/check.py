@@ -29,12 +29,12 @@ def validate(file: Path) -> None:
 def _scenario(file: Path) -> list[str]:
     scenario = load(file)
     resources, structure, _, _ = arrange(scenario)
-    m = scenario.market
+    e, services = scenario.episode, ", ".join(config.id for config in scenario.services)
     hours = scenario.horizon_s / 3600
     lines = [f"  {scenario.name}: {scenario.title}".rstrip(": "), *_counts(resources)]
     lines.append(f"  {structure.n_leaf} leaves: {', '.join(structure.leaf_names)}")
     lines.append(
-        f"  {m.product}, {m.n_block} awarded blocks from {', '.join(str(h) for h in m.starts_h)} h, episodes of "
+        f"  {services}; {e.n_block} blocks from {', '.join(str(h) for h in e.starts_h)} h, episodes of "
         f"{hours:g} h, {scenario.n_step} decisions, ticks of {scenario.tick_s} s"
     )
     lines.append(f"  settings {scenario.hash()}; the award is checked against the days when the scenario first runs")

@@ -43,11 +43,11 @@ def _paths() -> Rows:
         yield name, f"{path.p95_s():.0f}", f"{path.telemetry_s:g}", f"{path.least_interval_s:g}", path.title
 
 
-def _products() -> Rows:
+def _services() -> Rows:
     from der_gym.services import SERVICES
 
     for name in SERVICES:
-        doc = (SERVICES[name].config_class.__doc__ or "").splitlines()[0]
+        doc = (SERVICES[name].Config.__doc__ or "").splitlines()[0]
         yield name, SERVICES[name].japanese, doc
 
 
@@ -56,7 +56,7 @@ def _fields() -> Rows:
 
     for key in FIELDS:
         field = FIELDS[key]
-        name = field.name if field.scope == "world" else key
+        name = field.name if field.scope in ("world", "service") else key
         yield name, field.scope, field.unit, str(field.scale), f"{field.low:g} .. {field.high:g}", field.title
 
 
@@ -65,7 +65,7 @@ WHAT: dict[str, tuple[tuple[str, ...], Callable[[], Rows]]] = {
     "controllers": (("controller", "what"), _controllers),
     "devices": (("device", "Japanese", "p95 response, s", "registers"), _devices),
     "paths": (("path", "p95 of a command, s", "telemetry every, s", "least interval, s", "what"), _paths),
-    "products": (("product", "Japanese", "what"), _products),
+    "services": (("service", "Japanese", "what"), _services),
     "fields": (("field", "per", "unit", "reads 1 at", "range", "what"), _fields),
 }
 

@@ -23,7 +23,6 @@ from der_gym.evaluation.report.run_page import write_run
 from der_gym.evaluation.scoreboard import IDLE, Score, Scoreboard
 from der_gym.scenario.load import load
 from der_gym.scenario.model import Scenario
-from der_gym.services.tertiary_1.settlement import LINES
 
 SHOWN = (
     ("reward", 3),
@@ -66,8 +65,8 @@ def run(
     options = None
     if start_h is not None:
         options = {"start_h": start_h}
-        if start_h not in loaded.market.starts_h:
-            loaded = load(loaded, {"market.starts_h": [start_h]})
+        if start_h not in loaded.episode.starts_h:
+            loaded = load(loaded, {"episode.starts_h": [start_h]})
     pages = common.reports(report, out)
     folder = results.open_folder(out, overwrite) if out is not None else None
     board, details = _play(loaded, chosen, seed, options, bool(pages), workers)
@@ -101,7 +100,7 @@ def _play(
     worlds = stage.worlds(1)
     facts = EvalContext(plays[IDLE], float(worlds.layout.nominal_kw.sum()), worlds.simulator.structure.n_device)
     for name, played in plays.items():
-        found = failures(played, plays[IDLE], scenario.market.rules.band_share)
+        found = failures(played, plays[IDLE])
         board.scores[name] = Score(name, played, measure(played, facts), found, 0.0)
     return board, {name: watcher.seen.detail for name, watcher in watchers.items()}
 
@@ -136,9 +135,9 @@ def _show(console: Console, board: Scoreboard, name: str) -> None:
     starts = clock(int(played.start_abs_s[0]))
     console.print(f"{name}, seed {board.seeds[0]}, from {starts}, award {award:,.0f} kW in {blocks} blocks\n")
     ledger = common.table("Ledger, yen", ["line", name, *([IDLE] if name != IDLE else [])])
-    for k, line in enumerate(LINES):
-        row = [common.number(float(played.book[0, k]), 0)]
-        row += [common.number(float(idle.played.book[0, k]), 0)] if name != IDLE else []
+    for k, line in enumerate(played.lines):
+        row = [common.number(float(played.ledger_yen[0, k]), 0)]
+        row += [common.number(float(idle.played.ledger_yen[0, k]), 0)] if name != IDLE else []
         ledger.add_row(line, *row)
     console.print(ledger, "")
     service = common.table("Outcome", ["measure", name, *([IDLE] if name != IDLE else [])])

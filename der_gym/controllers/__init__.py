@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from der_gym.controllers.base import CONTROLLERS, Controller, PublicInfo, facts
+from der_gym.controllers.base import CONTROLLERS, Controller, PublicInfo, public_info
 from der_gym.controllers.closed_loop import ClosedLoop
 from der_gym.controllers.idle import Idle
 from der_gym.controllers.merit_order import MeritOrder
 from der_gym.controllers.open_loop import OpenLoop
+from der_gym.controllers.per_service import bound
 from der_gym.controllers.random_actions import Random
 from der_gym.controllers.store import load_settings, make
 
 for _rule in (Idle, Random, OpenLoop, ClosedLoop, MeritOrder):
     CONTROLLERS.register(_rule.name, _rule)
 
-__all__ = ["CONTROLLERS", "Controller", "PublicInfo", "facts", "load_settings", "make"]
+__all__ = ["CONTROLLERS", "Controller", "PublicInfo", "bound", "load_settings", "make", "public_info"]

@@ -76,36 +76,38 @@ class PublicInfo:
     report_s: Array
 
     @property
-    def classes(self) -> Array:
+    def stores(self) -> Array:
         """Return which leaves hold batteries alone: planned at standby and set continuously, bool (n_leaf,)."""
         return np.array([name == "battery" for name in self.leaf_class])
 
 
 class HasWorlds(Protocol):
-    """What :func:`facts` reads: the worlds behind an environment (``env.unwrapped.worlds``)."""
+    """What :func:`public_info` reads: the worlds behind an environment (``env.unwrapped.worlds``)."""
 
     scenario: Scenario
     simulator: Simulator
 
 
-def facts(worlds: HasWorlds) -> PublicInfo:
-    """Return the public facts of ``worlds``.
+def public_info(worlds: HasWorlds, service: str | None = None) -> PublicInfo:
+    """Return the public facts of ``worlds``, as one service (default: the first) and the leaves of its node see them.
 
-    Known error: arrival and telemetry of a leaf are the means over its paths by cell, links and outages aside; a
+    Known error: arrival and telemetry of a leaf are the means over its channels by cell, links and outages aside; a
     device's own answer counts as 4 s for all classes.
     """
     scenario, sim = worlds.scenario, worlds.simulator
+    session = next((each for each in sim.market.sessions if each.id == service), sim.market.primary)
+    leaves = [int(j) for j in (np.flatnonzero(session.leaf_weight > 0) if service else range(sim.structure.n_leaf))]
     st, network, step_s = sim.structure, sim.network, float(scenario.decision_s)
     n_lag = max(2, int(np.ceil(max(_longest_s(p) for p in network.paths) / step_s)) + 1)
-    own = [[int(c) for c in np.flatnonzero(st.cell_leaf == j)] for j in range(st.n_leaf)]
+    own = [[int(c) for c in np.flatnonzero(st.cell_leaf == j)] for j in leaves]
     return PublicInfo(
         decision_s=step_s,
-        band_share=scenario.market.rules.band_share,
-        n_block=scenario.market.n_block,
+        band_share=session.service.band_share,
+        n_block=scenario.episode.n_block,
         leaf_class=tuple("+".join(sorted({st.class_names[k] for k in st.cell_class[cells]})) for cells in own),
-        way_p95_s=network.gate[:, net.GATE.ON_WAY_S].copy(),
-        interval_s=network.gate[:, net.GATE.INTERVAL_S].copy(),
-        hold_s=network.gate[:, net.GATE.HOLD_S].copy(),
+        way_p95_s=network.gate[leaves, net.GATE.ON_WAY_S].copy(),
+        interval_s=network.gate[leaves, net.GATE.INTERVAL_S].copy(),
+        hold_s=network.gate[leaves, net.GATE.HOLD_S].copy(),
         change_share=scenario.network.change_share,
         arrived=np.stack([np.mean([_arrived(network, c, step_s, n_lag) for c in cells], axis=0) for cells in own]),
         shown=np.stack([np.mean([_shown(network, c, step_s, n_lag) for c in cells], axis=0) for cells in own]),
@@ -200,6 +202,7 @@ class Rule:
     title: ClassVar[str]
     needs: ClassVar[Literal["observation", "truth"]] = "observation"
     config_class: ClassVar[type[ControllerConfig]] = ControllerConfig
+    per_service: ClassVar[bool] = True  # knows one target: several services take a copy each
 
     def __init__(self, config: Any = None) -> None:
         self.config: Any = self.config_class() if config is None else config

@@ -3,7 +3,7 @@
 1. Leaves that switch (water heaters, cars) take a slow share of the base and change rarely: every change costs a start
    or a stop of somebody's machine, and only part of them answers.
 2. Batteries follow, from the slowest path to the fastest. Each takes its part of what is still open, in proportion to
-   ``up_kw``, which falls as a leaf's classes run out; what it will really give in the coming step (messages on their
+   ``up_kw``, which falls as a leaf's stores run out; what it will really give in the coming step (messages on their
    way, the path's least interval and least change included) is taken off, and the faster ones make up the rest. So a
    change too small to be sent to a large leaf goes to a small one.
 

@@ -57,9 +57,8 @@ class Policy:
         """Keep the layout; InputError names the fields, heads or leaves in which it is not the policy's own."""
         _same_layout(self.card, layout)
         self.rule.bind(layout, public)
-        chosen = [layout.fields[name] for name in self.card.inputs]
         self.layout, self.per_kw = layout, np.array(self.card.scale) / layout.nominal_kw
-        self.places = np.array([i for _, at, n in chosen for i in range(at, at + n)], dtype=np.int64)
+        self.places = np.concatenate([layout.places(name) for name in self.card.inputs]).astype(np.int64)
 
     def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
         """Return the actions; see :class:`der_gym.controllers.base.Controller`."""

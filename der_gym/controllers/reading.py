@@ -33,9 +33,7 @@ def entries(layout: Layout, now: Sequence[str], each: Sequence[str]) -> tuple[Ar
         Value, in the field's own unit, of an entry that reads 1.
     """
     origin, scale = layout.plan()
-    group, leaves = (
-        [np.arange(i, i + n) for _, i, n in map(layout.fields.__getitem__, names)] for names in (now, each)
-    )
+    group, leaves = ([layout.places(name) for name in names] for names in (now, each))
     at = np.concatenate([*group, np.stack(leaves, axis=1).ravel()])
     return at, np.where(origin[:, 3] != 0, _AWARD, scale[:, 0])[at]
 

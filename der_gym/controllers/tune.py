@@ -11,7 +11,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from der_gym.controllers.base import CONTROLLERS, ControllerConfig, facts, settings
+from der_gym.controllers.base import CONTROLLERS, ControllerConfig, settings
+from der_gym.controllers.per_service import bound
 from der_gym.controllers.store import save_settings, settings_path
 from der_gym.core.errors import InputError
 from der_gym.scenario.config_files import configs
@@ -144,7 +145,7 @@ def _draw(name: str, trial: int, rng_seed: int) -> ControllerConfig:
 def _play(env: gym.vector.VectorEnv[Any, Any, Any], name: str, config: ControllerConfig, seeds: list[int]) -> Trial:
     worlds = env.unwrapped.worlds  # type: ignore[attr-defined]
     controller = CONTROLLERS[name](config)
-    controller.bind(worlds.layout, facts(worlds))
+    controller = bound(controller, worlds)
     obs, infos = env.reset(seed=seeds)  # type: ignore[arg-type]
     state, start, total = None, np.ones(len(seeds), dtype=bool), np.zeros(len(seeds))
     for _ in range(worlds.scenario.n_step):

@@ -14,54 +14,62 @@ from der_gym.devices.behaviour import KINDS
 from der_gym.engine.compile import kernel
 from der_gym.engine.program import Call
 from der_gym.env.action.heads import HEADS
-from der_gym.env.observation.layout import Layout, observe
+from der_gym.env.observation.fields import own_field
+from der_gym.env.observation.layout import Layout, ServiceView, observe
 from der_gym.env.reward.reward import TERMS, Reward
 from der_gym.network.tables import SENDER
 from der_gym.scenario.load import load
 from der_gym.scenario.model import Scenario
-from der_gym.services.tertiary_1.settlement import LINES, OUTCOME
-from der_gym.simulation import aggregator_view, books
+from der_gym.services.base import OUTCOME
+from der_gym.simulation import clock
+from der_gym.simulation.aggregator_view import SERVICE
 from der_gym.simulation.simulator import Simulator
 from der_gym.simulation.snapshot import Snapshot
 
 Array = np.ndarray
-INFO = (
-    *(f"reward_{name}" for name in TERMS),
-    *(f"yen_{name}" for name in LINES),
-    "blocks_passed",
-    "blocks_judged",
-    "blocks_abandoned",
-    "error_kw",
-    "true_minus_metered_kwh",
-    "actions_clipped",
-    "messages_sent",
-)
+COUNTED = ("blocks_passed", "blocks_judged", "blocks_abandoned", "error_kw", "true_minus_metered_kwh")
+SENT = ("actions_clipped", "messages_sent")
 
 
 @kernel
-def fill_infos(w0, w1, terms, book, outcome, clipped, leaf, table):  # type: ignore[no-untyped-def]
-    """Fill ``table`` (len(INFO), n_world) in the order of ``INFO``."""
+def count_outcome(w0, w1, first, last, row, outcome, table):  # type: ignore[no-untyped-def]
+    """Add a service's verdicts to the rows of ``COUNTED`` from ``row`` on, in ``table`` (n_info, n_world).
+
+    Parameters
+    ----------
+    first, last : bool
+        Begin at 0; make the sum of errors a mean over the judged periods.
+    outcome : float64 (n_world, n_period, n_column), columns `OUTCOME` first
+    """
     for w in range(w0, w1):
-        k = 0
-        for i in range(terms.shape[1]):
-            table[k, w] = terms[w, i]
-            k += 1
-        for i in range(book.shape[1]):
-            table[k, w] = book[w, i]
-            k += 1
-        passed, judged, abandoned, error, gap, sent = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        if first:
+            for k in range(5):
+                table[row + k, w] = 0.0
         for b in range(outcome.shape[1]):
             verdict = outcome[w, b, OUTCOME.PASSED]
-            judged += 0.0 if np.isnan(verdict) else 1.0
-            passed += 0.0 if np.isnan(verdict) else verdict
-            error += 0.0 if np.isnan(verdict) else outcome[w, b, OUTCOME.MEAN_ABS_ERROR_KW]
-            abandoned += outcome[w, b, OUTCOME.ABANDONED]
-            gap += outcome[w, b, OUTCOME.TRUE_MINUS_METERED_KWH]
+            judged = not np.isnan(verdict)
+            table[row, w] += verdict if judged else 0.0
+            table[row + 1, w] += 1.0 if judged else 0.0
+            table[row + 2, w] += outcome[w, b, OUTCOME.ABANDONED]
+            table[row + 3, w] += outcome[w, b, OUTCOME.MEAN_ABS_ERROR_KW] if judged else 0.0
+            table[row + 4, w] += outcome[w, b, OUTCOME.TRUE_MINUS_METERED_KWH]
+        if last:
+            table[row + 3, w] /= max(table[row + 1, w], 1.0)
+
+
+@kernel
+def fill_infos(w0, w1, terms, yen, clipped, leaf, table):  # type: ignore[no-untyped-def]
+    """Fill the rows of the reward's terms, of the statement and, the last two, of what was sent, in ``table``."""
+    n_term, n_row = terms.shape[1], table.shape[0]
+    for w in range(w0, w1):
+        for i in range(n_term):
+            table[i, w] = terms[w, i]
+        for i in range(yen.shape[1]):
+            table[n_term + i, w] = yen[w, i]
+        sent = 0.0
         for j in range(leaf.shape[1]):
             sent += leaf[w, j, SENDER.N_SENT]
-        table[k, w], table[k + 1, w], table[k + 2, w] = passed, judged, abandoned
-        table[k + 3, w], table[k + 4, w] = error / max(judged, 1.0), gap
-        table[k + 5, w], table[k + 6, w] = clipped[w], sent
+        table[n_row - 2, w], table[n_row - 1, w] = clipped[w], sent
 
 
 class Worlds:
@@ -76,7 +84,7 @@ class Worlds:
     ) -> None:
         self.scenario = load(scenario, overrides)
         self.simulator = Simulator(self.scenario, n_world, workers)
-        self.layout = Layout.make(self.simulator.structure.leaf_names, self.simulator.nominal_kw)
+        self.layout = Layout.make(self.simulator.structure.leaf_names, self.simulator.nominal_kw, self._views())
         self.reward = Reward(self.simulator)
         self.n_world = n_world
         self._where, self._how = self.layout.plan()
@@ -87,9 +95,10 @@ class Worlds:
         self.step_no = np.zeros(n_world, dtype=np.int64)
         self._obs = np.zeros((n_world, self.layout.size), dtype=np.float32)
         self._extra = np.zeros_like(self.layout.extras(self.simulator.view))
-        self._table, self._computes = np.zeros((len(INFO), n_world)), self.layout.computes
+        self.info_names = self._info_names()
+        self._table, self._computes = np.zeros((len(self.info_names), n_world)), self.layout.computes
         active = self.simulator.step_plan.active
-        self.simulator.step_plan.append_stage([*self.reward.scoring(active), self._observing(active), self._telling()])
+        self.simulator.step_plan.append_stage([*self.reward.scoring(active), self._observing(active), *self._telling()])
         low, high = self.layout.bounds()
         self.observation_space = gym.spaces.Box(low, high, dtype=np.float32)
         self.action_space = gym.spaces.Box(-1.0, 1.0, (self.layout.n_leaf,), dtype=np.float32)
@@ -136,7 +145,7 @@ class Worlds:
                 f"({', '.join(self.layout.leaf_names)})"
             )
         counted = (self._message, self.clipped, self.step_no, self._n_step, ended)
-        at, n_ended = books.take_action(given, active, *counted)
+        at, n_ended = clock.take_action(given, active, *counted)
         if at >= 0:
             w, j = divmod(at, self.layout.n_leaf)
             raise InputError(
@@ -145,45 +154,62 @@ class Worlds:
         return bool(n_ended)
 
     def _observing(self, active: Array) -> Call:
-        p = self.simulator.view
-        tables = (
-            self._where,
-            self._how,
-            p.world,
-            p.block,
-            p.leaf,
-            self._extra,
-            aggregator_view.WORLD.UNIT_KW,
-            self._obs,
-        )
-        return Call(observe, active, *tables, by_world=True)
+        v = self.simulator.view
+        tables = (v.world, v.service, v.block, v.leaf, self._extra, v.own, SERVICE.UNIT_KW, self._obs)
+        return Call(observe, active, self._where, self._how, *tables, by_world=True)
 
-    def _telling(self) -> Call:
-        product, leaf = self.simulator.market.product, self.simulator.network.leaf
-        given = (self.reward.terms, product.book, product.outcome, self.clipped, leaf)
-        return Call(fill_infos, *given, self._table, by_world=True)
+    def _views(self) -> list[ServiceView]:
+        """Return what the layout knows of the services."""
+        return [
+            ServiceView(
+                id=session.id,
+                leaves=tuple(int(j) for j in np.flatnonzero(session.leaf_weight > 0)),
+                own=tuple(own_field(row, session.service.scales[row.name]) for row in session.service.FIELDS.rows),
+            )
+            for session in self.simulator.market.sessions
+        ]
+
+    def _info_names(self) -> tuple[str, ...]:
+        """Return the names of the infos; of several services each has its own counts beside the sum of all."""
+        market = self.simulator.market
+        several = market.sessions if len(market.sessions) > 1 else []
+        each = [f"{session.id.replace('-', '_')}_{name}" for session in several for name in COUNTED]
+        terms, lines = (f"reward_{name}" for name in TERMS), (f"yen_{name}" for name in market.ledger.lines)
+        return (*terms, *lines, *COUNTED, *each, *SENT)
+
+    def _telling(self) -> list[Call]:
+        """Return what fills the table of infos."""
+        market, leaf = self.simulator.market, self.simulator.network.leaf
+        at, n = len(TERMS) + len(market.ledger.lines), len(market.sessions)
+        calls = []
+        for k, session in enumerate(market.sessions):
+            spans = [(k == 0, k == n - 1, at)] + ([(True, True, at + len(COUNTED) * (k + 1))] if n > 1 else [])
+            calls += [Call(count_outcome, *span, session.service.outcome, self._table, by_world=True) for span in spans]
+        given = (self.reward.terms, market.ledger.yen, self.clipped, leaf)
+        return [*calls, Call(fill_infos, *given, self._table, by_world=True)]
 
     def _see(self, mask: Array) -> None:
         """Write observations of the worlds of ``mask`` and all infos as they stand between two steps."""
         if self._computes:
             self._extra[:] = self.layout.extras(self.simulator.view)
         self._observing(mask)(0, self.n_world)
-        self._telling()(0, self.n_world)
+        for call in self._telling():
+            call(0, self.n_world)
 
     def observe(self) -> Array:
         """Return the observations, float32 (n_world, size), fresh; a world that takes no step keeps its last one."""
         return self._obs.copy()
 
     def infos(self) -> dict[str, Array]:
-        """Return each info by name, float64 (n_world,), fresh: names in ``INFO`` and one per plug-in reward term."""
-        out = dict(zip(INFO, self._table.copy(), strict=True))
+        """Return each info by name, float64 (n_world,), fresh: ``info_names`` and one per plug-in reward term."""
+        out = dict(zip(self.info_names, self._table.copy(), strict=True))
         for name, value in self.reward.extra.items():
             out[f"reward_{name}"] = value.copy()
         return out
 
     def info(self, w: int = 0) -> dict[str, float]:
         """Return the infos of one world as Python floats."""
-        out = dict(zip(INFO, self._table[:, w].tolist(), strict=True))
+        out = dict(zip(self.info_names, self._table[:, w].tolist(), strict=True))
         for name, value in self.reward.extra.items():
             out[f"reward_{name}"] = float(value[w])
         return out

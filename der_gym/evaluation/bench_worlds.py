@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 SCENARIO = "tertiary-1"
-QUIET = {"market.limits": "off"}
+QUIET = {"services.tertiary-1.limits": "off"}
 N_ACTION = 97  # actions in turn: a fresh one each step, drawn beforehand
 
 

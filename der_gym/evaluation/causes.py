@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 
 from der_gym.core.units import BLOCK_S, DAY_S
 from der_gym.evaluation.play import Played
-from der_gym.services.tertiary_1.config import BLOCK_MIN
 from der_gym.signals.calendar import date_of
 
 F8 = NDArray[np.float64]
+BLOCK_MIN = BLOCK_S // 60
 AT_REST = 0.02  # a fraction that moves less than this is never sent
 FULL = 0.98
 SHIFTS_MIN = (5, 10, 15)
@@ -156,17 +156,18 @@ def _counterfactuals(block: Block) -> Iterator[tuple[str, F8, str]]:
     yield "delay", shifts[best], f"{best} minutes earlier it would have fitted"
 
 
-def failures(played: Played, twin: Played, band_share: float) -> list[Failure]:
+def failures(played: Played, twin: Played, band_share: float | None = None) -> list[Failure]:
     """Return the failed blocks of a play, by seed and block.
 
     Parameters
     ----------
     played, twin : Played
         The same seeds under a controller and without commands.
-    band_share : float
-        ``market.rules.band_share``.
+    band_share : float, optional
+        Half the width of the tolerance over the commitment; default: the first service's.
     """
-    return [_failure(played, twin, band_share, i, b) for i, b in np.argwhere(played.passed == 0.0).tolist()]
+    band = played.first.band_share if band_share is None else band_share
+    return [_failure(played, twin, band, i, b) for i, b in np.argwhere(played.passed == 0.0).tolist()]
 
 
 def _failure(played: Played, twin: Played, band_share: float, i: int, b: int) -> Failure:

@@ -21,8 +21,8 @@ from der_gym.evaluation.scoreboard import seeds_of
 from der_gym.scenario.config_files import configs
 from der_gym.scenario.load import load
 from der_gym.scenario.model import Scenario
-from der_gym.scenario.settings import SEASONS
 from der_gym.signals import calendar, splits
+from der_gym.signals.calendar import SEASONS
 from der_gym.simulation import award_check
 from der_gym.simulation.assets import ScenarioAssets, scenario_assets
 from der_gym.simulation.reference_days import AFTER_DAYS, WARM_UP_DAYS
@@ -121,8 +121,8 @@ def firm(
     Parameters
     ----------
     scenario, overrides
-        As for :func:`der_gym.evaluation.scoreboard.evaluate`. ``market.limits`` is set off: awards above what is there
-        are the question.
+        As for :func:`der_gym.evaluation.scoreboard.evaluate`. Every service's ``limits`` are set off: awards above what is
+        there are the question.
     controllers : sequence of str or (name, Controller)
     seasons, starts : sequence, optional
         Default: all of the scenario.
@@ -138,8 +138,7 @@ def firm(
     InputError
         For names, seasons, starts, shares or levels that are not allowed.
     """
-    told = {**(overrides or {}), "split": split, "market.limits": "off"}
-    base = load(scenario, told)
+    base = _without_limits(load(scenario, {**(overrides or {}), "split": split}))
     windows = _windows(base, seasons, starts)
     _check(shares, levels)
     players = picked(controllers)
@@ -147,9 +146,8 @@ def firm(
     seeds, options = _episodes(where, windows, n_seed, split)
     passed: list[dict[str, Any]] = []
     for k, share in enumerate(sorted(shares)):
-        stage = EpisodeRunner(
-            load(base, {"market.award_share": base.market.award_share * share, **_fixed(base, share)}), workers
-        )
+        scaled = [config.scaled(share) for config in base.services]
+        stage = EpisodeRunner(load(base, {"services": scaled}), workers)
         for i, (name, controller) in enumerate(players.items()):
             if progress is not None:
                 progress(f"{name}, award x {share:g}", (k * len(players) + i) / (len(shares) * len(players)))
@@ -159,19 +157,20 @@ def firm(
     return Firm(base, capability(where), passed, _awards(passed, levels, where.structure.n_device, nominal_kw))
 
 
-def _fixed(base: Scenario, share: float) -> dict[str, Any]:
-    return {} if base.market.award_kw is None else {"market.award_kw": base.market.award_kw * share}
+def _without_limits(scenario: Scenario) -> Scenario:
+    off = [config.model_copy(update={"limits": "off"}) for config in scenario.services]
+    return load(scenario, {"services": off})
 
 
 def _windows(base: Scenario, seasons: Sequence[str] | None, starts: Sequence[int] | None) -> list[tuple[str, int]]:
-    known = base.market.seasons
+    known = base.episode.seasons
     for season in seasons or ():
         if season not in known:
             raise unknown("season", season, known)
     for start in starts or ():
-        if start not in base.market.starts_h:
-            raise InputError(f"start: {start}; allowed: {', '.join(str(h) for h in base.market.starts_h)}")
-    return [(season, start) for season in seasons or known for start in starts or base.market.starts_h]
+        if start not in base.episode.starts_h:
+            raise InputError(f"start: {start}; allowed: {', '.join(str(h) for h in base.episode.starts_h)}")
+    return [(season, start) for season in seasons or known for start in starts or base.episode.starts_h]
 
 
 def _check(shares: Sequence[float], levels: Sequence[float]) -> None:

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from der_gym.evaluation.play import Played
-from der_gym.services.tertiary_1.config import BIN_MIN, BIN_PER_BLOCK
-from der_gym.services.tertiary_1.settlement import LINES, OUTCOME
+from der_gym.services.base import OUTCOME
 
 F8 = NDArray[np.float64]
+BIN_MIN = 5  # minutes over which plan errors are averaged
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def plan_error_share(played: Played, twin: Played) -> F8:
     """Return the sd of 5-minute means of plan - twin's power in awarded blocks over the mean award, (n,)."""
     error = (played.trace.plan_kw - twin.trace.true_kw).astype(np.float64)
     means = error.reshape(len(error), -1, BIN_MIN).mean(axis=2)
-    on = np.repeat(_awarded(played), BIN_PER_BLOCK, axis=1)
+    on = np.repeat(_awarded(played), means.shape[1] // played.award_kw.shape[1], axis=1)
     award = _ratio(played.award_kw.sum(axis=1), _awarded(played).sum(axis=1).astype(np.float64))
     return _ratio(np.std(means, axis=1, where=on), award)
 
@@ -88,9 +88,9 @@ def home_quantile(per_home: NDArray[np.float32], q: float) -> F8:
 
 MEASURES: tuple[Measure, ...] = (
     Measure("reward", "sum over the episode; a perfect episode is about 1", lambda p, f: p.reward),
-    Measure("profit_yen", "total of the aggregator's ledger", lambda p, f: p.book[:, LINES.TOTAL]),
-    Measure("yen_per_registered_kw", "that over its rated swing", lambda p, f: p.book[:, LINES.TOTAL] / f.nominal_kw),
-    Measure("penalty_yen", "penalties booked (lock-out apart)", lambda p, f: -p.book[:, LINES.PENALTY]),
+    Measure("profit_yen", "total of the aggregator's ledger", lambda p, f: p.yen("total")),
+    Measure("yen_per_registered_kw", "that over its rated swing", lambda p, f: p.yen("total") / f.nominal_kw),
+    Measure("penalty_yen", "penalties booked (lock-out apart)", lambda p, f: -p.yen("penalty")),
     Measure("pass_rate", "awarded blocks that passed", lambda p, f: pass_rate(p)),
     Measure("accuracy", "1 - sum|error| / sum|error of an idle group|, all samples", lambda p, f: p.accuracy),
     Measure("mae_share", "mean |response - target| over award", lambda p, f: p.mae_share),
@@ -122,5 +122,21 @@ MEASURES: tuple[Measure, ...] = (
 
 
 def measure(played: Played, facts: EvalContext) -> dict[str, F8]:
-    """Return every measure of a play by name, float64 (n_seed,) each."""
-    return {m.name: np.asarray(m.of(played, facts), dtype=np.float64) for m in MEASURES}
+    """Return every measure of a play by name, float64 (n_seed,) each; of several services also each one's own."""
+    found = {m.name: np.asarray(m.of(played, facts), dtype=np.float64) for m in MEASURES}
+    return found | (service_measures(played) if len(played.services) > 1 else {})
+
+
+def service_measures(played: Played) -> dict[str, F8]:
+    """Return, of each service, passed over judged periods, accuracy, penalty and yen, float64 (n_seed,) by name."""
+    found: dict[str, F8] = {}
+    for name, own in played.services.items():
+        judged = ~np.isnan(own.passed)
+        passed = np.where(judged, own.passed, 0.0).sum(axis=1)
+        key = name.replace("-", "_")
+        found[f"{key}_pass_rate"] = _ratio(passed, judged.sum(axis=1).astype(np.float64))
+        found[f"{key}_accuracy"] = own.accuracy
+        found[f"{key}_penalty_yen"] = -played.yen(f"{key}_penalty")
+        lines = [k for k, line in enumerate(played.lines) if line.startswith(f"{key}_")]
+        found[f"{key}_yen"] = played.ledger_yen[:, lines].sum(axis=1)
+    return found

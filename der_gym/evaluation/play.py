@@ -9,18 +9,65 @@ from typing import Any
 import numpy as np
 from gymnasium.utils import seeding
 
-from der_gym.controllers import Controller, facts
+from der_gym.controllers import Controller, bound
 from der_gym.env.worlds import Worlds
 from der_gym.evaluation.recorder import Recorder, Trace
 from der_gym.network import tables as net
 from der_gym.scenario.model import Scenario
-from der_gym.services.tertiary_1.settlement import OUTCOME
+from der_gym.services.base import OUTCOME
+from der_gym.simulation.service_session import ServiceSession
 
 Array = np.ndarray
 CHUNK = 64  # worlds played at once; a result does not depend on it
 Progress = Callable[[float], None]  # told the share of the play that is done
 Watch = Callable[[Worlds], Recorder]
 Options = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
+
+
+@dataclass(frozen=True)
+class ServicePlayed:
+    """What became of one service on ``n`` seeds.
+
+    Attributes
+    ----------
+    outcome : float64 (n, n_period, n_column)
+        See `services.base.OUTCOME_ROWS`.
+    award_kw : float64 (n, n_period)
+        Commitment of each period.
+    window_kw : float64 (n, 2, n_window)
+        Least and greatest mean of the target over the allowed lags.
+    accuracy, mae_share : float64 (n,)
+        Skill and error.
+    band_share : float
+        Half the width of the tolerance, as a share of the commitment.
+    """
+
+    outcome: Array
+    award_kw: Array
+    window_kw: Array
+    accuracy: Array
+    mae_share: Array
+    band_share: float
+
+    @staticmethod
+    def of(session: ServiceSession) -> ServicePlayed:
+        """Return copies of what a session holds at the end of its episodes."""
+        s = session.service
+        kept = (s.outcome.copy(), s.period_award_kw().copy(), s.window_kw.copy(), s.skill(), s.mae_share())
+        return ServicePlayed(*kept, s.band_share)
+
+    @staticmethod
+    def join(parts: Sequence[ServicePlayed]) -> ServicePlayed:
+        """Return several batches as one."""
+        names = ("outcome", "award_kw", "window_kw", "accuracy", "mae_share")
+        whole = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+        return ServicePlayed(**whole, band_share=parts[0].band_share)
+
+    @property
+    def passed(self) -> Array:
+        """Return 1, 0 or NaN (never judged) per period, (n, n_period)."""
+        verdict: Array = self.outcome[:, :, OUTCOME.PASSED]
+        return verdict
 
 
 @dataclass(frozen=True)
@@ -34,13 +81,12 @@ class Played:
         Sum over the episode.
     terms : float64 (n, 5)
         Its terms, ``envs.reward.TERMS``.
-    book : float64 (n, n_line); outcome : float64 (n, n_block, n_column)
-        See ``markets.settlement``.
-    award_kw : float64 (n, n_block)
-    window_kw : float64 (n, 2, n_window)
-        Least and greatest mean of the target over the allowed lags.
-    accuracy, mae_share, debt_kwh : float64 (n,)
-        Skill and error of the product; energy that classes lack for their next need, at the end.
+    ledger_yen : float64 (n, n_line)
+        The statement; its lines stand in ``lines``, the total last.
+    services : dict
+        Service id -> `ServicePlayed`; the first is the one that ``outcome``, ``award_kw`` ... are short for.
+    debt_kwh : float64 (n,)
+        Energy that classes lack for their next need, at the end.
     messages, discharged_kwh, starts : float64 (n,)
         Messages to units; registers of the episode.
     unserved_kwh_th, ev_missing_kwh : float32 (n, n_home)
@@ -55,12 +101,9 @@ class Played:
     seeds: Array
     reward: Array
     terms: Array
-    book: Array
-    outcome: Array
-    award_kw: Array
-    window_kw: Array
-    accuracy: Array
-    mae_share: Array
+    ledger_yen: Array
+    lines: tuple[str, ...]
+    services: dict[str, ServicePlayed]
     debt_kwh: Array
     messages: Array
     discharged_kwh: Array
@@ -73,10 +116,45 @@ class Played:
     trace: Trace
 
     @property
+    def first(self) -> ServicePlayed:
+        """Return the first service of the scenario."""
+        return next(iter(self.services.values()))
+
+    @property
+    def outcome(self) -> Array:
+        """Return the first service's outcome, (n, n_period, n_column)."""
+        return self.first.outcome
+
+    @property
+    def award_kw(self) -> Array:
+        """Return the first service's commitment, kW, (n, n_period)."""
+        return self.first.award_kw
+
+    @property
+    def window_kw(self) -> Array:
+        """Return the first service's allowed means, kW, (n, 2, n_window)."""
+        return self.first.window_kw
+
+    @property
+    def accuracy(self) -> Array:
+        """Return the first service's skill, (n,)."""
+        return self.first.accuracy
+
+    @property
+    def mae_share(self) -> Array:
+        """Return the first service's error over its commitment, (n,)."""
+        return self.first.mae_share
+
+    @property
     def passed(self) -> Array:
-        """Return 1, 0 or NaN (never judged) per block, (n, n_block)."""
-        verdict: Array = self.outcome[:, :, OUTCOME.PASSED]
-        return verdict
+        """Return 1, 0 or NaN (never judged) per period of the first service, (n, n_period)."""
+        return self.first.passed
+
+    def yen(self, line: str) -> Array:
+        """Return a line of the statement, (n,): of all services where several have one of that name; 0 where none."""
+        own = [k for k, name in enumerate(self.lines) if name == line or name.endswith(f"_{line}")]
+        total: Array = self.ledger_yen[:, own].sum(axis=1)
+        return total
 
     @property
     def judged_share(self) -> Array:
@@ -156,7 +234,7 @@ def _play(
     n = worlds.n_world
     every = np.ones(n, dtype=bool)
     _reset(worlds, {i: seeding.np_random(seed)[0] for i, seed in enumerate(seeds)}, options)
-    controller.bind(worlds.layout, facts(worlds))
+    controller = bound(controller, worlds)
     recorder = watch(worlds)
     reward, terms, state, start = np.zeros(n), np.zeros_like(worlds.reward.terms), None, every
     n_step = worlds.scenario.n_step
@@ -182,18 +260,15 @@ def _reset(worlds: Worlds, generators: dict[int, np.random.Generator], options: 
 
 def _result(worlds: Worlds, seeds: list[int], reward: Array, terms: Array, trace: Trace, run_on: bool) -> Played:
     sim = worlds.simulator
-    product, fleet, network = sim.market.product, sim.fleet, sim.network
-    start = sim.market.start_abs_s()
-    at_end = {
+    market, fleet, network = sim.market, sim.fleet, sim.network
+    start = market.episode.start_abs_s()
+    at_end: dict[str, Any] = {
         "seeds": np.array(seeds),
         "reward": reward,
         "terms": terms,
-        "book": product.book.copy(),
-        "outcome": product.outcome.copy(),
-        "award_kw": product.award_kw.copy(),
-        "window_kw": product.window_kw.copy(),
-        "accuracy": product.skill(),
-        "mae_share": product.mae_share(),
+        "ledger_yen": market.ledger.yen.copy(),
+        "lines": market.ledger.lines,
+        "services": {session.id: ServicePlayed.of(session) for session in market.sessions},
         "debt_kwh": sim.debt_kwh(),
         "messages": (network.leaf[:, :, net.SENDER.N_SENT] * network.gate[:, net.GATE.N_UNIT]).sum(axis=1),
         "discharged_kwh": fleet.total("discharged_kwh"),
@@ -202,7 +277,7 @@ def _result(worlds: Worlds, seeds: list[int], reward: Array, terms: Array, trace
     }
     if run_on:
         sim.run_on(np.ones(worlds.n_world, dtype=bool))
-    homes = {
+    homes: dict[str, Any] = {
         "unserved_kwh_th": _per_home(worlds, "ecocute", "unserved_kwh"),
         "ev_missing_kwh": _per_home(worlds, "ev", "missing_kwh"),
         "runouts": fleet.total("runouts"),
@@ -227,5 +302,16 @@ def _join(parts: list[Played]) -> Played:
     joined: dict[str, Any] = {}
     for field in fields(Played):
         values = [getattr(part, field.name) for part in parts]
-        joined[field.name] = Trace.join(values) if field.name == "trace" else np.concatenate(values)
+        joined[field.name] = JOINS.get(field.name, np.concatenate)(values)
     return Played(**joined)
+
+
+def _join_services(parts: Sequence[dict[str, ServicePlayed]]) -> dict[str, ServicePlayed]:
+    return {name: ServicePlayed.join([part[name] for part in parts]) for name in parts[0]}
+
+
+JOINS: Mapping[str, Callable[..., Any]] = {
+    "trace": Trace.join,
+    "lines": lambda parts: parts[0],
+    "services": _join_services,
+}

@@ -10,7 +10,8 @@ import numpy as np
 from der_gym.core.units import REFRESH_S
 from der_gym.engine.tables import CAPABILITY
 from der_gym.env.worlds import Worlds
-from der_gym.simulation import aggregator_view, metering
+from der_gym.simulation import metering
+from der_gym.simulation.aggregator_view import SERVICE
 
 Array = np.ndarray
 MINUTE_S = 60
@@ -68,7 +69,7 @@ class Recorder:
         sim = worlds.simulator
         self.worlds, self.sim = worlds, sim
         self.trace = Trace.empty(worlds.n_world, worlds.scenario.horizon_s // MINUTE_S, worlds.layout.n_leaf)
-        self.trace.target_kw[:] = sim.market.product.target_kw
+        self.trace.target_kw[:] = sim.market.primary.service.target_kw
         self.every = np.ones(worlds.n_world, dtype=bool)
         n_all, n_cell = sim.fleet.n_all, sim.structure.n_cell
         self._power = np.zeros((n_all, n_cell, metering.POWER.N))
@@ -83,17 +84,20 @@ class Recorder:
         self.sim.on_minute.remove(self._minute)
 
     def _minute(self) -> None:
-        """Note the minute that has just ended."""
-        minute, trace = self.sim.step_plan.minute, self.trace
-        which = np.flatnonzero(minute.ends & (minute.number < trace.plan_kw.shape[1]))
-        for name in ("true_kw", "metered_kw", "plan_kw"):
-            getattr(trace, name)[which, minute.number[which]] = getattr(minute, name)[which]
+        """Note the sample of the first service that has just ended, in the minutes that it covers."""
+        session, trace = self.sim.market.primary, self.trace
+        sample, per_s = session.sample, session.sample_s
+        for w in np.flatnonzero(sample.ends).tolist():
+            at_s = int(sample.number[w]) * per_s
+            minutes = slice(at_s // MINUTE_S, max((at_s + per_s) // MINUTE_S, at_s // MINUTE_S + 1))
+            for name in ("true_kw", "metered_kw", "plan_kw"):
+                getattr(trace, name)[w, minutes] = getattr(sample, name)[w]
 
     def before(self, action: Array) -> None:
         """Note what is seen and asked for when a decision is taken."""
         t, decision_s = int(self.sim.fleet.t_s[0]), self.worlds.scenario.decision_s
         self._minutes = slice(t // MINUTE_S, max(-(-(t + decision_s) // MINUTE_S), t // MINUTE_S + 1))
-        self.trace.seen_kw[:, self._minutes] = self.sim.view.world[:, aggregator_view.WORLD.SEEN_KW, None]
+        self.trace.seen_kw[:, self._minutes] = self.sim.view.service[:, 0, SERVICE.SEEN_KW, None]
         self.trace.action[:, self._minutes] = np.clip(np.asarray(action, dtype=np.float32), -1.0, 1.0)[:, None]
         if t % REFRESH_S == 0 or self.worlds.scenario.decision_s > REFRESH_S:
             self._capability(self._minutes)
@@ -117,5 +121,5 @@ class Recorder:
 
     def _leaves(self, parts: Array) -> Array:
         cells = metering.fold(parts, self.sim.fleet.n_shard)
-        leaves: Array = cells @ self.sim.market.fold
+        leaves: Array = cells @ self.sim.market.planner.fold
         return leaves

@@ -188,9 +188,8 @@ def _add(
     tell = (lambda share: progress(name, share)) if progress is not None else None
     played = stage.play(controller, board.seeds, chunk=chunk, progress=tell)
     twin = board.scores[IDLE].played if board.scores else played
-    rules = board.scenario.market.rules
     worlds = stage.worlds(min(chunk, len(board.seeds)))
     facts = EvalContext(twin, float(worlds.layout.nominal_kw.sum()), worlds.simulator.structure.n_device)
-    found = failures(played, twin, rules.band_share)
+    found = failures(played, twin)
     seconds = time.perf_counter() - began
     board.scores[name] = Score(name, played, measure(played, facts), found, seconds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from der_gym.core.data import read_value
 from der_gym.core.errors import InputError, unknown
 from der_gym.scenario.config_files import configs
 from der_gym.scenario.model import Scenario
+from der_gym.scenario.moved import now_called, refuse_old_form
 from der_gym.scenario.validation import explain, inner_model
 
 
@@ -85,21 +86,46 @@ def _with_base(data: dict[str, Any], folder: Path, above: tuple[Path, ...] = ())
 
 
 def merge(base: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``base`` with ``change`` laid over it, mapping by mapping; lists are replaced whole."""
+    """Return ``base`` with ``change`` laid over it, mapping by mapping.
+
+    Lists are replaced whole, but ``services``: there an entry changes the one of its id.
+    """
     merged = dict(base)
     for key, value in change.items():
         old = merged.get(key)
-        merged[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
+        if key == "services" and isinstance(old, list | tuple) and isinstance(value, list | tuple):
+            merged[key] = _merge_services(list(old), value)
+        else:
+            merged[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
     return merged
 
 
+def _id(service: Any) -> str:
+    return str(service.get("id") or service.get("name", "")) if isinstance(service, Mapping) else ""
+
+
+def _merge_services(base: list[Any], change: Sequence[Any]) -> list[Any]:
+    """Return the services of ``change``, in its order; an entry keeps what it does not name of the base's of its id."""
+    known = {_id(each): dict(each) for each in base if isinstance(each, Mapping)}
+    return [merge(known.get(_id(each), {}), each) if isinstance(each, Mapping) else each for each in change]
+
+
 def _set(data: dict[str, Any], key: str, value: Any) -> None:
+    if (new := now_called(key)) is not None:
+        raise InputError(f"overrides: {key}: this key is now {new}")
     *parents, last = key.split(".")
+    if parents[:1] == ["services"]:
+        _set_service(data, key, parents[1:], last, value)
+        return
     model: Any = Scenario
     for part in key.split("."):
         if isinstance(model, type) and issubclass(model, BaseModel) and part not in model.model_fields:
             raise unknown(f"overrides: {key}", part, model.model_fields)
         model = inner_model(model, part)
+    _put(data, parents, last, value)
+
+
+def _put(data: dict[str, Any], parents: Sequence[str], last: str, value: Any) -> None:
     at = data
     for part in parents:
         nested = at.get(part)
@@ -108,7 +134,19 @@ def _set(data: dict[str, Any], key: str, value: Any) -> None:
     at[last] = value
 
 
+def _set_service(data: dict[str, Any], key: str, parents: list[str], last: str, value: Any) -> None:
+    """Set ``services.ID.field``: the service of that id (- and _ alike) in the list."""
+    services = [dict(each) for each in data.get("services") or [{"name": "tertiary-1"}]]
+    ids = [_id(each).replace("_", "-") for each in services]
+    wanted = (parents or [last])[0].replace("_", "-")
+    if not parents or wanted not in ids:
+        raise unknown(f"overrides: {key}: service", wanted, ids)
+    _put(services[ids.index(wanted)], parents[1:], last, value)
+    data["services"] = services
+
+
 def _validate(data: dict[str, Any]) -> Scenario:
+    refuse_old_form(data)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")

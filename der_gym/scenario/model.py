@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
-from der_gym.core.errors import unknown
+from der_gym.core.errors import InputError, unknown
 from der_gym.core.units import BLOCK_S, REFRESH_S
 from der_gym.devices import DEVICES
 from der_gym.fleet.mix import FleetConfig
@@ -15,12 +17,32 @@ from der_gym.fleet.tree import TreeConfig
 from der_gym.network.config import NetworkConfig
 from der_gym.scenario.settings import (
     DevicesConfig,
-    MarketSettings,
+    EpisodeSettings,
     PoolSettings,
     RewardSettings,
     Settings,
     SignalSettings,
 )
+from der_gym.scenario.validation import explain
+from der_gym.services import SERVICES
+from der_gym.services.base import ServiceConfig
+from der_gym.services.baselines.forecast import PlanConfig
+from der_gym.services.costs import CostConfig
+
+
+def service_config(number: int, value: Any) -> ServiceConfig:
+    """Return the settings of a service from a mapping with its ``name``."""
+    if isinstance(value, ServiceConfig):
+        return value
+    if not isinstance(value, Mapping) or "name" not in value:
+        raise ValueError(f"services.{number}: {value!r}; allowed: a mapping with 'name', one of {', '.join(SERVICES)}")
+    if value["name"] not in SERVICES:
+        raise unknown(f"services.{number}", str(value["name"]), SERVICES)
+    model = SERVICES[value["name"]].Config
+    try:
+        return model.model_validate(dict(value))
+    except ValidationError as error:
+        raise InputError(f"services.{value.get('id') or value['name']}.{explain(error, model)}") from None
 
 
 class Scenario(Settings):
@@ -36,10 +58,33 @@ class Scenario(Settings):
     groups: dict[str, TreeConfig] = Field(default_factory=dict, description="trees; 'control' commands")
     devices: DevicesConfig = DevicesConfig()  # type: ignore[valid-type]
     network: NetworkConfig = NetworkConfig()
-    market: MarketSettings = MarketSettings()
+    episode: EpisodeSettings = EpisodeSettings()
+    services: tuple[SerializeAsAny[ServiceConfig], ...] = Field(
+        default_factory=lambda: (service_config(0, {"name": "tertiary-1"}),), min_length=1
+    )
+    plan: PlanConfig = PlanConfig()
+    costs: CostConfig = CostConfig()
     signals: SignalSettings = SignalSettings()
     pool: PoolSettings = PoolSettings()
     reward: RewardSettings = RewardSettings()
+
+    @field_validator("services", mode="before")
+    @classmethod
+    def _service_models(cls, value: Any) -> Any:
+        """Read each service by the model of its name."""
+        return (
+            tuple(service_config(k, each) for k, each in enumerate(value)) if isinstance(value, list | tuple) else value
+        )
+
+    @model_validator(mode="after")
+    def _services_fit(self) -> Scenario:
+        names = [config.id for config in self.services]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"services: {twice!r} stands twice; allowed: one each, or an 'id' of its own for each")
+        for config in self.services:
+            config.check(self.episode.starts_h, self.episode.seasons)
+        return self
 
     @model_validator(mode="after")
     def _ticks_divide(self) -> Scenario:
@@ -58,10 +103,17 @@ class Scenario(Settings):
                 raise unknown("devices.behaviour.opt_out_share", name, DEVICES)
         return self
 
+    def service(self, name: str) -> ServiceConfig:
+        """Return the settings of the service ``name`` (its id); InputError names the nearest one."""
+        found = {config.id: config for config in self.services}
+        if name not in found:
+            raise unknown("service", name, found)
+        return found[name]
+
     @property
     def horizon_s(self) -> int:
         """Return the length of an episode, s."""
-        return (self.market.n_block + self.market.n_block_after) * BLOCK_S
+        return (self.episode.n_block + self.episode.n_block_after) * BLOCK_S
 
     @property
     def n_step(self) -> int:

@@ -10,13 +10,8 @@ from der_gym.devices import DEVICES
 from der_gym.devices.base import DeviceConfig
 from der_gym.devices.behaviour import BehaviourConfig
 from der_gym.devices.site import HouseConfig
-from der_gym.services.baselines.forecast import PlanConfig
-from der_gym.services.tertiary_1.config import Tertiary1Config
-from der_gym.signals.request import RequestConfig
+from der_gym.signals.calendar import SEASONS, Season
 from der_gym.signals.synthetic import SyntheticConfig
-
-Season = Literal["mid", "summer", "winter"]
-SEASONS: tuple[Season, ...] = ("mid", "summer", "winter")  # in the order of signals.calendar.season
 
 
 class Settings(BaseModel):
@@ -33,45 +28,17 @@ def _devices_model() -> type[DeviceConfig]:
 
 DevicesConfig = _devices_model()
 
-# 75 % of the least availability over the window, energy included, kW per 1,000 devices of the default mix [C]
-AWARD_TABLE: dict[Season, dict[int, float]] = {
-    "winter": {1: 350, 5: 550, 10: 500, 14: 800, 17: 800, 20: 500},
-    "mid": {1: 450, 5: 600, 10: 700, 14: 900, 17: 900, 20: 650},
-    "summer": {1: 500, 5: 600, 10: 750, 14: 950, 17: 900, 20: 750},
-}
 
+class EpisodeSettings(Settings):
+    """The window that an episode plays."""
 
-class MarketSettings(Settings):
-    """The product, its window, and how much is awarded."""
-
-    product: str = "tertiary-1"
-    rules: Tertiary1Config = Tertiary1Config()
-    plan: PlanConfig = PlanConfig()
-    request: RequestConfig = RequestConfig()
-    n_block: int = Field(12, ge=1, le=48, description="awarded blocks of 30 minutes")
-    n_block_after: int = Field(2, ge=1, le=12, description="unawarded blocks at the end: the rebound belongs to it")
+    n_block: int = Field(12, ge=1, le=48, description="half hours that may carry a commitment")
+    n_block_after: int = Field(2, ge=1, le=12, description="half hours after them: the rebound belongs to the episode")
     starts_h: tuple[int, ...] = Field((5, 14, 17), min_length=1, description="hours at which a window may start")
     seasons: tuple[Season, ...] = Field(SEASONS, min_length=1)
-    award_table_kw: dict[Season, dict[int, float]] = Field(
-        default_factory=lambda: AWARD_TABLE, description="award per 1,000 devices by season and start hour"
-    )
-    award_share: float = Field(1.0, gt=0, le=10, description="times the table's award")
-    award_kw: float | None = Field(None, gt=0, description="a fixed award instead of the table's")
-    limits: Literal["enforce", "warn", "off"] = Field(
-        "warn", description="what an award above the p10 availability does"
-    )
-    failed_before_max: int = Field(2, ge=0, le=2, description="blocks failed in the 30 days before, drawn in 0..this")
 
     @model_validator(mode="after")
-    def _starts_known(self) -> MarketSettings:
-        if self.award_kw is None:
-            for season in self.seasons:
-                missing = [h for h in self.starts_h if h not in self.award_table_kw.get(season, {})]
-                if missing:
-                    known = sorted(self.award_table_kw.get(season, {}))
-                    raise ValueError(
-                        f"starts_h {missing[0]}: no award for {season} in award_table_kw; allowed: {known}"
-                    )
+    def _hours(self) -> EpisodeSettings:
         if any(not 0 <= h <= 23 for h in self.starts_h):
             raise ValueError(f"starts_h {self.starts_h}: hours of the day; allowed: 0..23")
         return self

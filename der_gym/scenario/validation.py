@@ -20,9 +20,12 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
         close = nearest(str(first["loc"][-1]), allowed)
         hint = f"; did you mean {close!r}?" if close else ""
         return f"{where}: unknown key{hint} allowed: {', '.join(sorted(allowed))}"
+    message = first["msg"].removeprefix("Value error, ")
+    if message.startswith(f"{where}."):  # a part of it has said where
+        return message
     value = first.get("input")
     shown = "" if isinstance(value, dict | BaseModel) or value is None else f" (given: {value!r})"
-    return f"{where}: {first['msg'].removeprefix('Value error, ')}{shown}"
+    return f"{where}: {message}{shown}"
 
 
 def fields_at(model: Any, loc: tuple[Any, ...]) -> list[str]:

@@ -1,8 +1,8 @@
-"""Markets: products with their targets, assessment and ledger; plans; meters."""
+"""Services: market products and other uses of the group. A service is one folder and one line here."""
 
 from der_gym.core.registry import Registry
-from der_gym.services.base import Product
+from der_gym.services.base import Service
 from der_gym.services.tertiary_1.service import Tertiary1
 
-SERVICES: Registry[type[Product]] = Registry("product")
+SERVICES: Registry[type[Service]] = Registry("service")
 SERVICES.register(Tertiary1.name, Tertiary1)

@@ -1,7 +1,6 @@
 """The form of a service: what it is told, what it keeps, and what it hands to the step.
 
-A service is a market product or another use of the group (三次調整力①, 発動指令電源, インバランス ...). It measures and settles
-one node: a set of control leaves, each with a weight. A scenario may hold several services; `simulation.portfolio`
+A service is a market product or another use of the group (三次調整力①, 発動指令電源, インバランス ...). It settles one node: a set of control leaves, each with a weight. A scenario may hold several services; `simulation.portfolio`
 composes them, and every array here leads with the world.
 """
 
@@ -18,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from der_gym.core.units import BLOCK_S
 from der_gym.engine.program import Call
 from der_gym.engine.schema import Table
+from der_gym.signals.calendar import Season
 
 F8 = NDArray[np.float64]
 Array = NDArray[Any]
@@ -43,10 +43,25 @@ class ServiceConfig(SettingsModel):
     metering: Literal["device", "receiving"] = "device"
     """Where settlement measures; one per resource [S]. Device-point metering needs a next-generation smart meter."""
     plan: Literal["forecast", "perfect"] = "forecast"
-    """Yardstick of settlement (基準値): a causal forecast frozen an hour before its block, or, as an ablation, the power
-    that the fleet would draw without commands."""
+    """Yardstick of settlement (基準値): a causal forecast frozen an hour before its block, or, as an ablation, the
+    power that the fleet would draw without commands."""
     limits: Literal["enforce", "warn", "off"] = "warn"
     """What a commitment above the p10 availability does."""
+
+    def check(self, starts_h: Sequence[int], seasons: Sequence[str]) -> None:
+        """Raise ValueError where episodes of these starts and seasons do not fit the service."""
+
+    def planned_kw(self, season: Season, start_h: int, n_device: int) -> float:
+        """Return the kW that an episode of this season and start commits of ``n_device`` devices; 0 where it is none."""
+        return 0.0
+
+    def scaled(self, times: float) -> ServiceConfig:
+        """Return the same service with ``times`` its commitment; itself where it commits nothing."""
+        return self
+
+    def called_share(self) -> float:
+        """Return the mean part of the commitment that is called, 0..1."""
+        return 1.0
 
     @model_validator(mode="before")
     @classmethod
@@ -108,6 +123,8 @@ class Opening:
         Whether those days were Saturdays, Sundays or holidays.
     luck : sequence of Generator
         Of each world of ``which``, the service's own.
+    request : RequestSeries, optional
+        A request of one's own, in place of drawn ones.
     """
 
     mask: Array
@@ -121,6 +138,7 @@ class Opening:
     history_kw: F8
     history_weekend: Array
     luck: Sequence[np.random.Generator]
+    request: Any = None
 
 
 @dataclass(frozen=True)
@@ -159,6 +177,8 @@ OUTCOME_ROWS = """
 """
 """Rows that every service's outcome begins with, so that a scoreboard reads all of them alike."""
 
+OUTCOME = Table("outcome", "float64 (n_world, n_period, N): the rows that all services share", OUTCOME_ROWS)
+
 NO_FIELDS = Table("no fields", "float64 (n_world, 0)", "")
 
 
@@ -186,6 +206,8 @@ class Service:
         Plan - metered of the half hour that has just ended, where nothing was committed in it; else 0.
     score_kw : float64 (n_world, 2)
         Cumulative |error| and |error of an idle group|, kW x periods; zeros for a service that follows nothing.
+    failed_before : int64 (n_world,)
+        Periods failed in the 30 days before the episode.
     baseline_kw : float64 (n_world, n_block)
         Its own yardstick of each half hour, where ``own_baseline``; else the plan of the node is.
     shown : float64 (n_world, FIELDS.N)
@@ -215,6 +237,7 @@ class Service:
     ledger_yen: F8
     outside_kwh: F8
     score_kw: F8
+    failed_before: NDArray[np.int64]
     baseline_kw: F8
     shown: F8
 
@@ -227,7 +250,7 @@ class Service:
         self.outcome = np.zeros((n, n_block * BLOCK_S // self.periods.period_s, self.OUTCOME.N))
         self.ledger_yen = np.zeros((n, self.LINES.N))
         self.outside_kwh, self.score_kw = np.zeros(n), np.zeros((n, 2))
-        self.baseline_kw = np.zeros((n, n_block))
+        self.failed_before, self.baseline_kw = np.zeros(n, dtype=np.int64), np.zeros((n, n_block))
         self.shown = np.zeros((n, self.FIELDS.N))
 
     @property
@@ -253,10 +276,13 @@ class Service:
     def arrays(self) -> dict[str, Array]:
         """Return everything that ``draw`` or the calls change, by name, not copied."""
         names = ("award_kw", "unit_kw", "request_kw", "target_kw", "window_kw", "outcome", "ledger_yen")
-        return {name: getattr(self, name) for name in (*names, "outside_kwh", "score_kw", "baseline_kw", "shown")}
+        return {
+            name: getattr(self, name)
+            for name in (*names, "outside_kwh", "score_kw", "failed_before", "baseline_kw", "shown")
+        }
 
     def choose(self, w: int, generator: np.random.Generator) -> None:
-        """Draw, from the world's own generator, what belongs to the choice of the episode; the default draws nothing."""
+        """Draw from the world's own generator what belongs to the choice of the episode; the default draws nothing."""
 
     def draw(self, opening: Opening) -> None:
         """Start an episode in the masked worlds: commitments, requests, prices."""
@@ -292,11 +318,11 @@ class Service:
         """Return the mean of |response - target| over the mean commitment, (n_world,), in judged periods; 0 before."""
         judged = ~np.isnan(self.outcome[:, :, self.OUTCOME.PASSED])
         e = self.outcome[:, :, self.OUTCOME.MEAN_ABS_ERROR_KW].sum(axis=1, where=judged)
-        award = self._period_award_kw().sum(axis=1, where=judged)
+        award = self.period_award_kw().sum(axis=1, where=judged)
         share: F8 = np.divide(e, award, out=np.zeros_like(e), where=award > 0.0)
         return share
 
-    def _period_award_kw(self) -> F8:
+    def period_award_kw(self) -> F8:
         """Return the commitment of each period, kW, (n_world, n_period)."""
         n, per = self.outcome.shape[1], self.periods.period_s
         at = np.arange(n) * per // BLOCK_S
@@ -304,5 +330,5 @@ class Service:
         return award
 
     def _committed(self) -> NDArray[np.bool_]:
-        committed: NDArray[np.bool_] = self._period_award_kw() > 0.0
+        committed: NDArray[np.bool_] = self.period_award_kw() > 0.0
         return committed

@@ -7,14 +7,14 @@ from pydantic import Field
 
 from der_gym.engine.compile import kernel, scalar
 from der_gym.numerics import approx, rng
-from der_gym.services.tertiary_1.config import MarketConfig
+from der_gym.services.base import SettingsModel
 
 STREAM = rng.stream("meter.gain")
 _ONE = np.float32(1.0)
 _THIRD = np.float32(1.0 / 3.0)
 
 
-class MeterConfig(MarketConfig):
+class MeterConfig(SettingsModel):
     """Error of the meters that settlement reads."""
 
     tolerance_share: float = Field(default=0.02, ge=0.0, le=0.10)

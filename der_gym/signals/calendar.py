@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,8 @@ Days = npt.NDArray[np.int64]
 EPOCH = date(2000, 1, 1)  # a Saturday
 N_DAY = (date(2100, 1, 1) - EPOCH).days  # the equinox formulas hold until 2099
 MID_SEASON, SUMMER, WINTER = 0, 1, 2
+Season = Literal["mid", "summer", "winter"]
+SEASONS: tuple[Season, ...] = ("mid", "summer", "winter")  # in the order of these numbers
 
 _MONDAY, _SATURDAY = 0, 5
 # The Act on National Holidays (Act No. 178 of 1948, as amended): month, day, first year, last year.

@@ -1,4 +1,4 @@
-"""The public table: all that an aggregator knows at a decision, and nothing else; observations are cut from it."""
+"""The aggregator's view: all that it knows at a decision, and nothing else; observations are cut from it."""
 
 from __future__ import annotations
 
@@ -23,19 +23,6 @@ WORLD = Table(
     "view of the world",
     "float64 (n_world, N)",
     """
-    award_kw   | kW | aggregator | reserved power of this block
-    plan_kw    | kW | aggregator | plan of the list for this block
-    request_kw | kW | aggregator | request announced for this 5-minute bin
-    """
-    + _PAST
-    + """
-    target_kw         | kW      | aggregator | target of the coming minute
-    target_bin_end_kw | kW      | aggregator | target at the end of this 5-minute bin
-    seen_kw           | kW      | aggregator | power of the list by telemetry (stale reports included)
-    response_kw       | kW      | aggregator | plan minus seen power
-    error_bin_kw      | kW      | aggregator | mean seen error over this 5-minute bin so far
-    bin_left          | -       | aggregator | part of the 5-minute bin that is left
-    block_left        | -       | aggregator | part of the block that is left
     episode_left      | -       | aggregator | part of the episode that is left
     hour_sin          | -       | aggregator | sine of the hour of the day
     hour_cos          | -       | aggregator | cosine of the hour of the day
@@ -46,6 +33,25 @@ WORLD = Table(
     sun_kw_m2         | kW/m2   | aggregator | global irradiance
     spot_yen          | yen/kWh | aggregator | day-ahead price now
     spot_next_yen     | yen/kWh | aggregator | day-ahead price of the next half hour
+    """,
+)
+SERVICE = Table(
+    "view of the services",
+    "float64 (n_world, n_service, N): what is known of each service and its node",
+    """
+    award_kw   | kW | aggregator | reserved power of this block
+    plan_kw    | kW | aggregator | plan of the node for this block
+    request_kw | kW | aggregator | request announced for this 5-minute bin
+    """
+    + _PAST
+    + """
+    target_kw         | kW      | aggregator | target of the coming minute
+    target_bin_end_kw | kW      | aggregator | target at the end of this 5-minute bin
+    seen_kw           | kW      | aggregator | power of the node by telemetry (stale reports included)
+    response_kw       | kW      | aggregator | plan minus seen power
+    error_bin_kw      | kW      | aggregator | mean seen error over this 5-minute bin so far
+    bin_left          | -       | aggregator | part of the 5-minute bin that is left
+    block_left        | -       | aggregator | part of the block that is left
     failed_before     | -       | aggregator | failed blocks of the 30 days before the episode
     unit_kw           | kW      | aggregator | the episode's award: the unit of the fields above
     """,
@@ -69,7 +75,7 @@ LEAF = Table(
 )
 BLOCK = Table(
     "view of the blocks",
-    "float64 (n_world, N_AHEAD, N): this block and the next",
+    "float64 (n_world, n_service, N_AHEAD, N): this block and the next",
     """
     award_kw | kW | aggregator | reserved power of this and the next blocks
     plan_kw  | kW | aggregator | frozen plan of this and the next blocks
@@ -81,112 +87,131 @@ _SIN, _COS = np.sin(_CLOCK), np.cos(_CLOCK)
 
 
 @part
-def note(w0, w1, active, t_s, world, leaf, sent, bin_error, seen_sum, seen_n, quiet_since_s):  # type: ignore[no-untyped-def]
-    """Keep what the aggregator reckons from the public table it has just got.
+def note_leaves(w, t, leaf, sent, seen_sum, seen_n, quiet_since_s):  # type: ignore[no-untyped-def]
+    """Keep what the aggregator reckons from the leaves that it has just seen.
 
     Parameters
     ----------
-    world, leaf : the public table
-    sent : float64 (n_world, n_leaf, net.N_LEAF)
-        The sender's book.
-    bin_error : float64 (n_world, 2)
-        Sum and count of the seen error over the minutes of this 5-minute bin.
+    leaf : float64 (n_world, n_leaf, LEAF.N)
+    sent : float64 (n_world, n_leaf, SENDER.N)
     seen_sum : float64 (n_world, n_leaf); seen_n : float64 (n_world,)
         Sum and count of the seen power over this half hour.
     quiet_since_s : float64 (n_world, n_leaf)
         Last moment at which the leaf was under command.
     """
-    for w in range(w0, w1):
-        if not active[w]:
-            continue
-        if int(t_s[w]) % BIN_S == 0:
-            bin_error[w, 0], bin_error[w, 1] = 0.0, 0.0
-        bin_error[w, 0] += world[w, WORLD.RESPONSE_KW] - world[w, WORLD.TARGET_KW]
-        bin_error[w, 1] += 1.0
-        seen_n[w] += 1.0
-        for j in range(leaf.shape[1]):
-            seen_sum[w, j] += leaf[w, j, LEAF.SEEN_KW]
-            if sent[w, j, net.SENDER.SENT_A] != 0.0 and sent[w, j, net.SENDER.SENT_UNTIL] > t_s[w]:
-                quiet_since_s[w, j] = t_s[w]
+    seen_n[w] += 1.0
+    for j in range(leaf.shape[1]):
+        seen_sum[w, j] += leaf[w, j, LEAF.SEEN_KW]
+        if sent[w, j, net.SENDER.SENT_A] != 0.0 and sent[w, j, net.SENDER.SENT_UNTIL] > t:
+            quiet_since_s[w, j] = t
 
 
 @kernel
 def publish(  # type: ignore[no-untyped-def]
-    w0, w1, n_shard, active, t_s, abs_s, seen, capability, horizon_s, day0, kinds, failed, unit_kw, window, award, plan,
-    plan_leaf, house_kw, request, target, rated_kw, leaf_of, gate, book, mail, bin_error, seen_sum, seen_n,
-    quiet_since_s, world, leaf, block,
+    w0, w1, n_shard, active, t_s, abs_s, seen, capability, horizon_s, day0, kinds, window, plan_leaf, rated_kw, leaf_of,
+    gate, book, mail, seen_sum, seen_n, quiet_since_s, world, leaf,
 ):  # fmt: skip
-    """Write the public table at the moment ``t_s``, then `note` what it says.
+    """Write what an aggregator knows of the world and of its leaves at the moment ``t_s``.
 
     Parameters
     ----------
     day0 : int64 (n_world,); kinds : int64 (n_world, n_day, 3)
         The first day's number; weekend, season, storm of each day of the episode.
-    window : float32 (n_world, n_column, n_step)
-    award : float64 (n_world, n_block); request (n_world, n_bin); target (n_world, n_minute)
-    plan : float64 (n_world, n_block); plan_leaf (n_world, n_block, n_leaf)
-    house_kw : float64 (n_world, n_block)
-        The plan's part for the homes' own load and PV; 0 when metered at the devices.
-    seen : float64 (S, n_cell, N_SEEN); capability (S, n_cell, N_CAPABILITY)
+    window : float32 (n_world, SIGNALS.N, n_step)
+    plan_leaf : float64 (n_world, n_block, n_leaf)
+    seen : float64 (S, n_cell, SEEN.N); capability (S, n_cell, CAPABILITY.N)
         The aggregator's sums of each shard; capability is what devices reported last, at the latest refresh.
     rated_kw : float64 (n_world, n_cell)
-    bin_error : float64 (n_world, 2)
-        Sum and count of the seen error over the minutes of this 5-minute bin.
     seen_sum, seen_n, quiet_since_s
-        See `note`.
+        See `note_leaves`.
     """
-    n_block, n_bin, n_min = award.shape[1], request.shape[1], target.shape[1]
+    n_block = plan_leaf.shape[1]
     for w in range(w0, w1):
         if not active[w]:
             continue
         t = t_s[w]
         row = world[w]
-        k, b = min(int(t) // BLOCK_S, n_block - 1), min(int(t) // BIN_S, n_bin - 1)
-        m = min(int(t) // 60, n_min - 1)
+        k = min(int(t) // BLOCK_S, n_block - 1)
         sod = abs_s[w] % DAY_S
         step = min(int(t) // REFRESH_S, window.shape[2] - 1)
         later = min(step + BLOCK_S // REFRESH_S, window.shape[2] - 1)
-        row[WORLD.AWARD_KW], row[WORLD.PLAN_KW], row[WORLD.REQUEST_KW] = award[w, k], plan[w, k], request[w, b]
-        for i in range(N_REQUEST):
-            row[WORLD.REQUEST_5_MIN_AGO_KW + i] = request[w, b - 1 - i] if b - 1 - i >= 0 else 0.0
-        row[WORLD.TARGET_KW], row[WORLD.TARGET_BIN_END_KW] = target[w, m], target[w, min(5 * b + 4, n_min - 1)]
-        row[WORLD.BIN_LEFT] = 1.0 - (t - b * BIN_S) / BIN_S
-        row[WORLD.BLOCK_LEFT] = 1.0 - (t - k * BLOCK_S) / BLOCK_S
         row[WORLD.EPISODE_LEFT] = 1.0 - t / horizon_s
         row[WORLD.HOUR_SIN], row[WORLD.HOUR_COS] = _SIN[sod // 60], _COS[sod // 60]
         today = kinds[w, min(abs_s[w] // DAY_S - day0[w], kinds.shape[1] - 1)]
         row[WORLD.WEEKEND] = today[0]
         row[WORLD.SUMMER] = 1.0 if today[1] == 1 else 0.0
         row[WORLD.WINTER] = 1.0 if today[1] == 2 else 0.0
-        row[WORLD.TEMP_C], row[WORLD.SUN_KW_M2] = (
-            window[w, columns.SIGNALS.TEMP_C, step],
-            window[w, columns.SIGNALS.SUN_KW_M2, step],
-        )
-        row[WORLD.SPOT_YEN], row[WORLD.SPOT_NEXT_YEN] = (
-            window[w, columns.SIGNALS.SPOT_YEN, step],
-            window[w, columns.SIGNALS.SPOT_YEN, later],
-        )
-        row[WORLD.FAILED_BEFORE], row[WORLD.UNIT_KW] = failed[w], unit_kw[w]
-        for i in range(block.shape[1]):
-            block[w, i, 0] = award[w, k + i] if k + i < n_block else 0.0
-            block[w, i, 1] = plan[w, k + i] if k + i < n_block else 0.0
+        row[WORLD.TEMP_C] = window[w, columns.SIGNALS.TEMP_C, step]
+        row[WORLD.SUN_KW_M2] = window[w, columns.SIGNALS.SUN_KW_M2, step]
+        row[WORLD.SPOT_YEN] = window[w, columns.SIGNALS.SPOT_YEN, step]
+        row[WORLD.SPOT_NEXT_YEN] = window[w, columns.SIGNALS.SPOT_YEN, later]
         add_cells(w, n_shard, leaf_of, seen, capability, rated_kw, leaf[w])
-        total = house_kw[w, k]
         for j in range(leaf.shape[1]):
             out, sent = leaf[w, j], book[w, j]
-            out[LEAF.AGE_MEAN_S] = min(t - out[LEAF.AGE_MEAN_S] / max(out[LEAF.WAIT_S], 1e-9), metering.OLDEST_SHOWN_S)
+            aged = out[LEAF.AGE_MEAN_S] / max(out[LEAF.WAIT_S], 1e-9)
+            out[LEAF.AGE_MEAN_S] = min(t - aged, metering.OLDEST_SHOWN_S)
             out[LEAF.AGE_MAX_S] = min(t - out[LEAF.AGE_MAX_S], metering.OLDEST_SHOWN_S)
             out[LEAF.PLAN_KW] = plan_leaf[w, k, j]
             out[LEAF.SENT_A] = sent[net.SENDER.SENT_A] if sent[net.SENDER.SENT_UNTIL] > t else 0.0
             out[LEAF.ARRIVED_A] = _arrived(
-                mail[w, j, : int(gate[j, net.GATE.DEPTH])], int(sent[net.SENDER.HEAD]), t, gate[j, net.GATE.ON_WAY_S]
+                mail[w, j, : int(gate[j, net.GATE.DEPTH])],
+                int(sent[net.SENDER.HEAD]),
+                t,
+                gate[j, net.GATE.ON_WAY_S],
             )
             out[LEAF.QUOTA_LEFT] = sent[net.SENDER.QUOTA] / gate[j, net.GATE.QUOTA_PER_DAY]
             out[LEAF.WAIT_S] = max(sent[net.SENDER.SENT_S] + gate[j, net.GATE.INTERVAL_S] - t, 0.0)
-            total += out[LEAF.SEEN_KW]
-        row[WORLD.SEEN_KW], row[WORLD.RESPONSE_KW] = total, row[WORLD.PLAN_KW] - total
-        row[WORLD.ERROR_BIN_KW] = bin_error[w, 0] / max(bin_error[w, 1], 1.0)
-    note(w0, w1, active, t_s, world, leaf, book, bin_error, seen_sum, seen_n, quiet_since_s)
+        note_leaves(w, t, leaf, book, seen_sum, seen_n, quiet_since_s)
+
+
+@kernel
+def publish_service(  # type: ignore[no-untyped-def]
+    w0, w1, i, active, t_s, leaf_weight, award, plan, house_kw, receiving, request, target, failed, unit_kw, leaf,
+    bin_error, service, block,
+):  # fmt: skip
+    """Write what an aggregator knows of its service number ``i``, after `publish`.
+
+    Parameters
+    ----------
+    leaf_weight : float64 (n_leaf,)
+        The node's part of each control leaf.
+    award, plan : float64 (n_world, n_block); request (n_world, n_bin); target (n_world, n_minute)
+    house_kw : float64 (n_world, n_block)
+        The plan's part for the homes' own load and PV, counted where ``receiving``.
+    failed : int64 (n_world,); unit_kw : float64 (n_world,)
+    leaf : float64 (n_world, n_leaf, LEAF.N)
+    bin_error : float64 (n_world, 2)
+        Sum and count of the seen error over the decisions of this 5-minute bin.
+    service : float64 (n_world, n_service, SERVICE.N); block (n_world, n_service, N_AHEAD, BLOCK.N)
+        Out.
+    """
+    n_block, n_bin, n_min = award.shape[1], request.shape[1], target.shape[1]
+    for w in range(w0, w1):
+        if not active[w]:
+            continue
+        t = t_s[w]
+        row, ahead = service[w, i], block[w, i]
+        k, b = min(int(t) // BLOCK_S, n_block - 1), min(int(t) // BIN_S, n_bin - 1)
+        m = min(int(t) // 60, n_min - 1)
+        row[SERVICE.AWARD_KW], row[SERVICE.PLAN_KW], row[SERVICE.REQUEST_KW] = award[w, k], plan[w, k], request[w, b]
+        for past in range(N_REQUEST):
+            row[SERVICE.REQUEST_5_MIN_AGO_KW + past] = request[w, b - 1 - past] if b - 1 - past >= 0 else 0.0
+        row[SERVICE.TARGET_KW], row[SERVICE.TARGET_BIN_END_KW] = target[w, m], target[w, min(5 * b + 4, n_min - 1)]
+        row[SERVICE.BIN_LEFT] = 1.0 - (t - b * BIN_S) / BIN_S
+        row[SERVICE.BLOCK_LEFT] = 1.0 - (t - k * BLOCK_S) / BLOCK_S
+        row[SERVICE.FAILED_BEFORE], row[SERVICE.UNIT_KW] = failed[w], unit_kw[w]
+        for n in range(ahead.shape[0]):
+            ahead[n, BLOCK.AWARD_KW] = award[w, k + n] if k + n < n_block else 0.0
+            ahead[n, BLOCK.PLAN_KW] = plan[w, k + n] if k + n < n_block else 0.0
+        total = house_kw[w, k] if receiving else 0.0
+        for j in range(leaf.shape[1]):
+            total += leaf[w, j, LEAF.SEEN_KW] * leaf_weight[j]
+        row[SERVICE.SEEN_KW], row[SERVICE.RESPONSE_KW] = total, row[SERVICE.PLAN_KW] - total
+        row[SERVICE.ERROR_BIN_KW] = bin_error[w, 0] / max(bin_error[w, 1], 1.0)
+        if int(t) % BIN_S == 0:
+            bin_error[w, 0], bin_error[w, 1] = 0.0, 0.0
+        bin_error[w, 0] += row[SERVICE.RESPONSE_KW] - row[SERVICE.TARGET_KW]
+        bin_error[w, 1] += 1.0
 
 
 @part
@@ -228,13 +253,15 @@ def _arrived(mail, head, t, way_s):  # type: ignore[no-untyped-def]
 
 
 class AggregatorView:
-    """The public table of ``n_world`` worlds, float64 arrays with columns WORLD, LEAF and BLOCK."""
+    """What the aggregators of ``n_world`` worlds know: float64 arrays with the columns of the tables above."""
 
-    def __init__(self, n_world: int, n_leaf: int) -> None:
-        self.world = np.zeros((n_world, len(WORLD)))
-        self.leaf = np.zeros((n_world, n_leaf, len(LEAF)))
-        self.block = np.zeros((n_world, N_AHEAD, len(BLOCK)))
+    def __init__(self, n_world: int, n_leaf: int, n_service: int, n_own: int = 0) -> None:
+        self.world = np.zeros((n_world, WORLD.N))
+        self.service = np.zeros((n_world, n_service, SERVICE.N))
+        self.leaf = np.zeros((n_world, n_leaf, LEAF.N))
+        self.block = np.zeros((n_world, n_service, N_AHEAD, BLOCK.N))
+        self.own = np.zeros((n_world, n_own))  # the services' own fields, side by side
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the table's arrays by name."""
-        return {"view.world": self.world, "view.leaf": self.leaf, "view.block": self.block}
+        """Return the arrays by name."""
+        return {f"view.{name}": getattr(self, name) for name in ("world", "service", "leaf", "block", "own")}

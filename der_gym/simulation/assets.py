@@ -21,6 +21,7 @@ from der_gym.signals.calendar import date_of, day_of
 from der_gym.signals.synthetic import synthesise
 from der_gym.signals.table import SignalTable
 from der_gym.simulation import reference_days as pools
+from der_gym.simulation.claims import node_leaves
 from der_gym.simulation.reference_days import AFTER_DAYS, WARM_UP_DAYS, Pool
 from der_gym.simulation.representative_fleet import Sample, build, take_sample
 
@@ -53,7 +54,7 @@ def _make(scenario: Scenario) -> ScenarioAssets:
     structure = replace(structure, row=np.empty((0, 0), np.int32))  # nobody asks for the table's rows any more
     del resources
     memory.trim()  # the table of a million devices takes as much as the engine
-    starts_s = tuple(sorted({h * HOUR_S for h in scenario.market.starts_h}))
+    starts_s = tuple(sorted({h * HOUR_S for h in scenario.episode.starts_h}))
     made = ScenarioAssets(scenario, structure, signals, sample, _pool(scenario, sample.structure, signals, starts_s))
     return made
 
@@ -89,7 +90,11 @@ def _refuse_slow(scenario: Scenario, structure: Structure) -> None:
     """Refuse units whose p95 response is slower than the product."""
     p95 = response_p95_s(scenario, structure)
     names = [structure.path_names[k] for k in structure.cell_path]
-    eligibility.refuse(p95, scenario.market.rules.response_time_s, names, scenario.market.product)
+    for config in scenario.services:
+        if (limit_s := getattr(config, "response_time_s", None)) is not None:
+            held = node_leaves(structure, config)[structure.cell_leaf]
+            own = [name for name, within in zip(names, held, strict=True) if within]
+            eligibility.refuse(p95[held], limit_s, own, config.id)
 
 
 def response_p95_s(scenario: Scenario, structure: Structure) -> np.ndarray:

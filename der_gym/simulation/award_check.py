@@ -22,9 +22,12 @@ from numpy.typing import NDArray
 from der_gym.core.errors import InputError
 from der_gym.core.units import BLOCK_S, HOUR_S, SLOT_PER_DAY
 from der_gym.engine.tables import CAPABILITY
-from der_gym.scenario.settings import SEASONS, Season
+from der_gym.services.base import ServiceConfig
 from der_gym.signals import calendar
+from der_gym.signals.calendar import SEASONS, Season
 from der_gym.simulation.assets import ScenarioAssets
+from der_gym.simulation.claims import node_leaves
+from der_gym.simulation.representative_fleet import units
 
 F8 = NDArray[np.float64]
 SURE = 0.10  # nine of ten days offer at least this quantile
@@ -37,6 +40,7 @@ _BLOCK_H = BLOCK_S / HOUR_S
 class Shortfall:
     """An award above what is there: ``what`` is ``power`` (kW) or ``energy`` (kWh)."""
 
+    service: str
     season: Season
     start_h: int
     what: str
@@ -94,58 +98,68 @@ def sure(assets: ScenarioAssets, season: Season, row: int = CAPABILITY.UP_KW) ->
     return offered
 
 
-def award_kw(assets: ScenarioAssets, season: Season, start_h: int) -> float:
-    """Return the award of a window, kW."""
-    m = assets.scenario.market
-    if m.award_kw is not None:
-        return m.award_kw
-    return m.award_table_kw[season][start_h] * assets.structure.n_device / 1000.0 * m.award_share
+def award_kw(assets: ScenarioAssets, config: ServiceConfig, season: Season, start_h: int) -> float:
+    """Return what a service commits in a window, kW; 0 where it commits nothing."""
+    st = assets.structure
+    cells = node_leaves(st, config)[st.cell_leaf]
+    devices = units(st)[cells].sum() * config.share
+    return config.planned_kw(season, start_h, round(float(devices)))
 
 
 def shortfalls(assets: ScenarioAssets) -> list[Shortfall]:
-    """Return the windows of the scenario whose award is above what nine of ten days offer, by season and start."""
-    m = assets.scenario.market
-    windows = [(season, h) for season in m.seasons for h in m.starts_h if len(samples(assets, season))]
-    found = [_short_of(assets, season, h, award_kw(assets, season, h)) for season, h in windows]
+    """Return the windows of the scenario whose commitment is above what nine of ten days offer, by service."""
+    e = assets.scenario.episode
+    windows = [(season, h) for season in e.seasons for h in e.starts_h if len(samples(assets, season))]
+    asked = [
+        (config, season, h, award_kw(assets, config, season, h))
+        for config in assets.scenario.services
+        if config.limits != "off"
+        for season, h in windows
+    ]
+    found = [_short_of(assets, *each) for each in asked if each[3] > 0]
     return [each for both in found for each in both]
 
 
-def window_kw(assets: ScenarioAssets, season: Season, start_h: int, award: float) -> F8:
+def window_kw(assets: ScenarioAssets, config: ServiceConfig, season: Season, start_h: int, award: float) -> F8:
     """Return what nine of ten days offer at each block of a window with an award in kW, float64 (n_block,), kW."""
-    m, st = assets.scenario.market, assets.structure
-    first, block = int(start_h / _BLOCK_H), np.arange(m.n_block)
+    st = assets.structure
+    first, block = int(start_h / _BLOCK_H), np.arange(assets.scenario.episode.n_block)
+    node = node_leaves(st, config)[st.cell_leaf]
     standby = np.array([st.class_names[k] in STANDBY for k in st.cell_class])
-    others = samples(assets, season, CAPABILITY.UP_KW, ~standby)[:, (first + block) % SLOT_PER_DAY]
-    power, stored = (
-        samples(assets, season, row, standby)[:, first, None] for row in (CAPABILITY.UP_KW, CAPABILITY.STORED_KWH)
-    )
-    withheld_kwh = m.request.mean_share * award * _BLOCK_H * block
-    left = np.clip(1.0 - withheld_kwh / np.maximum(stored, 1e-6), 0.0, 1.0)
-    offered: F8 = np.quantile(others + power * left, SURE, axis=0)
+    others = samples(assets, season, CAPABILITY.UP_KW, node & ~standby)[:, (first + block) % SLOT_PER_DAY]
+    rows = (CAPABILITY.UP_KW, CAPABILITY.STORED_KWH)
+    power, stored = (samples(assets, season, row, node & standby)[:, first, None] for row in rows)
+    called_kwh = config.called_share() * award * _BLOCK_H * block
+    left = np.clip(1.0 - called_kwh / np.maximum(stored, 1e-6), 0.0, 1.0)
+    offered: F8 = np.quantile(others + power * left, SURE, axis=0) * config.share
     return offered
 
 
-def _short_of(assets: ScenarioAssets, season: Season, start_h: int, award: float) -> list[Shortfall]:
-    m = assets.scenario.market
-    offered = window_kw(assets, season, start_h, award)
+def _short_of(
+    assets: ScenarioAssets, config: ServiceConfig, season: Season, start_h: int, award: float
+) -> list[Shortfall]:
+    st, n_block = assets.structure, assets.scenario.episode.n_block
+    node = node_leaves(st, config)[st.cell_leaf]
+    offered = window_kw(assets, config, season, start_h, award)
     least = int(offered.argmin())
     at_h = (start_h + least * _BLOCK_H) % 24
-    held = float(sure(assets, season, CAPABILITY.STORED_KWH)[int(start_h / _BLOCK_H)])
-    needed_kwh = m.request.mean_share * award * m.n_block * _BLOCK_H
+    stored = np.quantile(samples(assets, season, CAPABILITY.STORED_KWH, node), SURE, axis=0)
+    held = float(stored[int(start_h / _BLOCK_H)]) * config.share
+    needed_kwh = config.called_share() * award * n_block * _BLOCK_H
     both = (
-        Shortfall(season, start_h, "power", at_h, award, float(offered[least]), award),
-        Shortfall(season, start_h, "energy", float(start_h), needed_kwh, held, award),
+        Shortfall(config.id, season, start_h, "power", at_h, award, float(offered[least]), award),
+        Shortfall(config.id, season, start_h, "energy", float(start_h), needed_kwh, held, award),
     )
     return [each for each in both if each.needed > each.available]
 
 
-def fitting_kw(assets: ScenarioAssets, season: Season, start_h: int) -> float:
+def fitting_kw(assets: ScenarioAssets, config: ServiceConfig, season: Season, start_h: int) -> float:
     """Return the largest award of a window, kW, in hundredths of the scenario's, that nine of ten days offer."""
-    award = award_kw(assets, season, start_h)
+    award = award_kw(assets, config, season, start_h)
     low, high = 0, 100
     while high - low > 1:
         middle = (low + high) // 2
-        fits = not _short_of(assets, season, start_h, award * middle / 100)
+        fits = not _short_of(assets, config, season, start_h, award * middle / 100)
         low, high = (middle, high) if fits else (low, middle)
     return award * low / 100
 
@@ -167,25 +181,25 @@ def availability_table(assets: ScenarioAssets) -> str:
 
 
 def check_award(assets: ScenarioAssets) -> None:
-    """Do what ``market.limits`` says about awards above what nine of ten days offer.
+    """Do what each service's ``limits`` says about commitments above what nine of ten days offer.
 
     Raises
     ------
     InputError
         With ``enforce``, for the worst of them, with the hours. With ``warn`` it is one warning, with ``off`` nothing.
     """
-    limits = assets.scenario.market.limits
-    found = [] if limits == "off" else shortfalls(assets)
+    found = shortfalls(assets)
     if not found:
         return
     worst = min(found, key=lambda each: each.share)
-    fits = fitting_kw(assets, worst.season, worst.start_h)
+    config = assets.scenario.service(worst.service)
+    fits = fitting_kw(assets, config, worst.season, worst.start_h)
     more = f" ({len(found) - 1} more)" if len(found) > 1 else ""
     text = (
-        f"market: {worst.line}{more}; allowed: {fits:.0f} kW (award x {fits / worst.award_kw:.2f}), another start, or "
-        "market.limits: off"
+        f"{worst.service}: {worst.line}{more}; allowed: {fits:.0f} kW (award x {fits / worst.award_kw:.2f}), another "
+        f"start, or services.{worst.service}.limits: off"
     )
-    if limits == "enforce":
+    if config.limits == "enforce":
         raise InputError(f"{text}. {_hours(assets, worst)}")
     warnings.warn(text, stacklevel=2)
 

@@ -33,14 +33,12 @@ class Meters:
         self.seen = np.zeros((n_all, st.n_cell, metering.SEEN.N))
         self.capability = np.zeros((n_all, st.n_cell, CAPABILITY.N))
         self.rated_kw = np.zeros((n_world, st.n_cell))
-        self.minute_kw = np.zeros((n_world, metering.POWER.N))
-        self.bin_error = np.zeros((n_world, 2))
         self._site_weight = self._site_weights(np.float32(tolerance)) if receiving else None
         self._cells = (st.cell_lo, st.cell_hi, fleet.fleet)
 
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on."""
-        names = ("seen", "capability", "rated_kw", "minute_kw", "bin_error")
+        names = ("seen", "capability", "rated_kw")
         return {f"meters.{name}": getattr(self, name) for name in names}
 
     def _site_weights(self, tolerance: np.float32) -> tuple[Array, Array]:
@@ -56,7 +54,6 @@ class Meters:
         every = np.repeat(mask, self.fleet.n_shard)
         for array in (self.power, self.net, self.seen, self.capability):
             array[every] = 0.0
-        self.minute_kw[mask], self.bin_error[mask] = 0.0, 0.0
         st = self.fleet.structure
         rated = metering.fold(self.fleet.fleet[:, FLEET.RATED_KW], self.fleet.n_shard)
         for c in range(st.n_cell):

@@ -8,20 +8,22 @@ from typing import Any
 import numpy as np
 
 from der_gym.core.errors import InputError
-from der_gym.core.units import BLOCK_S, DAY_S
+from der_gym.core.units import DAY_S
 from der_gym.engine import parallel
 from der_gym.engine.program import Program, share
 from der_gym.engine.tables import CAPABILITY, FLEET
 from der_gym.scenario.model import Scenario
-from der_gym.simulation import metering
 from der_gym.simulation.aggregator_view import AggregatorView
 from der_gym.simulation.assets import scenario_assets
 from der_gym.simulation.award_check import check_award
+from der_gym.simulation.episode import RUN_ON_S
 from der_gym.simulation.fleet_arrays import Fleet
-from der_gym.simulation.market_session import RUN_ON_S, MarketSession
+from der_gym.simulation.market_session import MarketSession
+from der_gym.simulation.metering import POWER
 from der_gym.simulation.meters import Meters
 from der_gym.simulation.network_runtime import NetworkRuntime
 from der_gym.simulation.reset import EpisodeReset
+from der_gym.simulation.service_session import ServiceSession
 from der_gym.simulation.snapshot import Snapshot, put, take
 from der_gym.simulation.step_plan import MINUTE_S, StepPlan
 
@@ -61,31 +63,31 @@ class Simulator:
         self.assets = scenario_assets(scenario)
         check_award(self.assets)
         st = self.structure = self.assets.structure
-        receiving = scenario.market.rules.metering == "receiving"
+        receiving = any(config.metering == "receiving" for config in scenario.services)
         self.fleet = Fleet(st, scenario.devices, n_world, scenario.horizon_s, by_device, receiving)
         kinds = set(scenario.devices.behaviour.kinds) - {"dispatch"}  # type: ignore[attr-defined]
         n_day = (scenario.horizon_s + RUN_ON_S) // DAY_S + 2
         self.network = NetworkRuntime(st, scenario.network, n_world, scenario.decision_s, n_day, bool(kinds))
         self.market = MarketSession(scenario, st, self.assets.signals, self.assets.pool, n_world, self.assets.sample)
-        self.view = AggregatorView(n_world, st.n_leaf)
+        self.view = AggregatorView(n_world, st.n_leaf, len(scenario.services), self.market.n_own)
         self.generators = [np.random.default_rng() for _ in range(n_world)]
         tolerance = scenario.devices.behaviour.meter_tolerance  # type: ignore[attr-defined]
         self.meters = Meters(self.fleet, self.market.receiving, tolerance)
         self.never = np.ones(n_world, dtype=bool)  # worlds never reset
-        self.on_tick: list[Callable[[], None]] = []  # who listens hears each tick's end, each minute's once settled
+        self.on_tick: list[
+            Callable[[], None]
+        ] = []  # who listens hears each tick's end, each sample's of the first service once settled
         self.on_minute: list[Callable[[], None]] = []
         self.nominal_kw = self._nominal()
         per_worker = max(1, parallel.WORTH_A_THREAD * 2 // 3)
         most = max(1, self.fleet.n_all * st.n_place // per_worker)
         self.workers = min(workers or parallel.default_workers(), most, self.fleet.n_all)
-        # What is shown of the plan: the plan itself, but by the minute in the ablation without plan error.
-        self._shown_kw = np.zeros_like(self.market.plan_kw) if self.market.perfect else self.market.plan_kw
         self._debtors = np.zeros(n_world, dtype=bool)
         self._capability_now = np.zeros((self.fleet.n_all, st.n_cell, CAPABILITY.N))
         capability = self.fleet.measure_capability(self._debtors, self._capability_now)
         self._capability = Program(capability, n_world, self.fleet.n_shard, self.workers)
         parts = (scenario, self.fleet, self.network, self.market, self.meters, self.view)
-        self.step_plan = StepPlan(*parts, self.nominal_kw, self._shown_kw, self.workers)
+        self.step_plan = StepPlan(*parts, self.nominal_kw, self.workers)
         place, pool = self.assets.sample.place, self.assets.pool
         self._open = EpisodeReset(self.fleet, self.network, self.meters, pool, place, self.workers)
 
@@ -120,43 +122,44 @@ class Simulator:
             ``date`` ("YYYY-MM-DD") and ``start_h`` (an hour of ``market.starts_h``) instead of drawn ones.
         """
         fleet, market = self.fleet, self.market
-        market.check(options or {})
+        market.episode.check(options or {})
         which = np.flatnonzero(mask)
         for w in which:
             self.generators[w] = generators[int(w)]
             fleet.keys[w, 2:] = self.generators[w].integers(2**32, size=2, dtype=np.uint32)
             market.choose(int(w), self.generators[w], options or {})
-            fleet.keys[w, :2] = self.assets.pool.keys[market.fleet_no[w]]
+            fleet.keys[w, :2] = self.assets.pool.keys[market.episode.fleet_no[w]]
         fleet.t_s[mask] = 0.0
-        fleet.abs_s[mask] = market.start_abs_s()[mask]
-        market.begin(mask, [self.generators[w] for w in which])
+        fleet.abs_s[mask] = market.episode.start_abs_s()[mask]
+        market.begin(mask, [self.generators[w] for w in which], fleet.keys)
         self.step_plan.context(mask, self.scenario.tick_s)(0, self.n_world)
-        self._open(mask, self.assets.pool.at(market.fleet_no, market.day0, fleet.abs_s))
+        self._open(mask, self.assets.pool.at(market.episode.fleet_no, market.episode.day0, fleet.abs_s))
         self.never[mask] = False
         self.step_plan.whole.load()
-        if market.perfect:
+        if self._perfect:
             self._fill_perfect(mask)
         self._show(mask)
+
+    @property
+    def _perfect(self) -> list[ServiceSession]:
+        """Return the services that are settled against what the fleet would draw without commands."""
+        return [session for session in self.market.sessions if session.perfect]
 
     def _fill_perfect(self, mask: Array) -> None:
         """Run the twin: the same worlds without commands, to their end; its power is the perfect plan."""
         before = {name: array.copy() for name, array in self.arrays().items()}
-        n_minute = self.market.perfect_kw.shape[1]
         self.step_plan.active[:] = mask
-        kw = np.zeros((self.n_world, n_minute))
-        for minute in range(n_minute):
-            for _ in range(MINUTE_S // self.scenario.tick_s):
-                self.step_plan.tick()
-            kw[:, minute] = self.meters.minute_kw[:, metering.POWER.TRUE_KW] / (MINUTE_S // self.scenario.tick_s)
-            self.meters.minute_kw[mask] = 0.0
+        drawn = {session.id: np.zeros(session.perfect_kw.shape) for session in self._perfect}
+        for tick in range(1, self.scenario.horizon_s // self.scenario.tick_s + 1):
+            self.step_plan.tick()
+            for session in (each for each in self._perfect if tick % each.n_tick == 0):
+                kw = session.sum_kw[:, POWER.TRUE_KW] / session.n_tick
+                drawn[session.id][:, tick // session.n_tick - 1] = kw
+                session.sum_kw[mask] = 0.0
         for name, array in self.arrays().items():
             array[:] = before[name]
-        self.market.perfect_kw[mask] = kw[mask]
-        self._publish_plan_perfect(mask)
-
-    def _publish_plan_perfect(self, mask: Array) -> None:
-        means = self.market.perfect_kw.reshape(self.n_world, self.market.n_block, -1).mean(axis=2)
-        self.market.plan_kw[mask] = means[mask]
+        for session in self._perfect:
+            session.take_perfect(mask, drawn[session.id])
 
     # -- step ----------------------------------------------------------------------------------------------------
 
@@ -173,7 +176,7 @@ class Simulator:
             Whether the calls that follow a step are made (see `StepPlan.follow`); else the caller runs ``steps.after``.
         """
         self.step_plan.active[:], self.step_plan.message[:] = active, message
-        if follow and not (self.market.perfect or self.on_tick or self.on_minute):
+        if follow and not (self._perfect or self.on_tick or self.on_minute):
             self.step_plan.whole()
             return
         self._step_in_parts()
@@ -190,25 +193,18 @@ class Simulator:
             if k == n_tick - 1:
                 self.step_plan.book()
             self.step_plan.settle()
-            for hear in self.on_minute if self.step_plan.minute.ends.any() else []:
+            for hear in self.on_minute if self.market.primary.sample.ends.any() else []:
                 hear()
+        self.step_plan.close()
         self.step_plan.freeze()
         self._show(self.step_plan.active)
 
     def _show(self, active: Array) -> None:
         """Write the public table of the ``active`` worlds."""
         self.step_plan.active[:] = active
-        if self.market.perfect:
-            self._show_perfect()
+        for session in self._perfect:
+            session.show_perfect(self.fleet.t_s)
         self.step_plan.publish()
-
-    def _show_perfect(self) -> None:
-        """Show for the running block what the twin drew in the last minute: what is seen belongs to it."""
-        market, w = self.market, np.arange(self.n_world)
-        minute = np.clip((self.fleet.t_s // MINUTE_S).astype(np.int64) - 1, 0, market.perfect_kw.shape[1] - 1)
-        block = np.minimum(self.fleet.t_s // BLOCK_S, market.n_block - 1).astype(np.int64)
-        self._shown_kw[:] = market.plan_kw
-        self._shown_kw[w, block] = market.perfect_kw[w, minute]
 
     # -- after the end, copies -----------------------------------------------------------------------------------
 
@@ -217,7 +213,8 @@ class Simulator:
         self.step_plan.active[:] = active
         for _ in range(seconds // MINUTE_S):
             self.step_plan.run_on()
-        self.meters.minute_kw[active] = 0.0
+        for session in self.market.sessions:
+            session.sum_kw[active] = 0.0
 
     def debt_kwh(self, active: Array | None = None) -> Array:
         """Return what classes lack at this moment for their next need, electric kWh, float64 (n_world,).

@@ -16,8 +16,8 @@ from der_gym.cli.common import parse_settings
 from der_gym.core.errors import InputError
 from der_gym.evaluation.play import EpisodeRunner
 
-SET = ["--set", "signals.start=2026-08-03", "--set", "market.limits=off"]  # a pool of few days
-SHORT = [*SET, "--set", "market.n_block=2", "--set", "market.n_block_after=1"]
+SET = ["--set", "signals.start=2026-08-03", "--set", "services.tertiary-1.limits=off"]  # a pool of few days
+SHORT = [*SET, "--set", "episode.n_block=2", "--set", "episode.n_block_after=1"]
 Shown = tuple[int, str, str]
 Command = Callable[..., Shown]
 
@@ -105,8 +105,17 @@ def test_run_takes_a_fleet_a_request_and_an_hour(command: Command, tmp_path: Pat
     rows = [f"2026-08-03 {10 + k // 12:02d}:{k % 12 * 5:02d},-1.0\n" for k in range(18)]
     request.write_text("datetime,request_kw\n" + "".join(rows), encoding="utf-8")
     words = ["--fleet", fleet, "--request", request, "--request-sign", "upward_negative", "--start", "2026-08-03"]
-    more = ["--start-h", 10, "--set", "market.award_kw=2", "--set", "market.limits=off", "--out", tmp_path / "out"]
-    short = ["--set", "market.n_block=2", "--set", "market.n_block_after=1"]
+    more = [
+        "--start-h",
+        10,
+        "--set",
+        "services.tertiary-1.award_kw=2",
+        "--set",
+        "services.tertiary-1.limits=off",
+        "--out",
+        tmp_path / "out",
+    ]
+    short = ["--set", "episode.n_block=2", "--set", "episode.n_block_after=1"]
     out = succeed(command("run", "tertiary-1-tiny", "--controller", "open_loop", *words, *more, *short))
     assert "from 2026-08-03 10:00, award 2 kW in 2 blocks" in out
     record = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))

@@ -5,7 +5,7 @@ import pytest
 from cheaters import CHEATERS
 
 from der_gym.controllers import make
-from der_gym.controllers.base import Rule, facts
+from der_gym.controllers.base import Rule, public_info
 from der_gym.env.worlds import Worlds
 
 N_WORLD = 64
@@ -21,7 +21,7 @@ def score(worlds: Worlds, rule: Rule) -> np.ndarray:
     """Return each world's reward over an episode, (N_WORLD,)."""
     everyone = np.ones(N_WORLD, dtype=bool)
     worlds.reset(everyone, {w: np.random.default_rng(500 + w) for w in range(N_WORLD)}, None)
-    rule.bind(worlds.layout, facts(worlds))
+    rule.bind(worlds.layout, public_info(worlds))
     total, memory, first = np.zeros(N_WORLD), None, everyone.copy()
     while True:
         action, memory = rule.predict(worlds.observe(), memory, first)

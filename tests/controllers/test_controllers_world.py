@@ -13,7 +13,7 @@ from cheaters import CHEATERS
 from worlds import small
 
 import der_gym
-from der_gym.controllers import CONTROLLERS, base, facts, make
+from der_gym.controllers import CONTROLLERS, base, make, public_info
 from der_gym.controllers.tune import tune
 from der_gym.core.errors import InputError
 
@@ -25,7 +25,7 @@ assert der_gym.__version__  # importing the package registers the environment
 def episode(env: Any, rule: base.Rule, seed: int = 0) -> tuple[float, float, Array]:
     """Return (passed blocks, reward, last observation) of all worlds over an episode."""
     worlds, n = env.unwrapped.worlds, env.num_envs
-    rule.bind(worlds.layout, facts(worlds))
+    rule.bind(worlds.layout, public_info(worlds))
     obs, infos = env.reset(seed=seed)
     state, start, total = None, np.ones(n, dtype=bool), 0.0
     for _ in range(worlds.scenario.n_step):
@@ -46,7 +46,7 @@ def env() -> Any:
 
 
 def test_facts_say_how_fast_the_paths_are(env: Any) -> None:
-    known = facts(env.unwrapped.worlds)
+    known = public_info(env.unwrapped.worlds)
     names = env.unwrapped.layout.leaf_names
     assert known.leaf_class == tuple(name.split("-")[0] for name in names)
     for share in (known.arrived, known.shown):
@@ -56,7 +56,7 @@ def test_facts_say_how_fast_the_paths_are(env: Any) -> None:
     assert known.arrived[direct, 0] > 0.9 and known.arrived[polled, 0] < 0.5
     assert known.way_p95_s[direct] < 60 < known.way_p95_s[polled] <= 330
     assert known.report_s[direct] < known.report_s[polled]
-    assert known.classes.sum() == 5 and known.decision_s == 60 and known.n_block == 2
+    assert known.stores.sum() == 5 and known.decision_s == 60 and known.n_block == 2
 
 
 def test_the_closed_loops_do_better_than_nothing() -> None:

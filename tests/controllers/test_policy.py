@@ -9,7 +9,7 @@ import pytest
 from policies import bound, card_for, tensors_for
 from worlds import actions, small
 
-from der_gym.controllers import facts, make
+from der_gym.controllers import make, public_info
 from der_gym.controllers.perceptron import LIMIT
 from der_gym.env.worlds import Worlds
 from der_gym.evaluation.play import EpisodeRunner
@@ -81,7 +81,7 @@ def test_the_network_is_what_its_numbers_say(worlds: Worlds, seen: list[Array], 
 def test_inputs_are_scaled_fields_and_the_rule(worlds: Worlds, seen: list[Array]) -> None:
     policy = bound(worlds, inputs=("request_kw", "leaf.sent_a"))
     rule = make("merit_order")
-    rule.bind(worlds.layout, facts(worlds))
+    rule.bind(worlds.layout, public_info(worlds))
     first, start = seen[0], np.ones(N, dtype=bool)
     x, base, _ = policy.inputs(first, None, start)
     assert (base == rule.predict(first, None, start)[0]).all()

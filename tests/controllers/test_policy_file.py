@@ -15,7 +15,7 @@ import pytest
 from policies import card_for, saved, tensors_for
 from worlds import small
 
-from der_gym.controllers import facts
+from der_gym.controllers import public_info
 from der_gym.controllers.policy import Policy
 from der_gym.controllers.policy_file import CARD, WEIGHTS, load, save
 from der_gym.core.errors import InputError
@@ -124,11 +124,11 @@ def test_missing_and_foreign_files_are_named(tmp_path: Path, folder: Path) -> No
 
 def test_another_layout_is_refused_with_what_differs(folder: Path, worlds: Worlds) -> None:
     policy = Policy.load(folder)
-    policy.bind(worlds.layout, facts(worlds))
+    policy.bind(worlds.layout, public_info(worlds))
     mix = [{"device": "battery", "path": "P1", "cloud": "direct", "share": 1}]
     other = Worlds("tertiary-1", small(changes={"fleet.mix": mix}), 1)
     with pytest.raises(InputError, match=r"fields that differ: .*n 9 there, 1 here"):
-        policy.bind(other.layout, facts(other))
+        policy.bind(other.layout, public_info(other))
 
 
 def test_another_scale_of_a_field_is_named(tmp_path: Path, worlds: Worlds) -> None:
@@ -136,7 +136,7 @@ def test_another_scale_of_a_field_is_named(tmp_path: Path, worlds: Worlds) -> No
     fields = tuple(f.model_copy(update={"scale": 2.0}) if f.name == "temp_c" else f for f in own.fields)
     policy = Policy.load(saved(tmp_path, worlds, fields=fields))
     with pytest.raises(InputError, match=r"fields that differ: temp_c \(scale 2.0 there, 40.0 here\)"):
-        policy.bind(worlds.layout, facts(worlds))
+        policy.bind(worlds.layout, public_info(worlds))
 
 
 def test_policies_play_by_name(folder: Path, tmp_path: Path, worlds: Worlds) -> None:

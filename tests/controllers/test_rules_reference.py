@@ -13,7 +13,7 @@ from plain import plain
 from test_controllers import FACTS, LAYOUT, noise
 from worlds import small
 
-from der_gym.controllers import CONTROLLERS, base, closed_loop, facts, loop, make, merit_order, open_loop, reading
+from der_gym.controllers import CONTROLLERS, base, closed_loop, loop, make, merit_order, open_loop, public_info, reading
 from der_gym.env.worlds import Worlds
 
 Array = np.ndarray
@@ -38,7 +38,7 @@ def both(rule: type[base.Rule], values: dict[str, Any]) -> tuple[base.Rule, base
     fast = make(rule.name, values)
     pair = fast, rule(fast.config)
     for one in pair:
-        one.bind(worlds().layout, facts(worlds()))
+        one.bind(worlds().layout, public_info(worlds()))
     return pair
 
 

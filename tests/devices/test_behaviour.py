@@ -158,9 +158,9 @@ def rule() -> Iterator[None]:
 
 QUIET = {  # one summer day, so that its pool is soon made
     "signals.start": "2025-07-10",
-    "market.starts_h": [14],
-    "market.seasons": ["summer"],
-    "market.limits": "off",
+    "episode.starts_h": [14],
+    "episode.seasons": ["summer"],
+    "services.tertiary-1.limits": "off",
 }
 
 

@@ -49,7 +49,7 @@ def test_prices_of_a_file_are_seen(tmp_path: Path) -> None:
         (20, {"signals.start": "2024-03-13"}, "the files allow 2024-02-12 to 2024-02-18"),
         (
             20,
-            {"signals.start": None, "market.seasons": ("summer",)},
+            {"signals.start": None, "episode.seasons": ("summer",)},
             r"\['summer'\]: no such day; allowed: \['winter'\]",
         ),
         (20, {"signals.start": None, "split": "test"}, "split 'test': no day"),
@@ -65,9 +65,9 @@ def test_a_request_of_ones_own_is_played_and_cut_to_the_award(tmp_path: Path) ->
     first = datetime.fromisoformat(MONDAY)
     rows = ["datetime,request_kw"]
     rows += [f"{first + timedelta(minutes=30 * k):%Y-%m-%d %H:%M},{k % 7}" for k in range(96)]
-    env = made({"signals.request": str(write(tmp_path / "r.csv", rows)), "market.award_kw": 5.0})
+    env = made({"signals.request": str(write(tmp_path / "r.csv", rows)), "services.tertiary-1.award_kw": 5.0})
     env.reset(seed=1, options={"start_h": 14})
-    asked = env.worlds.simulator.market.product.request_kw[0]
+    asked = env.worlds.simulator.market.primary.service.request_kw[0]
     expected = np.minimum([28 % 7, 29 % 7, 30 % 7], 5.0) * [1, 1, 0]  # nothing is awarded in the last block
     assert asked.tolist() == np.repeat(expected, 6).tolist()
     with pytest.raises(InputError, match="are not in the file"):

@@ -63,7 +63,7 @@ def test_starts_differ(env: DERGroupEnv) -> None:
 
 @pytest.mark.parametrize("name", names())
 def test_observations_stay_inside_the_bounds_and_move(name: str) -> None:
-    env = DERGroupEnv(name, small(name, {"fleet.n_device": 400, "market.n_block": 4}))
+    env = DERGroupEnv(name, small(name, {"fleet.n_device": 400, "episode.n_block": 4}))
     seen = np.array([obs for seed in range(5) for obs in play(env, seed, 149)])
     space = env.observation_space
     assert seen.dtype == space.dtype == np.float32

@@ -117,7 +117,7 @@ def test_the_past_is_what_was_observed_and_metered(decision_s: int, tick_s: int)
     now = moment(env)
     limit = 4.9 * now.now["unit_kw"]  # the observation is cut at five awards
     np.testing.assert_allclose(now.seen_kw.clip(-limit, limit), np.clip(seen, -limit, limit), rtol=1e-5, atol=1e-4)
-    delivered = env.worlds.simulator.market.product.outcome[0, :, s.OUTCOME.DELIVERED_KWH]
+    delivered = env.worlds.simulator.market.primary.service.outcome[0, :, s.OUTCOME.DELIVERED_KWH]
     np.testing.assert_allclose(now.metered_kw.reshape(3, 30).mean(axis=1) / 2, delivered)
     assert now.reward == pytest.approx(total) and now.since_s == 0
 
@@ -136,7 +136,7 @@ def test_a_verdict_appears_when_its_block_has_been_judged() -> None:
 def test_the_band_is_what_passes() -> None:
     env = single()
     env.reset(seed=1)
-    now, product = moment(env), env.worlds.simulator.market.product
+    now, product = moment(env), env.worlds.simulator.market.primary.service
     assert now.band_kw.shape == (1, 2)  # the first window has begun
     for action in actions(1, SMALL_STEPS, env.layout.n_leaf):
         env.step(action)

@@ -238,7 +238,7 @@ def test_a_restored_world_goes_on_over_its_reset_in_a_vector(singles: list[DERGr
 
 def test_a_snapshot_of_another_scenario_is_refused(singles: list[DERGroupEnv]) -> None:
     singles[0].reset(seed=1)
-    other = DERGroupEnv("tertiary-1", small(changes={"market.n_block": 3}))
+    other = DERGroupEnv("tertiary-1", small(changes={"episode.n_block": 3}))
     with pytest.raises(InputError, match="another scenario"):
         other.restore(singles[0].snapshot())
     many = vector("NextStep")

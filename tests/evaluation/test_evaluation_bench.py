@@ -61,7 +61,7 @@ def test_actions_differ_from_step_to_step() -> None:
 
 
 def test_noting_hears_the_kernels_of_a_step_and_changes_nothing() -> None:
-    settings = {"signals.start": "2026-08-03", "market.limits": "off"}
+    settings = {"signals.start": "2026-08-03", "services.tertiary-1.limits": "off"}
     envs = [gym.make("der_gym:DERGroup-v0", scenario="tertiary-1-tiny", overrides=settings) for _ in range(2)]
     before = deliver.deliver
     steps = []

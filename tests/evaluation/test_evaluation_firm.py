@@ -15,8 +15,8 @@ from der_gym.scenario.load import load
 from der_gym.simulation import award_check
 from der_gym.simulation.assets import ScenarioAssets, scenario_assets
 
-ONE_DAY: dict[str, Any] = {"signals.start": "2026-08-03", "market.limits": "off"}
-SHORT = ONE_DAY | {"market.n_block": 3, "market.n_block_after": 1}
+ONE_DAY: dict[str, Any] = {"signals.start": "2026-08-03", "services.tertiary-1.limits": "off"}
+SHORT = ONE_DAY | {"episode.n_block": 3, "episode.n_block_after": 1}
 
 
 def made(**settings: Any) -> ScenarioAssets:
@@ -89,11 +89,11 @@ def test_firm_refuses_what_it_cannot_play(wrong: dict[str, Any], match: str) -> 
 
 
 def test_an_award_that_is_there_is_no_shortfall() -> None:
-    assert award_check.shortfalls(made(market__award_kw=1.0)) == []
+    assert award_check.shortfalls(made(services__tertiary_1__award_kw=1.0)) == []
 
 
 def test_power_and_energy_can_fall_short() -> None:
-    found = award_check.shortfalls(made(market__award_kw=1000.0))
+    found = award_check.shortfalls(made(services__tertiary_1__award_kw=1000.0))
     assert {each.what for each in found} == {"power", "energy"}
     assert all(each.needed > each.available for each in found)
     energy = next(each for each in found if each.what == "energy")
@@ -110,22 +110,22 @@ def test_the_first_block_offers_what_the_pool_held() -> None:
 
 
 def test_the_fitting_award_fits_and_the_next_does_not() -> None:
-    where = made(market__award_kw=60.0)
+    where = made(services__tertiary_1__award_kw=60.0)
     fits = award_check.fitting_kw(where, "summer", 14)
     assert 0.0 < fits < 60.0
-    assert award_check.shortfalls(made(market__award_kw=fits, market__starts_h=[14])) == []
-    assert award_check.shortfalls(made(market__award_kw=fits + 0.61, market__starts_h=[14])) != []
+    assert award_check.shortfalls(made(services__tertiary_1__award_kw=fits, episode__starts_h=[14])) == []
+    assert award_check.shortfalls(made(services__tertiary_1__award_kw=fits + 0.61, episode__starts_h=[14])) != []
 
 
 def test_what_an_award_above_the_availability_does() -> None:
     with pytest.raises(InputError, match=r"award 1000 kW in summer from \d+ h.*allowed: .*0 h \d+, 2 h"):
-        award_check.check_award(made(market__award_kw=1000.0, market__limits="enforce"))
+        award_check.check_award(made(services__tertiary_1__award_kw=1000.0, services__tertiary_1__limits="enforce"))
     with pytest.warns(UserWarning, match="award 1000 kW"):
-        award_check.check_award(made(market__award_kw=1000.0, market__limits="warn"))
+        award_check.check_award(made(services__tertiary_1__award_kw=1000.0, services__tertiary_1__limits="warn"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        award_check.check_award(made(market__award_kw=1000.0, market__limits="off"))
-        award_check.check_award(made(market__award_kw=1.0, market__limits="enforce"))
+        award_check.check_award(made(services__tertiary_1__award_kw=1000.0, services__tertiary_1__limits="off"))
+        award_check.check_award(made(services__tertiary_1__award_kw=1.0, services__tertiary_1__limits="enforce"))
 
 
 def test_the_table_has_all_hours() -> None:

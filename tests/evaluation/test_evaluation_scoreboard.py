@@ -20,8 +20,8 @@ from der_gym.evaluation.scoreboard import Scoreboard, evaluate, seeds_of
 from der_gym.scenario.load import load
 from der_gym.services.tertiary_1.settlement import LINES, OUTCOME
 
-ONE_DAY = {"signals.start": "2026-08-03", "market.limits": "off"}  # a pool of few days
-SHORT = ONE_DAY | {"market.n_block": 3, "market.n_block_after": 1}
+ONE_DAY = {"signals.start": "2026-08-03", "services.tertiary-1.limits": "off"}  # a pool of few days
+SHORT = ONE_DAY | {"episode.n_block": 3, "episode.n_block_after": 1}
 NAMES = ["closed_loop", "open_loop", "random"]
 
 
@@ -179,7 +179,7 @@ def test_ctrl_c_keeps_what_is_finished(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_recorder_gives_the_product_back_after_an_error() -> None:
     stage = EpisodeRunner(load("tertiary-1-tiny", SHORT))
     worlds = stage.worlds(1)
-    product = worlds.simulator.market.product
+    product = worlds.simulator.market.primary.service
 
     class Wrong:
         def bind(self, layout: object, public: object) -> None: ...
@@ -190,7 +190,7 @@ def test_the_recorder_gives_the_product_back_after_an_error() -> None:
     wrong: Controller = Wrong()  # type: ignore[assignment]
     with pytest.raises(InputError, match="action"):
         stage.play(wrong, [1])
-    assert worlds.simulator.market.product is product
+    assert worlds.simulator.market.primary.service is product
 
 
 def test_one_s_own_controller_plays_too() -> None:

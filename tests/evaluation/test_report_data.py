@@ -165,7 +165,7 @@ def test_the_worst_window_is_the_one_that_failed_most() -> None:
     board, detail = episode(**given)
     twin, score = board.scores["idle"].played, board.scores["open_loop"]
     for failure in score.failures:
-        told = way(score.played, twin, detail, board.scenario.market.rules.band_share, failure.block)
+        told = way(score.played, twin, detail, board.scenario.services[0].band_share, failure.block)
         low, high = told["allowed_kw"]
         over = told["mean_kw"] - high if told["mean_kw"] > high else low - told["mean_kw"]
         block = cut(score.played, twin, 0.1, 0, failure.block)

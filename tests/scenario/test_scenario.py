@@ -39,7 +39,7 @@ def test_an_unknown_scenario_names_the_nearest() -> None:
     [
         ("fleet.n_devices", r"overrides: fleet.n_devices: unknown name 'n_devices'; did you mean 'n_device'"),
         ("markets.award_kw", "did you mean 'market'"),
-        ("market.rules.metring", "did you mean 'metering'"),
+        ("services.tertiary-1.metring", "did you mean 'metering'"),
         ("devices.batery.usable_kwh", "did you mean 'battery'"),
         ("network.reach", "did you mean 'reach_share'"),
         ("", "overrides: "),
@@ -56,24 +56,24 @@ def test_an_unknown_override_names_the_nearest(key: str, words: str) -> None:
     [
         ({"fleet.n_device": -5}, "fleet.n_device: .*greater than or equal to 1.*-5"),
         ({"fleet.n_device": "many"}, "fleet.n_device: .*'many'"),
-        ({"market.award_kw": -1.0}, "market.award_kw: .*greater than 0.*-1"),
-        ({"market.award_kw": float("nan")}, "market.award_kw: .*finite"),
+        ({"services.tertiary-1.award_kw": -1.0}, "services.tertiary-1.award_kw: .*greater than 0.*-1"),
+        ({"services.tertiary-1.award_kw": float("nan")}, "services.tertiary-1.award_kw: .*finite"),
         ({"network.reach_share": 93}, "network.reach_share: .*less than or equal to 1.*93"),
         ({"network.link_up_days": -6}, "network.link_up_days"),
-        ({"market.rules.metering": "roof"}, "market.rules.metering: .*'device' or 'receiving'.*'roof'"),
-        ({"market.rules.bid_price_yen_kw": 9.0}, "bid_price_yen_kw: 9 is above price_cap_yen_kw 7.21"),
+        ({"services.tertiary-1.metering": "roof"}, "services.tertiary-1.metering: .*'device' or 'receiving'.*'roof'"),
+        ({"services.tertiary-1.bid_price_yen_kw": 9.0}, "bid_price_yen_kw: 9 is above price_cap_yen_kw 7.21"),
         ({"tick_s": 7}, "tick_s 7 does not divide decision_s = 60 s"),
         ({"tick_s": 20, "decision_s": 50}, "tick_s 20 does not divide decision_s = 50 s"),
         ({"decision_s": 420}, "decision_s 420 does not divide the block of 1800 s"),
         ({"tick_s": "60 s"}, "tick_s: .*'60 s'"),
         ({"tick_s": 0}, "tick_s: .*greater than or equal to 1"),
         (
-            {"market.starts_h": (4,)},
+            {"episode.starts_h": (4,)},
             r"starts_h 4: no award for mid in award_table_kw; allowed: \[1, 5, 10, 14, 17, 20\]",
         ),
-        ({"market.starts_h": (25,), "market.award_kw": 5.0}, r"starts_h \(25,\).*0..23"),
-        ({"market.starts_h": ()}, "market.starts_h"),
-        ({"market.seasons": ("spring",)}, "market.seasons.0: .*'spring'"),
+        ({"episode.starts_h": (25,), "services.tertiary-1.award_kw": 5.0}, r"starts_h \(25,\).*0..23"),
+        ({"episode.starts_h": ()}, "episode.starts_h"),
+        ({"episode.seasons": ("spring",)}, "episode.seasons.0: .*'spring'"),
         ({"fleet.mix": [*MIX, *MIX]}, "battery-P1-A stands twice"),
         ({"fleet": None}, "fleet"),
         ({"signals": "sunny"}, "signals: .*'sunny'"),
@@ -89,7 +89,10 @@ def test_a_wrong_value_names_key_value_and_what_is_allowed(change: dict[str, Any
 def test_an_unknown_key_in_a_mapping_names_the_nearest() -> None:
     for wrong, words in (
         ({"fleets": {}}, "fleets: unknown key; did you mean 'fleet'"),
-        ({"market": {"rules": {"banb_share": 0.1}}}, "market.rules.banb_share: unknown key; did you mean 'band_share'"),
+        (
+            {"market": {"rules": {"banb_share": 0.1}}},
+            "services.tertiary-1.banb_share: unknown key; did you mean 'band_share'",
+        ),
         ({"devices": {"ev": {"plug": 1}}}, "devices.ev.plug: unknown key"),
     ):
         with pytest.raises(InputError, match=words):
@@ -155,7 +158,7 @@ def test_a_file_takes_its_name_and_lays_its_settings_over_its_base(tmp_path: Pat
     top = written(tmp_path, "top.yaml", {"base": "high", "tick_s": 30, "fleet": {"n_device": 20}})
     made = load(path)
     assert (made.name, load(top).name) == ("high", "top")
-    assert (made.market.n_block, made.market.rules.band_share, made.market.rules.signal) == (4, 0.2, "simple")
+    assert (made.episode.n_block, made.services[0].band_share, made.services[0].signal) == (4, 0.2, "simple")
     assert load(top).fleet.n_device == 20 and load(top).fleet.mix == made.fleet.mix and load(top).tick_s == 30
     shipped = written(tmp_path, "own.yaml", {"base": "tertiary-1-tiny", "market": {"award_share": 0.5}})
     assert load(shipped).network.ideal and load(shipped).market.award_share == 0.5
@@ -179,10 +182,10 @@ def test_a_mapping_may_have_a_base_and_is_not_changed() -> None:
 def test_overrides_of_a_scenario_leave_it_as_it_was() -> None:
     made = load("tertiary-1")
     changed = load(
-        made, {"fleet.n_device": 70, "market.rules.band_share": 0.2, "network.paths": {"P3": {"hold_s": 60}}}
+        made, {"fleet.n_device": 70, "services.tertiary-1.band_share": 0.2, "network.paths": {"P3": {"hold_s": 60}}}
     )
     assert (made.fleet.n_device, changed.fleet.n_device) == (1000, 70)
-    assert changed.market.rules.band_share == 0.2 and changed.market.rules.bid_price_yen_kw == 2.5
+    assert changed.services[0].band_share == 0.2 and changed.services[0].bid_price_yen_kw == 2.5
     assert changed.network.path("P3").hold_s == 60
     assert load(changed) == changed and load(changed.model_dump()) == changed
 
@@ -205,7 +208,7 @@ def test_the_hash_depends_on_the_settings_alone() -> None:
 
 
 def test_the_lengths_of_an_episode() -> None:
-    made = load("tertiary-1", {"market.n_block": 3, "market.n_block_after": 2, "decision_s": 300})
+    made = load("tertiary-1", {"episode.n_block": 3, "episode.n_block_after": 2, "decision_s": 300})
     assert made.horizon_s == 9000 and made.n_step == 30
 
 

@@ -51,7 +51,7 @@ def by_uid(sim: Simulator, w: int) -> dict[str, dict[Any, Any]]:
 
 def lived(changes: dict[str, Any], a: float = 0.0) -> list[list[dict[str, dict[Any, Any]]]]:
     """Return the luck of each world at the start, after the window and after midnight."""
-    keys = {"fleet__n_device": 150, "market__n_block": 3, "network__cloud_minor_per_year": 300.0, **changes}
+    keys = {"fleet__n_device": 150, "episode__n_block": 3, "network__cloud_minor_per_year": 300.0, **changes}
     sim = started(scenario(**keys), SEEDS, start_h=START_H)
     seen = [[by_uid(sim, w) for w in range(len(SEEDS))]]
     take(sim, a, sim.scenario.n_step)
@@ -111,8 +111,13 @@ def test_a_controller_meets_the_same_requests_and_prices() -> None:
         sim = started(scenario(), SEEDS)
         take(sim, a, sim.scenario.n_step)
         sim.reset(np.ones(2, dtype=bool), dict(enumerate(sim.generators)))  # and in the episode after
-        product = sim.market.product
+        product = sim.market.primary.service
         ends.append(
-            [product.request_kw.copy(), sim.market.window.copy(), sim.market.award_kw.copy(), sim.fleet.keys.copy()]
+            [
+                product.request_kw.copy(),
+                sim.market.episode.window.copy(),
+                sim.market.primary.service.award_kw.copy(),
+                sim.fleet.keys.copy(),
+            ]
         )
     assert all(one.tobytes() == other.tobytes() for one, other in zip(*ends, strict=True))

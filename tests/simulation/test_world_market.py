@@ -28,9 +28,9 @@ def booked(sim: Simulator) -> list[tuple[Array, Array, Array]]:
 @pytest.mark.parametrize("name", ["tertiary-1", "tertiary-1-simple"])
 @pytest.mark.parametrize("decision_s", [10, 60, 300, 1800])
 def test_every_window_of_every_awarded_block_is_judged(name: str, decision_s: int) -> None:
-    made = scenario(name, decision_s=decision_s, tick_s=min(decision_s, 60), market__n_block=3)
+    made = scenario(name, decision_s=decision_s, tick_s=min(decision_s, 60), episode__n_block=3)
     sim = started(made, [1, 2])
-    outcome = sim.market.product.outcome
+    outcome = sim.market.primary.service.outcome
     assert np.isnan(outcome[:, :, OUTCOME.PASSED]).all()
     take(sim, 0.3, made.n_step)
     assert (outcome[:, :3, OUTCOME.JUDGED_SHARE] == 1.0).all() and np.isin(
@@ -41,17 +41,17 @@ def test_every_window_of_every_awarded_block_is_judged(name: str, decision_s: in
 
 def test_the_plan_is_frozen_an_hour_ahead() -> None:
     """Commands from block k - 2 on do not move the plan of block k, whatever is seen of them."""
-    made = scenario(fleet__n_device=200, market__n_block=9)
+    made = scenario(fleet__n_device=200, episode__n_block=9)
     plans = []
     for late in (0.0, 1.0, -1.0):
         sim, frozen = started(made, [1, 2]), []
         for step in range(made.n_step):
             if step % 30 == 0:
-                frozen.append(sim.market.plan_kw.copy())
+                frozen.append(sim.market.primary.plan_kw.copy())
             take(sim, late if step >= 90 else 0.0)
-        plans.append(sim.market.plan_kw.copy())
+        plans.append(sim.market.primary.plan_kw.copy())
         for begun, plan in enumerate(frozen):  # once a block is an hour away, its plan stands
-            assert (plan[:, : begun + 2] == sim.market.plan_kw[:, : begun + 2]).all(), begun
+            assert (plan[:, : begun + 2] == sim.market.primary.plan_kw[:, : begun + 2]).all(), begun
     for other in plans[1:]:
         assert (other[:, :6] == plans[0][:, :6]).all()  # block 3 begins at step 90: 4 and 5 are frozen
         assert (other[:, 6:] != plans[0][:, 6:]).any()  # else nothing was tested
@@ -59,32 +59,32 @@ def test_the_plan_is_frozen_an_hour_ahead() -> None:
 
 def test_commands_do_not_move_the_plan_by_what_is_seen_of_them() -> None:
     """A leaf under command keeps its base: a group cannot lower its own yardstick (sandbagging)."""
-    made = scenario(fleet__n_device=200, market__n_block=9)
+    made = scenario(fleet__n_device=200, episode__n_block=9)
     ends = []
     for a in (1.0, -1.0):
         sim = started(made, [1])
         take(sim, a, made.n_step)
-        ends.append(sim.market.plan_leaf_kw.copy())
+        ends.append(sim.market.planner.leaf_kw.copy())
     assert (ends[0][:, 5:] == ends[1][:, 5:]).all()
-    assert (ends[0][:, 5:] == sim.market.base_kw[:, 5:]).all()
+    assert (ends[0][:, 5:] == sim.market.planner.base_kw[:, 5:]).all()
 
 
 @pytest.mark.parametrize("name", ["tertiary-1", "tertiary-1-receiving"])
 def test_the_perfect_plan_is_the_idle_world(name: str) -> None:
-    made = scenario(name, market__rules__plan="perfect", market__n_block=3, market__n_block_after=1)
+    made = scenario(name, services__tertiary_1__plan="perfect", episode__n_block=3, episode__n_block_after=1)
     sim = started(made, [1, 2])
     kept = booked(sim)
-    promised = sim.market.plan_kw.copy()
+    promised = sim.market.primary.plan_kw.copy()
     take(sim, 0.0, made.n_step)
     true, metered, plan = (np.array([minute[k] for minute in kept]) for k in range(3))
     assert (true == plan).all() and (metered != true).any()
-    assert (sim.market.plan_kw == promised).all()
+    assert (sim.market.primary.plan_kw == promised).all()
     np.testing.assert_allclose(promised, plan.reshape(4, 30, 2).mean(axis=1).T, rtol=1e-12)
     assert (sim.view.world[:, 1] == plan[-1]).all()  # what is seen belongs to the minute that has just ended
 
 
 def test_a_perfect_plan_is_the_same_whatever_is_commanded() -> None:
-    made = scenario(market__rules__plan="perfect")
+    made = scenario(services__tertiary_1__plan="perfect")
     ends = []
     for a in (0.0, 1.0):
         sim = started(made, [1])
@@ -97,7 +97,7 @@ def test_a_perfect_plan_is_the_same_whatever_is_commanded() -> None:
 def test_units_that_are_not_in_the_list_are_not_metered() -> None:
     made = scenario(
         fleet__n_device=200,
-        market__n_block=6,
+        episode__n_block=6,
         devices__behaviour__late_share=0.3,
         devices__behaviour__leave_share=0.3,
     )
@@ -151,17 +151,17 @@ def test_the_observation_does_not_change_with_the_truth() -> None:
     env.reset(seed=1)
     obs, *_ = env.step(np.full(env.layout.n_leaf, 0.5, dtype=np.float32))
     sim = env.worlds.simulator
-    for array in (sim.fleet.fleet, sim.fleet.site, sim.market.product.outcome, sim.market.product.book):
+    for array in (sim.fleet.fleet, sim.fleet.site, sim.market.primary.service.outcome, sim.market.primary.service.book):
         array += 1.0
     assert env._observation().tobytes() == obs.tobytes()
 
 
 def test_the_future_is_not_in_the_observation() -> None:
     """Two worlds alike but for their later requests are seen alike until the first one differs."""
-    env, other = (DERGroupEnv("tertiary-1", small(changes={"market.n_block": 4})) for _ in range(2))
+    env, other = (DERGroupEnv("tertiary-1", small(changes={"episode.n_block": 4})) for _ in range(2))
     for made in (env, other):
         made.reset(seed=1)
-    product = other.worlds.simulator.market.product
+    product = other.worlds.simulator.market.primary.service
     product.request_kw[:, 12:] *= 0.5
     product.target_kw[:, 60:] *= 0.5
     zero = np.zeros(env.layout.n_leaf, dtype=np.float32)

@@ -44,7 +44,7 @@ def minutes(sim: Simulator) -> list[Array]:
 def test_ticks_of_a_second_and_of_a_minute_move_the_same_energy(held: float) -> None:
     total = []
     for tick_s in (1, 60):
-        sim = started(scenario(tick_s=tick_s, market__n_block=5, fleet__n_device=300), [1, 2])
+        sim = started(scenario(tick_s=tick_s, episode__n_block=5, fleet__n_device=300), [1, 2])
         take(sim, held, 180)
         assert (sim.fleet.t_s == 10_800).all()
         total.append(sum(drawn_kwh(sim).values()))
@@ -54,14 +54,14 @@ def test_ticks_of_a_second_and_of_a_minute_move_the_same_energy(held: float) -> 
 def test_a_minute_tick_responds_as_twelve_of_five_seconds() -> None:
     power = []
     for tick_s in (5, 60):
-        sim = started(scenario(tick_s=tick_s, market__n_block=5, fleet__n_device=400), [1, 2])
+        sim = started(scenario(tick_s=tick_s, episode__n_block=5, fleet__n_device=400), [1, 2])
         kept = minutes(sim)
         for a in actions(3, 180, sim.structure.n_leaf):
             take(sim, a)
         power.append(np.array(kept))
     assert len(power[0]) == len(power[1]) == 180
-    assert (np.abs(power[0] - power[1]) < 0.03 * sim.market.unit_kw).all()
-    assert (power[1].std(axis=0) > 0.3 * sim.market.unit_kw).all()  # there was something to follow
+    assert (np.abs(power[0] - power[1]) < 0.03 * sim.market.primary.service.unit_kw).all()
+    assert (power[1].std(axis=0) > 0.3 * sim.market.primary.service.unit_kw).all()  # there was something to follow
 
 
 def test_set_points_inside_a_tick_act_for_its_rest() -> None:
@@ -81,7 +81,7 @@ def test_set_points_inside_a_tick_act_for_its_rest() -> None:
 
 @pytest.mark.parametrize("commanded", [False, True])
 def test_what_is_drawn_is_stored_lost_or_used_over_two_days(commanded: bool) -> None:
-    sim = started(scenario(fleet__n_device=1000, market__n_block=12, **ALL_STAY), [1, 2], by_device=True)
+    sim = started(scenario(fleet__n_device=1000, episode__n_block=12, **ALL_STAY), [1, 2], by_device=True)
     fleet = sim.fleet
     eta = fleet.classes["battery"].params[:, fleet.classes["battery"].device.params.index("efficiency")]
     start = {name: store.register(store.device.acc[0]).copy() for name, store in fleet.classes.items()}
@@ -125,7 +125,7 @@ def test_a_command_moves_energy_and_what_it_costs_is_losses_and_stores() -> None
     """Commanded less idle: every kWh drawn more stands in a store, a loss or a service."""
     ends = []
     for a in (0.0, 0.6):
-        sim = started(scenario(fleet__n_device=1000, market__n_block=12, **ALL_STAY), [1, 2], by_device=True)
+        sim = started(scenario(fleet__n_device=1000, episode__n_block=12, **ALL_STAY), [1, 2], by_device=True)
         take(sim, a, sim.scenario.n_step)
         sim.run_on(np.ones(2, dtype=bool), 41 * HOUR_S)
         ends.append(sim)
@@ -161,7 +161,7 @@ def test_the_first_hour_is_like_the_same_hour_a_day_later(start_h: int) -> None:
         signals__synthetic__temp_hour_sd_k=0.0,
     )
     sim = started(made, range(16), start_h=start_h)
-    sim.market.awarded[:] = 0  # nobody stands by
+    sim.market.standby[:] = 0  # nobody stands by
     every, kwh = np.ones(16, dtype=bool), [drawn_kwh(sim)]
     for hours in (1, 23, 1):
         sim.run_on(every, hours * HOUR_S)

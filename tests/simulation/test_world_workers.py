@@ -187,8 +187,8 @@ def test_a_sample_stands_for_a_large_fleet() -> None:
     """The plan of 20,000 devices, from a pool run on 4,096 of them, is near twenty times that of 1,000."""
     plans = []
     for n in (1_000, 20_000):
-        sim = started(scenario(fleet__n_device=n, market__n_block=4), [1, 2], start_h=14)
-        plans.append((sim.market.plan_leaf_kw.sum(axis=1) / n, sim.nominal_kw / n))
+        sim = started(scenario(fleet__n_device=n, episode__n_block=4), [1, 2], start_h=14)
+        plans.append((sim.market.planner.leaf_kw.sum(axis=1) / n, sim.nominal_kw / n))
     np.testing.assert_allclose(plans[0][1], plans[1][1], rtol=0.1)
     np.testing.assert_allclose(plans[0][0].sum(axis=1), plans[1][0].sum(axis=1), rtol=0.1)
 

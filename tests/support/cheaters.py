@@ -27,7 +27,7 @@ class Cheater(Rule):
     def bind(self, layout: Layout, public: PublicInfo) -> None:
         super().bind(layout, public)
         self.rule.bind(layout, public)
-        self.loads = ~public.classes
+        self.loads = ~public.stores
 
     def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
         action, memory = self.rule.predict(self.see(obs), _part(state, "rule."), episode_start)
@@ -65,7 +65,7 @@ def _rows(start: Array, array: Array) -> Array:
 class EmptyStores(Cheater):
     """Sell what is left in the batteries once nobody judges: full discharge after the last awarded block."""
 
-    name, title = "cheat_empty_stores", "Empty the classes before the end"
+    name, title = "cheat_empty_stores", "Empty the stores before the end"
 
     def bend(self, obs: Array, action: Array, own: State) -> Array:
         now = self.awarded(obs)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import der_gym
-from der_gym.controllers import facts, make, policy_file
+from der_gym.controllers import make, policy_file, public_info
 from der_gym.controllers.policy import Policy
 from der_gym.controllers.policy_file import PolicyCard, RuleCard, field_cards, head_cards, shapes
 from der_gym.env.worlds import Worlds
@@ -52,5 +52,5 @@ def bound(worlds: Worlds, **changes: Any) -> Policy:
     """Return a policy bound to ``worlds``."""
     card = card_for(worlds, **changes)
     policy = Policy(card, tensors_for(card))
-    policy.bind(worlds.layout, facts(worlds))
+    policy.bind(worlds.layout, public_info(worlds))
     return policy

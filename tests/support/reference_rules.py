@@ -145,10 +145,10 @@ class ClosedLoop(Rule):
         """Keep layout and facts; work out the delays."""
         super().bind(layout, public)
         c, step_s = self.config, public.decision_s
-        self.delays, self.classes = Delays(public), public.classes
+        self.delays, self.stores = Delays(public), public.stores
         self.heaters = np.array(["ecocute" in name.split("+") for name in public.leaf_class])
         level, slow = (1.0 - np.exp(-step_s / s) for s in (c.level_s, c.integral_s))
-        self.speed = np.where(self.classes, slow, level)
+        self.speed = np.where(self.stores, slow, level)
 
     def begin(self, n: int) -> State:
         """Return the memory at an episode's start."""
@@ -181,7 +181,7 @@ class ClosedLoop(Rule):
     def capacity(self, obs: Array) -> tuple[Array, Array]:
         """Return what each leaf could give and, where it holds batteries, take, kW (n, n_leaf)."""
         up_kw, down_kw = self.read(obs, "leaf.up_kw", "leaf.down_kw")
-        return up_kw, np.where(self.classes, down_kw, 0.0)
+        return up_kw, np.where(self.stores, down_kw, 0.0)
 
     def bias(self, obs: Array, memory: State, shown_kw: Array) -> Array:
         """Learn the leaves' own power from drawn power and ``shown_kw``; return plan less own power, kW (n,)."""
@@ -190,7 +190,7 @@ class ClosedLoop(Rule):
         level = memory["own_kw"] + self.speed * (own_kw - memory["own_kw"])
         level = np.where((memory["step"] <= 1.0)[:, None], own_kw, level)
         early = (memory["step"] <= self.delays.n_lag)[:, None]  # reports of batteries from before their standby
-        memory["own_kw"] = np.where(early & self.classes, 0.0, level)
+        memory["own_kw"] = np.where(early & self.stores, 0.0, level)
         bias_kw: Array = response_kw + total(seen_kw) - total(memory["own_kw"]) - self.grown(obs, memory)
         return bias_kw
 
@@ -205,7 +205,7 @@ class ClosedLoop(Rule):
         before = np.where(memory["step"] <= 1.0, now, before)
         memory["plan_kw"] = np.stack([now, before], axis=1)
         ahead = np.where(award_kw[:, 1] > 0.0, plan_kw[:, 1] - now, 0.0)  # then batteries stand by no more
-        load_kw = np.where(self.classes, 0.0, np.maximum(memory["own_kw"], 0.0))
+        load_kw = np.where(self.stores, 0.0, np.maximum(memory["own_kw"], 0.0))
         age_s = total(load_kw * self.public.report_s) / np.maximum(total(load_kw), 1e-6) + self.public.decision_s / 2.0
         grown_kw: Array = self.config.slope_part * age_s / BLOCK_S * np.where(left > 0.5, now - before, ahead)
         return grown_kw
@@ -222,7 +222,7 @@ class ClosedLoop(Rule):
         silent = np.minimum(more_s / np.maximum(OLDEST_S - age_s, 1.0), UNSEEN_MAX)
         frost = np.minimum(np.maximum((FROST_C - temp_c) / FROST_K, 0.0), 1.0)
         gain = np.where(self.heaters, (self.config.heater_gain + self.config.frost_gain * frost)[:, None], 1.0)
-        return np.where(self.classes, seen_kw, seen_kw * (1.0 + silent) * gain)
+        return np.where(self.stores, seen_kw, seen_kw * (1.0 + silent) * gain)
 
     def need(self, obs: Array, memory: State, bias_kw: Array) -> Array:
         """Return the response to command, kW (n,); 0 once the award is over."""
@@ -235,7 +235,7 @@ class ClosedLoop(Rule):
         """Return the fractions (n, n_leaf) that share ``need_kw`` (n,) in proportion to what leaves have."""
         up: Array = np.minimum(np.maximum(need_kw / np.maximum(total(up_kw), 1e-6), 0.0), 1.0)
         down = np.minimum(np.maximum(need_kw / np.maximum(total(down_kw), 1e-6), -1.0), 0.0)
-        return np.where((need_kw > 0.0)[:, None], up[:, None], down[:, None] * self.classes)
+        return np.where((need_kw > 0.0)[:, None], up[:, None], down[:, None] * self.stores)
 
 
 class MeritOrder(ClosedLoop):

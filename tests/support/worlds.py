@@ -20,9 +20,9 @@ SMALL: dict[str, Any] = {
     "signals.start": MONDAY,  # the pool of days is run for a fortnight, not for a year
     "pool.n_fleet": 1,
     "fleet.n_device": 60,
-    "market.n_block": 2,
-    "market.n_block_after": 1,
-    "market.limits": "off",
+    "episode.n_block": 2,
+    "episode.n_block_after": 1,
+    "services.tertiary-1.limits": "off",
 }
 SMALL_STEPS = 90
 # The engine's tests keep to a fleet of their own, whatever the shipped mix and awards come to be.
@@ -41,14 +41,14 @@ MIX = [
 
 def small(name: str = "tertiary-1", changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the overrides that make a shipped scenario small; a list of market size keeps its least award."""
-    least = load(name).market.rules.min_bid_kw
-    award = {"market.award_kw": least, "fleet.n_device": 400} if least > 100 else {}
+    least = load(name).services[0].min_bid_kw
+    award = {"services.tertiary-1.award_kw": least, "fleet.n_device": 400} if least > 100 else {}
     return {**SMALL, **award, **(changes or {})}
 
 
 def scenario(name: str = "tertiary-1", **changes: Any) -> Scenario:
     """Return a small scenario with the engine's own fleet; keys of ``changes`` are dotted with ``__``."""
-    own = {"fleet.mix": MIX, "market.award_share": 1.0}
+    own = {"fleet.mix": MIX, "services.tertiary-1.award_share": 1.0}
     return load(name, small(name, {**own, **{key.replace("__", "."): value for key, value in changes.items()}}))
 
 

@@ -9,10 +9,11 @@ from typing import Literal, cast
 import numpy as np
 
 from der_gym.core.registry import Registry
+from der_gym.engine.schema import Row
 from der_gym.simulation import aggregator_view
-from der_gym.simulation.aggregator_view import BLOCK, LEAF, WORLD
+from der_gym.simulation.aggregator_view import BLOCK, LEAF, SERVICE, WORLD
 
-Scope = Literal["world", "block", "leaf"]
+Scope = Literal["world", "service", "block", "leaf"]
 Unit = Literal["award", "nominal", "fleet"]
 
 
@@ -24,7 +25,7 @@ class Field:
     ----------
     name : str
     scope : str
-        One value per world, per block shown, or per leaf.
+        One value per world, per service, per block shown of each service, or per leaf.
     unit : str
         Of the decoded value.
     scale : float or str
@@ -50,7 +51,7 @@ class Field:
 FIELDS: Registry[Field] = Registry("observation field")
 
 
-TABLES = {"world": WORLD, "block": BLOCK, "leaf": LEAF}
+TABLES = {"world": WORLD, "service": SERVICE, "block": BLOCK, "leaf": LEAF}
 
 
 def _add(key: str, scale: float | Unit, low: float, high: float) -> None:
@@ -60,18 +61,26 @@ def _add(key: str, scale: float | Unit, low: float, high: float) -> None:
     FIELDS.register(key, Field(name, cast(Scope, scope), row.unit, scale, low, high, row.meaning))
 
 
-_add("world.award_kw", "award", 0, 1)
-_add("world.plan_kw", "award", -5, 5)
-_add("world.request_kw", "award", 0, 1)
+def own_field(row: Row, scale: tuple[float | str, float, float]) -> Field:
+    """Return the field of a service's own column: ``scale`` is (reads 1 at, low, high)."""
+    reads, low, high = scale
+    return Field(
+        row.name, "world", row.unit, cast(Unit, reads) if isinstance(reads, str) else reads, low, high, row.meaning
+    )
+
+
+_add("service.award_kw", "award", 0, 1)
+_add("service.plan_kw", "award", -5, 5)
+_add("service.request_kw", "award", 0, 1)
 for _k in range(aggregator_view.N_REQUEST):
-    _add(f"world.request_{5 * (_k + 1)}_min_ago_kw", "award", 0, 1)
-_add("world.target_kw", "award", 0, 1)
-_add("world.target_bin_end_kw", "award", 0, 1)
-_add("world.seen_kw", "award", -5, 5)
-_add("world.response_kw", "award", -5, 5)
-_add("world.error_bin_kw", "award", -5, 5)
-_add("world.bin_left", 1.0, 0, 1)
-_add("world.block_left", 1.0, 0, 1)
+    _add(f"service.request_{5 * (_k + 1)}_min_ago_kw", "award", 0, 1)
+_add("service.target_kw", "award", 0, 1)
+_add("service.target_bin_end_kw", "award", 0, 1)
+_add("service.seen_kw", "award", -5, 5)
+_add("service.response_kw", "award", -5, 5)
+_add("service.error_bin_kw", "award", -5, 5)
+_add("service.bin_left", 1.0, 0, 1)
+_add("service.block_left", 1.0, 0, 1)
 _add("world.episode_left", 1.0, 0, 1)
 _add("world.hour_sin", 1.0, -1, 1)
 _add("world.hour_cos", 1.0, -1, 1)
@@ -82,8 +91,8 @@ _add("world.temp_c", 40.0, -1, 1.5)
 _add("world.sun_kw_m2", 1.0, 0, 1.5)
 _add("world.spot_yen", 30.0, 0, 10)
 _add("world.spot_next_yen", 30.0, 0, 10)
-_add("world.failed_before", 3.0, 0, 1)
-_add("world.unit_kw", "fleet", 0, 1)
+_add("service.failed_before", 3.0, 0, 1)
+_add("service.unit_kw", "fleet", 0, 1)
 _add("block.award_kw", "award", 0, 1)
 _add("block.plan_kw", "award", -5, 5)
 _add("leaf.seen_kw", "nominal", -1.5, 1.5)

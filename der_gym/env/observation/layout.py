@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,12 +11,23 @@ from der_gym.core.errors import unknown
 from der_gym.engine.compile import kernel
 from der_gym.env.observation.fields import FIELDS, Field
 from der_gym.simulation import aggregator_view
+from der_gym.simulation.aggregator_view import BLOCK, LEAF, SERVICE, WORLD
 
 Array = np.ndarray
-_COLUMNS = {"world": aggregator_view.WORLD, "block": aggregator_view.BLOCK, "leaf": aggregator_view.LEAF}
-_TABLES = {"world": 0, "block": 1, "leaf": 2}
-_EXTRA = 3
-_CONST, _AWARD = 0, 1
+_COLUMNS = {"world": WORLD, "service": SERVICE, "block": BLOCK, "leaf": LEAF}
+_TABLES = {"world": 0, "block": 1, "leaf": 2, "service": 4}
+_EXTRA, _OWN = 3, 5
+_CONST = 0  # else 1 + the number of the service whose award is the unit
+N_AHEAD = aggregator_view.N_AHEAD
+
+
+@dataclass(frozen=True)
+class ServiceView:
+    """What a layout knows of a service: its id, its own fields, and the leaves of its node."""
+
+    id: str
+    leaves: tuple[int, ...]
+    own: tuple[Field, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -28,27 +40,55 @@ class Layout:
     nominal_kw : float64 (n_leaf,)
         Rated swing of each leaf: the unit of its action and telemetry.
     fields : dict
-        Key (``"request_kw"``, ``"leaf.seen_kw"``) -> (field, first place, number of values).
+        Key (``"request_kw"``, ``"leaf.seen_kw"``) -> (field, first place, number of values). A service's field has a
+        value for each service, a block's ``N_AHEAD`` for each.
     size : int
         Entries of the observation.
+    services : tuple of ServiceView
+    chosen : int, optional
+        The one service that this layout looks at; see `of`.
+    fleet_nominal_kw : float64 (n,)
+        Rated swing of all leaves of the fleet.
     """
 
     leaf_names: tuple[str, ...]
     nominal_kw: Array
     fields: dict[str, tuple[Field, int, int]]
     size: int
+    services: tuple[ServiceView, ...] = ()
+    chosen: int | None = None
+    fleet_nominal_kw: Array | None = None
 
     @staticmethod
-    def make(leaf_names: tuple[str, ...], nominal_kw: Array) -> Layout:
-        """Return the layout of all registered fields for a fleet's leaves."""
-        width = {"world": 1, "block": aggregator_view.N_AHEAD, "leaf": len(leaf_names)}
+    def make(leaf_names: tuple[str, ...], nominal_kw: Array, services: Sequence[ServiceView] = ()) -> Layout:
+        """Return the layout of all registered fields for a fleet's leaves and its services (default: one of all)."""
+        views = tuple(services) or (ServiceView("service", tuple(range(len(leaf_names)))),)
+        n = len(views)
+        width = {"world": 1, "service": n, "block": n * N_AHEAD, "leaf": len(leaf_names)}
         fields, at = {}, 0
         for key in FIELDS:
             field = FIELDS[key]
-            name = field.name if field.scope == "world" else key
+            name = field.name if field.scope in ("world", "service") else key
             fields[name] = (field, at, width[field.scope])
             at += width[field.scope]
-        return Layout(leaf_names, nominal_kw, fields, at)
+        for view in views:
+            for field in view.own:
+                fields[f"{view.id}.{field.name}"] = (field, at, 1)
+                at += 1
+        return Layout(leaf_names, nominal_kw, fields, at, views, fleet_nominal_kw=nominal_kw)
+
+    def of(self, service: str) -> Layout:
+        """Return this layout as one service sees it: its own values, and the leaves of its node only.
+
+        The observation stays whole; an action of this layout has an entry for each leaf of the node.
+        """
+        ids = [view.id for view in self.services]
+        if service not in ids:
+            raise unknown("service", service, ids)
+        k = ids.index(service)
+        held = list(self.services[k].leaves)
+        names = tuple(self.leaf_names[j] for j in held)
+        return replace(self, leaf_names=names, nominal_kw=self.nominal_kw[held], chosen=k)
 
     @property
     def n_leaf(self) -> int:
@@ -56,14 +96,41 @@ class Layout:
         return len(self.leaf_names)
 
     def _find(self, name: str) -> tuple[Field, int, int]:
-        if name not in self.fields:
-            raise unknown("observation field", name, self.fields)
-        return self.fields[name]
+        if name in self.fields:
+            return self.fields[name]
+        if self.chosen is not None and (own := f"{self.services[self.chosen].id}.{name}") in self.fields:
+            return self.fields[own]
+        raise unknown("observation field", name, self.fields)
+
+    def places(self, name: str) -> Array:
+        """Return the entries of a field, int64 (n,): of the chosen service and its leaves where one is chosen."""
+        field, at, n = self._find(name)
+        every = np.arange(at, at + n)
+        if self.chosen is None:
+            return every
+        if field.scope == "leaf":
+            return every[list(self.services[self.chosen].leaves)]
+        per = {"service": 1, "block": N_AHEAD}.get(field.scope, n)
+        first = self.chosen * per if field.scope in ("service", "block") else 0
+        return every[first : first + per]
+
+    @property
+    def _fleet(self) -> Array:
+        return self.nominal_kw if self.fleet_nominal_kw is None else self.fleet_nominal_kw
+
+    def _single(self, field: Field) -> bool:
+        return field.scope == "world" or (field.scope == "service" and (self.chosen is not None or self._one))
+
+    @property
+    def _one(self) -> bool:
+        return len(self.services) == 1
 
     def raw(self, obs: Array, name: str) -> Array:
-        """Return a field as it stands in ``obs`` (..., size): (...,) for a world field, else (..., n)."""
-        field, at, n = self._find(name)
-        return obs[..., at] if field.scope == "world" else obs[..., at : at + n]
+        """Return a field as it stands in ``obs`` (..., size): (...,) where it has one value, else (..., n)."""
+        places = self.places(name)
+        if self._single(self._find(name)[0]):
+            return obs[..., places[0]]
+        return obs[..., places[0] : places[-1] + 1] if len(places) == places[-1] - places[0] + 1 else obs[..., places]
 
     def decode(self, obs: Array, name: str) -> Array:
         """Return a field of ``obs`` (..., size) in its own unit, float64; cut values stay cut."""
@@ -73,14 +140,22 @@ class Layout:
         if field.scale == "nominal":
             unit = self.nominal_kw
         elif field.scale == "fleet":
-            unit = float(self.nominal_kw.sum())
+            unit = float(self._fleet.sum())
         elif field.scale == "award":
-            award = self.decode(obs, "unit_kw")
-            unit = award if field.scope == "world" else award[..., None]
+            unit = self._awards(obs, field)
         else:
             unit = float(field.scale)
         decoded: Array = value * unit
         return decoded
+
+    def _awards(self, obs: Array, field: Field) -> Array:
+        """Return the award that is the unit of a field's values: each service's own, the first one's for others."""
+        award = self.decode(obs, "unit_kw")
+        if self.chosen is not None or self._one:
+            return award if self._single(field) else award[..., None]
+        if field.scope == "block":
+            return np.repeat(award, N_AHEAD, axis=-1)
+        return award if field.scope == "service" else award[..., 0]
 
     def bounds(self) -> tuple[Array, Array]:
         """Return the least and greatest observation, float32 (size,) each."""
@@ -92,24 +167,28 @@ class Layout:
     def plan(self) -> tuple[Array, Array]:
         """Return each entry's origin, int64 (size, 4): table, row, column, unit; float64 (size, 3): scale, bounds."""
         where, how = np.zeros((self.size, 4), np.int64), np.zeros((self.size, 3))
-        extra = 0
+        extra, owners = 0, [k for k, view in enumerate(self.services) for _ in view.own]
+        first_own = self.size - len(owners)
         for field, at, n in self.fields.values():
             for i in range(n):
-                if field.compute is None:
+                service = i if field.scope == "service" else i // N_AHEAD if field.scope == "block" else 0
+                if at >= first_own:
+                    where[at, :3], service = (_OWN, 0, at - first_own), owners[at - first_own]
+                elif field.compute is None:
                     where[at + i, :3] = _TABLES[field.scope], i, _COLUMNS[field.scope].number(field.name)
                 else:
                     where[at + i, :3] = _EXTRA, i, extra
                     extra += 1
-                where[at + i, 3], how[at + i, 0] = self._scale(field, i)
+                where[at + i, 3], how[at + i, 0] = self._scale(field, i, service)
                 how[at + i, 1:] = field.low, field.high
         return where, how
 
-    def _scale(self, field: Field, i: int) -> tuple[int, float]:
+    def _scale(self, field: Field, i: int, service: int) -> tuple[int, float]:
         if field.scale == "award":
-            return _AWARD, 1.0
+            return 1 + service, 1.0
         if field.scale == "nominal":
-            return _CONST, float(self.nominal_kw[i])
-        return _CONST, float(self.nominal_kw.sum()) if field.scale == "fleet" else float(field.scale)
+            return _CONST, float(self._fleet[i])
+        return _CONST, float(self._fleet.sum()) if field.scale == "fleet" else float(field.scale)
 
     def extras(self, table: aggregator_view.AggregatorView) -> Array:
         """Return the values of the fields that compute themselves, float64 (n_world, n)."""
@@ -136,31 +215,35 @@ class Layout:
 
 def field_table() -> str:
     """Return the fields without places: what every scenario observes, one line each."""
-    width = {"world": "1", "block": str(aggregator_view.N_AHEAD), "leaf": "n_leaf"}
+    width = {"world": "1", "service": "1", "block": str(N_AHEAD), "leaf": "n_leaf"}
     lines = ["field                       values  unit     reads 1 at  meaning"]
     for key in FIELDS:
         f = FIELDS[key]
-        name = f.name if f.scope == "world" else key
+        name = f.name if f.scope in ("world", "service") else key
         lines.append(f"{name:27} {width[f.scope]:7} {f.unit:8} {f.scale!s:11} {f.title}")
     return "\n".join(lines)
 
 
 @kernel
-def observe(w0, w1, active, where, how, world, block, leaf, extra, unit_column, out):  # type: ignore[no-untyped-def]
-    """Cut the observations of the active worlds, float32 (n_world, size), from the public table."""
+def observe(w0, w1, active, where, how, world, service, block, leaf, extra, own, unit_column, out):  # type: ignore[no-untyped-def]
+    """Cut the observations of the active worlds, float32 (n_world, size), from the aggregator's view."""
+    n_ahead = block.shape[2]
     for w in range(w0, w1):
         if not active[w]:
             continue
-        award = max(world[w, unit_column], 1e-9)
         for j in range(out.shape[1]):
-            table, i, c = where[j, 0], where[j, 1], where[j, 2]
+            table, i, c, unit = where[j, 0], where[j, 1], where[j, 2], where[j, 3]
             if table == 0:
                 x = world[w, c]
             elif table == 1:
-                x = block[w, i, c]
+                x = block[w, i // n_ahead, i % n_ahead, c]
             elif table == 2:
                 x = leaf[w, i, c]
+            elif table == 4:
+                x = service[w, i, c]
+            elif table == 5:
+                x = own[w, c]
             else:
                 x = extra[w, c]
-            x /= award if where[j, 3] == 1 else how[j, 0]
+            x /= max(service[w, unit - 1, unit_column], 1e-9) if unit > 0 else how[j, 0]
             out[w, j] = np.float32(min(max(x, how[j, 1]), how[j, 2]))

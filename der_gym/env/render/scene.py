@@ -10,9 +10,10 @@ import numpy as np
 
 from der_gym.core.units import BLOCK_S
 from der_gym.env.worlds import Worlds
-from der_gym.services.tertiary_1 import settlement as s
+from der_gym.services.base import OUTCOME
 from der_gym.signals.calendar import EPOCH
 from der_gym.simulation import aggregator_view
+from der_gym.simulation.aggregator_view import LEAF, SERVICE, WORLD
 
 Array = np.ndarray
 MINUTE_S = 60
@@ -61,14 +62,14 @@ class History:
 
     def _see(self, mask: Array) -> None:
         w = np.flatnonzero(mask)
-        self.seen_kw[w, self.worlds.step_no[w]] = self.worlds.simulator.view.world[w, aggregator_view.WORLD.RESPONSE_KW]
+        self.seen_kw[w, self.worlds.step_no[w]] = self.worlds.simulator.view.service[w, 0, SERVICE.RESPONSE_KW]
 
     def _clock(self) -> Array:
         minute: Array = (self.worlds.simulator.fleet.t_s // MINUTE_S).astype(np.int64)
         return minute
 
     def _delivered_kwh(self) -> Array:
-        kwh: Array = self.worlds.simulator.market.product.outcome[:, :, s.OUTCOME.DELIVERED_KWH].sum(axis=1)
+        kwh: Array = self.worlds.simulator.market.primary.service.outcome[:, :, OUTCOME.DELIVERED_KWH].sum(axis=1)
         return kwh
 
 
@@ -152,7 +153,7 @@ class Scene:
 def scene(worlds: Worlds, history: History, w: int) -> Scene:
     """Return the present moment of world ``w``; what it holds is the caller's own copy or not written to."""
     sim, scenario = worlds.simulator, worlds.scenario
-    product, table, t_s = sim.market.product, sim.view, float(sim.fleet.t_s[w])
+    service, table, t_s = sim.market.primary.service, sim.view, float(sim.fleet.t_s[w])
     minute, known_bin = int(t_s) // MINUTE_S, int(t_s) // aggregator_view.BIN_S + 1
     return Scene(
         scenario=scenario.name,
@@ -160,19 +161,20 @@ def scene(worlds: Worlds, history: History, w: int) -> Scene:
         t_s=t_s,
         horizon_s=float(scenario.horizon_s),
         decision_s=scenario.decision_s,
-        window_s=product.config.window_min * MINUTE_S,
-        now=dict(zip(aggregator_view.WORLD, table.world[w].tolist(), strict=True)),
-        request_kw=product.request_kw[w, :known_bin],
-        target_kw=product.target_kw[w, : known_bin * (aggregator_view.BIN_S // MINUTE_S)],
-        award_kw=sim.market.award_kw[w],
+        window_s=service.window_s,
+        now=dict(zip(WORLD, table.world[w].tolist(), strict=True))
+        | dict(zip(SERVICE, table.service[w, 0].tolist(), strict=True)),
+        request_kw=service.request_kw[w, :known_bin],
+        target_kw=service.target_kw[w, : known_bin * (aggregator_view.BIN_S // MINUTE_S)],
+        award_kw=service.award_kw[w],
         band_kw=_band(worlds, w, t_s),
         seen_kw=history.seen_kw[w, : worlds.step_no[w] + 1],
         metered_kw=history.metered_kw[w, :minute],
         leaf_names=worlds.layout.leaf_names,
         nominal_kw=worlds.layout.nominal_kw,
-        leaf=dict(zip(aggregator_view.LEAF, table.leaf[w].T, strict=True)),
-        passed=product.outcome[w, :, s.OUTCOME.PASSED],
-        yen=dict(zip(s.LINES, product.book[w].tolist(), strict=True)),
+        leaf=dict(zip(LEAF, table.leaf[w].T, strict=True)),
+        passed=service.outcome[w, :, OUTCOME.PASSED],
+        yen=dict(zip(sim.market.ledger.lines, sim.market.ledger.yen[w].tolist(), strict=True)),
         reward=float(history.reward[w]),
         since_s=float(history.since_s[w]),
     )
@@ -180,10 +182,9 @@ def scene(worlds: Worlds, history: History, w: int) -> Scene:
 
 def _band(worlds: Worlds, w: int, t_s: float) -> Array:
     """Return what passes in each window begun so far, (n_window, 2): the target at any allowed lag, give or take."""
-    market = worlds.simulator.market
-    window_s = market.product.config.window_min * MINUTE_S
-    n = int(t_s) // window_s + 1
-    award = np.repeat(market.award_kw[w], BLOCK_S // window_s)[:n]
-    half = np.where(award > 0, market.product.config.band_share * award, np.nan)
-    low, high = market.product.window_kw[w, :, :n]
+    service = worlds.simulator.market.primary.service
+    n = int(t_s) // service.window_s + 1
+    award = np.repeat(service.award_kw[w], BLOCK_S // service.window_s)[:n]
+    half = np.where(award > 0, service.band_share * award, np.nan)
+    low, high = service.window_kw[w, :, :n]
     return np.stack([low - half, high + half], axis=1)

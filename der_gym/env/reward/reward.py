@@ -3,8 +3,8 @@
     reward = money * d(total without lock-out) / Y  +  accuracy * d(sum|e_idle| - sum|e|) / E
              - (comfort + lock-out share + debt) * money / Y
 
-Y is what the same awards and requests would leave a group that follows them exactly (kW revenue after fee and owners'
-share, and the energy margin), at least half of the kW part; E is the episode's sum|e_idle|. Batteries' owners are
+Y is what following every request exactly would leave, summed over the yardsticks that the services declare; E is the
+episode's sum|e_idle| over the services that follow a target. Batteries' owners are
 repaid every kWh in the ledger, so ``debt`` holds only what homes will lack at their next need: cars and hot water.
 """
 
@@ -19,7 +19,6 @@ from der_gym.core.registry import Registry
 from der_gym.engine.compile import kernel
 from der_gym.engine.program import Call
 from der_gym.engine.schema import Table
-from der_gym.services.tertiary_1 import settlement as s
 from der_gym.simulation.simulator import Simulator
 
 Array = np.ndarray
@@ -50,9 +49,19 @@ REWARD_TERMS: Registry[RewardTerm] = Registry("reward term")
 
 
 @kernel
+def add_scores(w0, w1, active, first, part, score_kw):  # type: ignore[no-untyped-def]
+    """Add a service's |error| and |error of an idle group|, float64 (n_world, 2), to those of all; ``first`` begins."""
+    for w in range(w0, w1):
+        if active[w]:
+            for k in range(2):
+                score_kw[w, k] = part[w, k] if first else score_kw[w, k] + part[w, k]
+
+
+@kernel
 def score(  # type: ignore[no-untyped-def]
-    w0, w1, active, refreshed, harm, prices, book, outcome, harm_yen, debt_yen, unit, weights, last, terms, reward
-):
+    w0, w1, active, refreshed, harm, prices, yen, deferred, score_kw, harm_yen, debt_yen, unit, weights, last, terms,
+    reward,
+):  # fmt: skip
     """Write each active world's reward terms since the last step.
 
     Parameters
@@ -61,13 +70,16 @@ def score(  # type: ignore[no-untyped-def]
         Worlds whose comfort is read now: as often as the capability, and at the end.
     harm : float64 (n_harm, n_world); prices : float64 (n_harm,)
         Registers of lost comfort; yen of one.
-    book : float64 (n_world, n_line); outcome (n_world, n_block, n_column)
+    yen : float64 (n_world, n_line); deferred : int64 (k,)
+        The statement, its total last; columns that pay for later days.
+    score_kw : float64 (n_world, 2)
+        Cumulative |error| and |error of an idle group| of all services.
     harm_yen, debt_yen : float64 (n_world,)
         Comfort's cumulative yen, kept between readings; debt at the end, else 0.
     unit : float64 (n_world, 2)
         Yen of a perfect episode; kW-blocks of error of an idle one.
     weights : float64 (3,)
-        Money, accuracy, share of the lock-out that counts.
+        Money, accuracy, share of the deferred lines that counts.
     last : float64 (n_world, 5)
         What was booked up to the last step; updated.
     terms : float64 (n_world, 5); reward float64 (n_world,)
@@ -82,19 +94,16 @@ def score(  # type: ignore[no-untyped-def]
             for k in range(terms.shape[1]):
                 terms[w, k] = 0.0
             continue
-        error, idle = 0.0, 0.0
-        for b in range(outcome.shape[1]):
-            if outcome[w, b, s.OUTCOME.IDLE_ABS_ERROR_KW] > 0.0 or outcome[w, b, s.OUTCOME.JUDGED_SHARE] > 0.0:
-                error += outcome[w, b, s.OUTCOME.MEAN_ABS_ERROR_KW]
-                idle += outcome[w, b, s.OUTCOME.IDLE_ABS_ERROR_KW]
-        locked = book[w, s.LINES.LOCKOUT]
-        booked = book[w, s.LINES.TOTAL] - locked
-        yen = weights[0] / unit[w, 0]
-        terms[w, TERMS.MONEY] = yen * (booked - last[w, 0])
+        error, idle, locked = score_kw[w, 0], score_kw[w, 1], 0.0
+        for k in range(deferred.shape[0]):
+            locked += yen[w, deferred[k]]
+        booked = yen[w, yen.shape[1] - 1] - locked
+        per_yen = weights[0] / unit[w, 0]
+        terms[w, TERMS.MONEY] = per_yen * (booked - last[w, 0])
         terms[w, TERMS.ACCURACY] = weights[1] / unit[w, 1] * ((idle - last[w, 3]) - (error - last[w, 2]))
-        terms[w, TERMS.COMFORT] = -yen * (harm_yen[w] - last[w, 4])
-        terms[w, TERMS.LOCKOUT] = yen * weights[2] * (locked - last[w, 1])
-        terms[w, TERMS.DEBT] = -yen * debt_yen[w]
+        terms[w, TERMS.COMFORT] = -per_yen * (harm_yen[w] - last[w, 4])
+        terms[w, TERMS.LOCKOUT] = per_yen * weights[2] * (locked - last[w, 1])
+        terms[w, TERMS.DEBT] = -per_yen * debt_yen[w]
         last[w, 0], last[w, 1], last[w, 2], last[w, 3], last[w, 4] = booked, locked, error, idle, harm_yen[w]
         total = 0.0
         for k in range(terms.shape[1]):
@@ -110,7 +119,7 @@ class Reward:
         self.simulator, self.config = simulator, simulator.scenario.reward
         self.unit = np.ones((n, 2))
         self.harm_yen, self.debt_yen, self.debt_start = np.zeros(n), np.zeros(n), np.zeros(n)
-        self.last = np.zeros((n, 5))
+        self.last, self.score_kw = np.zeros((n, 5)), np.zeros((n, 2))
         self.terms = np.zeros((n, len(TERMS)))
         self.reward = np.zeros(n)
         c = self.config
@@ -121,11 +130,15 @@ class Reward:
 
     def scoring(self, active: Array) -> list[Call]:
         """Return what works out the reward of the ``active`` worlds' step; comfort is read where `refreshed`."""
-        product, fleet, read = self.simulator.market.product, self.simulator.fleet, self.simulator.step_plan.refreshed
+        market, fleet, read = self.simulator.market, self.simulator.fleet, self.simulator.step_plan.refreshed
         totals = [call for k, name in enumerate(HARM) for call in fleet.totalling(name, read, self.harm[k])]
-        books = (product.book, product.outcome, self.harm_yen, self.debt_yen, self.unit, self.weights, self.last)
-        given = (active, read, self.harm, self.prices, *books, self.terms, self.reward)
-        return [*totals, Call(score, *given, by_world=True)]
+        scores = [
+            Call(add_scores, active, k == 0, session.service.score_kw, self.score_kw, by_world=True)
+            for k, session in enumerate(market.sessions)
+        ]
+        booked = (market.ledger.yen, market.ledger.deferred, self.score_kw)
+        own = (self.harm_yen, self.debt_yen, self.unit, self.weights, self.last, self.terms, self.reward)
+        return [*totals, *scores, Call(score, active, read, self.harm, self.prices, *booked, *own, by_world=True)]
 
     def arrays(self) -> dict[str, Array]:
         """Return what a world's future reward depends on."""
@@ -138,15 +151,11 @@ class Reward:
 
     def begin(self, mask: Array) -> None:
         """Start the episodes of ``mask``."""
-        product = self.simulator.market.product
-        rules, award = product.config, product.award_kw[mask]
-        fixed = award.sum(axis=1) * (rules.bid_price_yen_kw * (1 - rules.owners_share) - rules.fee_yen_kw)
-        blocks = product.target_kw[mask].reshape(len(award), award.shape[1], -1).mean(axis=2)
-        kwh = np.where(award > 0, blocks, 0.0).sum(axis=1) / 2
-        margin = rules.energy_price_yen_kwh - rules.retailer_compensation_yen_kwh - rules.wear_yen_kwh
-        yen = fixed + kwh * (margin - rules.retail_day_yen_kwh)
-        self.unit[mask, 0] = np.maximum(np.maximum(yen, 0.5 * fixed), 1.0)
-        self.unit[mask, 1] = np.maximum(np.where(award > 0, blocks, 0.0).sum(axis=1), 1e-6)
+        services = [session.service for session in self.simulator.market.sessions]
+        costs = self.simulator.scenario.costs
+        yen = np.sum([service.yardstick_yen(mask, costs) for service in services], axis=0)
+        kw = np.sum([service.yardstick_kw(mask) for service in services], axis=0)
+        self.unit[mask, 0], self.unit[mask, 1] = np.maximum(yen, 1.0), np.maximum(kw, 1e-6)
         self.last[mask], self.harm_yen[mask] = 0.0, 0.0
         self.terms[mask], self.reward[mask] = 0.0, 0.0
         for value in self.extra.values():

@@ -126,7 +126,7 @@ def _empty(worlds: Worlds, n_minute: int) -> Detail:
         leaf_class=tuple(st.class_names[st.cell_class[c]] for c in most),
         unit=unit,
         nominal_kw=layout.nominal_kw.copy(),
-        request_kw=sim.market.product.request_kw[0].copy(),
+        request_kw=sim.market.primary.service.request_kw[0].copy(),
         leaf_kw=np.zeros((n_minute, n_leaf)),
         seen_kw=np.zeros((n_minute, n_leaf)),
         age_s=np.zeros((n_minute, n_leaf)),

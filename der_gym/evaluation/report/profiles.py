@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from der_gym.core.units import BLOCK_S, DAY_S, HOUR_S
 from der_gym.evaluation.play import Played
 from der_gym.evaluation.statistics import LEVEL, N_RESAMPLE
-from der_gym.scenario.settings import SEASONS
 from der_gym.signals import calendar
+from der_gym.signals.calendar import SEASONS
 
 F8 = NDArray[np.float64]
 N_POINT = 201

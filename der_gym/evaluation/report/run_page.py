@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from der_gym.core.units import BLOCK_S, DAY_S
+from der_gym.core.units import DAY_S
 from der_gym.evaluation.causes import clock
 from der_gym.evaluation.play import Played
 from der_gym.evaluation.report import page
@@ -16,7 +16,6 @@ from der_gym.evaluation.report.mail import counts
 from der_gym.evaluation.report.page import rounded
 from der_gym.evaluation.report.timeline import way
 from der_gym.evaluation.scoreboard import IDLE, Scoreboard
-from der_gym.services.tertiary_1.settlement import LINES
 
 Array = np.ndarray
 MOST_LEAVES = 12  # more than that are not told apart in a chart: the smallest become one
@@ -42,13 +41,13 @@ def write_run(path: str | Path, board: Scoreboard, name: str, detail: Detail) ->
 def run_data(board: Scoreboard, name: str, detail: Detail) -> dict[str, Any]:
     """Return all that the page draws; power in kW per minute, times in seconds or minutes from the start."""
     score, idle = board.scores[name], board.scores[IDLE]
-    played, twin, rules = score.played, idle.played, board.scenario.market.rules
+    played, twin = score.played, idle.played
     few = fewer(detail)
     return {
         "head": head(board, name) | {"n_device": int(detail.unit.sum())},
-        "market": market(played, rules.band_share, rules.window_min, detail),
+        "market": market(played, detail),
         "power": power(played, twin),
-        "leaves": leaves(played, few, rules.metering == "receiving"),
+        "leaves": leaves(played, few, board.scenario.services[0].metering == "receiving"),
         "seen": seen(played, few),
         "messages": messages(detail),
         "stored": {"classes": list(detail.class_names), "kwh": rounded(detail.stored_kwh.T)},
@@ -61,7 +60,7 @@ def run_data(board: Scoreboard, name: str, detail: Detail) -> dict[str, Any]:
                 "worst_kw": f.worst_kw,
                 "cause": f.cause,
                 "text": f.text,
-                **way(played, twin, detail, rules.band_share, f.block),
+                **way(played, twin, detail, played.first.band_share, f.block),
             }
             for f in score.failures
         ],
@@ -88,12 +87,13 @@ def head(board: Scoreboard, name: str) -> dict[str, Any]:
     }
 
 
-def market(played: Played, band_share: float, window_min: int, detail: Detail) -> dict[str, Any]:
+def market(played: Played, detail: Detail) -> dict[str, Any]:
     """Return request, target, what each window allowed, and response, kW; NaN where nothing is judged."""
-    t = played.trace
-    per_block = BLOCK_S // 60 // window_min
-    award = np.repeat(played.award_kw[0], per_block)
-    band, judged = band_share * award, award > 0
+    t, first = played.trace, played.first
+    n_window = played.window_kw.shape[2]
+    window_min = played.trace.plan_kw.shape[1] // n_window
+    award = np.repeat(played.award_kw[0], n_window // played.award_kw.shape[1])
+    band, judged = first.band_share * award, award > 0
     response = (t.plan_kw - t.metered_kw)[0].astype(np.float64)
     low, high = played.window_kw[0, 0] - band, played.window_kw[0, 1] + band
     return {
@@ -197,8 +197,8 @@ def ledger(played: Played, twin: Played | None) -> list[dict[str, Any]]:
     return [
         {
             "line": line,
-            "yen": float(played.book[0, k]),
-            "idle_yen": None if twin is None else float(twin.book[0, k]),
+            "yen": float(played.ledger_yen[0, k]),
+            "idle_yen": None if twin is None else float(twin.ledger_yen[0, k]),
         }
-        for k, line in enumerate(LINES)
+        for k, line in enumerate(played.lines)
     ]

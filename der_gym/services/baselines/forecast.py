@@ -27,15 +27,15 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from der_gym.core.errors import InputError
-from der_gym.core.units import SLOT_PER_DAY
+from der_gym.core.units import BLOCK_S, SLOT_PER_DAY
 from der_gym.engine.compile import scalar
-from der_gym.services.base import F8
-from der_gym.services.tertiary_1.config import BLOCK_MIN, MarketConfig
+from der_gym.services.base import F8, SettingsModel
 
+BLOCK_MIN = BLOCK_S // 60
 GATE_MIN = 60  # gate closure: one hour before the block [S]
 
 
-class PlanConfig(MarketConfig):
+class PlanConfig(SettingsModel):
     """How the plan is forecast."""
 
     like_days: int = Field(default=5, ge=1, le=10)

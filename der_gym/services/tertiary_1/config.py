@@ -7,26 +7,30 @@ memory. An [M] number is *stylised*: the assessment and penalty chapters of the 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal, cast
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from der_gym.core.errors import InputError
-from der_gym.core.units import HOUR_S, SLOT_PER_DAY
+from der_gym.services.base import ServiceConfig, SettingsModel
+from der_gym.signals.calendar import Season
+from der_gym.signals.request import RequestConfig
 
 BLOCK_MIN = 30  # minutes of a settlement block
 BIN_MIN = 5  # minutes between two announced requests
 BIN_PER_BLOCK = BLOCK_MIN // BIN_MIN
 
 
-class MarketConfig(BaseModel):
-    """Base of the markets' settings: unknown keys are refused, values are frozen."""
+# 75 % of the least availability over the window, energy included, kW per 1,000 devices of the default mix [C]
+AWARD_TABLE: dict[Season, dict[int, float]] = {
+    "winter": {1: 350, 5: 550, 10: 500, 14: 800, 17: 800, 20: 500},
+    "mid": {1: 450, 5: 600, 10: 700, 14: 900, 17: 900, 20: 650},
+    "summer": {1: 500, 5: 600, 10: 750, 14: 950, 17: 900, 20: 750},
+}
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
-
-class Tertiary1Config(MarketConfig):
+class Tertiary1Config(ServiceConfig):
     """Tertiary-1: response within 15 minutes, upward only, awards per 30-minute block, paid as bid.
 
     Raises
@@ -35,15 +39,11 @@ class Tertiary1Config(MarketConfig):
         (A ValueError.) For a key that is unknown, a value out of range, or a bid above the price cap.
     """
 
+    name: str = "tertiary-1"
     signal: Literal["edc", "simple"] = "edc"
     """``edc``: a target every 5 minutes over a dedicated line, judged as 5-minute means. ``simple`` (簡易指令): one
     value per block, announced 15 minutes before it, judged as 30-minute means; what low-voltage groups use today [P].
     The averaging is [M] stylised."""
-    metering: Literal["device", "receiving"] = "device"
-    """Where settlement measures; one per resource [S]. Device-point metering needs a next-generation smart meter."""
-    plan: Literal["forecast", "perfect"] = "forecast"
-    """Yardstick of settlement (基準値): a causal forecast frozen an hour before its block, or, as an ablation, what the
-    fleet would do without commands."""
 
     response_time_s: float = Field(default=900.0, ge=300.0, le=1800.0)
     """Time from zero to the full award: 15 minutes for tertiary-1 [S]. The request moves no faster than that; 30
@@ -83,21 +83,19 @@ class Tertiary1Config(MarketConfig):
 
     owners_share: float = Field(default=0.5, ge=0.0, le=1.0)
     """Part of the kW revenue that goes to the owners [A]."""
-    retail_day_yen_kwh: float = Field(default=31.0, ge=0.0)
-    """Retail price from 07 to 23 h [A], at which owners are repaid what their batteries gave."""
-    retail_night_yen_kwh: float = Field(default=21.0, ge=0.0)
-    """Retail price from 23 to 07 h [A]."""
     retailer_compensation_yen_kwh: float = Field(0.0, ge=0.0)
     """Paid to the owners' retailer per paid kWh: 10 [A] where he is another company, 0 within the same balancing
     group (the default); the duty itself is [P]."""
-    maker_fee_yen_month: float = Field(default=50.0, ge=0.0)
-    """Fee for the maker's interface per unit and month [A], range 0-300; booked pro rata over all blocks."""
-    wear_yen_kwh: float = Field(default=4.0, ge=0.0)
-    """Battery wear per discharged kWh, the recharge included: 3-5 [A]."""
-    start_yen: float = Field(default=0.5, ge=0.0)
-    """Wear of one start of a compressor [A]."""
-    message_yen: float = Field(default=0.01, ge=0.0)
-    """Cost of one message to one unit [A], range 0-0.1."""
+    request: RequestConfig = RequestConfig()
+    """How much of the award is called, and how it moves."""
+    award_table_kw: dict[Season, dict[int, float]] = Field(default_factory=lambda: AWARD_TABLE)
+    """Award per 1,000 devices of the node by season and start hour [C]."""
+    award_share: float = Field(default=1.0, gt=0.0, le=10.0)
+    """Times the table's award."""
+    award_kw: float | None = Field(default=None, gt=0.0)
+    """A fixed award instead of the table's."""
+    failed_before_max: int = Field(default=2, ge=0, le=2)
+    """Blocks failed in the 30 days before, drawn in 0..this."""
 
     @model_validator(mode="after")
     def _bid_below_cap(self) -> Tertiary1Config:
@@ -107,21 +105,41 @@ class Tertiary1Config(MarketConfig):
             )
         return self
 
+    def planned_kw(self, season: Season, start_h: int, n_device: int) -> float:
+        """Return the award of a window, kW: the fixed one, or the table's for ``n_device`` devices."""
+        if self.award_kw is not None:
+            return self.award_kw
+        table = self.award_table_kw.get(season) or next(iter(self.award_table_kw.values()))
+        return table[start_h] * n_device / 1000.0 * self.award_share
+
+    def scaled(self, times: float) -> Tertiary1Config:
+        """Return the same service with ``times`` the award."""
+        fixed = None if self.award_kw is None else self.award_kw * times
+        return self.model_copy(update={"award_share": self.award_share * times, "award_kw": fixed})
+
+    def called_share(self) -> float:
+        """Return the mean request as a share of the award."""
+        return self.request.mean_share
+
+    def check(self, starts_h: Sequence[int], seasons: Sequence[str]) -> None:
+        """Raise ValueError where an episode may begin at an hour that has no award."""
+        if self.award_kw is not None:
+            return
+        for season in seasons:
+            known = self.award_table_kw.get(cast(Season, season), {})
+            missing = [h for h in starts_h if h not in known]
+            if missing:
+                raise ValueError(
+                    f"starts_h {missing[0]}: no award for {season} in award_table_kw; allowed: {sorted(known)}"
+                )
+
     @property
     def window_min(self) -> int:
         """Minutes over which the response is averaged before it is judged: 5 (edc) or 30 (simple)."""
         return BIN_MIN if self.signal == "edc" else BLOCK_MIN
 
 
-def retail_yen_kwh(config: Tertiary1Config, first_slot: Any, n_block: int) -> np.ndarray:
-    """Return the owners' retail price, (W, n_block) f8, of the blocks from half-hour ``first_slot`` (W,) of the day."""
-    slot = (np.asarray(first_slot, dtype=np.int64)[:, None] + np.arange(n_block)) % SLOT_PER_DAY
-    per_hour = SLOT_PER_DAY * HOUR_S // 86_400
-    night = (slot < 7 * per_hour) | (slot >= 23 * per_hour)
-    return np.where(night, config.retail_night_yen_kwh, config.retail_day_yen_kwh)
-
-
-def stylised_fields(model: type[MarketConfig] = Tertiary1Config) -> list[tuple[str, str, str]]:
+def stylised_fields(model: type[SettingsModel] = Tertiary1Config) -> list[tuple[str, str, str]]:
     """Return (field, default, meaning) of every [M] number, for the table that a reader with the rule book corrects."""
     return [
         (name, str(field.default), " ".join((field.description or "").split()))

@@ -23,59 +23,29 @@ little less; a response during the last ramp-down lies in an unawarded block and
 
 from __future__ import annotations
 
-from der_gym.engine.compile import kernel, scalar
+from der_gym.engine.compile import kernel, part, scalar
 from der_gym.engine.schema import Table
+from der_gym.services.base import OUTCOME_ROWS
 from der_gym.services.tertiary_1.config import BLOCK_MIN
-
-REGISTERS = Table(
-    "tertiary-1 registers",
-    "float64 (n_world, N): cumulative counters that the simulator hands over; 0 when an episode starts",
-    """
-    discharge_kwh | kWh | meter | electric energy that stores have given, true, since the start
-    starts        | -   |       | compressor and plug starts
-    messages      | -   |       | messages to units
-    asked_kwh     | kWh |       | upward energy that messages asked of the leaves, in rated swing
-    withheld_kwh  | kWh |       | electric energy that stores drew less than their own schedule, true
-    """,
-)
 
 OUTCOME = Table(
     "tertiary-1 outcome",
     "float64 (n_world, n_block, N): sums grow through the block, so a row is final at its block's end",
-    """
-    judged_share           | -   | meter | windows judged so far over the block's windows; 1 at its end
-    passed                 | -   |       | 1 or 0 at the block's end; NaN before, and in unawarded blocks
-    worst_error_kw         | kW  |       | error of the window farthest from what a lag allows, signed
-    shortfall_kw           | kW  |       | assessment I
-    mean_abs_error_kw      | kW  |       | mean over the block's minutes of |response - target|, without lag
-    mean_error_kw          | kW  |       | of response - target
-    idle_abs_error_kw      | kW  |       | of |target|: the error of a group that does nothing and keeps its plan
-    delivered_kwh          | kWh |       | plan - metered; unawarded blocks too
-    requested_kwh          | kWh |       | target
-    paid_kwh               | kWh |       | delivered energy that is paid
-    penalty_yen            | yen |       | of the block
-    abandoned              | -   |       | 1: lost, and every later window above the band got less than half
-    true_minus_metered_kwh | kWh | truth | drawn in truth less drawn by the meter
-    """,
+    OUTCOME_ROWS,
 )
 
 LINES = Table(
     "tertiary-1 ledger",
-    "float64 (n_world, N): cumulative, income positive; ``total`` is the sum of the others",
+    "float64 (n_world, N): cumulative, income positive",
     """
     revenue       | yen | meter | reserved power, paid as bid
     energy        | yen |       | delivered energy
     fee           | yen |       | of the market
     penalty       | yen |       | of failed blocks
     owners        | yen |       | their share of the revenue
-    owners_energy | yen |       | energy that stores withheld from their homes, at retail
     retailer      | yen |       | compensation of the owners' retailer
-    maker         | yen |       | interface fees
-    wear          | yen |       | of batteries and compressors
-    message       | yen |       | messages to units
     imbalance     | yen |       | deviation from the plan in unawarded blocks
     lockout       | yen |       | margin lost while bids are locked
-    total         | yen |       | sum of the others
     """,
 )
 
@@ -85,8 +55,6 @@ TERMS = Table(
     """
     award_kw          | kW      | aggregator | reserved power
     imbalance_yen_kwh | yen/kWh | meter      | one price for short and long
-    retail_yen_kwh    | yen/kWh |            | at which owners are repaid
-    maker_yen         | yen     |            | interface fees of the block
     """,
 )
 
@@ -102,9 +70,6 @@ CFG = Table(
     energy_price_yen_kwh          | yen/kWh | |
     owners_share                  | -       | |
     retailer_compensation_yen_kwh | yen/kWh | |
-    wear_yen_kwh                  | yen/kWh | |
-    start_yen                     | yen     | |
-    message_yen                   | yen     | |
     lockout_failures              | -       | |
     lockout_days                  | days    | |
     """,
@@ -112,7 +77,7 @@ CFG = Table(
 
 ACC = Table(
     "tertiary-1 assessment",
-    "float64 (n_world, N): the open window and block, and registers at the block's start",
+    "float64 (n_world, N): the open window and block",
     """
     window_n         | -   | engine | minutes in the open window
     window_kw        | kW  |        | their response, summed
@@ -121,11 +86,6 @@ ACC = Table(
     lost             | -   |        | 1 once a window of the block is out of band
     asked_after      | -   |        | later windows with a target above the band
     left_after       | -   |        | those with less than half of the target
-    discharge_kwh    | kWh |        | registers at the block's start
-    starts           | -   |        |
-    messages         | -   |        |
-    asked_kwh        | kWh |        |
-    withheld_kwh     | kWh |        |
     failed           | -   |        | failed blocks within 30 days, those before the episode included
     margin_yen       | yen |        | expected margin of one such window, for the lock-out
     """,
@@ -193,54 +153,65 @@ def penalise(cfg, award_kw, acc, out):  # type: ignore[no-untyped-def]
 
 
 @scalar
-def book_award(cfg, term, discharge_kwh, lockout_yen, out, book):  # type: ignore[no-untyped-def]
+def book_award(cfg, term, lockout_yen, out, ledger):  # type: ignore[no-untyped-def]
     """Book what only an awarded block has."""
     revenue = term[TERMS.AWARD_KW] * cfg[CFG.BID_PRICE_YEN_KW]
-    book[LINES.REVENUE] += revenue
-    book[LINES.ENERGY] += out[OUTCOME.PAID_KWH] * cfg[CFG.ENERGY_PRICE_YEN_KWH]
-    book[LINES.FEE] -= term[TERMS.AWARD_KW] * cfg[CFG.FEE_YEN_KW]
-    book[LINES.PENALTY] -= out[OUTCOME.PENALTY_YEN]
-    book[LINES.OWNERS] -= revenue * cfg[CFG.OWNERS_SHARE]
-    book[LINES.RETAILER] -= out[OUTCOME.PAID_KWH] * cfg[CFG.RETAILER_COMPENSATION_YEN_KWH]
-    book[LINES.WEAR] -= discharge_kwh * cfg[CFG.WEAR_YEN_KWH]
-    book[LINES.LOCKOUT] -= lockout_yen
+    ledger[LINES.REVENUE] += revenue
+    ledger[LINES.ENERGY] += out[OUTCOME.PAID_KWH] * cfg[CFG.ENERGY_PRICE_YEN_KWH]
+    ledger[LINES.FEE] -= term[TERMS.AWARD_KW] * cfg[CFG.FEE_YEN_KW]
+    ledger[LINES.PENALTY] -= out[OUTCOME.PENALTY_YEN]
+    ledger[LINES.OWNERS] -= revenue * cfg[CFG.OWNERS_SHARE]
+    ledger[LINES.RETAILER] -= out[OUTCOME.PAID_KWH] * cfg[CFG.RETAILER_COMPENSATION_YEN_KWH]
+    ledger[LINES.LOCKOUT] -= lockout_yen
 
 
 @scalar
-def settle(cfg, term, register, acc, out, book):  # type: ignore[no-untyped-def]
-    """Assess and book a full block and open the next."""
-    withheld_kwh = register[REGISTERS.WITHHELD_KWH] - acc[ACC.WITHHELD_KWH]
+def settle(cfg, term, acc, out, ledger):  # type: ignore[no-untyped-def]
+    """Assess and book a full block and open the next; return its energy outside an award, kWh."""
+    outside_kwh = 0.0
     if term[TERMS.AWARD_KW] > 0.0:
-        lockout = penalise(cfg, term[TERMS.AWARD_KW], acc, out)
-        book_award(cfg, term, register[REGISTERS.DISCHARGE_KWH] - acc[ACC.DISCHARGE_KWH], lockout, out, book)
+        book_award(cfg, term, penalise(cfg, term[TERMS.AWARD_KW], acc, out), out, ledger)
     else:
-        book[LINES.IMBALANCE] += out[OUTCOME.DELIVERED_KWH] * term[TERMS.IMBALANCE_YEN_KWH]
-        asked_kwh = register[REGISTERS.ASKED_KWH] - acc[ACC.ASKED_KWH]
-        withheld_kwh = max(withheld_kwh, min(max(out[OUTCOME.DELIVERED_KWH], 0.0), asked_kwh))
-    book[LINES.OWNERS_ENERGY] -= withheld_kwh * term[TERMS.RETAIL_YEN_KWH]
-    book[LINES.MAKER] -= term[TERMS.MAKER_YEN]
-    book[LINES.WEAR] -= (register[REGISTERS.STARTS] - acc[ACC.STARTS]) * cfg[CFG.START_YEN]
-    book[LINES.MESSAGE] -= (register[REGISTERS.MESSAGES] - acc[ACC.MESSAGES]) * cfg[CFG.MESSAGE_YEN]
-    total = 0.0
-    for line in range(LINES.TOTAL):
-        total += book[line]
-    book[LINES.TOTAL] = total
+        outside_kwh = out[OUTCOME.DELIVERED_KWH]
+        ledger[LINES.IMBALANCE] += outside_kwh * term[TERMS.IMBALANCE_YEN_KWH]
     acc[ACC.JUDGED] = 0.0
     acc[ACC.LOST] = 0.0
     acc[ACC.ASKED_AFTER] = 0.0
     acc[ACC.LEFT_AFTER] = 0.0
-    acc[ACC.DISCHARGE_KWH] = register[REGISTERS.DISCHARGE_KWH]
-    acc[ACC.STARTS] = register[REGISTERS.STARTS]
-    acc[ACC.MESSAGES] = register[REGISTERS.MESSAGES]
-    acc[ACC.ASKED_KWH] = register[REGISTERS.ASKED_KWH]
-    acc[ACC.WITHHELD_KWH] = register[REGISTERS.WITHHELD_KWH]
+    return outside_kwh
+
+
+@part
+def sum_scores(outcome, score):  # type: ignore[no-untyped-def]
+    """Write the sums over blocks with a request or a verdict of |error| and of idle's, kW x blocks."""
+    score[0] = 0.0
+    score[1] = 0.0
+    for b in range(outcome.shape[0]):
+        if outcome[b, OUTCOME.IDLE_ABS_ERROR_KW] > 0.0 or outcome[b, OUTCOME.JUDGED_SHARE] > 0.0:
+            score[0] += outcome[b, OUTCOME.MEAN_ABS_ERROR_KW]
+            score[1] += outcome[b, OUTCOME.IDLE_ABS_ERROR_KW]
 
 
 @kernel
 def advance(  # type: ignore[no-untyped-def]
-    w0, w1, active, minute, true_kw, metered_kw, plan_kw, registers, cfg, terms, target, window, accs, outcome, books
-):
-    """Take the minute that has just ended in every active world; a minute outside the episode is left out."""
+    w0, w1, active, minute, true_kw, metered_kw, plan_kw, cfg, terms, target, window, accs, outcome, ledgers,
+    outside_kwh, scores,
+):  # fmt: skip
+    """Take the minute that has just ended in every active world; a minute outside the episode is left out.
+
+    Parameters
+    ----------
+    active : bool (n_world,)
+        Other worlds keep every bit.
+    minute : int64 (n_world,)
+        Minute of the episode that has ended, 0..n_minute - 1, each once and in order.
+    true_kw, metered_kw : float64 (n_world,)
+        Mean power of the node in that minute, drawn from the grid, as it was and as the meter has it.
+    plan_kw : float64 (n_world,)
+        Plan of the node for the minute's block.
+    outside_kwh, scores
+        See `Service`.
+    """
     n_min = target.shape[1]
     window_min = n_min // window.shape[2]
     for w in range(w0, w1):
@@ -253,16 +224,11 @@ def advance(  # type: ignore[no-untyped-def]
             if (m + 1) % window_min == 0:
                 if awarded:
                     k = m // window_min
-                    judge(
-                        window[w, LOW, k],
-                        window[w, HIGH, k],
-                        cfg[CFG.BAND_SHARE] * term[TERMS.AWARD_KW],
-                        window_min,
-                        acc,
-                        out,
-                    )
+                    band_kw = cfg[CFG.BAND_SHARE] * term[TERMS.AWARD_KW]
+                    judge(window[w, LOW, k], window[w, HIGH, k], band_kw, window_min, acc, out)
                 acc[ACC.WINDOW_N] = 0.0
                 acc[ACC.WINDOW_KW] = 0.0
                 acc[ACC.WINDOW_TARGET_KW] = 0.0
             if (m + 1) % BLOCK_MIN == 0:
-                settle(cfg, term, registers[w], acc, out, books[w])
+                outside_kwh[w] = settle(cfg, term, acc, out, ledgers[w])
+            sum_scores(outcome[w], scores[w])

@@ -1,0 +1,63 @@
+"""A rule for each service: several services on their own nodes are played by copies of one rule."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from der_gym.controllers.base import Array, Controller, HasWorlds, State, public_info
+from der_gym.env.observation.layout import Layout
+
+
+class PerService:
+    """Copies of a rule, one for each service; each sees its own target and commands the leaves of its node.
+
+    A leaf that two services share gets the sum of what they ask, weighted by their shares; a leaf of no node gets 0.
+
+    Parameters
+    ----------
+    rule : Controller
+        Not yet bound.
+    layout : Layout
+        Of the whole environment.
+    worlds : HasWorlds
+    """
+
+    def __init__(self, rule: Controller, layout: Layout, worlds: HasWorlds) -> None:
+        self.layout, self._parts = layout, list[tuple[str, Controller, Array, Array]]()
+        self.name, self.title, self.needs = rule.name, rule.title, rule.needs
+        for session in worlds.simulator.market.sessions:
+            own, held = copy.deepcopy(rule), np.flatnonzero(session.leaf_weight > 0)
+            own.bind(layout.of(session.id), public_info(worlds, session.id))
+            self._parts.append((session.id, own, held, session.leaf_weight[held].astype(np.float32)))
+
+    def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
+        """Return the fractions of every leaf; see `Controller`."""
+        action, memory = np.zeros((len(obs), self.layout.n_leaf), dtype=np.float32), State()
+        for name, rule, held, weight in self._parts:
+            before = None if state is None else _of(state, name)
+            part, after = rule.predict(obs, before, episode_start)
+            action[:, held] += part * weight
+            memory |= {f"{name}/{key}": value for key, value in after.items()}
+        return action, memory
+
+
+def _of(state: State, name: str) -> State:
+    return {key.removeprefix(f"{name}/"): value for key, value in state.items() if key.startswith(f"{name}/")}
+
+
+def bound(controller: Any, worlds: Any) -> Any:
+    """Return a controller bound to the worlds of an environment: itself, or, of a rule, a copy for each service.
+
+    Parameters
+    ----------
+    controller : Controller
+    worlds : Worlds
+        ``env.unwrapped.worlds``.
+    """
+    if len(worlds.simulator.market.sessions) > 1 and getattr(controller, "per_service", False):
+        return PerService(controller, worlds.layout, worlds)
+    controller.bind(worlds.layout, public_info(worlds))
+    return controller

@@ -1,0 +1,91 @@
+"""Clocks of every world and small notes at a decision, kept in kernels: a step has microseconds."""
+
+from __future__ import annotations
+
+from der_gym.core.units import BLOCK_S, DAY_S, REFRESH_S
+from der_gym.engine.compile import kernel
+from der_gym.network import tables as net
+from der_gym.simulation.aggregator_view import LEAF
+
+
+@kernel
+def mark_due(w0, w1, active, t_s, abs_s, due, turn, midnight, refreshed):  # type: ignore[no-untyped-def]
+    """Mark the worlds that stand at a refresh, a half hour, midnight, after their start; note the first in a step."""
+    for w in range(w0, w1):
+        due[w] = active[w] and t_s[w] > 0.0 and abs_s[w] % REFRESH_S == 0
+        turn[w] = due[w] and abs_s[w] % BLOCK_S == 0
+        midnight[w] = due[w] and abs_s[w] % DAY_S == 0
+        refreshed[w] = refreshed[w] or due[w]
+
+
+@kernel
+def end_tick(w0, w1, active, dt_s, t_s, abs_s):  # type: ignore[no-untyped-def]
+    """Move the clocks on by the tick."""
+    for w in range(w0, w1):
+        if active[w]:
+            t_s[w] += dt_s
+            abs_s[w] += dt_s
+
+
+@kernel
+def open_step(w0, w1, active, t_s, step_h, sent, leaf, nominal_kw, asked_kwh, refreshed):  # type: ignore[no-untyped-def]
+    """Add the upward energy that messages ask of the leaves in the coming step: the last sent or the last arrived one.
+
+    Parameters
+    ----------
+    step_h : float
+        Time to the next decision, h.
+    sent : float64 (n_world, n_leaf, net.N_LEAF); leaf : float64 (n_world, n_leaf, LEAF.N)
+    nominal_kw : float64 (n_leaf,)
+        Rated swing: what the fraction 1 asks for.
+    asked_kwh : float64 (n_world,)
+    refreshed : bool (n_world,)
+        Out: False, see `mark_due`.
+    """
+    for w in range(w0, w1):
+        refreshed[w] = False
+        if active[w]:
+            for j in range(nominal_kw.shape[0]):
+                in_force = sent[w, j, net.SENDER.SENT_A] if sent[w, j, net.SENDER.SENT_UNTIL] > t_s[w] else 0.0
+                asked_kwh[w] += max(in_force, leaf[w, j, LEAF.ARRIVED_A], 0.0) * nominal_kw[j] * step_h
+
+
+@kernel
+def mark_block_ends(w0, w1, active, t_s, ends):  # type: ignore[no-untyped-def]
+    """Mark the worlds whose block has just ended."""
+    for w in range(w0, w1):
+        ends[w] = active[w] and t_s[w] % BLOCK_S == 0.0
+
+
+@kernel
+def take_action(action, active, cut, clipped, step_no, n_step, ended):  # type: ignore[no-untyped-def]
+    """Cut actions to [-1, 1], count what was cut, count the step and mark the worlds that end with it.
+
+    Parameters
+    ----------
+    action : float32 (n_world, n_leaf)
+    cut : float32 (n_world, n_leaf, 3)
+        Column 1 is written.
+    clipped : float64 (n_world,); step_no : int64 (n_world,); ended : bool (n_world,)
+
+    Returns
+    -------
+    (int, int)
+        Flat index of a value that is not finite (then nothing is counted) or -1; how many worlds end.
+    """
+    n_leaf, n_ended = action.shape[1], 0
+    for w in range(action.shape[0]):
+        if active[w]:
+            for j in range(n_leaf):
+                if not abs(action[w, j]) < 3e38:
+                    return w * n_leaf + j, 0
+    for w in range(action.shape[0]):
+        ended[w] = active[w] and step_no[w] + 1 >= n_step
+        n_ended += 1 if ended[w] else 0
+        if active[w]:
+            step_no[w] += 1
+            for j in range(n_leaf):
+                a = action[w, j]
+                cut[w, j, 1] = min(max(a, -1.0), 1.0)
+                clipped[w] += 1.0 if abs(a) > 1.0 else 0.0
+    return -1, n_ended
