@@ -81,19 +81,21 @@ def _usable(home: Path, kind: str) -> bool:
     temporary = home == temporary_home()
     try:
         home.mkdir(mode=0o700, parents=not temporary, exist_ok=True)
+        if not private(home.lstat() if temporary else home.stat()):
+            return _refused(home, temporary)
         (home / kind).mkdir(mode=0o700, exist_ok=True)
-        found = [home.lstat() if temporary else home.stat(), (home / kind).stat()]
         with tempfile.TemporaryFile(dir=home / kind):
             pass
+        return private((home / kind).stat()) or _refused(home, temporary)
     except (OSError, RuntimeError):
         return False
-    if all(map(private, found)):
-        return True
+
+
+def _refused(home: Path, temporary: bool) -> bool:
     if not temporary:
-        instead = temporary_home()
         warn_once(
-            f"cache folder {home}: others may write there, and what is kept there is run; {instead} serves instead "
-            f"(chmod -R go-w makes it yours alone, DER_GYM_CACHE names another)"
+            f"cache folder {home}: others may write there, and what is kept there is run; {temporary_home()} serves "
+            f"instead (chmod -R go-w makes it yours alone, DER_GYM_CACHE names another)"
         )
     return False
 

@@ -136,8 +136,9 @@ class _Followed:
         self.parts, self.modules = set[tuple[str, bytes]](), set[str]()
         self._done, self._inside = set[int](), set[int]()
 
-    def function(self, function: Any) -> None:
-        """Follow what a Python function names."""
+    def function(self, function: Any, name: str = "") -> None:
+        """Follow what a Python function names, itself named ``name`` by another."""
+        self._constant(name, f"{function.__module__} {function.__qualname__}".encode())
         if id(function) in self._done:
             return
         self._done.add(id(function))
@@ -146,8 +147,8 @@ class _Followed:
             self.parts.add((function.__module__, source.digest))
             self.modules.update(source.extensions)
         wanted = list(dict.fromkeys(_names(function.__code__)))
-        for name, value in _named(function, wanted):
-            self._value(f"{function.__module__}.{name}", value, wanted)
+        for each, value in _named(function, wanted):
+            self._value(f"{name}/{each}", value, wanted)
 
     def _value(self, name: str, value: Any, wanted: list[str]) -> None:
         """Follow what stands under a name."""
@@ -161,7 +162,7 @@ class _Followed:
         elif isinstance(value, ModuleType):
             self._module(name, value, wanted)
         elif isinstance(plain, FunctionType) and top(plain.__module__) not in VERSIONED:
-            self.function(plain)
+            self.function(plain, name)
         else:
             self._other(name, value)
 
@@ -183,7 +184,7 @@ class _Followed:
         self._inside.add(id(module))
         for each in wanted:
             if each in vars(module):
-                self._value(f"{module.__name__}.{each}", vars(module)[each], wanted)
+                self._value(f"{name}.{each}", vars(module)[each], wanted)
         self._inside.remove(id(module))
 
     def _other(self, name: str, value: Any) -> None:

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -115,7 +115,6 @@ def _place(name: str) -> _Place | None:
     return _unloaded(name)
 
 
-@cache
 def _unloaded(name: str) -> _Place | None:
     above = name.rpartition(".")[0]
     try:

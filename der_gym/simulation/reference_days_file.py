@@ -96,7 +96,8 @@ def load_pool(name: str, like: Mapping[str, Array] | None = None) -> Pool | None
     if path is None or not path.exists():
         return None
     try:
-        made = _load(path, path.stat().st_ino)
+        state = path.stat()
+        made = _load(path, (state.st_ino, state.st_size))
         _check(made, like or {})
     except Exception as error:  # a foreign file may raise anything
         cache.warn_unusable(path, error)
@@ -106,7 +107,7 @@ def load_pool(name: str, like: Mapping[str, Array] | None = None) -> Pool | None
 
 
 @lru_cache(maxsize=4)
-def _load(path: Path, _file: int) -> Pool:
+def _load(path: Path, _file: tuple[int, int]) -> Pool:
     kept = _mapped(path)
     states = {key[6:]: array for key, array in kept.items() if key.startswith("state.")}
     starts = tuple(int(s) for s in kept["starts_s"])
