@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from numba.core.caching import CompileResultCacheImpl, _Cache
+from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
@@ -77,7 +77,8 @@ class KernelCache(_Cache):  # type: ignore[misc]
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep a compiled form; where it cannot be written it is compiled again next time."""
-        if not CompileResultCacheImpl.check_cachable(self, data):
+        if data.lifted or data.library.has_dynamic_globals:
+            cache.warn_once(f"{self._name} cannot be kept: it holds large arrays, pointers or code of plain Python")
             return
         asked = self._asked(sig, data.codegen)
         path = self._path(asked)

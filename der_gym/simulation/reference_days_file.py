@@ -19,7 +19,8 @@ import numpy as np
 from der_gym.core.units import SLOT_PER_DAY
 from der_gym.devices import DEVICES
 from der_gym.devices.base import DeviceClass
-from der_gym.engine import cache, closure, tables
+from der_gym.engine import cache, closure
+from der_gym.engine.tables import CAPABILITY
 from der_gym.fleet.structure import Structure
 from der_gym.simulation.reference_days import Pool
 
@@ -136,7 +137,7 @@ def wanted(
         "first_day": np.array(first_day),
         "starts_s": np.array(starts_s),
         "power_kw": _empty(*lead, SLOT_PER_DAY, structure.n_cell + 2),
-        "capability": _empty(*lead, SLOT_PER_DAY, structure.n_cell, tables.N_CAPABILITY),
+        "capability": _empty(*lead, SLOT_PER_DAY, structure.n_cell, CAPABILITY.N),
     }
     for name, (lo, hi) in structure.class_slice.items():
         like[f"state.{name}"] = _empty(*lead, len(starts_s), len(DEVICES[name].pool), hi - lo)

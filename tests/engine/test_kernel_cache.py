@@ -83,7 +83,10 @@ def test_an_edit_recompiles_what_depends_on_it_and_nothing_else(copy: Path, tmp_
     assert new() == []
     for module in ("env/observation/fields", "evaluation/report/page", "simulation/simulator", "fleet/tree"):
         edit(copy, module)
+    edit(copy, "engine/tables", "unit of the command: the device's rated swing", "another meaning")
     assert new() == []
+    edit(copy, "engine/tables", "    link_down_s ", "    made_up | - | | one row more\n    link_down_s ")
+    assert new() == ["network.outages.draw_links"]  # the others name no row that has another number now
     edit(copy, "devices/ev/model")
     assert new() == ["devices.ev.model.save"]
     edit(copy, "numerics/rng", "0xD2511F53", "0xD2511F55")  # of the draws, which the saved states do not name
@@ -242,6 +245,21 @@ def test_a_full_disk_costs_a_warning(place: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.warns(UserWarning, match="No space left on device") as given:
         assert [doubled(), doubled()] == [(6.0, 0), (6.0, 0)]
     assert len(given) == 1
+
+
+BIG = np.ones(1_000_000)
+
+
+def test_what_cannot_be_kept_is_told(place: Path) -> None:
+    @kernel
+    def add_big(s0, s1, x):
+        for s in range(s0, s1):
+            x[s] = x[s] + BIG[s]
+
+    x = np.ones(3)
+    with pytest.warns(UserWarning, match="add_big cannot be kept: it holds large arrays"):
+        add_big(0, 3, x)
+    assert x.tolist() == [2.0, 2.0, 2.0] and list(place.iterdir()) == []
 
 
 def test_types_and_forms_are_kept_apart(place: Path) -> None:

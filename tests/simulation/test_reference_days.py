@@ -15,7 +15,7 @@ from worlds import bits, scenario, started, take
 from der_gym.devices import DEVICES
 from der_gym.engine import cache, closure
 from der_gym.scenario.model import Scenario
-from der_gym.signals.table import SPOT_YEN
+from der_gym.signals.table import SIGNALS
 from der_gym.simulation import assets, reference_days_file
 from der_gym.simulation.assets import ScenarioAssets, scenario_assets
 from der_gym.simulation.reference_days import Pool
@@ -291,4 +291,4 @@ def test_edited_prices_are_read_anew(tmp_path: Path) -> None:
     write(path, [row.replace(",22.02,", ",99.02,") for row in rows])  # as long as it was
     edited = assets.read_signals(chosen)
     assert edited.values.shape == first.values.shape and chosen.hash() != before
-    assert edited.values[SPOT_YEN].max() > 99 > first.values[SPOT_YEN].max()
+    assert edited.values[SIGNALS.SPOT_YEN].max() > 99 > first.values[SIGNALS.SPOT_YEN].max()
