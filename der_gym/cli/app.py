@@ -221,6 +221,21 @@ def schema(out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write 
 
 
 @app.command()
+def cache(
+    prune: Annotated[bool, typer.Option("--prune", help="Remove what is old, then what is too much.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove everything.")] = False,
+    days: Annotated[float | None, typer.Option(min=0, help="With --prune: days without use. Default: 30.")] = None,
+    gigabytes: Annotated[
+        float | None, typer.Option(min=0, help="With --prune: size that may stay. Default: 2.")
+    ] = None,
+) -> None:
+    """Show the folder of compiled kernels and reference days: place, files, size, last use."""
+    from der_gym.cli import cache as keeping
+
+    keeping.cache(prune, clear, days, gigabytes)
+
+
+@app.command()
 def bench(
     quick: Annotated[bool, typer.Option("--quick", help="One short run of each; for a first look.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from der_gym.core.errors import InputError
+
+_SETTLED_NS = 2 * 10**9  # a file changed so lately may change again within what its times can tell apart
 
 
 @contextmanager
@@ -31,6 +35,40 @@ def write_text(path: str | Path, text: str) -> None:
     """Write ``text`` (UTF-8) to ``path`` whole or not at all."""
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def writable(folder: Path) -> bool:
+    """Return whether files can be made in ``folder``, making the folder if need be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except (OSError, RuntimeError):
+        return False
+
+
+def contents(paths: Iterable[str | Path]) -> tuple[str, ...]:
+    """Return 64 hex digits for what each file holds now; '' for one that cannot be read."""
+    return tuple(_content(Path(path)) for path in paths)
+
+
+_known: dict[Path, tuple[tuple[int, ...], str]] = {}
+
+
+def _content(path: Path) -> str:
+    try:
+        now = time.time_ns()
+        found = path.stat()
+        stamp = found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+        if path in _known and _known[path][0] == stamp:
+            return _known[path][1]
+        with open(path, "rb") as file:
+            digits = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+    if now - max(found.st_mtime_ns, found.st_ctime_ns) > _SETTLED_NS:
+        _known[path] = stamp, digits
+    return digits
 
 
 def new_folder(path: str | Path) -> Path:

@@ -3,22 +3,14 @@
 ``scalar`` marks a pure, branch-free function of numbers that is inlined into the loops; ``kernel`` marks a loop over
 arrays. Both compile without fast-math, so a kernel gives the bits of the same loop in plain Python.
 
-The cache lies in a folder named by a hash of the sources that the kernels come from, numba's and llvmlite's
-versions and the CPU: numba alone would not see an edit in another file. Where no folder can be written a temporary one
-of the user's own serves. Only our kernels are kept there: numba's setting holds no longer than one kernel is declared.
+Kernels are kept on disk (`kernel_cache`), each under a key over what its code depends on (`closure`).
 """
 
 from __future__ import annotations
 
 import gc
-import hashlib
-import os
-import platform
-import tempfile
-import warnings
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -26,89 +18,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 # no_cfunc_wrapper: nobody calls a kernel through a C pointer, and the wrappers take a twentieth of the compile time
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False, "no_cfunc_wrapper": True}
 _CLOSED: dict[str, Any] = {"nopython": True, "no_cpython_wrapper": True}
-
-
-_NO_KERNELS = {"cli", "evaluation"}  # folders that hold no kernel and shape no pool
-_OWN_KERNELS = {"controllers"}  # folders whose kernels no other folder calls, and that shape no pool
-
-
-@cache
-def source_hash(own: str = "") -> str:
-    """Return 16 hex digits over the sources that kernels come from, the compiler's versions and the processor.
-
-    ``own`` is the folder of kernels that stand apart, and adds its sources; without it none of those folders counts,
-    so that an edit of a controller leaves pools and the engine's kernels as they are.
-    """
-    import llvmlite
-    import numba
-    from llvmlite import binding
-
-    digest = hashlib.sha256()
-    root = Path(__file__).resolve().parents[1]
-    skip = _NO_KERNELS | _OWN_KERNELS - {own}
-    for path in sorted(p for p in root.rglob("*.py") if not skip & set(p.relative_to(root).parts)):
-        digest.update(str(path.relative_to(root)).encode())
-        digest.update(path.read_bytes())
-    cpu = f"{platform.machine()} {binding.get_host_cpu_name()} {binding.get_host_cpu_features().flatten()}"
-    digest.update(f"{numba.__version__} {llvmlite.__version__} {platform.python_version()} {cpu}".encode())
-    return digest.hexdigest()[:16]
-
-
-def cache_home() -> Path:
-    """Return the folder for everything that can be made again: ``DER_GYM_CACHE``, else the user's cache folder."""
-    named = os.environ.get("DER_GYM_CACHE")
-    if named:
-        return Path(named)
-    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    if base:
-        return Path(base) / "der_gym"
-    try:
-        return Path.home() / ".cache" / "der_gym"
-    except RuntimeError:  # a user without a home
-        return _temporary_home()
-
-
-def _temporary_home() -> Path:
-    return Path(tempfile.gettempdir()) / f"der_gym-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
-
-
-def writable(folder: Path) -> bool:
-    """Return whether files can be made in ``folder``, making the folder if need be."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return True
-    except (OSError, RuntimeError):
-        return False
-
-
-def _own(folder: Path) -> bool:
-    """Return whether ``folder``, made if need be, is this user's alone to write: what lies there will be executed."""
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        made = folder.lstat()
-    except OSError:
-        return False
-    return not hasattr(os, "getuid") or (made.st_uid == os.getuid() and made.st_mode & 0o40022 == 0o40000)
-
-
-def _find_folder() -> str:
-    """Return the folder for compiled kernels, '' (with a warning) where none can be written."""
-    last = _temporary_home()
-    for home in (cache_home(), last):
-        if (home != last or _own(home)) and writable(home / "kernels"):
-            return str(home / "kernels")
-    warnings.warn("no folder for compiled kernels can be written; every start compiles anew", stacklevel=2)
-    return ""
-
-
-_folder: str | None = None
-
-
-def _own_folder(function: Callable[..., Any]) -> str:
-    """Return the folder of the package that a kernel stands in if that folder's kernels stand apart, else ''."""
-    parts = function.__module__.split(".")
-    return next((name for name in parts[1:-1] if parts[0] == "der_gym" and name in _OWN_KERNELS), "")
 
 
 @cache
@@ -135,12 +44,9 @@ def _quiet_compiler() -> None:
 
 def kernel(function: F) -> F:
     """Compile a loop over arrays: no GIL, IEEE arithmetic, cached on disk."""
-    global _folder
     import numba
 
-    if _folder is None:
-        _folder = _find_folder()
-        _quiet_compiler()
+    _quiet_compiler()
     if numba.config.DISABLE_JIT:
         return function
     from der_gym.engine.dispatch import Closed
@@ -156,7 +62,9 @@ def part(function: F) -> F:
     if numba.config.DISABLE_JIT:
         return function
     from der_gym.engine.dispatch import Linked, Part
+    from der_gym.engine.kernel_cache import see
 
+    see(function)
     options = {**_CLOSED, **_OPTIONS, "_nrt": _counts(function)}
     compiled: F = Part(function, targetoptions=options, pipeline_class=Linked)
     return compiled
@@ -170,17 +78,11 @@ def _counts(function: Callable[..., Any]) -> bool:
     return not function.__module__.startswith("der_gym.") or "empty" in function.__code__.co_names
 
 
-def kept(compiled: Any, *inside: str) -> Any:
-    """Let a compiled function be kept in its folder, or in one inside of it, and return it."""
-    import numba
+def kept(compiled: Any, inside: str = "") -> Any:
+    """Let a compiled function be kept on disk and return it; ``inside`` tells forms of the same function apart."""
+    from der_gym.engine.kernel_cache import KernelCache
 
-    if _folder:
-        place = Path(_folder, source_hash(_own_folder(compiled.py_func)), *inside)
-        before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(place)
-        try:
-            compiled.enable_caching()
-        finally:
-            numba.config.CACHE_DIR = before
+    compiled._cache = KernelCache(compiled.py_func, inside)
     return compiled
 
 
@@ -194,7 +96,9 @@ def opened(function: Callable[..., Any]) -> Any:
 def scalar(function: F) -> F:
     """Compile a pure function of numbers that is inlined where it is called; the way in from Python is left out."""
     from der_gym.engine.dispatch import Inlined, Linked
+    from der_gym.engine.kernel_cache import see
 
+    see(function)
     options = {"forceinline": True, **_CLOSED, **_OPTIONS, "_nrt": False}
     compiled: F = Inlined(function, targetoptions=options, pipeline_class=Linked)
     return compiled

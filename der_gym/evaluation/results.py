@@ -18,8 +18,7 @@ import numpy as np
 
 import der_gym
 from der_gym.core.errors import InputError
-from der_gym.core.files import new_folder, whole_file, write_text
-from der_gym.engine.compile import writable
+from der_gym.core.files import new_folder, whole_file, writable, write_text
 from der_gym.evaluation.scoreboard import Scoreboard
 from der_gym.scenario.model import Scenario
 

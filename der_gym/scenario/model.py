@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
 from der_gym.core.errors import InputError, unknown
+from der_gym.core.files import contents
 from der_gym.core.units import BLOCK_S, REFRESH_S
 from der_gym.devices import DEVICES
 from der_gym.fleet.mix import FleetConfig
@@ -120,7 +121,12 @@ class Scenario(Settings):
         """Return the number of decisions in an episode."""
         return self.horizon_s // self.decision_s
 
+    def files(self) -> tuple[str, ...]:
+        """Return the files that the scenario names."""
+        own = (self.resources, self.signals.request)
+        return (*(path for path in own if path is not None), *self.signals.files())
+
     def hash(self) -> str:
-        """Return 16 hex digits over all settings."""
+        """Return 16 hex digits over all settings, and over what the named files hold now."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return hashlib.sha256("\n".join([text, *contents(self.files())]).encode()).hexdigest()[:16]

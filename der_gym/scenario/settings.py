@@ -58,6 +58,10 @@ class SignalSettings(Settings):
     start: str | None = Field(None, description="a fixed date YYYY-MM-DD of the episode")
     storm_share: float = Field(0.0, ge=0, le=1, description="days under a storm warning: batteries hold full")
 
+    def files(self) -> tuple[str, ...]:
+        """Return the files that prices, demand and weather are read from."""
+        return tuple(path for path in (self.prices, self.demand, self.weather) if path is not None)
+
 
 class PoolSettings(Settings):
     """The pool of uncommanded days."""

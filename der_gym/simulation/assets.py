@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from der_gym.core.errors import InputError
+from der_gym.core.files import contents
 from der_gym.core.units import HOUR_S
 from der_gym.devices import DEVICES
 from der_gym.engine import memory
@@ -20,9 +23,9 @@ from der_gym.scenario.settings import SignalSettings
 from der_gym.signals.calendar import date_of, day_of
 from der_gym.signals.synthetic import synthesise
 from der_gym.signals.table import SignalTable
-from der_gym.simulation import reference_days as pools
 from der_gym.simulation.claims import node_leaves
-from der_gym.simulation.reference_days import AFTER_DAYS, WARM_UP_DAYS, Pool
+from der_gym.simulation.reference_days import AFTER_DAYS, WARM_UP_DAYS, Pool, run_pool
+from der_gym.simulation.reference_days_file import keep_pool, load_pool, pool_name, wanted
 from der_gym.simulation.representative_fleet import Sample, build, take_sample
 
 
@@ -38,13 +41,13 @@ class ScenarioAssets:
 
 
 @lru_cache(maxsize=8)
-def _made(text: str) -> ScenarioAssets:
+def _made(text: str, _files: tuple[str, ...]) -> ScenarioAssets:
     return _make(Scenario.model_validate_json(text))
 
 
 def scenario_assets(scenario: Scenario) -> ScenarioAssets:
-    """Return what the scenario's worlds share; made once per process, the pool once per machine."""
-    return _made(scenario.model_dump_json())
+    """Return what the scenario's worlds share; made once per process and contents of its files, the pool once ever."""
+    return _made(scenario.model_dump_json(), contents(scenario.files()))
 
 
 def _make(scenario: Scenario) -> ScenarioAssets:
@@ -107,11 +110,11 @@ def response_p95_s(scenario: Scenario, structure: Structure) -> np.ndarray:
 
 def read_signals(scenario: Scenario) -> SignalTable:
     """Return the scenario's signals: made up for the fiscal year, or read from the named files."""
-    return _signals(scenario.signals.model_dump_json())
+    return _signals(scenario.signals.model_dump_json(), contents(scenario.signals.files()))
 
 
 @lru_cache(maxsize=8)
-def _signals(text: str) -> SignalTable:
+def _signals(text: str, _files: tuple[str, ...]) -> SignalTable:
     s = SignalSettings.model_validate_json(text)
     if s.prices or s.demand or s.weather:
         from der_gym.signals.loaders import load_signals  # only where files are named
@@ -143,19 +146,30 @@ def _around(whole: SignalTable, start: str | None) -> SignalTable:
 
 
 def _pool(scenario: Scenario, structure: Structure, signals: SignalTable, starts_s: tuple[int, ...]) -> Pool:
-    settings = {
-        "devices": scenario.devices.model_dump(mode="json"),  # type: ignore[attr-defined]
+    n_fleet, storm = scenario.pool.n_fleet, scenario.signals.storm_share
+    keys = np.random.default_rng(scenario.pool.seed).integers(2**32, size=(n_fleet, 2), dtype=np.uint32)
+    name = pool_name(_pool_settings(scenario, structure, signals, starts_s), structure)
+    like = wanted(structure, keys, signals.first_day, signals.last_day - signals.first_day + 1, starts_s)
+    kept = load_pool(name, like) if name is not None else None
+    if kept is not None:
+        return kept
+    made = run_pool(structure, scenario.devices, signals, keys, starts_s, storm)
+    if name is None:
+        return made
+    keep_pool(name, made)
+    return load_pool(name, like) or made  # as it is kept it takes no memory until it is looked at
+
+
+def _pool_settings(
+    scenario: Scenario, structure: Structure, signals: SignalTable, starts_s: tuple[int, ...]
+) -> dict[str, Any]:
+    """Return all settings that shape the pool: of the classes in use, of homes and owners, and the signals' bits."""
+    devices = scenario.devices.model_dump(mode="json")  # type: ignore[attr-defined]
+    idle = set(DEVICES) - set(structure.class_slice)
+    return {
+        "devices": {name: value for name, value in devices.items() if name not in idle},
         "pool": scenario.pool.model_dump(),
-        "signals": [signals.start_abs_s, float(signals.values.sum(dtype=np.float64))],
+        "signals": [signals.start_abs_s, hashlib.sha256(signals.values.tobytes()).hexdigest()],
         "starts": starts_s,
         "storm": scenario.signals.storm_share,
     }
-    name = pools.pool_hash(settings, structure)
-    kept = pools.load_pool(name)
-    if kept is not None:
-        return kept
-    keys = np.random.default_rng(scenario.pool.seed).integers(2**32, size=(scenario.pool.n_fleet, 2), dtype=np.uint32)
-    made = pools.run_pool(structure, scenario.devices, signals, keys, starts_s, scenario.signals.storm_share)
-    pools.keep_pool(name, made)
-    pools.load_pool.cache_clear()  # it said that there was none
-    return pools.load_pool(name) or made  # as it is kept it takes no memory until it is looked at

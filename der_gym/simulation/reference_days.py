@@ -1,30 +1,23 @@
 """The pool of days: the fleet left alone over the scenario's whole calendar.
 
-Run once per scenario at 300-s ticks and kept on disk by the scenario's hash. From it come each world's History (the
+Run once per scenario at 300-s ticks and kept on disk (`reference_days_file`). From it come each world's History (the
 last ten days' half-hour means per cell), its state at t = 0 (tank, state of charge), and the capability table.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import os
-import struct
-import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from der_gym.core.files import whole_file
 from der_gym.core.units import BLOCK_S, DAY_S, REFRESH_S, SLOT_PER_DAY
 from der_gym.devices import site as home
 from der_gym.engine import parallel
-from der_gym.engine.compile import cache_home, kernel, source_hash, writable
+from der_gym.engine.compile import kernel
 from der_gym.engine.program import Call, Program, share
 from der_gym.engine.tables import CAPABILITY, SITE
 from der_gym.fleet.structure import Structure
@@ -219,65 +212,3 @@ def keep(w0, w1, t_s, sum_kw, now, power_kw, capability):  # type: ignore[no-unt
         for c in range(now.shape[1] if begun > 0 else 0):
             for k in range(now.shape[2]):
                 capability[w, day, slot, c, k] = now[w, c, k]
-
-
-def pool_hash(settings: dict[str, Any], structure: Structure) -> str:
-    """Return 16 hex digits over what the pool depends on: settings, fleet and the package's sources."""
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
-    for array in (
-        structure.uid,
-        structure.rated_kw,
-        structure.given,
-        structure.site_index,
-        structure.cell_lo,
-        structure.site_limits,
-    ):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    digest.update(source_hash().encode())
-    return digest.hexdigest()[:16]
-
-
-@lru_cache(maxsize=4)
-def load_pool(name: str) -> Pool | None:
-    """Return the pool kept under ``name``, or None where there is none that can be read."""
-    try:
-        kept = _mapped(_path(name))
-        states = {key[6:]: array for key, array in kept.items() if key.startswith("state.")}
-        starts = tuple(int(s) for s in kept["starts_s"])
-        return Pool(int(kept["first_day"]), kept["keys"], kept["power_kw"], kept["capability"], starts, states)
-    except (OSError, ValueError, KeyError, struct.error, zipfile.BadZipFile):
-        return None
-
-
-def _mapped(path: Path) -> dict[str, Array]:
-    """Return the arrays of an uncompressed .npz, read only: what is not looked at takes no memory, and none twice."""
-    arrays: dict[str, Array] = {}
-    with zipfile.ZipFile(path) as archive, open(path, "rb") as file:
-        for member in archive.infolist():
-            file.seek(member.header_offset + 26)  # of the lengths of its name and of what else stands before the data
-            file.seek(sum(struct.unpack("<HH", file.read(4))), os.SEEK_CUR)
-            np.lib.format.read_magic(file)
-            shape, _, kind = np.lib.format.read_array_header_1_0(file)
-            inside = file.tell() + math.prod(shape) * kind.itemsize <= path.stat().st_size
-            if kind.hasobject or not inside:
-                raise ValueError(f"{path}: {member.filename} is no array of numbers")
-            array = np.memmap(path, kind, "r", file.tell(), shape) if math.prod(shape) else np.zeros(shape, kind)
-            arrays[member.filename.removesuffix(".npy")] = array
-    return arrays
-
-
-def keep_pool(name: str, pool: Pool) -> None:
-    """Keep ``pool`` on disk under ``name``; where nothing can be written it is made again next time."""
-    path = _path(name)
-    if not writable(path.parent):
-        return
-    arrays = {f"state.{key}": value for key, value in pool.states.items()}
-    arrays |= {"first_day": np.array(pool.first_day), "starts_s": np.array(pool.starts_s), "keys": pool.keys}
-    arrays |= {"power_kw": pool.power_kw, "capability": pool.capability}
-    save: Any = np.savez  # its stub takes every keyword for a flag
-    with whole_file(path) as temporary, open(temporary, "wb") as file:
-        save(file, **arrays)
-
-
-def _path(name: str) -> Path:
-    return cache_home() / "pools" / f"{name}.npz"

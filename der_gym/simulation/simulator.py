@@ -14,7 +14,7 @@ from der_gym.engine.program import Program, share
 from der_gym.engine.tables import CAPABILITY, FLEET
 from der_gym.scenario.model import Scenario
 from der_gym.simulation.aggregator_view import AggregatorView
-from der_gym.simulation.assets import scenario_assets
+from der_gym.simulation.assets import ScenarioAssets, scenario_assets
 from der_gym.simulation.award_check import check_award
 from der_gym.simulation.episode import RUN_ON_S
 from der_gym.simulation.fleet_arrays import Fleet
@@ -43,6 +43,8 @@ class Simulator:
     by_device : bool
         Whether registers that only add up (energy through a battery, starts ...) are kept for every device, at 60
         bytes each; else their sum of each class.
+    assets : ScenarioAssets, optional
+        What the scenario's worlds share. Default: made from the scenario, and from its files as they are now.
 
     Attributes
     ----------
@@ -55,12 +57,18 @@ class Simulator:
     """
 
     def __init__(
-        self, scenario: Scenario, n_world: int = 1, workers: int | None = None, by_device: bool = False
+        self,
+        scenario: Scenario,
+        n_world: int = 1,
+        workers: int | None = None,
+        by_device: bool = False,
+        assets: ScenarioAssets | None = None,
     ) -> None:
         if n_world < 1:
             raise InputError(f"n_world: {n_world}; allowed: 1 or more")
         self.scenario, self.n_world, self.by_device = scenario, n_world, by_device
-        self.assets = scenario_assets(scenario)
+        self._hash = scenario.hash()  # of the files as they are read now
+        self.assets = scenario_assets(scenario) if assets is None else assets
         check_award(self.assets)
         st = self.structure = self.assets.structure
         receiving = any(config.metering == "receiving" for config in scenario.services)
@@ -230,18 +238,19 @@ class Simulator:
     def snapshot(self, worlds: Sequence[int] | None = None) -> Snapshot:
         """Return the chosen worlds whole; ``restore`` puts them back, or elsewhere, to the bit."""
         which = list(range(self.n_world)) if worlds is None else list(worlds)
-        return take(self.scenario.hash(), self.arrays(), self.n_world, which, self.generators)
+        return take(self._hash, self.arrays(), self.n_world, which, self.generators)
 
     def restore(self, snapshot: Snapshot, worlds: Sequence[int] | None = None) -> None:
         """Put a snapshot's worlds into the given places of this simulator, one for one."""
         which = list(range(self.n_world)) if worlds is None else list(worlds)
-        for w, generator in put(snapshot, self.scenario.hash(), self.arrays(), self.n_world, which).items():
+        for w, generator in put(snapshot, self._hash, self.arrays(), self.n_world, which).items():
             self.generators[w] = generator
         self.never[which] = False
 
     def fork(self, worlds: Sequence[int] | None = None) -> Simulator:
         """Return a simulator that holds copies of the chosen worlds, with the same keys."""
         which = list(range(self.n_world)) if worlds is None else list(worlds)
-        twin = Simulator(self.scenario, len(which), by_device=self.by_device)
+        twin = Simulator(self.scenario, len(which), by_device=self.by_device, assets=self.assets)
+        twin._hash = self._hash
         twin.restore(self.snapshot(which))
         return twin

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import der_gym
 from der_gym import cli
 from der_gym.cli.common import parse_settings
 from der_gym.core.errors import InputError
+from der_gym.engine import cache as caching
 from der_gym.evaluation.play import EpisodeRunner
 
 SET = ["--set", "signals.start=2026-08-03", "--set", "services.tertiary-1.limits=off"]  # a pool of few days
@@ -56,7 +59,7 @@ def refuse(shown: Shown) -> str:
 def test_version_and_help(command: Command) -> None:
     assert succeed(command("--version")).strip() == der_gym.__version__
     shown = succeed(command("--help"))
-    for name in ("run", "evaluate", "firm", "tune", "list", "validate", "schema", "bench"):
+    for name in ("run", "evaluate", "firm", "tune", "list", "validate", "schema", "cache", "bench"):
         assert name in shown
         assert "Usage" in succeed(command(name, "--help"))
 
@@ -254,3 +257,23 @@ def test_values_stay_what_a_setting_wants() -> None:
     assert good == {"a": "off", "b": "2026-08-03", "c": True, "d": [1, 2], "e": 0.5, "f": None}
     with pytest.raises(InputError, match="is not YAML"):
         parse_settings(pairs[-1:])
+
+
+def test_cache_shows_prunes_and_clears(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DER_GYM_CACHE", str(tmp_path / "cache"))
+    shown = succeed(command("cache"))
+    assert str(tmp_path / "cache") in shown and "30 days" in shown and "2.0 GB" in shown
+    for name, age_s, n_byte in (("a.nbc", 0, 2000), ("b.nbc", 5 * 86_400, 3000), ("c.nbc", 40 * 86_400, 1000)):
+        path = tmp_path / "cache" / "kernels" / name
+        path.write_bytes(b"x" * n_byte)
+        os.utime(path, (time.time() - age_s,) * 2)
+    row = next(line for line in succeed(command("cache")).splitlines() if "kernels" in line and "compiled" in line)
+    assert row.split()[2:5] == ["3", "6.0", "kB"] and "now" in row and "40 days ago" in row
+    assert "removed 1 file, 1.0 kB; 2 files, 5.0 kB left" in succeed(command("cache", "--prune"))
+    assert "removed 1 file, 3.0 kB" in succeed(command("cache", "--prune", "--days", "4"))
+    assert "removed 0 files" in succeed(command("cache", "--prune", "--gigabytes", "0"))  # in use
+    assert "removed 1 file, 2.0 kB; 0 files, 0 B left" in succeed(command("cache", "--clear"))
+    assert "--clear removes everything" in refuse(command("cache", "--clear", "--prune"))
+    assert "add --prune" in refuse(command("cache", "--days", "3"))
+    monkeypatch.setattr(caching, "folder", lambda kind: None)
+    assert "DER_GYM_CACHE" in refuse(command("cache"))
