@@ -144,8 +144,9 @@ def kernel(function: F) -> F:
     if numba.config.DISABLE_JIT:
         return function
     from der_gym.engine.dispatch import Closed
+    from der_gym.engine.references import Counted
 
-    compiled: F = kept(Closed(function, targetoptions={**_CLOSED, **_OPTIONS, "_nrt": _counts(function)}))
+    compiled: F = kept(Closed(function, targetoptions={**_CLOSED, **_OPTIONS}, pipeline_class=Counted))
     return compiled
 
 
@@ -157,17 +158,9 @@ def part(function: F) -> F:
         return function
     from der_gym.engine.dispatch import Linked, Part
 
-    options = {**_CLOSED, **_OPTIONS, "_nrt": _counts(function)}
+    options = {**_CLOSED, **_OPTIONS}
     compiled: F = Part(function, targetoptions=options, pipeline_class=Linked)
     return compiled
-
-
-def _counts(function: Callable[..., Any]) -> bool:
-    """Return whether references to arrays are counted, as a loop needs that makes some: a tenth of the time of ours.
-
-    Of our own loops only those do that name ``np.empty``; nobody knows of others.
-    """
-    return not function.__module__.startswith("der_gym.") or "empty" in function.__code__.co_names
 
 
 def kept(compiled: Any, *inside: str) -> Any:
@@ -195,6 +188,6 @@ def scalar(function: F) -> F:
     """Compile a pure function of numbers that is inlined where it is called; the way in from Python is left out."""
     from der_gym.engine.dispatch import Inlined, Linked
 
-    options = {"forceinline": True, **_CLOSED, **_OPTIONS, "_nrt": False}
+    options = {"forceinline": True, **_CLOSED, **_OPTIONS}
     compiled: F = Inlined(function, targetoptions=options, pipeline_class=Linked)
     return compiled

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import Compiler
 from numba.core.registry import CPUDispatcher
 
 from der_gym.engine import native
 from der_gym.engine.compile import opened
+from der_gym.engine.references import Counted
 
 _HANDED = (np.ndarray, int, float, np.float32)
 
@@ -40,7 +40,7 @@ class Unmade(JITCodeLibrary):  # type: ignore[misc]
         """Do nothing: what has no machine code needs no environment."""
 
 
-class Linked(Compiler):  # type: ignore[misc]
+class Linked(Counted):
     """Compiles to what others link."""
 
     def __init__(self, typing_context: Any, target_context: Any, library: Any, *rest: Any) -> None:
