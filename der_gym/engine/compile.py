@@ -143,11 +143,29 @@ def kernel(function: F) -> F:
         _quiet_compiler()
     if numba.config.DISABLE_JIT:
         return function
-    from der_gym.engine.dispatch import Closed
-    from der_gym.engine.references import Counted
-
-    compiled: F = kept(Closed(function, targetoptions={**_CLOSED, **_OPTIONS}, pipeline_class=Counted))
+    kinds = _kinds()
+    compiled: F = kept(kinds.Closed(function, targetoptions={**_CLOSED, **_OPTIONS}, pipeline_class=kinds.Counted))
     return compiled
+
+
+@cache
+def _kinds() -> Any:
+    """Return the module `dispatch`, whose loops know from here on their ways in from Python."""
+    from der_gym.engine import dispatch
+
+    dispatch.Closed.open, dispatch.Closed.has_bridge = staticmethod(opened), staticmethod(has_bridge)
+    return dispatch
+
+
+@cache
+def has_bridge() -> bool:
+    """Return whether kernels can be called by `native`, which is tried once in a process; warns where they cannot."""
+    from der_gym.engine import probe
+
+    reason = probe.fault(kernel)
+    if reason is not None:
+        probe.warn(reason)
+    return reason is None
 
 
 def part(function: F) -> F:
@@ -156,10 +174,8 @@ def part(function: F) -> F:
 
     if numba.config.DISABLE_JIT:
         return function
-    from der_gym.engine.dispatch import Linked, Part
-
-    options = {**_CLOSED, **_OPTIONS}
-    compiled: F = Part(function, targetoptions=options, pipeline_class=Linked)
+    kinds = _kinds()
+    compiled: F = kinds.Part(function, targetoptions={**_CLOSED, **_OPTIONS}, pipeline_class=kinds.Linked)
     return compiled
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from der_gym.core.errors import DerGymError
 from der_gym.engine import memory, native, parallel
+from der_gym.engine.compile import has_bridge
 
 Array = np.ndarray
 Heard = Callable[["Call", int], None]
@@ -71,7 +72,7 @@ class Program:
         self._parts: list[tuple[_Walk, int]] | None = None
 
     def __call__(self) -> None:
-        if _heard is not None or not self._compiled:
+        if _heard is not None or not self._compiled or not has_bridge():
             self.plainly()
             return
         for work, workers in self._bound():
@@ -81,7 +82,7 @@ class Program:
 
     def load(self) -> None:
         """Load or compile the machine code, so that the first call takes as long as any other."""
-        if self._compiled:
+        if self._compiled and has_bridge():
             self._bound()
 
     def _bound(self) -> list[tuple[_Walk, int]]:
