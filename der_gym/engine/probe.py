@@ -22,10 +22,10 @@ _ONE = np.float32(1.0)
 
 
 def _arrays() -> tuple[Array, Array, Array]:
-    """Return float32 (5,) with steps, float64 (2, 3) without, int32 (2, 3, 4) with three different steps."""
+    """Return float32 (5,) with steps, float64 (2, 3) without, int32 (2, 3, 5) whose words all differ."""
     line = np.arange(10, dtype=np.float32)[::2]
     sheet = np.arange(6, dtype=np.float64).reshape(2, 3) / 8.0
-    block = np.arange(210, dtype=np.int32).reshape(5, 6, 7).transpose(2, 0, 1)[:2, ::2, 1:5]
+    block = np.arange(210, dtype=np.int32).reshape(5, 6, 7).transpose(2, 0, 1)[:4:2, ::2, 1:]
     return line, sheet, block
 
 
