@@ -148,10 +148,13 @@ class _Walk:
 
 
 def _few(calls: Sequence[Call], n: int, n_thread: int) -> int:
-    """Return how many of ``n`` worlds (or shards) to take at once: as many as are small, in four turns or more."""
+    """Return how many of ``n`` worlds (or shards) to take at once: as many as are small.
+
+    Several threads take four turns or more each, so that none waits long for the last; one alone has nobody to wait for.
+    """
     arrays = {each.ctypes.data: each for call in calls for each in call.given if isinstance(each, np.ndarray)}
     size = sum(each.nbytes for each in arrays.values() if each.ndim and each.shape[0] % n == 0) / n
-    return max(1, min(int(NEAR / max(size, 1)), n // (4 * n_thread)))
+    return max(1, min(int(NEAR / max(size, 1)), n // (4 * n_thread) if n_thread > 1 else n))
 
 
 @contextmanager
