@@ -49,10 +49,29 @@ def kernel(function: F) -> F:
     _quiet_compiler()
     if numba.config.DISABLE_JIT:
         return function
-    from der_gym.engine.dispatch import Closed
-
-    compiled: F = kept(Closed(function, targetoptions={**_CLOSED, **_OPTIONS, "_nrt": _counts(function)}))
+    kinds = _kinds()
+    compiled: F = kept(kinds.Closed(function, targetoptions={**_CLOSED, **_OPTIONS}, pipeline_class=kinds.Counted))
     return compiled
+
+
+@cache
+def _kinds() -> Any:
+    """Return the module `dispatch`, whose loops know from here on their ways in from Python."""
+    from der_gym.engine import dispatch
+
+    dispatch.Closed.open, dispatch.Closed.has_bridge = staticmethod(opened), staticmethod(has_bridge)
+    return dispatch
+
+
+@cache
+def has_bridge() -> bool:
+    """Return whether kernels can be called by `native`, which is tried once in a process; warns where they cannot."""
+    from der_gym.engine import probe
+
+    reason = probe.fault(kernel)
+    if reason is not None:
+        probe.warn(reason)
+    return reason is None
 
 
 def part(function: F) -> F:
@@ -61,21 +80,12 @@ def part(function: F) -> F:
 
     if numba.config.DISABLE_JIT:
         return function
-    from der_gym.engine.dispatch import Linked, Part
     from der_gym.engine.kernel_cache import see
 
     see(function)
-    options = {**_CLOSED, **_OPTIONS, "_nrt": _counts(function)}
-    compiled: F = Part(function, targetoptions=options, pipeline_class=Linked)
+    kinds = _kinds()
+    compiled: F = kinds.Part(function, targetoptions={**_CLOSED, **_OPTIONS}, pipeline_class=kinds.Linked)
     return compiled
-
-
-def _counts(function: Callable[..., Any]) -> bool:
-    """Return whether references to arrays are counted, as a loop needs that makes some: a tenth of the time of ours.
-
-    Of our own loops only those do that name ``np.empty``; nobody knows of others.
-    """
-    return not function.__module__.startswith("der_gym.") or "empty" in function.__code__.co_names
 
 
 def kept(compiled: Any, inside: str = "") -> Any:
@@ -99,6 +109,6 @@ def scalar(function: F) -> F:
     from der_gym.engine.kernel_cache import see
 
     see(function)
-    options = {"forceinline": True, **_CLOSED, **_OPTIONS, "_nrt": False}
+    options = {"forceinline": True, **_CLOSED, **_OPTIONS}
     compiled: F = Inlined(function, targetoptions=options, pipeline_class=Linked)
     return compiled

@@ -1,17 +1,16 @@
-"""What a compiled function does when Python calls it: the three kinds that `jit` makes."""
+"""What a compiled function does when Python calls it: the three kinds that `compile` makes."""
 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import Compiler
 from numba.core.registry import CPUDispatcher
 
 from der_gym.engine import native
-from der_gym.engine.compile import opened
+from der_gym.engine.references import Counted
 
 _HANDED = (np.ndarray, int, float, np.float32)
 
@@ -40,7 +39,7 @@ class Unmade(JITCodeLibrary):  # type: ignore[misc]
         """Do nothing: what has no machine code needs no environment."""
 
 
-class Linked(Compiler):  # type: ignore[misc]
+class Linked(Counted):
     """Compiles to what others link."""
 
     def __init__(self, typing_context: Any, target_context: Any, library: Any, *rest: Any) -> None:
@@ -58,15 +57,26 @@ class Closed(CPUDispatcher):  # type: ignore[misc]
     """A loop without numba's way in from Python, which takes a tenth of the time to compile.
 
     From Python ``loop(lo, hi, *given)`` is the same machine code by `native.call`. A loop that returns something, or
-    gets something else than arrays and plain numbers, is compiled once more: ``opened``.
+    gets something else than arrays and plain numbers, is compiled once more: ``opened``. So is every loop where the
+    trial of `native.call` failed.
+
+    Attributes
+    ----------
+    open : callable
+        Returns the form of a plain function that has numba's own way in.
+    has_bridge : callable
+        Returns whether `native.call` works in this process.
     """
+
+    open: ClassVar[Any]  # `compile` sets both: it stands above this module
+    has_bridge: ClassVar[Any]
 
     @cached_property
     def opened(self) -> Any:
-        return opened(self.py_func)
+        return self.open(self.py_func)
 
     def __call__(self, *given: Any) -> Any:
-        laid = "opened" not in self.__dict__ and _plain(given)
+        laid = "opened" not in self.__dict__ and _plain(given) and self.has_bridge()
         done = laid and native.call(self, given[0], given[1], given[2:])
         return None if done else self.opened(*given)
 

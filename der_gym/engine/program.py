@@ -16,6 +16,7 @@ import numpy as np
 
 from der_gym.core.errors import DerGymError
 from der_gym.engine import memory, native, parallel
+from der_gym.engine.compile import has_bridge
 
 Array = np.ndarray
 Heard = Callable[["Call", int], None]
@@ -71,7 +72,7 @@ class Program:
         self._parts: list[tuple[_Walk, int]] | None = None
 
     def __call__(self) -> None:
-        if _heard is not None or not self._compiled:
+        if _heard is not None or not self._compiled or not has_bridge():
             self.plainly()
             return
         for work, workers in self._bound():
@@ -81,7 +82,7 @@ class Program:
 
     def load(self) -> None:
         """Load or compile the machine code, so that the first call takes as long as any other."""
-        if self._compiled:
+        if self._compiled and has_bridge():
             self._bound()
 
     def _bound(self) -> list[tuple[_Walk, int]]:
@@ -147,10 +148,13 @@ class _Walk:
 
 
 def _few(calls: Sequence[Call], n: int, n_thread: int) -> int:
-    """Return how many of ``n`` worlds (or shards) to take at once: as many as are small, in four turns or more."""
+    """Return how many of ``n`` worlds (or shards) to take at once: as many as are small.
+
+    Several threads take four turns or more each, so that none waits long for the last; one alone waits for nobody.
+    """
     arrays = {each.ctypes.data: each for call in calls for each in call.given if isinstance(each, np.ndarray)}
     size = sum(each.nbytes for each in arrays.values() if each.ndim and each.shape[0] % n == 0) / n
-    return max(1, min(int(NEAR / max(size, 1)), n // (4 * n_thread)))
+    return max(1, min(int(NEAR / max(size, 1)), n // (4 * n_thread) if n_thread > 1 else n))
 
 
 @contextmanager

@@ -15,17 +15,19 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "agents").rglob("*.md")])
 
 
-def pins() -> dict[str, str]:
-    """Return the version of every package in ``constraints.txt``."""
-    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    pairs = (line.split("==") for line in lines if line and not line.startswith("#"))
-    return {canonicalize_name(name): version for name, version in pairs}
+def pins(file: str = "constraints.txt") -> dict[str, str]:
+    """Return the version of every package in a file of versions, as it holds for this Python."""
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    found = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    here = [each for each in found if each.marker is None or each.marker.evaluate()]
+    return {canonicalize_name(each.name): str(each.specifier).removeprefix("==") for each in here}
 
 
 def requirements() -> list[Requirement]:
@@ -37,6 +39,15 @@ def requirements() -> list[Requirement]:
 @pytest.mark.parametrize("requirement", requirements(), ids=str)
 def test_every_requirement_is_pinned_within_its_bounds(requirement: Requirement) -> None:
     assert requirement.specifier.contains(pins()[canonicalize_name(requirement.name)])
+
+
+@pytest.mark.parametrize("line", PROJECT["dependencies"])
+def test_the_oldest_versions_are_within_the_bounds_and_numba_is_the_lowest(line: str) -> None:
+    requirement = Requirement(line)
+    pin = pins("constraints-oldest.txt")[canonicalize_name(requirement.name)]
+    assert requirement.specifier.contains(pin)
+    lowest = [Version(each.version) for each in requirement.specifier if each.operator == ">="]
+    assert requirement.name != "numba" or lowest == [Version(pin)]
 
 
 def test_the_core_stays_small() -> None:
@@ -76,11 +87,11 @@ def dev(tmp_path: Path) -> ModuleType:
     assert spec is not None
     module = module_from_spec(spec)
     loader.exec_module(module)
-    module.ROOT, module.VENV, module.STAMP = tmp_path, tmp_path / ".venv", tmp_path / ".venv" / "stamp.json"
-    module.PYTHON = sys.executable
-    module.VENV.mkdir()
-    for name in ("pyproject.toml", "constraints.txt"):
+    module.ROOT, module.Venv.python = tmp_path, sys.executable
+    for name in ("pyproject.toml", "constraints.txt", "constraints-oldest.txt"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    for venv in (module.TESTED, module.OLDEST):
+        venv.folder.mkdir()
     return module
 
 
@@ -110,6 +121,27 @@ def test_the_second_time_installs_nothing(dev: ModuleType, steps: list[tuple[str
     dev.install(dev.TEST_EXTRAS)
     dev.install()  # what the core needs is part of it
     assert steps == []
+
+
+def test_the_oldest_versions_stand_apart(dev: ModuleType, steps: list[tuple[str, ...]]) -> None:
+    dev.install()
+    steps.clear()
+    dev.install(venv=dev.OLDEST)
+    dev.install(venv=dev.OLDEST)
+    (words,) = steps
+    assert words[words.index("-c") + 1 :] == ("constraints-oldest.txt", "pytest", "hypothesis", "-e", ".")
+
+
+def test_make_test_runs_tests_that_exist_on_the_oldest_versions(dev: ModuleType, steps: list[tuple[str, ...]]) -> None:
+    dev.test()
+    (words,) = (words for words in steps if words[0] == "pytest on the oldest versions")
+    paths = [word.partition("::")[0] for word in words if word.startswith("tests/")]
+    assert len(paths) > 3 and all((ROOT / path).exists() for path in paths)
+
+
+def test_clean_removes_both_environments(dev: ModuleType) -> None:
+    dev.clean()
+    assert not dev.TESTED.folder.exists() and not dev.OLDEST.folder.exists()
 
 
 def test_more_extras_or_another_pin_install_again(dev: ModuleType, steps: list[tuple[str, ...]]) -> None:

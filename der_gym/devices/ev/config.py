@@ -54,7 +54,7 @@ N_CFG = 71
 class EVConfig(DeviceConfig):
     """Settings of the home charger with one-way charging (V1G, ECHONET 0x02A1 or OCPP).
 
-    A car's needs follow from its trips since it was last plugged in; nothing here depends on the commands. AggregatorView
+    A car's needs follow from its trips since it was last plugged in; nothing here depends on the commands. Public
     holidays count as weekdays. What cannot be charged at home between arrival and departure is charged elsewhere.
     """
 
