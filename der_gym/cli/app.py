@@ -51,7 +51,7 @@ class What(StrEnum):
     controllers = "controllers"
     devices = "devices"
     paths = "paths"
-    products = "products"
+    services = "services"
     fields = "fields"
 
 
@@ -198,7 +198,7 @@ def tune(
 
 @app.command("list")
 def show(what: Annotated[What, typer.Argument(help="What to show.")]) -> None:
-    """Show what there is: scenarios, controllers, devices, paths, products or observation fields."""
+    """Show what there is: scenarios, controllers, devices, paths, services or observation fields."""
     from der_gym.cli import listing
 
     listing.show(what.value)

@@ -82,7 +82,7 @@ class Played:
     terms : float64 (n, 5)
         Its terms, ``envs.reward.TERMS``.
     ledger_yen : float64 (n, n_line)
-        The statement; its lines stand in ``lines``, the total last.
+        The statement; its lines stand in ``lines``, the total last; ``kinds``: without the services' names.
     services : dict
         Service id -> `ServicePlayed`; the first is the one that ``outcome``, ``award_kw`` ... are short for.
     debt_kwh : float64 (n,)
@@ -103,6 +103,7 @@ class Played:
     terms: Array
     ledger_yen: Array
     lines: tuple[str, ...]
+    kinds: tuple[str, ...]
     services: dict[str, ServicePlayed]
     debt_kwh: Array
     messages: Array
@@ -152,7 +153,7 @@ class Played:
 
     def yen(self, line: str) -> Array:
         """Return a line of the statement, (n,): of all services where several have one of that name; 0 where none."""
-        own = [k for k, name in enumerate(self.lines) if name == line or name.endswith(f"_{line}")]
+        own = [k for k, names in enumerate(zip(self.lines, self.kinds, strict=True)) if line in names]
         total: Array = self.ledger_yen[:, own].sum(axis=1)
         return total
 
@@ -268,6 +269,7 @@ def _result(worlds: Worlds, seeds: list[int], reward: Array, terms: Array, trace
         "terms": terms,
         "ledger_yen": market.ledger.yen.copy(),
         "lines": market.ledger.lines,
+        "kinds": market.ledger.kinds,
         "services": {session.id: ServicePlayed.of(session) for session in market.sessions},
         "debt_kwh": sim.debt_kwh(),
         "messages": (network.leaf[:, :, net.SENDER.N_SENT] * network.gate[:, net.GATE.N_UNIT]).sum(axis=1),
@@ -313,5 +315,6 @@ def _join_services(parts: Sequence[dict[str, ServicePlayed]]) -> dict[str, Servi
 JOINS: Mapping[str, Callable[..., Any]] = {
     "trace": Trace.join,
     "lines": lambda parts: parts[0],
+    "kinds": lambda parts: parts[0],
     "services": _join_services,
 }

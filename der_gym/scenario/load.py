@@ -93,7 +93,7 @@ def merge(base: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in change.items():
         old = merged.get(key)
-        if key == "services" and isinstance(old, list | tuple) and isinstance(value, list | tuple):
+        if key == "services" and isinstance(old, list | tuple):
             merged[key] = _merge_services(list(old), value)
         else:
             merged[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
@@ -104,9 +104,20 @@ def _id(service: Any) -> str:
     return str(service.get("id") or service.get("name", "")) if isinstance(service, Mapping) else ""
 
 
-def _merge_services(base: list[Any], change: Sequence[Any]) -> list[Any]:
-    """Return the services of ``change``, in its order; an entry keeps what it does not name of the base's of its id."""
+def _merge_services(base: list[Any], change: Any) -> Any:
+    """Return the services of a list, in its order; an entry keeps what it does not name of the base's of its id.
+
+    A mapping of ids changes those of the base and leaves the others.
+    """
     known = {_id(each): dict(each) for each in base if isinstance(each, Mapping)}
+    if isinstance(change, Mapping):
+        for name, own in change.items():
+            if name not in known:
+                raise unknown("services", str(name), known)
+            known[name] = merge(known[name], own)
+        return [*known.values()]
+    if not isinstance(change, list | tuple):
+        return change
     return [merge(known.get(_id(each), {}), each) if isinstance(each, Mapping) else each for each in change]
 
 

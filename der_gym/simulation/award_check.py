@@ -113,7 +113,6 @@ def shortfalls(assets: ScenarioAssets) -> list[Shortfall]:
     asked = [
         (config, season, h, award_kw(assets, config, season, h))
         for config in assets.scenario.services
-        if config.limits != "off"
         for season, h in windows
     ]
     found = [_short_of(assets, *each) for each in asked if each[3] > 0]
@@ -188,7 +187,9 @@ def check_award(assets: ScenarioAssets) -> None:
     InputError
         With ``enforce``, for the worst of them, with the hours. With ``warn`` it is one warning, with ``off`` nothing.
     """
-    found = shortfalls(assets)
+    if all(config.limits == "off" for config in assets.scenario.services):
+        return
+    found = [each for each in shortfalls(assets) if assets.scenario.service(each.service).limits != "off"]
     if not found:
         return
     worst = min(found, key=lambda each: each.share)

@@ -38,7 +38,7 @@ class Ledger:
     Attributes
     ----------
     lines : tuple of str
-        Columns, ``total`` last.
+        Columns, ``total`` last; ``kinds`` are the same without the services' names.
     yen : float64 (n_world, n)
     deferred : int64 (k,)
         Columns that pay for later days.
@@ -51,6 +51,7 @@ class Ledger:
         every.sort(key=lambda pair: ORDER.index(pair[1]) if pair[1] in ORDER else len(ORDER))
         self.parts = parts
         self.lines = (*(line_key(*pair) for pair in every), TOTAL)
+        self.kinds = (*(line for _, line in every), TOTAL)
         self.yen = np.zeros((n_world, len(self.lines)))
         self._places = {
             service: np.array([every.index((service, line)) for line in lines], dtype=np.int64)

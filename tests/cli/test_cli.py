@@ -77,7 +77,7 @@ def test_the_help_is_quick_to_load() -> None:
         ("controllers", "closed_loop"),
         ("devices", "ecocute"),
         ("paths", "P4-slow"),
-        ("products", "三次調整力①"),
+        ("services", "三次調整力①"),
         ("fields", "leaf.age_mean_s"),
     ],
 )
@@ -240,7 +240,7 @@ def test_bad_input_is_one_line(command: Command, words: list[str], said: str) ->
 
 def test_schema_has_every_setting(command: Command, tmp_path: Path) -> None:
     schema = json.loads(succeed(command("schema")))
-    assert {"fleet", "devices", "network", "market"} <= schema["properties"].keys()
+    assert {"fleet", "devices", "network", "services"} <= schema["properties"].keys()
     assert "BatteryConfig" in schema["$defs"]
     succeed(command("schema", "--out", tmp_path / "s.json"))
     assert json.loads((tmp_path / "s.json").read_text(encoding="utf-8")) == schema

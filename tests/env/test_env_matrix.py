@@ -101,7 +101,8 @@ def test_decode_gives_units_back(env: DERGroupEnv) -> None:
     table = env.worlds.simulator.view
     known = {
         "world": (aggregator_view.WORLD, table.world[0]),
-        "block": (aggregator_view.BLOCK, table.block[0].T),
+        "service": (aggregator_view.SERVICE, table.service[0, 0]),
+        "block": (aggregator_view.BLOCK, table.block[0, 0].T),
         "leaf": (aggregator_view.LEAF, table.leaf[0].T),
     }
     for name, (field, _, _) in env.layout.fields.items():

@@ -43,7 +43,7 @@ def test_a_field_computes_itself_from_the_public_table(registered: Any) -> None:
         return table.leaf[:, :, aggregator_view.LEAF.UP_KW] - table.leaf[:, :, aggregator_view.LEAF.DOWN_KW]
 
     def load(table: aggregator_view.AggregatorView) -> Array:
-        return table.world[:, aggregator_view.WORLD.SEEN_KW]
+        return table.service[:, 0, aggregator_view.SERVICE.SEEN_KW]
 
     registered(FIELDS, "leaf.gap_kw", Field("gap_kw", "leaf", "kW", "nominal", -1, 1, "up less down", gap))
     registered(FIELDS, "world.load_kw", Field("load_kw", "world", "kW", "fleet", -1, 1, "all that is seen", load))

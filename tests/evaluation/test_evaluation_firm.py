@@ -103,15 +103,15 @@ def test_power_and_energy_can_fall_short() -> None:
 
 def test_the_first_block_offers_what_the_pool_held() -> None:
     where = made()
-    offered = award_check.window_kw(where, "summer", 14, 40.0)
+    offered = award_check.window_kw(where, where.scenario.services[0], "summer", 14, 40.0)
     assert offered[0] == pytest.approx(award_check.sure(where, "summer")[28], rel=1e-9)
     assert offered[-1] < offered[0]
-    assert award_check.window_kw(where, "summer", 14, 10.0)[-1] > offered[-1]
+    assert award_check.window_kw(where, where.scenario.services[0], "summer", 14, 10.0)[-1] > offered[-1]
 
 
 def test_the_fitting_award_fits_and_the_next_does_not() -> None:
     where = made(services__tertiary_1__award_kw=60.0)
-    fits = award_check.fitting_kw(where, "summer", 14)
+    fits = award_check.fitting_kw(where, where.scenario.services[0], "summer", 14)
     assert 0.0 < fits < 60.0
     assert award_check.shortfalls(made(services__tertiary_1__award_kw=fits, episode__starts_h=[14])) == []
     assert award_check.shortfalls(made(services__tertiary_1__award_kw=fits + 0.61, episode__starts_h=[14])) != []

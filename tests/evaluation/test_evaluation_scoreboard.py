@@ -18,7 +18,7 @@ from der_gym.evaluation import scoreboard as board_module
 from der_gym.evaluation.play import EpisodeRunner
 from der_gym.evaluation.scoreboard import Scoreboard, evaluate, seeds_of
 from der_gym.scenario.load import load
-from der_gym.services.tertiary_1.settlement import LINES, OUTCOME
+from der_gym.services.tertiary_1.settlement import OUTCOME
 
 ONE_DAY = {"signals.start": "2026-08-03", "services.tertiary-1.limits": "off"}  # a pool of few days
 SHORT = ONE_DAY | {"episode.n_block": 3, "episode.n_block_after": 1}
@@ -57,7 +57,7 @@ def test_a_row_is_the_single_environment_of_its_seed(board: Scoreboard) -> None:
         total += float(reward)
     played = board.scores["idle"].played
     assert played.reward[3] == total
-    assert played.book[3, LINES.TOTAL] == info["yen_total"]
+    assert played.yen("total")[3] == info["yen_total"]
 
 
 def test_the_chunks_do_not_show(board: Scoreboard) -> None:

@@ -18,7 +18,6 @@ from der_gym.evaluation.report.detail import DetailRecorder
 from der_gym.evaluation.report.run_page import OTHERS, fewer, run_data
 from der_gym.evaluation.report.timeline import decided_s, in_force, largest, requested_s, way
 from der_gym.scenario.load import load
-from der_gym.services.tertiary_1.settlement import LINES
 
 WORLDS: list[dict[str, Any]] = [
     {},
@@ -82,7 +81,7 @@ def test_stored_energy_is_there_by_class_and_changes_every_five_minutes() -> Non
 def test_the_ledger_sums_to_its_total() -> None:
     board, detail = episode()
     rows = run_data(board, "open_loop", detail)["ledger"]
-    assert [row["line"] for row in rows] == list(LINES)
+    assert [row["line"] for row in rows] == list(board.scores["open_loop"].played.lines)
     for key in ("yen", "idle_yen"):
         assert sum(row[key] for row in rows[:-1]) == pytest.approx(rows[-1][key], abs=1e-6)
     own = run_data(board, "idle", detail)["ledger"]
@@ -106,7 +105,7 @@ def test_the_record_changes_nothing() -> None:
     def play(watch: Any) -> list[str]:
         (controller,) = players(["closed_loop"]).values()
         played = EpisodeRunner(scenario, 1).play(controller, [3], **watch)
-        values = [played.reward, played.book, played.outcome, played.messages, *played.trace.arrays().values()]
+        values = [played.reward, played.ledger_yen, played.outcome, played.messages, *played.trace.arrays().values()]
         return [bits(value) for value in values]
 
     assert play({}) == play({"watch": DetailRecorder})

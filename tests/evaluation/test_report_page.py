@@ -15,6 +15,7 @@ from der_gym.evaluation.report import page
 from der_gym.evaluation.report.firm_page import read_firm
 from der_gym.evaluation.report.page import ASSETS, SCRIPTS, check_target, render, rounded
 from der_gym.services.tertiary_1.settlement import LINES
+from der_gym.simulation import fleet_ledger
 
 KINDS = [*SCRIPTS]
 
@@ -98,7 +99,7 @@ def test_every_text_that_a_script_names_is_there() -> None:
 def test_every_cause_and_line_of_the_ledger_has_its_text() -> None:
     texts = words()
     assert [cause for cause in CAUSES if cause not in texts or f"why_{cause}" not in texts] == []
-    assert [line for line in LINES if line not in texts] == []
+    assert [line for line in (*LINES, *fleet_ledger.LINES) if line not in texts] == []
 
 
 def test_numbers_are_short() -> None:

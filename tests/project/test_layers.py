@@ -12,11 +12,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "der_gym"
-SIBLINGS = ("devices", "fleet", "network", "services", "signals")  # one layer: they never import one another
+SIBLINGS = ("devices", "fleet", "network", "signals")  # one layer: they never import one another
 LAYERS = {
     **{"core": 0, "engine": 1, "numerics": 2},
     **dict.fromkeys(SIBLINGS, 3),
-    **{"scenario": 4, "simulation": 5, "env": 6, "controllers": 7, "evaluation": 8, "cli": 9},
+    **{"services": 4, "scenario": 5, "simulation": 6, "env": 7, "controllers": 8, "evaluation": 9, "cli": 10},
 }
 ABOVE = {"agents", "tests", "scripts"}
 HEAVY = {
@@ -125,9 +125,9 @@ def test_a_made_up_circle_is_found() -> None:
 BAD = {
     "core knows a device": ("der_gym.numerics.rng", "import der_gym.devices.battery.model"),
     "inside a function": ("der_gym.numerics.rng", "def f():\n    from der_gym.services import settle"),
-    "siblings": ("der_gym.services.settle", "from der_gym import network"),
-    "siblings, relative": ("der_gym.services.settle", "from ..network import deliver"),
-    "relative, from a package": ("der_gym.services.", "from ..network import deliver"),
+    "siblings": ("der_gym.devices.settle", "from der_gym import network"),
+    "siblings, relative": ("der_gym.devices.settle", "from ..network import deliver"),
+    "relative, from a package": ("der_gym.devices.", "from ..network import deliver"),
     "a device composes": ("der_gym.devices.battery.model", "from der_gym.scenario import load"),
     "the simulator knows an env": ("der_gym.simulation.simulator", "import der_gym.env.observation.layout"),
     "envs know controllers": ("der_gym.env.single", "from der_gym.controllers import idle"),

@@ -38,7 +38,7 @@ def test_an_unknown_scenario_names_the_nearest() -> None:
     ("key", "words"),
     [
         ("fleet.n_devices", r"overrides: fleet.n_devices: unknown name 'n_devices'; did you mean 'n_device'"),
-        ("markets.award_kw", "did you mean 'market'"),
+        ("serwices.award_kw", "did you mean 'services'"),
         ("services.tertiary-1.metring", "did you mean 'metering'"),
         ("devices.batery.usable_kwh", "did you mean 'battery'"),
         ("network.reach", "did you mean 'reach_share'"),
@@ -90,7 +90,7 @@ def test_an_unknown_key_in_a_mapping_names_the_nearest() -> None:
     for wrong, words in (
         ({"fleets": {}}, "fleets: unknown key; did you mean 'fleet'"),
         (
-            {"market": {"rules": {"banb_share": 0.1}}},
+            {"services": [{"name": "tertiary-1", "banb_share": 0.1}]},
             "services.tertiary-1.banb_share: unknown key; did you mean 'band_share'",
         ),
         ({"devices": {"ev": {"plug": 1}}}, "devices.ev.plug: unknown key"),
@@ -153,15 +153,21 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_takes_its_name_and_lays_its_settings_over_its_base(tmp_path: Path) -> None:
-    written(tmp_path, "low.yaml", {**PLAIN, "market": {"n_block": 4, "rules": {"band_share": 0.2}}})
-    path = written(tmp_path, "high.yaml", {"base": "low", "market": {"rules": {"signal": "simple"}}})
+    written(
+        tmp_path,
+        "low.yaml",
+        {**PLAIN, "episode": {"n_block": 4}, "services": [{"name": "tertiary-1", "band_share": 0.2}]},
+    )
+    path = written(tmp_path, "high.yaml", {"base": "low", "services": [{"name": "tertiary-1", "signal": "simple"}]})
     top = written(tmp_path, "top.yaml", {"base": "high", "tick_s": 30, "fleet": {"n_device": 20}})
     made = load(path)
     assert (made.name, load(top).name) == ("high", "top")
     assert (made.episode.n_block, made.services[0].band_share, made.services[0].signal) == (4, 0.2, "simple")
     assert load(top).fleet.n_device == 20 and load(top).fleet.mix == made.fleet.mix and load(top).tick_s == 30
-    shipped = written(tmp_path, "own.yaml", {"base": "tertiary-1-tiny", "market": {"award_share": 0.5}})
-    assert load(shipped).network.ideal and load(shipped).market.award_share == 0.5
+    shipped = written(
+        tmp_path, "own.yaml", {"base": "tertiary-1-tiny", "services": [{"name": "tertiary-1", "award_share": 0.5}]}
+    )
+    assert load(shipped).network.ideal and load(shipped).services[0].award_share == 0.5
     with pytest.raises(InputError, match="did you mean 'tertiary-1'"):
         load(written(tmp_path, "lost.yaml", {"base": "tertiary-11"}))
 

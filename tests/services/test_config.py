@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from der_gym.services.tertiary_1.config import Tertiary1Config, retail_yen_kwh, stylised_fields
+from der_gym.services.costs import CostConfig, retail_yen_kwh
+from der_gym.services.tertiary_1.config import Tertiary1Config, stylised_fields
 
 
 def test_defaults_give_the_documented_scale() -> None:
     c = Tertiary1Config()
     assert 600 * 12 * c.bid_price_yen_kw == 18_000
-    margin = c.energy_price_yen_kwh - c.retail_day_yen_kwh - c.wear_yen_kwh - c.retailer_compensation_yen_kwh
+    costs = CostConfig()
+    margin = c.energy_price_yen_kwh - costs.retail_day_yen_kwh - costs.wear_yen_kwh - c.retailer_compensation_yen_kwh
     assert 0.0 <= margin < 10.0  # a delivered kWh by day neither rules the books nor punishes
 
 
@@ -37,7 +39,7 @@ def test_config_is_frozen() -> None:
 
 
 def test_night_tariff_runs_from_23_to_07() -> None:
-    c = Tertiary1Config(retail_day_yen_kwh=30.0, retail_night_yen_kwh=20.0)
+    c = CostConfig(retail_day_yen_kwh=30.0, retail_night_yen_kwh=20.0)
     price = retail_yen_kwh(c, np.array([44, 12]), 4)
     assert price.tolist() == [[30, 30, 20, 20], [20, 20, 30, 30]]  # 22:00 22:30 23:00 23:30; 06:00 06:30 07:00 07:30
 

@@ -7,18 +7,17 @@ import pytest
 
 from der_gym.core.errors import InputError
 from der_gym.services import SERVICES
+from der_gym.services.base import Sample, Scope
 from der_gym.services.tertiary_1 import settlement
 from der_gym.services.tertiary_1.config import Tertiary1Config
 from der_gym.services.tertiary_1.service import Tertiary1
-from der_gym.services.tertiary_1.settlement import LINES, OUTCOME, REGISTERS
+from der_gym.services.tertiary_1.settlement import LINES, OUTCOME
 
 PLAIN: dict[str, Any] = {
     "bid_price_yen_kw": 2.0,
     "energy_price_yen_kwh": 20.0,
     "fee_yen_kw": 0.1,
     "retailer_compensation_yen_kwh": 10.0,
-    "retail_day_yen_kwh": 30.0,
-    "maker_fee_yen_month": 730.0,  # 1 yen per unit and hour
 }
 FULL = [90.0] * 6  # ends 30 60 90 90 90 90: bin means 15 45 75 90 90 90
 EASED = [60.0] * 6  # after FULL: ends 60 60 ...: bin means 75 60 60 60 60 60
@@ -29,31 +28,25 @@ def product(
     award: list[float], request: list[float], failed_before: int = 0, n_world: int = 1, **config: Any
 ) -> Tertiary1:
     """Return a product whose worlds all hold this one award and request; the last block is unawarded."""
-    p = Tertiary1(Tertiary1Config(**{**PLAIN, **config}), n_world, len(award) - 1, len(award))
-    ones = np.ones(n_world, dtype=np.int64)
-    p.begin(
-        ones.astype(bool),
-        np.tile(award, (n_world, 1)),
-        np.tile(request, (n_world, 1)),
-        np.full((n_world, len(award)), 12.0),
-        first_slot=28 * ones,
-        failed_before=failed_before * ones,
-        n_unit=10 * ones,
-    )
+    p = Tertiary1(Tertiary1Config(**{**PLAIN, **config}), Scope(n_world, len(award), len(award) - 1, 10))
+    p.failed_before[:] = failed_before
+    prices = np.full((n_world, len(award)), 12.0)
+    p.begin(np.ones(n_world, dtype=bool), np.tile(award, (n_world, 1)), np.tile(request, (n_world, 1)), prices)
     return p
 
 
-def play(p: Tertiary1, bin_response_kw: list[float], registers: dict[int, list[float]] | None = None) -> None:
-    """Let every world answer with these bin means; ``registers`` holds the counters from a block's end on."""
-    counters = np.zeros((p.n_world, len(REGISTERS)))
+def take(p: Tertiary1, active: Any, minute: Any, true_kw: Any, metered_kw: Any, plan_kw: Any) -> None:
+    """Let a product take one minute, (n_world,) each."""
+    for call in p.settle(active, np.zeros(len(active)), Sample(active, minute, true_kw, metered_kw, plan_kw)):
+        call(0, len(active))
+
+
+def play(p: Tertiary1, bin_response_kw: list[float]) -> None:
+    """Let every world answer with these bin means."""
+    n = p.scope.n_world
     for m in range(len(bin_response_kw) * 5):
-        if registers and (m + 1) % 30 == 0:
-            counters[:] = registers[m // 30]
-        power = np.full(p.n_world, PLAN_KW - bin_response_kw[m // 5])
-        when = np.full(p.n_world, m, dtype=np.int64)
-        p.minute(np.ones(p.n_world, dtype=bool), when, power, power, np.full(p.n_world, PLAN_KW), counters)(
-            0, p.n_world
-        )
+        power = np.full(n, PLAN_KW - bin_response_kw[m // 5])
+        take(p, np.ones(n, dtype=bool), np.full(n, m, dtype=np.int64), power, power, np.full(n, PLAN_KW))
 
 
 def outcome(p: Tertiary1, block: int, name: str) -> float:
@@ -61,7 +54,7 @@ def outcome(p: Tertiary1, block: int, name: str) -> float:
 
 
 def yen(p: Tertiary1) -> dict[str, float]:
-    return dict(zip(LINES, p.book[0].tolist(), strict=True))
+    return dict(zip(LINES, p.ledger_yen[0].tolist(), strict=True))
 
 
 LATE = [0, 15, 45, 75, 82, 90]  # FULL five minutes late, and 8 kW short (band 9) in bin 4
@@ -71,8 +64,7 @@ REBOUND = [-30] * 6
 
 def worked_example(mode: str) -> Tertiary1:
     p = product([90, 90, 0], FULL + EASED + [0] * 6, failed_before=2, penalty_mode=mode)
-    # discharge_kwh, starts, messages at the ends of the blocks
-    play(p, LATE + MIXED + REBOUND, {0: [26, 0, 200, 40, 25], 1: [60, 2, 500, 90, 58], 2: [70, 6, 500, 90, 61]})
+    play(p, LATE + MIXED + REBOUND)
     return p
 
 
@@ -110,30 +102,19 @@ def test_ledger_by_hand(mode: str, penalty: float) -> None:
         "fee": -2 * 90 * 0.1,
         "penalty": -penalty,
         "owners": -0.5 * 360,
-        "owners_energy": -61 * 30,  # what batteries gave, at the day price
         "retailer": -paid * 10,
-        "maker": -3 * 10 * 0.5,  # ten units, three half hours, 1 yen an hour
-        "wear": -(60 * 4 + 6 * 0.5),
-        "message": -500 * 0.01,
         "imbalance": -15 * 12,  # drawing 15 kWh more than planned
         "lockout": -7 * (2 * 90 * (2 * 0.5 - 0.1)),  # the third failure in 30 days
     }
-    expected["total"] = sum(expected.values())
     assert yen(p) == pytest.approx(expected)
     assert outcome(p, 1, "penalty_yen") == pytest.approx(penalty)
 
 
-@pytest.mark.parametrize(
-    ("asked_kwh", "withheld_kwh", "repaid_kwh"),
-    [(0.0, 0.0, 0.0), (3.0, 0.0, 3.0), (8.0, 0.0, 5.0), (3.0, 2.0, 3.0), (0.0, 4.0, 4.0), (8.0, 9.0, 9.0)],
-)
-def test_drawing_less_than_planned_outside_the_award_earns_the_imbalance_price_and_repays_what_was_asked(
-    asked_kwh: float, withheld_kwh: float, repaid_kwh: float
-) -> None:
+def test_energy_outside_the_award_is_handed_on_and_earns_the_imbalance_price() -> None:
     p = product([90, 0], [0] * 12)
-    play(p, [0] * 6 + [10] * 6, {0: [0, 0, 0, 70, 0], 1: [0, 0, 0, 70 + asked_kwh, withheld_kwh]})
+    play(p, [0] * 6 + [10] * 6)
     assert yen(p)["imbalance"] == pytest.approx(10 * 0.5 * 12)
-    assert yen(p)["owners_energy"] == pytest.approx(-repaid_kwh * 30)  # theirs, or load that comes back later
+    assert p.outside_kwh.tolist() == pytest.approx([5.0])
 
 
 def test_drawing_more_than_planned_outside_the_award_costs_the_imbalance_price() -> None:
@@ -209,54 +190,44 @@ def test_accuracy_scores_by_hand() -> None:
 
 def test_a_missing_minute_shows_and_costs_the_block() -> None:
     p = product([90, 0], [0] * 12)
-    x, z = np.full(1, PLAN_KW), np.zeros((1, len(REGISTERS)))
+    x = np.full(1, PLAN_KW)
     for m in [*range(7), *range(8, 30)]:
-        p.minute(np.ones(1, dtype=bool), np.array([m]), x, x, x, z)(0, p.n_world)
+        take(p, np.ones(1, dtype=bool), np.array([m]), x, x, x)
     assert outcome(p, 0, "judged_share") == pytest.approx(5 / 6)
     assert outcome(p, 0, "passed") == 0 and yen(p)["penalty"] == pytest.approx(-1.5 * 2 * 90)
 
 
 def test_meter_gap_is_reported_and_settlement_follows_the_meter() -> None:
     p = product([90, 0], [0] * 12)
-    z = np.zeros((1, len(REGISTERS)))
     for m in range(30):
-        p.minute(np.ones(1, dtype=bool), np.array([m]), np.array([104.0]), np.array([100.0]), np.array([100.0]), z)(
-            0, p.n_world
-        )
+        take(p, np.ones(1, dtype=bool), np.array([m]), np.array([104.0]), np.array([100.0]), np.array([100.0]))
     assert outcome(p, 0, "true_minus_metered_kwh") == pytest.approx(2)
     assert outcome(p, 0, "passed") == 1 and outcome(p, 0, "delivered_kwh") == 0
 
 
 def random_product(n_world: int, seed: int, **config: Any) -> tuple[Tertiary1, np.random.Generator]:
     rng = np.random.default_rng(seed)
-    p = Tertiary1(Tertiary1Config(**config), n_world, 3, 4)
+    p = Tertiary1(Tertiary1Config(**config), Scope(n_world, 4, 3, 5))
     award = np.pad(rng.uniform(50, 90, (n_world, 3)), ((0, 0), (0, 1)))
     request = rng.uniform(0, 1, (n_world, 24)) * np.repeat(award, 6, axis=1)
-    p.begin(
-        np.ones(n_world, dtype=bool),
-        award,
-        request,
-        rng.normal(10, 5, (n_world, 4)),
-        first_slot=rng.integers(0, 48, n_world),
-        failed_before=rng.integers(0, 3, n_world),
-        n_unit=np.full(n_world, 5),
-    )
+    p.failed_before[:] = rng.integers(0, 3, n_world)
+    p.begin(np.ones(n_world, dtype=bool), award, request, rng.normal(10, 5, (n_world, 4)))
     return p, rng
 
 
 def random_minutes(p: Tertiary1, rng: np.random.Generator, first: int, last: int) -> list[tuple[Any, ...]]:
     """Return arguments of ``minute``: responses that lag the target by 0-7 minutes, off by a few kW."""
-    lag, noise = rng.integers(0, 8, p.n_world), rng.uniform(0, 12, p.n_world)
+    lag, noise = rng.integers(0, 8, p.scope.n_world), rng.uniform(0, 12, p.scope.n_world)
     minutes = []
     for m in range(first, last):
         response = (
-            p.target_kw[np.arange(p.n_world), np.clip(m - lag, 0, p.n_minute - 1)] + rng.normal(0, 1, p.n_world) * noise
+            p.target_kw[np.arange(p.scope.n_world), np.clip(m - lag, 0, p.target_kw.shape[1] - 1)]
+            + rng.normal(0, 1, p.scope.n_world) * noise
         )
         true = PLAN_KW - response
-        when = np.full(p.n_world, m, dtype=np.int64)
-        counters = m * rng.uniform(0.9, 1, (p.n_world, len(REGISTERS)))
-        plan = np.full(p.n_world, PLAN_KW)
-        minutes.append((np.ones(p.n_world, dtype=bool), when, true, true * 1.001, plan, counters))
+        when = np.full(p.scope.n_world, m, dtype=np.int64)
+        plan = np.full(p.scope.n_world, PLAN_KW)
+        minutes.append((np.ones(p.scope.n_world, dtype=bool), when, true, true * 1.001, plan))
     return minutes
 
 
@@ -266,11 +237,11 @@ def test_kernel_equals_plain_python(signal: str, monkeypatch: pytest.MonkeyPatch
     plain = product([90, 60, 0], FULL + EASED + [0] * 6, n_world=3, signal=signal, penalty_mode="block")
     minutes = random_minutes(compiled, np.random.default_rng(3), 0, 95)  # five beyond the episode
     for arguments in minutes:
-        compiled.minute(*arguments)(0, compiled.n_world)
-    for name in ("sample", "judge", "penalise", "book_award", "settle", "advance"):
+        take(compiled, *arguments)
+    for name in ("sample", "judge", "penalise", "book_award", "settle", "sum_scores", "advance"):
         monkeypatch.setattr(settlement, name, getattr(settlement, name).py_func)
     for arguments in minutes:
-        plain.minute(*arguments)(0, plain.n_world)
+        take(plain, *arguments)
     for name, values in compiled.arrays().items():
         np.testing.assert_array_equal(values, plain.arrays()[name], err_msg=name, strict=True)
 
@@ -297,8 +268,8 @@ def test_verdicts_equal_a_slow_judge_on_random_episodes() -> None:
     p, rng = random_product(12, 5)
     minutes = random_minutes(p, rng, 0, 120)
     for arguments in minutes:
-        p.minute(*arguments)(0, p.n_world)
-    response = np.stack([plan - metered for _, _, _, metered, plan, _ in minutes], axis=1)
+        take(p, *arguments)
+    response = np.stack([plan - metered for _, _, _, metered, plan in minutes], axis=1)
     got = p.outcome[:, :3, OUTCOME.number("passed")]
     expected = [[slow_passed(p, w, k, response[w]) for k in range(3)] for w in range(12)]
     assert got.tolist() == np.array(expected, dtype=float).tolist()
@@ -310,43 +281,38 @@ def test_inactive_and_unmasked_worlds_keep_every_bit() -> None:
     p, rng = random_product(4, 7)
     minutes = random_minutes(p, rng, 0, 120)
     for arguments in minutes[:40]:
-        p.minute(*arguments)(0, p.n_world)
+        take(p, *arguments)
     before = {name: values.copy() for name, values in p.arrays().items()}
     some = np.array([True, False, True, False])
     for arguments in minutes[40:70]:
-        p.minute(some, *arguments[1:])(0, p.n_world)
-    z = np.zeros(4, dtype=np.int64)
-    p.begin(
-        some, np.zeros((4, 4)), np.full((4, 24), 0.0), np.zeros((4, 4)), first_slot=z, failed_before=z - 9 * ~some,
-        n_unit=z,
-    )  # fmt: skip
+        take(p, some, *arguments[1:])
+    p.begin(some, np.zeros((4, 4)), np.full((4, 24), 0.0), np.zeros((4, 4)))
     for name, values in p.arrays().items():
         np.testing.assert_array_equal(values[~some], before[name][~some], err_msg=name)
-    assert not p.book[some].any()
+    assert not p.ledger_yen[some].any()
 
 
 def test_a_world_continues_with_the_same_bits_in_another_place() -> None:
     p, rng = random_product(2, 11)
     minutes = random_minutes(p, rng, 0, 120)
     for arguments in minutes[:47]:
-        p.minute(*arguments)(0, p.n_world)
+        take(p, *arguments)
     other, _ = random_product(5, 12)
     for name, values in p.arrays().items():
         other.arrays()[name][3] = values[1]
     for arguments in minutes[47:]:
-        p.minute(*arguments)(0, p.n_world)
+        take(p, *arguments)
         spread = [np.repeat(values[1:], 5, axis=0) for values in arguments]
-        other.minute(*spread)(0, other.n_world)
+        take(other, *spread)
     for name, values in p.arrays().items():
-        assert len(values) == p.n_world
+        assert len(values) == p.scope.n_world
         np.testing.assert_array_equal(values[1], other.arrays()[name][3], err_msg=name)
 
 
 def test_starting_no_world_changes_nothing() -> None:
     p, _ = random_product(2, 13)
     before = {name: values.copy() for name, values in p.arrays().items()}
-    z = np.zeros(2, dtype=np.int64)
-    p.begin(z.astype(bool), np.ones((2, 4)), np.ones((2, 24)), np.ones((2, 4)), first_slot=z, failed_before=z, n_unit=z)
+    p.begin(np.zeros(2, dtype=bool), np.ones((2, 4)), np.ones((2, 24)), np.ones((2, 4)))
     for name, values in p.arrays().items():
         np.testing.assert_array_equal(values, before[name], err_msg=name)
 
@@ -374,21 +340,14 @@ def test_product_is_registered_under_its_name() -> None:
     ],
 )
 def test_bad_episodes_are_refused(change: dict[str, Any], words: str) -> None:
-    p = Tertiary1(Tertiary1Config(), 1, 1, 2)
-    one = np.ones(1, dtype=np.int64)
+    p = Tertiary1(Tertiary1Config(), Scope(1, 2, 1, 1))
+    p.failed_before[:] = change.get("failed", 0)
     with pytest.raises(InputError, match=words):
-        p.begin(
-            one.astype(bool),
-            np.array([change.get("award", [90.0, 0.0])]),
-            np.zeros((1, 12)),
-            np.full((1, 2), change.get("price", 10.0)),
-            first_slot=one,
-            failed_before=one * change.get("failed", 0),
-            n_unit=one,
-        )
+        prices = np.full((1, 2), change.get("price", 10.0))
+        p.begin(np.ones(1, dtype=bool), np.array([change.get("award", [90.0, 0.0])]), np.zeros((1, 12)), prices)
 
 
-@pytest.mark.parametrize("counts", [(0, 1, 2), (1, 2, 2), (1, 0, 2)])
+@pytest.mark.parametrize("counts", [(1, 2, 2, 1), (1, 2, 0, 1)])
 def test_bad_sizes_are_refused(counts: tuple[int, int, int]) -> None:
     with pytest.raises(InputError, match=r"^n_"):
-        Tertiary1(Tertiary1Config(), *counts)
+        Tertiary1(Tertiary1Config(), Scope(*counts))

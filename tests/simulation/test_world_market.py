@@ -13,6 +13,7 @@ from worlds import SMALL_STEPS, actions, bits, message, scenario, small, started
 from der_gym.engine.tables import FLEET
 from der_gym.env.single import DERGroupEnv
 from der_gym.services.tertiary_1.settlement import OUTCOME
+from der_gym.simulation.aggregator_view import SERVICE
 from der_gym.simulation.simulator import Simulator
 
 Array = np.ndarray
@@ -21,7 +22,7 @@ Array = np.ndarray
 def booked(sim: Simulator) -> list[tuple[Array, Array, Array]]:
     """Keep (true, metered, plan) kW of every minute that the product is handed from now on."""
     kept: list[tuple[Array, Array, Array]] = []
-    sim.on_minute.append(lambda: kept.append(tuple(array.copy() for array in sim.step_plan.minute[2:])))  # type: ignore[arg-type]
+    sim.on_minute.append(lambda: kept.append(tuple(array.copy() for array in sim.market.primary.sample[2:])))  # type: ignore[arg-type]
     return kept
 
 
@@ -80,7 +81,9 @@ def test_the_perfect_plan_is_the_idle_world(name: str) -> None:
     assert (true == plan).all() and (metered != true).any()
     assert (sim.market.primary.plan_kw == promised).all()
     np.testing.assert_allclose(promised, plan.reshape(4, 30, 2).mean(axis=1).T, rtol=1e-12)
-    assert (sim.view.world[:, 1] == plan[-1]).all()  # what is seen belongs to the minute that has just ended
+    assert (
+        sim.view.service[:, 0, SERVICE.PLAN_KW] == plan[-1]
+    ).all()  # what is seen belongs to the minute that has just ended
 
 
 def test_a_perfect_plan_is_the_same_whatever_is_commanded() -> None:
@@ -142,7 +145,7 @@ def test_observation_code_reads_the_public_table_alone(project_root: Path) -> No
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and str(node.module).startswith("der_gym"):
                 taken = {f"{node.module}.{alias.name}" for alias in node.names}
-                layers = ("der_gym.core.", "der_gym.engine.compile.", "der_gym.env.observation.fields.", *VIEW)
+                layers = ("der_gym.core.", "der_gym.engine.", "der_gym.env.observation.fields.", *VIEW)
                 assert all(each.startswith(layers) for each in taken), (name, taken)
 
 
@@ -151,7 +154,12 @@ def test_the_observation_does_not_change_with_the_truth() -> None:
     env.reset(seed=1)
     obs, *_ = env.step(np.full(env.layout.n_leaf, 0.5, dtype=np.float32))
     sim = env.worlds.simulator
-    for array in (sim.fleet.fleet, sim.fleet.site, sim.market.primary.service.outcome, sim.market.primary.service.book):
+    for array in (
+        sim.fleet.fleet,
+        sim.fleet.site,
+        sim.market.primary.service.outcome,
+        sim.market.primary.service.ledger_yen,
+    ):
         array += 1.0
     assert env._observation().tobytes() == obs.tobytes()
 

@@ -33,7 +33,7 @@ def drawn_kwh(sim: Simulator) -> dict[str, Array]:
 def minutes(sim: Simulator) -> list[Array]:
     """Keep the list's true mean power of every minute from now on, kW."""
     kept: list[Array] = []
-    sim.on_minute.append(lambda: kept.append(sim.step_plan.minute.true_kw.copy()))
+    sim.on_minute.append(lambda: kept.append(sim.market.primary.sample.true_kw.copy()))
     return kept
 
 

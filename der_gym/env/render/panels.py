@@ -159,10 +159,10 @@ def settlement(draw: ImageDraw.ImageDraw, scene: Scene) -> None:
         style.write(draw, x + 12, top + 37, text)
     yen = scene.yen
     sums = (
-        yen["revenue"] + yen["energy"],
-        yen["penalty"] + yen["lockout"],
-        yen["imbalance"],
-        sum(yen[n] for n in REST),
+        yen.get("revenue", 0.0) + yen.get("energy", 0.0),
+        yen.get("penalty", 0.0) + yen.get("lockout", 0.0),
+        yen.get("imbalance", 0.0),
+        sum(yen.get(name, 0.0) for name in REST),
     )
     for k, value in enumerate(sums):
         style.write(draw, right - 10, top + 60 + 17 * k, figures.yen(value), at="rm")

@@ -14,6 +14,7 @@ from der_gym.services.base import OUTCOME
 from der_gym.signals.calendar import EPOCH
 from der_gym.simulation import aggregator_view
 from der_gym.simulation.aggregator_view import LEAF, SERVICE, WORLD
+from der_gym.simulation.ledger import Ledger
 
 Array = np.ndarray
 MINUTE_S = 60
@@ -103,7 +104,7 @@ class Scene:
     passed : float64 (n_block,)
         Hindsight, by the meter: 1, 0, or NaN where not (yet) judged.
     yen : mapping
-        Hindsight: line of the ledger -> yen so far.
+        Hindsight: kind of line of the ledger -> yen so far.
     reward, since_s : float
         As in :class:`History`.
     """
@@ -174,10 +175,18 @@ def scene(worlds: Worlds, history: History, w: int) -> Scene:
         nominal_kw=worlds.layout.nominal_kw,
         leaf=dict(zip(LEAF, table.leaf[w].T, strict=True)),
         passed=service.outcome[w, :, OUTCOME.PASSED],
-        yen=dict(zip(sim.market.ledger.lines, sim.market.ledger.yen[w].tolist(), strict=True)),
+        yen=_by_kind(sim.market.ledger, w),
         reward=float(history.reward[w]),
         since_s=float(history.since_s[w]),
     )
+
+
+def _by_kind(ledger: Ledger, w: int) -> dict[str, float]:
+    """Return the yen of each kind of line of world ``w``, summed over the services."""
+    yen: dict[str, float] = {}
+    for kind, value in zip(ledger.kinds, ledger.yen[w].tolist(), strict=True):
+        yen[kind] = yen.get(kind, 0.0) + value
+    return yen
 
 
 def _band(worlds: Worlds, w: int, t_s: float) -> Array:

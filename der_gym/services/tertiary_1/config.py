@@ -40,6 +40,7 @@ class Tertiary1Config(ServiceConfig):
     """
 
     name: str = "tertiary-1"
+    """The service's registered name."""
     signal: Literal["edc", "simple"] = "edc"
     """``edc``: a target every 5 minutes over a dedicated line, judged as 5-minute means. ``simple`` (簡易指令): one
     value per block, announced 15 minutes before it, judged as 30-minute means; what low-voltage groups use today [P].

@@ -1,0 +1,79 @@
+"""The fleet's own lines: owners, makers, wear and messages, worked by hand; the statement that sums all lines."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from der_gym.network.tables import GATE, SENDER
+from der_gym.services.costs import CostConfig
+from der_gym.simulation.fleet_ledger import LINES, FleetLedger
+from der_gym.simulation.ledger import FLEET, Ledger
+
+COSTS = CostConfig(retail_day_yen_kwh=30.0, maker_fee_yen_month=730.0)  # 1 yen per unit and hour
+
+
+class Books:
+    """A fleet of ten units in one leaf, from 14 h on, with one service."""
+
+    def __init__(self, committed: list[int]) -> None:
+        self.ledger = FleetLedger(COSTS, 1, len(committed), 10)
+        self.ledger.begin(np.ones(1, dtype=bool), np.array([28]))
+        self.sender, self.gate = np.zeros((1, 1, SENDER.N)), np.zeros((1, GATE.N))
+        self.gate[0, GATE.N_UNIT] = 10.0
+        self.t_s, self.outside = np.zeros(1), np.zeros(1)
+        table = np.array([committed], dtype=np.uint8)
+        ends = np.ones(1, dtype=bool)
+        self.calls = self.ledger.booking(ends, self.t_s, self.sender, self.gate, table, [self.outside])
+
+    def end(self, discharged: float, starts: float, withheld: float, sent: float, asked: float, outside: float) -> None:
+        """Let a half hour end with these cumulative registers."""
+        self.t_s += 1800.0
+        for total, value in zip(self.ledger.totals, (discharged, starts, withheld), strict=True):
+            total[:] = value
+        self.sender[0, 0, SENDER.N_SENT], self.ledger.asked_kwh[:], self.outside[:] = sent, asked, outside
+        for call in self.calls:
+            call(0, 1)
+
+    @property
+    def yen(self) -> dict[str, float]:
+        return dict(zip(LINES, self.ledger.ledger_yen[0].tolist(), strict=True))
+
+
+def test_lines_by_hand() -> None:
+    b = Books([1, 1, 0])
+    b.end(26, 0, 25, 20, 40, 0)
+    b.end(60, 2, 58, 50, 90, 0)
+    b.end(70, 6, 61, 50, 90, -15)
+    assert b.yen == pytest.approx(
+        {
+            "owners_energy": -61 * 30,  # withheld by stores, at the day price
+            "maker": -3 * 10 * 0.5,  # ten units, three half hours, 1 yen an hour
+            "wear": -(60 * 4 + 6 * 0.5),  # of discharge in committed half hours, of starts in all
+            "message": -500 * 0.01,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked_kwh", "withheld_kwh", "repaid_kwh"),
+    [(0.0, 0.0, 0.0), (3.0, 0.0, 3.0), (8.0, 0.0, 5.0), (3.0, 2.0, 3.0), (0.0, 4.0, 4.0), (8.0, 9.0, 9.0)],
+)
+def test_load_held_back_outside_a_commitment_is_repaid_as_far_as_it_was_asked_for(
+    asked_kwh: float, withheld_kwh: float, repaid_kwh: float
+) -> None:
+    b = Books([1, 0])
+    b.end(0, 0, 0, 0, 70, 0)
+    b.end(0, 0, withheld_kwh, 0, 70 + asked_kwh, 5.0)
+    assert b.yen["owners_energy"] == pytest.approx(-repaid_kwh * 30)  # theirs, or load that comes back later
+
+
+def test_the_statement_puts_lines_of_a_kind_together_and_adds_them() -> None:
+    one, two, fleet = np.array([[7.0, -2.0]]), np.array([[3.0, 5.0]]), np.array([[-1.0]])
+    parts = {"a": (("revenue", "lockout"), one), "b-c": (("revenue", "own"), two), FLEET: (("wear",), fleet)}
+    ledger = Ledger(parts, [("a", "lockout")], 1)
+    assert ledger.lines == ("a_revenue", "b_c_revenue", "wear", "a_lockout", "b_c_own", "total")
+    for call in ledger.collecting(np.ones(1, dtype=bool)):
+        call(0, 1)
+    assert ledger.yen.tolist() == [[7.0, 3.0, -1.0, -2.0, 5.0, 12.0]]
+    assert ledger.deferred.tolist() == [ledger.number("a_lockout")]
