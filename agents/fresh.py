@@ -53,7 +53,7 @@ def fresh_policy(
         scenario_hash=worlds.scenario.hash(),
         leaves=worlds.layout.leaf_names,
         fields=field_cards(worlds.layout),
-        heads=head_cards(),
+        heads=head_cards(worlds.layout),
         inputs=tuple(name for name in worlds.layout.fields if name not in without),
         frames=frames,
         hold=hold,

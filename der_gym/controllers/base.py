@@ -98,7 +98,7 @@ def public_info(worlds: HasWorlds, service: str | None = None) -> PublicInfo:
     session = next((each for each in sim.market.sessions if each.id == service), sim.market.primary)
     leaves = [int(j) for j in (np.flatnonzero(session.leaf_weight > 0) if service else range(sim.structure.n_leaf))]
     st, network, step_s = sim.structure, sim.network, float(scenario.decision_s)
-    n_lag = max(2, int(np.ceil(max(_longest_s(p) for p in network.paths) / step_s)) + 1)
+    n_lag = max(2, int(np.ceil(max(_longest_s(p) for p in network.paths[: st.n_cell]) / step_s)) + 1)
     own = [[int(c) for c in np.flatnonzero(st.cell_leaf == j)] for j in leaves]
     return PublicInfo(
         decision_s=step_s,

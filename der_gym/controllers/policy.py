@@ -95,7 +95,7 @@ def _same_layout(card: PolicyCard, layout: Layout) -> None:
     """Raise InputError where a card's fields, heads or leaves are not those of ``layout``."""
     pairs: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
         ("fields", _named(card.fields), _named(policy_file.field_cards(layout))),
-        ("heads", _named(card.heads), _named(policy_file.head_cards())),
+        ("heads", _named(card.heads), _named(policy_file.head_cards(layout))),
         ("leaves", {n: k for k, n in enumerate(card.leaves)}, {n: k for k, n in enumerate(layout.leaf_names)}),
     )
     for what, own, here in pairs:

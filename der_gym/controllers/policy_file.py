@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from der_gym.core.errors import InputError
 from der_gym.core.files import whole_file, write_text
-from der_gym.env.action.heads import HEADS
 from der_gym.env.observation.layout import Layout
 from der_gym.scenario.validation import explain
 
@@ -120,9 +119,9 @@ def field_cards(layout: Layout) -> tuple[FieldCard, ...]:
     )
 
 
-def head_cards() -> tuple[HeadCard, ...]:
-    """Return the action heads as cards."""
-    heads = (HEADS[name] for name in HEADS)
+def head_cards(layout: Layout) -> tuple[HeadCard, ...]:
+    """Return a layout's heads as cards."""
+    heads = layout.action.heads
     return tuple(HeadCard(name=h.name, scope=h.scope, kind=h.kind, low=h.low, high=h.high) for h in heads)
 
 

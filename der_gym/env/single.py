@@ -26,9 +26,11 @@ MANUAL = """Dispatch a group of distributed energy resources into a balancing ma
 
     ## Action space
 
-    ``Box(-1, 1, (n_leaf,), float32)``: per leaf the fraction of its rated upward (+) or downward (-) swing; 0 leaves
+    ``Box(-1, 1, (n,), float32)``: the entries of the scenario's heads (``action.heads``), one per leaf each. The head
+    ``dispatch``, alone by default, sets per leaf the fraction of its rated upward (+) or downward (-) swing; 0 leaves
     its devices on their own schedule. A message goes out only when the fraction moves by more than 2 %, the path's
-    least interval has passed and quota is left.
+    least interval has passed and quota is left. ``env.unwrapped.layout.action`` names the entries;
+    ``layout.encode(dict(dispatch=...))`` makes an action from values in the heads' units.
 
     ## Observation space
 

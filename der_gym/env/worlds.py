@@ -10,10 +10,9 @@ import gymnasium as gym
 import numpy as np
 
 from der_gym.core.errors import InputError
-from der_gym.devices.behaviour import KINDS
 from der_gym.engine.compile import kernel
 from der_gym.engine.program import Call
-from der_gym.env.action.heads import HEADS
+from der_gym.env.action.take import ActionTaker
 from der_gym.env.observation.fields import own_field
 from der_gym.env.observation.layout import Layout, ServiceView, observe
 from der_gym.env.reward.reward import TERMS, Reward
@@ -21,7 +20,6 @@ from der_gym.network.tables import SENDER
 from der_gym.scenario.load import load
 from der_gym.scenario.model import Scenario
 from der_gym.services.base import OUTCOME
-from der_gym.simulation import clock
 from der_gym.simulation.aggregator_view import SERVICE
 from der_gym.simulation.simulator import Simulator
 from der_gym.simulation.snapshot import Snapshot
@@ -84,15 +82,14 @@ class Worlds:
     ) -> None:
         self.scenario = load(scenario, overrides)
         self.simulator = Simulator(self.scenario, n_world, workers)
-        self.layout = Layout.make(self.simulator.structure.leaf_names, self.simulator.nominal_kw, self._views())
+        leaf_names, heads = self.simulator.structure.leaf_names, self.scenario.heads()
+        self.layout = Layout.make(leaf_names, self.simulator.nominal_kw, self._views(), heads)
         self.reward = Reward(self.simulator)
         self.n_world = n_world
         self._where, self._how = self.layout.plan()
-        self._message = np.zeros((n_world, self.layout.n_leaf, 3), dtype=np.float32)
-        self._message[:, :, 0] = KINDS[HEADS["dispatch"].kind]
-        self._ready, self._n_step = False, self.scenario.n_step
-        self.clipped = np.zeros(n_world)
-        self.step_no = np.zeros(n_world, dtype=np.int64)
+        spans = (n_world, self.scenario.n_step, self.scenario.decision_s)
+        self.action = ActionTaker(self.layout.action, self.simulator.network.streams, *spans)
+        self._ready = False
         self._obs = np.zeros((n_world, self.layout.size), dtype=np.float32)
         self._extra = np.zeros_like(self.layout.extras(self.simulator.view))
         self.info_names = self._info_names()
@@ -101,7 +98,7 @@ class Worlds:
         self.simulator.step_plan.append_stage([*self.reward.scoring(active), self._observing(active), *self._telling()])
         low, high = self.layout.bounds()
         self.observation_space = gym.spaces.Box(low, high, dtype=np.float32)
-        self.action_space = gym.spaces.Box(-1.0, 1.0, (self.layout.n_leaf,), dtype=np.float32)
+        self.action_space = gym.spaces.Box(-1.0, 1.0, (self.layout.action.size,), dtype=np.float32)
 
     def reset(
         self, mask: Array, generators: Mapping[int, np.random.Generator], options: Mapping[str, Any] | None
@@ -109,7 +106,7 @@ class Worlds:
         """Start new episodes in the worlds of ``mask``."""
         self.simulator.reset(mask, generators, options)
         self.reward.begin(mask)
-        self.step_no[mask], self.clipped[mask] = 0, 0.0
+        self.action.begin(mask)
         self._see(mask)
 
     def step(self, action: Any, active: Array) -> Array:
@@ -117,8 +114,8 @@ class Worlds:
         if not self._ready:
             self._ready = self._check_reset(active)
         ended = np.empty(self.n_world, dtype=bool)
-        any_ended = self._take(action, active, ended)
-        self.simulator.step(self._message, active, follow=not any_ended)
+        any_ended = self.action.take(action, active, ended)
+        self.simulator.step(self.action.message, active, follow=not any_ended)
         if any_ended:  # what they owe is settled first
             self.reward.charge_terminal_debt(ended)
             self.simulator.step_plan.post_step()
@@ -127,31 +124,16 @@ class Worlds:
             self._see(active)
         return ended
 
+    @property
+    def step_no(self) -> Array:
+        """Return the decisions taken in each world's episode, int64 (n_world,)."""
+        return self.action.step_no
+
     def _check_reset(self, active: Array) -> bool:
         """Refuse worlds that were never reset; return whether all have been."""
         if self.simulator.never[active].any():
             raise InputError("step: called before reset; call reset() first")
         return not self.simulator.never.any()
-
-    def _take(self, action: Any, active: Array, ended: Array) -> bool:
-        """Check actions (n_world, n_leaf), cut them to [-1, 1], count them; mark the worlds that end with this one."""
-        try:
-            given = np.asarray(action, dtype=np.float32)
-        except (TypeError, ValueError):
-            raise InputError(f"action: {type(action).__name__} is no array of numbers") from None
-        if given.shape != (self.n_world, self.layout.n_leaf):
-            raise InputError(
-                f"action: shape {given.shape}; allowed: {(self.n_world, self.layout.n_leaf)}, one fraction per leaf "
-                f"({', '.join(self.layout.leaf_names)})"
-            )
-        counted = (self._message, self.clipped, self.step_no, self._n_step, ended)
-        at, n_ended = clock.take_action(given, active, *counted)
-        if at >= 0:
-            w, j = divmod(at, self.layout.n_leaf)
-            raise InputError(
-                f"action: {given[w, j]} in world {w}, entry {j} ({self.layout.leaf_names[j]}); allowed: finite, -1 to 1"
-            )
-        return bool(n_ended)
 
     def _observing(self, active: Array) -> Call:
         v = self.simulator.view
@@ -185,7 +167,7 @@ class Worlds:
         for k, session in enumerate(market.sessions):
             spans = [(k == 0, k == n - 1, at)] + ([(True, True, at + len(COUNTED) * (k + 1))] if n > 1 else [])
             calls += [Call(count_outcome, *span, session.service.outcome, self._table, by_world=True) for span in spans]
-        given = (self.reward.terms, market.ledger.yen, self.clipped, leaf)
+        given = (self.reward.terms, market.ledger.yen, self.action.clipped, leaf)
         return [*calls, Call(fill_infos, *given, self._table, by_world=True)]
 
     def _see(self, mask: Array) -> None:
@@ -216,13 +198,13 @@ class Worlds:
 
     def snapshot(self, worlds: list[int]) -> tuple[Snapshot, dict[str, Array]]:
         """Return the chosen worlds whole, the environment's own books included."""
-        own = {**self.reward.arrays(), "clipped": self.clipped, "step_no": self.step_no}
+        own = self.reward.arrays() | self.action.arrays()
         return self.simulator.snapshot(worlds), {name: array[worlds].copy() for name, array in own.items()}
 
     def restore(self, kept: tuple[Snapshot, dict[str, Array]], worlds: list[int]) -> None:
         """Put worlds back, or elsewhere."""
         self.simulator.restore(kept[0], worlds)
-        own = {**self.reward.arrays(), "clipped": self.clipped, "step_no": self.step_no}
+        own = self.reward.arrays() | self.action.arrays()
         for name, array in own.items():
             array[worlds] = kept[1][name]
         self._see(np.isin(np.arange(self.n_world), worlds))

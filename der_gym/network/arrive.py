@@ -85,6 +85,7 @@ def post(  # type: ignore[no-untyped-def]
     cell_hi,
     cell_leaf,
     path,
+    salt,
     table,
     cell_t,
     cell_service_s,
@@ -100,6 +101,8 @@ def post(  # type: ignore[no-untyped-def]
     Parameters
     ----------
     path : float32 (n_cell, N_PATH)
+    salt : uint32 (n_cell,)
+        Parts the luck of streams; 0 for dispatch.
     table : float32 (n_cell, 257, 2)
         Latency quantiles, s; see `ChannelConfig.table`.
     cell_t : float64 (n_world, n_cell)
@@ -141,13 +144,14 @@ def post(  # type: ignore[no-untyped-def]
             poll_a, poll_b, share_a = row[CHANNEL.POLL_A_S], row[CHANNEL.POLL_B_S], row[CHANNEL.POLL_A_SHARE]
             longest_poll = max(poll_a, poll_b)
             polled = longest_poll > _ZERO
+            latency, missed = np.uint32(_LATENCY ^ salt[c]), np.uint32(_MISSED ^ salt[c])
             for i in range(hi - lo):
-                out[i] = place(rng.quick_uniform(k0, k1, ids[i], _LATENCY, second), steps)
+                out[i] = place(rng.quick_uniform(k0, k1, ids[i], latency, second), steps)
             for i in range(hi - lo):  # a loop of its own: looking up a table keeps a loop from being vectorised
                 out[i] = approx.lookup(latencies, out[i])
             if polled:
                 for i in range(hi - lo):
-                    x = rng.quick_uniform(k0, k1, ids[i], _MISSED, second)
+                    x = rng.quick_uniform(k0, k1, ids[i], missed, second)
                     q = rng.quick_uniform(f0, f1, ids[i], _POLLER, np.uint32(0))
                     z = rng.quick_uniform(f0, f1, ids[i], _POLLER, np.uint32(1))
                     period = poll_a if q < share_a else poll_b

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from der_gym.engine.compile import kernel, part, scalar
-from der_gym.engine.tables import FLEET
-from der_gym.network.tables import CHANNEL, GATE, MAIL, NEVER_S, SENDER, moment, wrapped
+from der_gym.network.tables import CHANNEL, GATE, MAIL, N_HOLD_A, NEVER_S, SENDER, moment, wrapped
 from der_gym.numerics.sums import back, in_order
 
 _ZERO = np.float32(0.0)
@@ -33,32 +32,33 @@ def expire(a0, a1, part, valid, start, end):  # type: ignore[no-untyped-def]
 @kernel
 def deliver(  # type: ignore[no-untyped-def]
     s0, s1, n_shard, active, t_s, dt_s, cell_lo, cell_hi, cell_leaf, gate, path, mail, leaf, ring_lo, ring, since,
-    coming, fleet, latched,
+    coming, cell_row, cell_pair, hold,
 ):  # fmt: skip
-    """Set CMD_START, CMD_END, CMD_END_SHARE and VALID_S of every device for the tick [t, t + dt].
+    """Set what every device holds of each stream for the tick [t, t + dt]: see HOLD.
 
     Parameters
     ----------
     t_s : float64 (n_world,)
     dt_s : float
-    gate : float64 (n_leaf, N_GATE); path : float32 (n_cell, N_PATH)
-    mail : float64 (n_world, n_leaf, n_slot, N_MAIL)
-    leaf : float64 (n_world, n_leaf, N_LEAF)
+    gate : float64 (n_lane, N_GATE); path : float32 (n_cell, N_PATH)
+    mail : float64 (n_world, n_lane, n_slot, N_MAIL)
+    leaf : float64 (n_world, n_lane, N_LEAF)
         Read only; ``retire`` updates it once all shards are done.
     ring_lo : int64 (n_cell,); ring : uint16 (S, n_ring); since : float64 (n_world, n_cell, n_slot)
         See ``post``.
     coming : float32 (S, n_slot, n_cell)
         The earliest arrival still to come of each message in each cell: messages that nobody gets in this tick are
         left out, up to the oldest that somebody gets.
-    fleet : float32 (S, N_FLEET, N)
-    latched : float32 (S, 3, N or 0)
-        Kind, a, b in force, kept only where a scenario uses more than dispatch.
+    cell_row : int64 (n_cell,)
+        First row of ``hold`` of the cell's stream.
+    cell_pair : bool (n_cell,)
+        Whether the stream's messages carry a second value; its rows follow those of the first.
+    hold : float32 (S, n_row, N)
 
     Notes
     -----
     Known error: of two messages that reach a device within one tick the older one's moment is skipped.
     """
-    kinds = latched.shape[2] > 0
     for s in range(s0, s1):
         w = s // n_shard
         if not active[w]:
@@ -68,9 +68,9 @@ def deliver(  # type: ignore[no-untyped-def]
             book = leaf[w, cell_leaf[c]]
             if not book[SENDER.DIRTY] and book[SENDER.EXPIRES_S] >= t_s[w] + dt_s:
                 continue
-            lo, hi = cell_lo[c], cell_hi[c]
-            a0, a1 = fleet[s, FLEET.CMD_START, lo:hi], fleet[s, FLEET.CMD_END, lo:hi]
-            part, valid = fleet[s, FLEET.CMD_END_SHARE, lo:hi], fleet[s, FLEET.VALID_S, lo:hi]
+            lo, hi, first, pair = cell_lo[c], cell_hi[c], cell_row[c], cell_pair[c]
+            a0, a1, part, valid = _rows(hold[s], first, lo, hi)
+            b0, b1, b_part, b_valid = _rows(hold[s], first + N_HOLD_A if pair else first, lo, hi)
             depth, step = int(gate[cell_leaf[c], GATE.DEPTH]), path[c, CHANNEL.STEP_S]
             rolled = news = False
             for k in range(int(book[SENDER.FLYING])):
@@ -79,25 +79,34 @@ def deliver(  # type: ignore[no-untyped-def]
                 if not news:
                     continue
                 m = mail[w, cell_leaf[c], slot]
-                a, until = np.float32(m[MAIL.A]), np.float32(m[MAIL.VALID_UNTIL])
+                a, b, until = np.float32(m[MAIL.A]), np.float32(m[MAIL.B]), np.float32(m[MAIL.VALID_UNTIL])
                 if until <= start:  # whoever held it is on its own schedule; whoever gets it now drops it
                     continue
                 at, zero = ring_lo[c] + slot * (hi - lo), np.float32(since[w, c, slot])
                 arrive = ring[s, at : at + hi - lo]
                 if rolled:
                     coming[s, slot, c] = _take(a, until, start, end, zero, step, arrive, a0, a1, part, valid)
+                    if pair:
+                        _take(b, until, start, end, zero, step, arrive, b0, b1, b_part, b_valid)
                 else:
                     coming[s, slot, c] = _roll_and_take(a, until, start, end, zero, step, arrive, a0, a1, part, valid)
+                    if pair:
+                        _roll_and_take(b, until, start, end, zero, step, arrive, b0, b1, b_part, b_valid)
                 rolled = True
-                if kinds:
-                    kind, b = np.float32(m[MAIL.KIND]), np.float32(m[MAIL.B])
-                    _latch(latched[s, :, lo:hi], zero, step, arrive, until, end, kind, a, b)
             if not rolled:
                 _roll(start, a0, a1, part, valid)
+                if pair:
+                    _roll(start, b0, b1, b_part, b_valid)
             if book[SENDER.EXPIRES_S] < t_s[w] + dt_s:
                 _expire_all(start, end, a0, a1, part, valid)
-                if kinds:
-                    _release(latched[s, :, lo:hi], valid, end)
+                if pair:
+                    _expire_all(start, end, b0, b1, b_part, b_valid)
+
+
+@part
+def _rows(hold, first, lo, hi):  # type: ignore[no-untyped-def]
+    """Return the four rows of a value from ``first`` on: at the tick's start, at its end, share of the end, end."""
+    return hold[first, lo:hi], hold[first + 1, lo:hi], hold[first + 2, lo:hi], hold[first + 3, lo:hi]
 
 
 # The next four are kernels, not parts: loops that choose between held and new values pack only when made alone.
@@ -153,24 +162,6 @@ def _take(a, until, start, end, since, step, arrive, a0, a1, part, valid):  # ty
 def _expire_all(start, end, a0, a1, part, valid):  # type: ignore[no-untyped-def]
     for i in range(a0.shape[0]):
         a0[i], a1[i], part[i] = expire(a0[i], a1[i], part[i], valid[i], start, end)
-
-
-@part
-def _latch(latched, since, step, arrive, until, end, kind, a, b):  # type: ignore[no-untyped-def]
-    for i in range(arrive.shape[0]):
-        t = moment(arrive[i], since, step)
-        here = (t <= end) & (t < until)
-        latched[0, i] = kind if here else latched[0, i]
-        latched[1, i] = a if here else latched[1, i]
-        latched[2, i] = b if here else latched[2, i]
-
-
-@part
-def _release(latched, valid, end):  # type: ignore[no-untyped-def]
-    for i in range(valid.shape[0]):
-        over = valid[i] < end
-        for row in range(3):
-            latched[row, i] = _ZERO if over else latched[row, i]
 
 
 @part

@@ -20,10 +20,13 @@ def after_outage(cloud, t):  # type: ignore[no-untyped-def]
 
 @part
 def wants_sending(leaf, gate, a, b, kind, now):  # type: ignore[no-untyped-def]
-    """Return whether a leaf's message goes out: it changed or runs out, its interval has passed, quota is left."""
+    """Return whether a lane's message goes out: it changed or runs out, its interval has passed, quota is left.
+
+    A message with a = 0 says nothing: it goes out only where it ends one that may be in force.
+    """
     moved = abs(a - leaf[SENDER.SENT_A]) > gate[GATE.CHANGE] or (a == 0.0 and leaf[SENDER.SENT_A] != 0.0)
-    other = kind != leaf[SENDER.SENT_KIND] or b != leaf[SENDER.SENT_B]
-    ends = leaf[SENDER.SENT_UNTIL] - now <= gate[GATE.REFRESH_BEFORE_S] and (a != 0.0 or kind != 0.0)
+    other = a != 0.0 and (kind != leaf[SENDER.SENT_KIND] or abs(b - leaf[SENDER.SENT_B]) > gate[GATE.CHANGE_B])
+    ends = a != 0.0 and leaf[SENDER.SENT_UNTIL] - now <= gate[GATE.REFRESH_BEFORE_S]
     return (moved or other or ends) and now - leaf[SENDER.SENT_S] >= gate[GATE.INTERVAL_S] and leaf[SENDER.QUOTA] >= 1.0
 
 
@@ -61,15 +64,16 @@ def send(  # type: ignore[no-untyped-def]
         Range of worlds.
     now : float64 (n_world,)
         Seconds of the episode.
-    message : float32 (n_world, n_leaf, 3)
+    message : float32 (n_world, n_lane, 3)
         kind, a, b as the aggregator wants them now.
-    gate : float64 (n_leaf, N_GATE)
+    gate : float64 (n_lane, N_GATE)
     cell_leaf, cell_cloud : int64 (n_cell,)
+        Lane and cloud of each cell. A cell stands once for every stream; a lane is a stream's way to a leaf.
     cell_service_s : float64 (n_cell,)
         Time that the cell's cloud takes to accept its calls.
     cloud : float64 (n_world, n_cloud, N_CLOUD)
-    leaf : float64 (n_world, n_leaf, N_LEAF)
-    mail : float64 (n_world, n_leaf, n_slot, N_MAIL)
+    leaf : float64 (n_world, n_lane, N_LEAF)
+    mail : float64 (n_world, n_lane, n_slot, N_MAIL)
     cell_t : float64 (n_world, n_cell)
         When the cell's cloud has the last message, or takes it up: read, and written where one is sent.
     since : float64 (n_world, n_cell, n_slot)

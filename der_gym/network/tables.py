@@ -34,12 +34,12 @@ CHANNEL = Table(
 
 MAIL = Table(
     "mail",
-    "float64 (n_world, n_leaf, n_slot, N): the messages of a leaf; of the slots the first DEPTH are its ring",
+    "float64 (n_world, n_lane, n_slot, N): the messages of a lane; of the slots the first DEPTH are its ring",
     """
     t_sent      | s | aggregator | when it was sent
     t_cloud     | s | truth      | when the last of the leaf's clouds has it
     valid_until | s | aggregator | devices drop it then
-    kind        | - |            | 0 dispatch, 1 rule, 2 incentive
+    kind        | - |            | number of its stream: 0 dispatch
     a           | - |            | first value: the fraction of a dispatch
     b           | - |            | second value
     t_last      | s | truth      | last arrival at a device, -1 when the slot is free
@@ -48,7 +48,7 @@ MAIL = Table(
 
 SENDER = Table(
     "sender",
-    "float64 (n_world, n_leaf, N): the sender's book of each leaf",
+    "float64 (n_world, n_lane, N): the sender's book of each lane: a stream of messages to a leaf",
     """
     sent_a     | - | aggregator | fraction of the last message sent
     sent_b     | - |            | its second value
@@ -67,18 +67,35 @@ SENDER = Table(
 
 GATE = Table(
     "gate",
-    "float64 (n_leaf, N): when a leaf may send",
+    "float64 (n_lane, N): when a lane may send",
     """
     interval_s       | s | aggregator | least time between two messages
     hold_s           | s |            | a message holds so long
     refresh_before_s | s |            | a message in force is sent again so long before its end
     quota_per_day    | - |            | commands a day
     n_unit           | - |            | devices of the leaf
-    change           | - |            | a fraction that moves by no more than this is not sent
+    change           | - |            | a first value that moves by no more than this is not sent
+    change_b         | - |            | nor a second value that moves by no more than this
     on_way_s         | s |            | p95 of the way: after so long the sender takes a message as arrived
     depth            | - | engine     | messages that can be under way at once: slots of the leaf's ring
     """,
 )
+
+HOLD = Table(
+    "hold",
+    "float32 (S, n_row, n_place): what a device holds of a stream; dispatch alone keeps the first four, in FLEET",
+    """
+    a_start     | - | truth | first value in force when the tick starts, 0: no message
+    a_end       | - |       | when it ends
+    a_end_share | - |       | share of the tick under A_END, 0..1
+    a_valid_s   | s |       | when the message in force ends
+    b_start     | - |       | likewise of the second value
+    b_end       | - |       |
+    b_end_share | - |       |
+    b_valid_s   | s |       |
+    """,
+)
+N_HOLD_A = HOLD.B_START  # rows of a stream whose messages carry one value
 
 N_OUTAGE = 6  # outages of a cloud that are kept in an episode
 

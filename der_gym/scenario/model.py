@@ -5,17 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any
 
 from pydantic import Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
 from der_gym.core.errors import InputError, unknown
 from der_gym.core.files import contents
+from der_gym.core.heads import Head
 from der_gym.core.units import BLOCK_S, REFRESH_S
 from der_gym.devices import DEVICES
 from der_gym.fleet.mix import FleetConfig
 from der_gym.fleet.tree import TreeConfig
 from der_gym.network.config import NetworkConfig
+from der_gym.network.streams import MessageStream
+from der_gym.scenario import action as actions
+from der_gym.scenario.action import ActionSettings
 from der_gym.scenario.settings import (
     DevicesConfig,
     EpisodeSettings,
@@ -29,6 +34,15 @@ from der_gym.services import SERVICES
 from der_gym.services.base import ServiceConfig
 from der_gym.services.baselines.forecast import PlanConfig
 from der_gym.services.costs import CostConfig
+from der_gym.signals.frequency import FrequencyConfig
+
+# Settings that came after the first policies and tuned rules: left at their default they do not change a hash.
+LATER: dict[str, Any] = {
+    "action": ActionSettings().model_dump(mode="json"),
+    "behaviours": {},
+    "signals.frequency": "none",
+    "signals.frequency_model": FrequencyConfig().model_dump(mode="json"),
+}
 
 
 def service_config(number: int, value: Any) -> ServiceConfig:
@@ -68,6 +82,10 @@ class Scenario(Settings):
     signals: SignalSettings = SignalSettings()
     pool: PoolSettings = PoolSettings()
     reward: RewardSettings = RewardSettings()
+    action: ActionSettings = ActionSettings()
+    behaviours: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="kind of message -> settings of the behaviour that answers it"
+    )
 
     @field_validator("services", mode="before")
     @classmethod
@@ -111,6 +129,25 @@ class Scenario(Settings):
             raise unknown("service", name, found)
         return found[name]
 
+    @model_validator(mode="after")
+    def _action_can_be(self) -> Scenario:
+        actions.check_gates(self.heads(), self.decision_s)
+        self.streams(), self.answers()
+        return self
+
+    def heads(self) -> tuple[Head, ...]:
+        """Return the heads of the action, in the order of the Box."""
+        return self.action.made()
+
+    def streams(self) -> tuple[MessageStream, ...]:
+        """Return the message streams: one per kind of message, dispatch first."""
+        kinds = self.devices.behaviour.kinds  # type: ignore[attr-defined]
+        return actions.message_streams(self.heads(), kinds, self.network.change_share)
+
+    def answers(self) -> dict[str, Any]:
+        """Return the settings of the behaviours in use beside dispatch, by kind of message."""
+        return actions.behaviour_settings(self.behaviours, [stream.kind for stream in self.streams()])
+
     @property
     def horizon_s(self) -> int:
         """Return the length of an episode, s."""
@@ -127,6 +164,15 @@ class Scenario(Settings):
         return (*(path for path in own if path is not None), *self.signals.files())
 
     def hash(self) -> str:
-        """Return 16 hex digits over all settings, and over what the named files hold now."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        """Return 16 hex digits over all settings, and over what the named files hold now.
+
+        Of the settings in LATER only what is not their default counts.
+        """
+        data = self.model_dump(mode="json")
+        for key, default in LATER.items():
+            *above, last = key.split(".")
+            at = reduce(lambda each, name: each[name], above, data)
+            if at[last] == default:
+                del at[last]
+        text = json.dumps(data, sort_keys=True)
         return hashlib.sha256("\n".join([text, *contents(self.files())]).encode()).hexdigest()[:16]

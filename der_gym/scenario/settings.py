@@ -8,9 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
 from der_gym.devices import DEVICES
 from der_gym.devices.base import DeviceConfig
-from der_gym.devices.behaviour import BehaviourConfig
+from der_gym.devices.membership import MembershipConfig
 from der_gym.devices.site import HouseConfig
 from der_gym.signals.calendar import SEASONS, Season
+from der_gym.signals.frequency import NONE, SYNTHETIC, FrequencyConfig, check_source
 from der_gym.signals.synthetic import SyntheticConfig
 
 
@@ -22,7 +23,7 @@ class Settings(BaseModel):
 
 def _devices_model() -> type[DeviceConfig]:
     fields: dict[str, Any] = {name: (DEVICES[name].config, DEVICES[name].config()) for name in DEVICES}
-    fields |= {"house": (HouseConfig, HouseConfig()), "behaviour": (BehaviourConfig, BehaviourConfig())}
+    fields |= {"house": (HouseConfig, HouseConfig()), "behaviour": (MembershipConfig, MembershipConfig())}
     return create_model("DevicesConfig", __base__=DeviceConfig, **fields)
 
 
@@ -53,14 +54,23 @@ class SignalSettings(Settings):
     weather: str | None = Field(None, description="JMA hourly CSV")
     request: str | None = Field(None, description="one's own request CSV")
     request_sign: Literal["upward_positive", "upward_negative"] = "upward_positive"
+    frequency: str = Field("none", description="grid frequency: none, synthetic, or a CSV of time and hz")
+    frequency_model: FrequencyConfig = FrequencyConfig()
     area: str = "tokyo"
     station: str = "tokyo"
     start: str | None = Field(None, description="a fixed date YYYY-MM-DD of the episode")
     storm_share: float = Field(0.0, ge=0, le=1, description="days under a storm warning: batteries hold full")
 
+    @model_validator(mode="after")
+    def _frequency_can_be(self) -> SignalSettings:
+        check_source(self.frequency)
+        return self
+
     def files(self) -> tuple[str, ...]:
-        """Return the files that prices, demand and weather are read from."""
-        return tuple(path for path in (self.prices, self.demand, self.weather) if path is not None)
+        """Return the files that prices, demand, weather and frequency are read from."""
+        frequency = None if self.frequency in (NONE, SYNTHETIC) else self.frequency
+        named = (self.prices, self.demand, self.weather, frequency)
+        return tuple(path for path in named if path is not None)
 
 
 class PoolSettings(Settings):

@@ -93,7 +93,8 @@ def note_leaves(w, t, leaf, sent, seen_sum, seen_n, quiet_since_s):  # type: ign
     Parameters
     ----------
     leaf : float64 (n_world, n_leaf, LEAF.N)
-    sent : float64 (n_world, n_leaf, SENDER.N)
+    sent : float64 (n_world, n_lane, SENDER.N)
+        Lane ``k n_leaf + j`` is stream ``k`` to leaf ``j``.
     seen_sum : float64 (n_world, n_leaf); seen_n : float64 (n_world,)
         Sum and count of the seen power over this half hour.
     quiet_since_s : float64 (n_world, n_leaf)
@@ -102,8 +103,9 @@ def note_leaves(w, t, leaf, sent, seen_sum, seen_n, quiet_since_s):  # type: ign
     seen_n[w] += 1.0
     for j in range(leaf.shape[1]):
         seen_sum[w, j] += leaf[w, j, LEAF.SEEN_KW]
-        if sent[w, j, net.SENDER.SENT_A] != 0.0 and sent[w, j, net.SENDER.SENT_UNTIL] > t:
-            quiet_since_s[w, j] = t
+        for lane in range(j, sent.shape[1], leaf.shape[1]):  # messages of every kind move the devices
+            if sent[w, lane, net.SENDER.SENT_A] != 0.0 and sent[w, lane, net.SENDER.SENT_UNTIL] > t:
+                quiet_since_s[w, j] = t
 
 
 @kernel

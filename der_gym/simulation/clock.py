@@ -55,37 +55,3 @@ def mark_block_ends(w0, w1, active, t_s, ends):  # type: ignore[no-untyped-def]
     """Mark the worlds whose block has just ended."""
     for w in range(w0, w1):
         ends[w] = active[w] and t_s[w] % BLOCK_S == 0.0
-
-
-@kernel
-def take_action(action, active, cut, clipped, step_no, n_step, ended):  # type: ignore[no-untyped-def]
-    """Cut actions to [-1, 1], count what was cut, count the step and mark the worlds that end with it.
-
-    Parameters
-    ----------
-    action : float32 (n_world, n_leaf)
-    cut : float32 (n_world, n_leaf, 3)
-        Column 1 is written.
-    clipped : float64 (n_world,); step_no : int64 (n_world,); ended : bool (n_world,)
-
-    Returns
-    -------
-    (int, int)
-        Flat index of a value that is not finite (then nothing is counted) or -1; how many worlds end.
-    """
-    n_leaf, n_ended = action.shape[1], 0
-    for w in range(action.shape[0]):
-        if active[w]:
-            for j in range(n_leaf):
-                if not abs(action[w, j]) < 3e38:
-                    return w * n_leaf + j, 0
-    for w in range(action.shape[0]):
-        ended[w] = active[w] and step_no[w] + 1 >= n_step
-        n_ended += 1 if ended[w] else 0
-        if active[w]:
-            step_no[w] += 1
-            for j in range(n_leaf):
-                a = action[w, j]
-                cut[w, j, 1] = min(max(a, -1.0), 1.0)
-                clipped[w] += 1.0 if abs(a) > 1.0 else 0.0
-    return -1, n_ended

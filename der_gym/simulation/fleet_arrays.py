@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from der_gym.core.units import DAY_S
-from der_gym.devices import DEVICES, behaviour
+from der_gym.devices import DEVICES, membership
 from der_gym.devices import site as home
 from der_gym.devices.base import DeviceClass
 from der_gym.engine.program import Call, share
@@ -18,6 +19,7 @@ from der_gym.engine.tables import CAPABILITY, EXOGENOUS, FLEET, SITE
 from der_gym.fleet.structure import Structure
 from der_gym.numerics.sums import sum_register
 from der_gym.simulation.array_ops import blank, copy_params, tell, weigh
+from der_gym.simulation.behaviour_arrays import Behaviours
 
 Array = np.ndarray
 
@@ -80,6 +82,8 @@ class Fleet:
         Whether the registers that only add up are kept for every device; else their sum of each shard and class.
     receiving : bool
         Whether the homes' net power is metered; else nobody reads what the last stage would add to it.
+    behaviours : mapping
+        Kind of message -> settings of its behaviour, for every kind beside dispatch.
     """
 
     def __init__(
@@ -90,6 +94,7 @@ class Fleet:
         horizon_s: float,
         by_device: bool = False,
         receiving: bool = True,
+        behaviours: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self.structure, self.n_world, self.n_shard = structure, n_world, structure.n_shard
         n_all = n_world * self.n_shard
@@ -101,6 +106,7 @@ class Fleet:
         }
         stages = groupby(self.classes.values(), key=lambda st: st.device.stage)  # classes stand in order of their stage
         self.stages = [list(stage) for _, stage in stages]
+        self.behaviours = Behaviours(behaviours, n_world, self.n_shard, structure.n_place, by_device)
         self.house_cfg = home.constants(devices.house)
         self.behaviour_cfg = devices.behaviour.constants(horizon_s)
         self.fleet = np.zeros((n_all, FLEET.N, structure.n_place), dtype=np.float32)
@@ -118,7 +124,7 @@ class Fleet:
         for name, store in self.classes.items():
             own |= {f"{name}.params": store.params, f"{name}.state": store.state}
             own |= {f"{name}.acc": store.acc, f"{name}.book": store.book}
-        return own
+        return own | self.behaviours.arrays()
 
     def draw_params(self, due: Array) -> list[Call]:
         """Draw the Params of the ``due`` worlds from their keys; padding weighs nothing."""
@@ -132,13 +138,15 @@ class Fleet:
             calls.append(Call(own.device.draw, *span, *who, *homes, own.params, self.fleet, own.lo))
         padding = [(st.site_present, row, self.site) for row in (SITE.LOAD_SCALE, SITE.PV_RATED_KW)]
         padding.append((st.present, FLEET.RATED_KW, self.fleet))
-        return [*calls, *(Call(weigh, *span, *each) for each in padding)]
+        calls += [Call(weigh, *span, *each) for each in padding]
+        return calls + self.behaviours.draw_params(due, self.keys, st.uid, self.fleet)
 
     def copy_params_from(self, due: Array, model: Array) -> list[Call]:
         """Give the ``due`` worlds what has just been drawn for their ``model``, int64 (n_world,): worlds of one key."""
         drawn = [(FLEET.N, self.fleet), (SITE.BARE_KW, self.site)]
         drawn += [(st.params.shape[1], st.params) for st in self.classes.values()]
-        return [Call(copy_params, self.n_shard, due, model, *each) for each in drawn]
+        calls = [Call(copy_params, self.n_shard, due, model, *each) for each in drawn]
+        return calls + self.behaviours.copy_params_from(due, model)
 
     def begin_episode(self, due: Array, pool: Mapping[str, tuple[Array, Array]], at: Array) -> list[Call]:
         """Draw what belongs to the slots that run, and set State at the start of an episode; registers are 0.
@@ -161,7 +169,7 @@ class Fleet:
             registers = [each.view(np.float32) for each in (st.acc, st.book)]
             calls += [Call(blank, self.n_shard, due, each) for each in (st.state, *registers)]
             calls += [Call(st.device.redraw, *who, *own, True), Call(st.device.begin, *who, saved, at, place, *own)]
-        return calls
+        return calls + self.behaviours.begin_episode(due)
 
     def redraw_house_noise(self, due: Array) -> Call:
         """Redraw the homes' load of the slot that begins now."""
@@ -183,7 +191,7 @@ class Fleet:
         who = (self.n_shard, due, self.keys, self.structure.uid, self.structure.present)
         when = (self.abs_s, self.t_s, self.behaviour_cfg)
         classes = self.classes.values()
-        return [Call(behaviour.refresh, *who, *when, st.opt_out, st.lo, st.hi, self.fleet) for st in classes]
+        return [Call(membership.update_membership, *who, *when, st.opt_out, st.lo, st.hi, self.fleet) for st in classes]
 
     def advance_devices(self, active: Array) -> list[Call]:
         """Advance homes and devices by one tick, stage by stage."""
@@ -195,6 +203,17 @@ class Fleet:
             if self.receiving or stage is not self.stages[-1]:
                 calls.append(Call(home.add_power, *span, self.structure.site_index, *reach))
         return calls
+
+    def decide(self, active: Array, dt_s: int, hold: Array, rows: Mapping[str, tuple[int, int]]) -> list[Call]:
+        """Let the behaviours beside dispatch turn the messages in force into commands; see `Behaviours.decide`."""
+        return self.behaviours.decide(active, dt_s, self._who(), self.fleet, hold, rows)
+
+    def account(self, active: Array, dt_s: int) -> list[Call]:
+        """Let behaviours enter what came of their decisions in the tick."""
+        return self.behaviours.account(active, dt_s, self._who(), self.fleet)
+
+    def _who(self) -> tuple[Any, ...]:
+        return (self.n_shard, self.keys, self.structure.uid, self.abs_s, self.ctx)
 
     def measure_capability(self, active: Array, out: Array, opting: bool = True, reached: bool = False) -> list[Call]:
         """Gauge each cell: what its devices could give now, what they hold, what they will lack.
@@ -229,14 +248,16 @@ class Fleet:
 
     def totalling(self, register: str, due: Array, out: Array) -> list[Call]:
         """Write a register's sum over all devices (padding left out) into ``out`` (n_world,) in ``due`` worlds."""
+        present = self.structure.present
+        parts = [(st.acc, st.device.acc, present, st.lo) for st in self.classes.values()]
+        added = [*((st.book, st.device.book) for st in self.classes.values()), *self.behaviours.registers()]
+        for kept, names in added:  # what is not here has entered nothing
+            parts.append((kept, names, np.ones((self.n_shard, kept.shape[2]), dtype=np.uint8), 0))
         calls: list[Call] = []
-        for st in self.classes.values():
-            own = (st.acc, st.device.acc, self.structure.present, st.lo)
-            added = (st.book, st.device.book, np.ones((self.n_shard, st.book.shape[2]), dtype=np.uint8), 0)
-            for kept, names, here, lo in (own, added):  # what is not here has entered nothing
-                if register in names:
-                    given = (self.n_shard, due, kept, names.index(register), here, lo, not calls, out)
-                    calls.append(Call(sum_register, *given, by_world=True))
+        for kept, names, here, lo in parts:
+            if register in names:
+                given = (self.n_shard, due, kept, names.index(register), here, lo, not calls, out)
+                calls.append(Call(sum_register, *given, by_world=True))
         return calls
 
     def total(self, register: str) -> Array:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 
 from der_gym.core.errors import InputError
 from der_gym.core.units import DAY_S
 from der_gym.engine.program import Call
+from der_gym.engine.tables import FLEET
 from der_gym.fleet.structure import Structure
 from der_gym.network import outages
 from der_gym.network import tables as net
@@ -19,6 +21,7 @@ from der_gym.network.config import NetworkConfig
 from der_gym.network.deliver import deliver, retire
 from der_gym.network.report import draw_phases, report
 from der_gym.network.send import refill, send
+from der_gym.network.streams import DISPATCH, MessageStream
 from der_gym.simulation.representative_fleet import units
 
 Array = np.ndarray
@@ -41,20 +44,35 @@ def step_s(longest_s: float) -> float:
     return float(2.0 ** math.ceil(math.log2((longest_s + DEAD_S) / float(net.LAST))))
 
 
-def gate_rows(structure: Structure, paths: list[ChannelConfig], config: NetworkConfig, decision_s: float) -> Array:
-    """Return each leaf's sending rules, float64 (n_leaf, N_GATE): the strictest of its cells' paths."""
-    gate = np.zeros((structure.n_leaf, net.GATE.N))
-    n_unit = units(structure)
+def gate_rows(
+    cell_lane: Array, n_unit: Array, paths: list[ChannelConfig], changes: list[tuple[float, float]], decision_s: float
+) -> Array:
+    """Return each lane's sending rules, float64 (n_lane, N_GATE): the strictest of its cells' paths.
+
+    Parameters
+    ----------
+    cell_lane : int64 (n_cell,)
+        Lane of each cell: number of its stream times the number of leaves, plus its leaf.
+    n_unit : int64 (n_cell,)
+        Devices of each cell.
+    paths : list
+        Of each cell.
+    changes : list
+        Of each lane: moves of the first and the second value that are not sent.
+    decision_s : float
+        Time between two decisions, s.
+    """
+    gate = np.zeros((len(changes), net.GATE.N))
     p95 = {path: path.p95_s() for path in set(paths)}
-    for j in range(structure.n_leaf):
-        own = [paths[c] for c in np.flatnonzero(structure.cell_leaf == j)]
+    for j, (change_a, change_b) in enumerate(changes):
+        own = [paths[c] for c in np.flatnonzero(cell_lane == j)]
         interval, hold = max(p.least_interval_s for p in own), min(p.hold_s for p in own)
         way = max(p95[p] for p in own)
         gate[j, net.GATE.INTERVAL_S], gate[j, net.GATE.HOLD_S] = interval, hold
         gate[j, net.GATE.REFRESH_BEFORE_S] = min(0.5 * hold, 2 * interval + way)
         gate[j, net.GATE.QUOTA_PER_DAY] = min(p.quota_per_day for p in own)
-        gate[j, net.GATE.N_UNIT] = n_unit[structure.cell_leaf == j].sum()
-        gate[j, net.GATE.CHANGE], gate[j, net.GATE.ON_WAY_S] = config.change_share, way
+        gate[j, net.GATE.N_UNIT] = n_unit[cell_lane == j].sum()
+        gate[j, net.GATE.CHANGE], gate[j, net.GATE.CHANGE_B], gate[j, net.GATE.ON_WAY_S] = change_a, change_b, way
         gate[j, net.GATE.DEPTH] = ring_depth(own, decision_s)
     return gate
 
@@ -82,55 +100,104 @@ class NetworkRuntime:
         Time between two decisions, s.
     n_day : int
         Days that an episode can touch: outages are drawn for them at its start.
-    kinds : bool
-        Whether messages other than dispatch are understood.
+    streams : sequence of MessageStream
+        Kinds of messages, dispatch first. Each has a lane of its own to every leaf: lane ``k n_leaf + j`` is stream
+        ``k`` to leaf ``j``, and cell ``k n_cell + c`` below is cell ``c`` of the structure under stream ``k``.
+
+    Attributes
+    ----------
+    hold : float32 (S, n_row, n_place)
+        What devices hold of each stream, see HOLD; empty with dispatch alone: then FLEET has it.
+    hold_row : tuple of int
+        First row of each stream in ``hold``.
     """
 
     def __init__(
-        self, structure: Structure, config: NetworkConfig, n_world: int, decision_s: float, n_day: int, kinds: bool
+        self,
+        structure: Structure,
+        config: NetworkConfig,
+        n_world: int,
+        decision_s: float,
+        n_day: int,
+        streams: Sequence[MessageStream] = (DISPATCH,),
     ) -> None:
         self.structure, self.n_world, self.n_shard, self.n_day = structure, n_world, structure.n_shard, n_day
-        n_all, n_cell, n_leaf = n_world * self.n_shard, structure.n_cell, structure.n_leaf
-        paths = [config.path(structure.path_names[k]) for k in structure.cell_path]
-        self.paths = paths
+        self.streams = tuple(streams)
+        n_all, n_lane = n_world * self.n_shard, len(self.streams) * structure.n_leaf
+        self._lay_cells(config)
+        paths, n_unit = self.paths, np.tile(units(structure), len(self.streams))
+        n_cell = len(paths)
         tables = {path: (path_row(path), path.table()) for path in set(paths)}
         self.path = np.array([tables[p][0] for p in paths], dtype=np.float32)
         self.table = np.array([tables[p][1] for p in paths], dtype=np.float32)
         self.service_s = np.array(
-            [math.ceil(n / p.batch) / p.request_per_s for n, p in zip(units(structure), paths, strict=True)]
+            [math.ceil(n / p.batch) / p.request_per_s for n, p in zip(n_unit, paths, strict=True)]
         )
         longest_s = self.path[:, net.CHANNEL.LONGEST_S] + self.service_s
         self.path[:, net.CHANNEL.STEP_S] = [step_s(float(t)) for t in longest_s]
-        self.gate = gate_rows(structure, paths, config, decision_s)
+        own = [(config.change_share if s.change_a is None else s.change_a, s.change_b) for s in self.streams]
+        changes = [each for each in own for _ in range(structure.n_leaf)]
+        self.gate = gate_rows(self.cell_lane, n_unit, paths, changes, decision_s)
         self.link_cfg, self.rates = outages.link_constants(config), outages.cloud_rates(config)
-        names = [zlib.crc32(name.encode()) for name in structure.cloud_names]
-        self.cloud_name = np.array(names, dtype=np.uint32)
         depth = self.gate[:, net.GATE.DEPTH].astype(np.int64)
         n_slot = int(depth.max())
-        room = depth[structure.cell_leaf] * (structure.cell_hi - structure.cell_lo)
+        room = depth[self.cell_lane] * (self._hi - self._lo)
         self.ring_lo = np.cumsum(room) - room
         self.ring = np.full((n_all, int(room.sum())), net.NEVER, dtype=np.uint16)
         self.since = np.zeros((n_world, n_cell, n_slot))
         self.coming = np.zeros((n_all, n_slot, n_cell), dtype=np.float32)
-        self.latched = np.zeros((n_all, 3, structure.n_place if kinds else 0), dtype=np.float32)
-        self.mail = np.zeros((n_world, n_leaf, n_slot, net.MAIL.N))
-        self.leaf = np.zeros((n_world, n_leaf, net.SENDER.N))
-        self.cloud = np.zeros((n_world, len(names), net.CLOUD.N))
+        self.mail = np.zeros((n_world, n_lane, n_slot, net.MAIL.N))
+        self.leaf = np.zeros((n_world, n_lane, net.SENDER.N))
+        self.cloud = np.zeros((n_world, len(self.cloud_name), net.CLOUD.N))
         self.cell_t = np.zeros((n_world, n_cell))
         self.cell_slot = np.full((n_world, n_cell), -1, dtype=np.int64)
         self.last = np.zeros((n_all, n_cell))
+        self._lay_hold(n_all)
         self.phase = np.zeros(structure.uid.shape, dtype=np.uint8)
         draw_phases(structure.uid, self.phase)
-        self._cells = (structure.cell_lo, structure.cell_hi, structure.cell_leaf)
+        self._cells = (self._lo, self._hi, self.cell_lane)
+
+    def _lay_cells(self, config: NetworkConfig) -> None:
+        """Lay down the cells of every stream: places, lane, path, cloud and salt."""
+        st, n = self.structure, len(self.streams)
+        self._lo, self._hi = np.tile(st.cell_lo, n), np.tile(st.cell_hi, n)
+        lanes = [st.cell_leaf + np.int64(k * st.n_leaf) for k in range(n)]
+        self.cell_lane = np.concatenate(lanes).astype(st.cell_leaf.dtype)
+        names, clouds = list(st.cloud_names), [st.cell_cloud]
+        own = [st.path_names[k] for k in st.cell_path]
+        self.paths = [config.path(name) for name in own]
+        for stream in self.streams[1:]:
+            self.paths += [config.path(stream.channel or name) for name in own]
+            cloud = f"channel {stream.channel}"
+            if stream.channel is not None and cloud not in names:
+                names.append(cloud)
+            clouds.append(st.cell_cloud if stream.channel is None else np.full_like(st.cell_cloud, names.index(cloud)))
+        self.cell_cloud = np.concatenate(clouds)
+        self.cloud_name = np.array([zlib.crc32(name.encode()) for name in names], dtype=np.uint32)
+        self.salt = np.repeat(np.array([stream.salt for stream in self.streams], dtype=np.uint32), st.n_cell)
+
+    def _lay_hold(self, n_all: int) -> None:
+        """Lay down the rows that devices hold messages in: with dispatch alone those of FLEET."""
+        n = len(self.streams)
+        self.hold_row = (FLEET.CMD_START,) if n == 1 else (0, *(net.N_HOLD_A + k * net.HOLD.N for k in range(n - 1)))
+        rows = 0 if n == 1 else net.N_HOLD_A + (n - 1) * net.HOLD.N
+        self.hold = np.zeros((n_all, rows, self.structure.n_place if rows else 0), dtype=np.float32)
+        self._row = np.repeat(np.array(self.hold_row, dtype=np.int64), self.structure.n_cell)
+        self._pair = np.repeat(np.arange(n) > 0, self.structure.n_cell)
 
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on."""
-        names = ("ring", "since", "coming", "latched", "mail", "leaf", "cloud", "cell_t")
+        names = ("ring", "since", "coming", "hold", "mail", "leaf", "cloud", "cell_t")
         return {f"network.{name}": getattr(self, name) for name in names}
+
+    def message_rows(self) -> dict[str, tuple[int, int]]:
+        """Return the rows of ``hold`` in which each stream's first and second value at the tick's start stand."""
+        names = [stream.kind for stream in self.streams]
+        return {name: (row, row + net.HOLD.B_START) for name, row in zip(names, self.hold_row, strict=True)}
 
     def slot(self, c: int, slot: int) -> Array:
         """Return a slot of cell ``c`` in the ring, uint16 (n_all, devices of the cell): a view."""
-        n = int(self.structure.cell_hi[c] - self.structure.cell_lo[c])
+        n = int(self._hi[c] - self._lo[c])
         lo = int(self.ring_lo[c]) + slot * n
         return self.ring[:, lo : lo + n]
 
@@ -146,7 +213,7 @@ class NetworkRuntime:
         every = np.repeat(active, self.n_shard)
         self.ring[every] = net.NEVER
         self.coming[every] = 0.0
-        self.latched[every] = 0.0
+        self.hold[every] = 0.0
         self.mail[active] = 0.0
         self.mail[active, :, :, net.MAIL.VALID_UNTIL] = -1.0
         self.leaf[active], self.cell_t[active], self.since[active] = 0.0, 0.0, 0.0
@@ -177,30 +244,31 @@ class NetworkRuntime:
         return Call(refill, due, self.gate, self.leaf, by_world=True)
 
     def send_messages(self, active: Array, t_s: Array, message: Array) -> Call:
-        """Send the leaves' messages that are due; ``message`` float32 (n_world, n_leaf, 3): kind, a, b."""
-        places = (self.gate, self.structure.cell_leaf, self.structure.cell_cloud, self.service_s, self.cloud)
+        """Send the messages that are due; ``message`` float32 (n_world, n_lane, 3): number of the stream, a, b."""
+        places = (self.gate, self.cell_lane, self.cell_cloud, self.service_s, self.cloud)
         books = (self.leaf, self.mail, self.cell_t, self.since, self.cell_slot)
         return Call(send, active, t_s, message, *places, *books, by_world=True)
 
     def compute_arrivals(self, keys: Array, fleet: Array) -> Call:
         """Work out when the messages just sent reach each device."""
-        ways = (self.path, self.table, self.cell_t, self.service_s, self.cell_slot)
+        ways = (self.path, self.salt, self.table, self.cell_t, self.service_s, self.cell_slot)
         out = (self.ring_lo, self.ring, self.coming, self.last)
         return Call(post, self.n_shard, keys, self.structure.uid, *self._cells, *ways, fleet, *out)
 
     def deliver_messages(self, active: Array, t_s: Array, dt_s: int, fleet: Array) -> Call:
         """Set what each device holds during the tick."""
         mail = (self.gate, self.path, self.mail, self.leaf, self.ring_lo, self.ring, self.since, self.coming)
-        return Call(deliver, self.n_shard, active, t_s, dt_s, *self._cells, *mail, fleet, self.latched)
+        held = fleet if len(self.streams) == 1 else self.hold
+        return Call(deliver, self.n_shard, active, t_s, dt_s, *self._cells, *mail, self._row, self._pair, held)
 
     def report_telemetry(self, active: Array, keys: Array, t_s: Array, dt_s: int, fleet: Array) -> Call:
         """Bring the aggregator's table up to the end of the tick."""
         st = self.structure
         cells = (st.cell_lo, st.cell_hi, st.cell_cloud)
         who = (self.n_shard, active, keys, st.uid, self.phase)
-        return Call(report, *who, t_s, dt_s, *cells, self.path, self.cloud, fleet)
+        return Call(report, *who, t_s, dt_s, *cells, self.path[: st.n_cell], self.cloud, fleet)
 
     def free_slots(self, active: Array, t_end: Array) -> Call:
         """Note the last arrivals once every shard is posted, and free the ring slots that are done."""
-        books = (self.structure.cell_leaf, self.gate, self.cell_slot, self.last, self.leaf, self.mail)
+        books = (self.cell_lane, self.gate, self.cell_slot, self.last, self.leaf, self.mail)
         return Call(retire, self.n_shard, active, t_end, *books, by_world=True)

@@ -13,6 +13,7 @@ from der_gym.engine import parallel
 from der_gym.engine.program import Program, share
 from der_gym.engine.tables import CAPABILITY, FLEET
 from der_gym.scenario.model import Scenario
+from der_gym.signals.frequency import Frequency
 from der_gym.simulation.aggregator_view import AggregatorView
 from der_gym.simulation.assets import ScenarioAssets, scenario_assets
 from der_gym.simulation.award_check import check_award
@@ -72,12 +73,13 @@ class Simulator:
         check_award(self.assets)
         st = self.structure = self.assets.structure
         receiving = any(config.metering == "receiving" for config in scenario.services)
-        self.fleet = Fleet(st, scenario.devices, n_world, scenario.horizon_s, by_device, receiving)
-        kinds = set(scenario.devices.behaviour.kinds) - {"dispatch"}  # type: ignore[attr-defined]
+        own = (by_device, receiving, scenario.answers())
+        self.fleet = Fleet(st, scenario.devices, n_world, scenario.horizon_s, *own)
         n_day = (scenario.horizon_s + RUN_ON_S) // DAY_S + 2
-        self.network = NetworkRuntime(st, scenario.network, n_world, scenario.decision_s, n_day, bool(kinds))
+        self.network = NetworkRuntime(st, scenario.network, n_world, scenario.decision_s, n_day, scenario.streams())
         self.market = MarketSession(scenario, st, self.assets.signals, self.assets.pool, n_world, self.assets.sample)
         self.view = AggregatorView(n_world, st.n_leaf, len(scenario.services), self.market.n_own)
+        self.frequency = Frequency(scenario.signals.frequency, scenario.signals.frequency_model, n_world)
         self.generators = [np.random.default_rng() for _ in range(n_world)]
         tolerance = scenario.devices.behaviour.meter_tolerance  # type: ignore[attr-defined]
         self.meters = Meters(self.fleet, self.market.receiving, tolerance)
@@ -94,7 +96,7 @@ class Simulator:
         self._capability_now = np.zeros((self.fleet.n_all, st.n_cell, CAPABILITY.N))
         capability = self.fleet.measure_capability(self._debtors, self._capability_now)
         self._capability = Program(capability, n_world, self.fleet.n_shard, self.workers)
-        parts = (scenario, self.fleet, self.network, self.market, self.meters, self.view)
+        parts = (scenario, self.fleet, self.network, self.market, self.meters, self.frequency, self.view)
         self.step_plan = StepPlan(*parts, self.nominal_kw, self.workers)
         place, pool = self.assets.sample.place, self.assets.pool
         self._open = EpisodeReset(self.fleet, self.network, self.meters, pool, place, self.workers)
@@ -111,7 +113,7 @@ class Simulator:
 
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on, by name."""
-        parts = (self.fleet, self.network, self.market, self.view, self.meters)
+        parts = (self.fleet, self.network, self.market, self.view, self.meters, self.frequency)
         return {name: array for part in parts for name, array in part.arrays().items()}
 
     # -- reset ---------------------------------------------------------------------------------------------------
@@ -142,6 +144,7 @@ class Simulator:
         market.begin(mask, [self.generators[w] for w in which], fleet.keys)
         self.step_plan.context(mask, self.scenario.tick_s)(0, self.n_world)
         self._open(mask, self.assets.pool.at(market.episode.fleet_no, market.episode.day0, fleet.abs_s))
+        self.frequency.begin(mask, fleet.keys, fleet.abs_s)
         self.never[mask] = False
         self.step_plan.whole.load()
         if self._perfect:
@@ -176,8 +179,9 @@ class Simulator:
 
         Parameters
         ----------
-        message : float32 (n_world, n_leaf, 3)
-            kind, a, b per leaf; see ``core.units`` for the sign of a.
+        message : float32 (n_world, n_lane, 3)
+            Number of the stream, a, b; lane ``k n_leaf + j`` is stream ``k`` (0: dispatch) to leaf ``j``. See
+            ``core.units`` for the sign of a fraction.
         active : bool (n_world,)
             Other worlds change no bit.
         follow : bool

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from der_gym.core.units import HOUR_S
-from der_gym.devices.behaviour import BEHAVIOURS
 from der_gym.engine.program import Call, Program
 from der_gym.network.report import show_power
+from der_gym.signals.frequency import Frequency
 from der_gym.simulation import clock
 from der_gym.simulation.aggregator_view import AggregatorView, publish, publish_service
 from der_gym.simulation.exogenous import context
@@ -29,7 +29,7 @@ class StepPlan:
 
     Parameters
     ----------
-    scenario, fleet, network, market, meters, public
+    scenario, fleet, network, market, meters, frequency, public
         The simulator's.
     nominal_kw : float64 (n_leaf,)
     workers : int
@@ -38,7 +38,7 @@ class StepPlan:
     Attributes
     ----------
     active, message
-        Written before a program is run: bool (n_world,), float32 (n_world, n_leaf, 3).
+        Written before a program is run: bool (n_world,), float32 (n_world, n_lane, 3).
     refreshed : bool (n_world,)
         Worlds that stood at a refresh in the last step.
     opening, tick, book, settle, close, freeze, publish : Program
@@ -56,16 +56,18 @@ class StepPlan:
         network: NetworkRuntime,
         market: MarketSession,
         meters: Meters,
+        frequency: Frequency,
         public: AggregatorView,
         nominal_kw: Array,
         workers: int,
     ) -> None:
         self.scenario, self.fleet, self.network = scenario, fleet, network
         self.market, self.meters, self.view = market, meters, public
+        self.frequency = frequency
         n, tick_s = fleet.n_world, scenario.tick_s
         self.active, self.refreshed = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
         self._due, self._turn, self._midnight, self._block = (np.zeros(n, dtype=bool) for _ in range(4))
-        self.message = np.zeros((n, fleet.structure.n_leaf, 3), dtype=np.float32)
+        self.message = np.zeros((n, network.leaf.shape[1], 3), dtype=np.float32)
         opening, tick = self._opening(nominal_kw), self._tick(tick_s)
         settle, close = market.settling(self.active, fleet.t_s), self._close()
         book, freeze = self._book(), market.freezing(self._block, fleet.t_s)
@@ -101,14 +103,16 @@ class StepPlan:
         return [
             Call(clock.mark_due, active, f.t_s, f.abs_s, *marks, by_world=True),
             self.context(active, dt),
+            *self.frequency.advance(active, f.keys, f.abs_s, dt, f.ctx),
             network.refill_quotas(self._midnight),
             network.draw_link_outages(self._midnight, f.keys, f.abs_s, f.t_s, f.fleet),
             *f.update_membership(self._turn),
             *f.redraw_slots(self._due),
             network.compute_arrivals(f.keys, f.fleet),
             network.deliver_messages(active, f.t_s, dt, f.fleet),
-            *self._rules(),
+            *f.decide(active, dt, network.hold, network.message_rows()),
             *f.advance_devices(active),
+            *f.account(active, dt),
             *exact,
             network.report_telemetry(active, f.keys, f.t_s, dt, f.fleet),
             *meters.sum_power(active, dt),
@@ -117,11 +121,6 @@ class StepPlan:
             Call(clock.end_tick, active, dt, f.t_s, f.abs_s, by_world=True),
             network.free_slots(active, f.t_s),
         ]
-
-    def _rules(self) -> list[Call]:
-        f, kinds = self.fleet, self.scenario.devices.behaviour.kinds
-        rules = [BEHAVIOURS[name] for name in kinds if name != "dispatch"]
-        return [Call(rule.decide, f.n_shard, self.active, f.ctx, self.network.latched, f.fleet) for rule in rules]
 
     def context(self, active: Array, dt: int) -> Call:
         """Return what fills the exogenous rows of a tick of ``dt`` seconds that begins now."""

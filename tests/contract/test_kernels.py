@@ -19,10 +19,11 @@ from network_line import Line
 from numba.core.dispatcher import Dispatcher
 from plain import plain
 
-from der_gym.devices import DEVICES, behaviour, site
+from der_gym.devices import DEVICES, membership, site
 from der_gym.engine.compile import _OPTIONS
 from der_gym.network import arrive, deliver, outages, report, send
 from der_gym.network import tables as net
+from der_gym.network.streams import DISPATCH, MessageStream
 from der_gym.simulation import network_runtime
 
 Signatures = dict[str, tuple[bool, list[Any]]]
@@ -101,8 +102,6 @@ CALLERS = {
 MOVERS = {
     "devices.ecocute.model.narrow",
     "devices.ecocute.model.phases",
-    "network.deliver._latch",
-    "network.deliver._release",
 }
 PHYSICS = [
     *(DEVICES[name].advance for name in DEVICES),
@@ -187,15 +186,19 @@ ROUGH = {"cloud_minor_per_year": 900.0, "region_per_year": 20.0, "link_up_days":
 SLOW = {"P3": {"request_per_s": 0.1, "batch": 3, "hold_s": 400}, "P1": {"telemetry_delay_s": 70.0}}
 
 
+STREAMS = (DISPATCH, MessageStream("incentive", channel="P5", change_b=0.5), MessageStream("rule"))
+
+
 def traffic() -> dict[str, np.ndarray]:
     """Return every array of two rough worlds after forty steps of random messages across midnight."""
-    line = Line(CELLS, n_world=2, tick_s=30, start_s=85_000, kinds=True, links=True, dead_s=2.5, paths=SLOW, **ROUGH)
+    line = Line(
+        CELLS, n_world=2, tick_s=30, start_s=85_000, streams=STREAMS, links=True, dead_s=2.5, paths=SLOW, **ROUGH
+    )
     draw = np.random.default_rng(12)
     for k in range(40):
         line.active[1] = k % 7 != 3
         if k % 2:
             line.message[:, :, 1] = draw.choice([0.0, 0.5, -1.0, 0.31], line.message.shape[:2])
-            line.message[:, :, 0] = draw.integers(0, 3, line.message.shape[:2])
             line.message[:, :, 2] = draw.choice([0.0, 49.9], line.message.shape[:2])
         line.fleet[:, 11] = draw.normal(0, 3, line.fleet[:, 11].shape)
         for _ in line.step():
@@ -206,7 +209,8 @@ def traffic() -> dict[str, np.ndarray]:
 def test_the_networks_kernels_give_the_bits_of_plain_loops(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled = traffic()
     assert compiled["network.leaf"][:, :, net.SENDER.N_SENT].mean() > 8 and (compiled["network.cloud"] < 1e8).sum() > 20
-    assert compiled["network.latched"].any() and compiled["fleet"][:, 6:9].any()
+    hold = compiled["network.hold"]
+    assert hold.shape[1] == 4 + 8 + 8 and all(hold[:, row].any() for row in (*range(4), *range(4, 20)))
     for module in (deliver, send, arrive, report):
         names = plain(module)
         for name in {"deliver", "retire", "send", "post", "report"} & set(names) & set(vars(network_runtime)):
@@ -249,7 +253,7 @@ def test_membership_gives_the_bits_of_a_plain_loop() -> None:
     cfg = np.array([0.4, 0.3, 20_000, 0.02], dtype=np.float32)
     present = (draw.random((1, n)) < 0.9).astype(np.uint8)
     out = [np.zeros((2, 17, n), dtype=np.float32) for _ in range(2)]
-    for refresh, fleet in zip((behaviour.refresh, plain(behaviour)["refresh"]), out, strict=True):
+    for refresh, fleet in zip((membership.update_membership, plain(membership)["update_membership"]), out, strict=True):
         abs_s, t_s, on = np.array([10**9, 10**9 + 1800]), np.array([1800.0, 3600.0]), np.ones(2, dtype=bool)
         refresh(0, 2, 1, on, keys, uid, present, abs_s, t_s, cfg, np.float32(0.2), 5, n, fleet)
     assert out[0].tobytes() == out[1].tobytes() and out[0].any()

@@ -1,4 +1,4 @@
-"""A field, a reward term and a message kind of one's own: one registry line each, and the environments carry them."""
+"""A field and a reward term of one's own: one registry line each, and the environments carry them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
-from worlds import SMALL_STEPS, actions, scenario, small, started
+from worlds import SMALL_STEPS, actions, small
 
 from der_gym.core.registry import Registry
-from der_gym.devices.behaviour import BEHAVIOURS, KINDS, Behaviour
-from der_gym.engine.tables import FLEET
 from der_gym.env.observation.fields import FIELDS, Field
 from der_gym.env.reward.reward import REWARD_TERMS, RewardTerm
 from der_gym.env.single import DERGroupEnv
@@ -73,30 +71,6 @@ def test_a_reward_term_is_added_and_shown(registered: Any) -> None:
     _, with_term, _, _, info = env.step(np.zeros(env.layout.n_leaf))
     assert with_term == reward - 0.25 and info["reward_quiet"] == -0.25
     assert env.reset()[1]["reward_quiet"] == 0.0
-
-
-def test_a_message_kind_is_decided_by_its_rule(registered: Any) -> None:
-    def decide(s0: int, s1: int, n_shard: int, active: Array, ctx: Array, latched: Array, fleet: Array) -> None:
-        rule = latched[s0:s1, 0] == KINDS["rule"]
-        for row, value in (
-            (FLEET.CMD_START, 1.0),
-            (FLEET.CMD_END, 1.0),
-            (FLEET.CMD_END_SHARE, 1.0),
-        ):  # full power, whatever a says
-            fleet[s0:s1, row] = np.where(rule, value, fleet[s0:s1, row])
-
-    registered(BEHAVIOURS, "rule", Behaviour("rule", decide))
-    made = scenario("tertiary-1", network__ideal=True, devices__behaviour__kinds=("dispatch", "rule"))
-    ends = []
-    for kind, a in (("dispatch", 1.0), ("rule", 0.1), ("dispatch", 0.1)):
-        sim = started(made, [1, 2])
-        sent = np.zeros((2, sim.structure.n_leaf, 3), dtype=np.float32)
-        sent[:, :, 0], sent[:, :, 1] = KINDS[kind], a
-        for _ in range(5):
-            sim.step(sent, np.ones(2, dtype=bool))
-        ends.append(sim.fleet.fleet[:, FLEET.POWER_KW].sum(axis=1))
-    np.testing.assert_allclose(ends[0], ends[1], rtol=1e-5)
-    assert (ends[2] > ends[0]).all()
 
 
 def test_gymnasiums_own_wrappers_work_around_the_worlds() -> None:

@@ -11,25 +11,21 @@ from network_line import Line
 
 from der_gym.engine.tables import FLEET
 from der_gym.network import tables as net
+from der_gym.network.streams import DISPATCH, MessageStream
 from der_gym.network.tables import NEVER_S
 
 STEP_S = 0.25  # of the ring where messages are put in by hand: exact, and long enough
 PUSH = {"loss_share": 0.0, "least_interval_s": 0, "hold_s": 600}
 
 
-def by_hand(*messages: tuple[float, float, float], n: int = 1, tick_s: int = 60, kinds: bool = False) -> Line:
+def by_hand(*messages: tuple[float, float, float], n: int = 1, tick_s: int = 60) -> Line:
     """Return a line whose devices get ``messages`` (fraction, arrival, end of validity), in the order of sending."""
-    line = Line([("P1", n, 0, "x")], tick_s=tick_s, kinds=kinds, paths={"P1": PUSH})
+    line = Line([("P1", n, 0, "x")], tick_s=tick_s, paths={"P1": PUSH})
     line.network.path[:, net.CHANNEL.STEP_S] = STEP_S
     for slot, (a, arrive, until) in enumerate(messages):
         line.network.slot(0, slot)[:] = arrive / STEP_S
         mail = line.network.mail[0, 0, slot]
-        mail[net.MAIL.A], mail[net.MAIL.VALID_UNTIL], mail[net.MAIL.T_LAST], mail[net.MAIL.KIND] = (
-            a,
-            until,
-            arrive,
-            float(kinds),
-        )
+        mail[net.MAIL.A], mail[net.MAIL.VALID_UNTIL], mail[net.MAIL.T_LAST] = a, until, arrive
     book = line.network.leaf[0, 0]
     n_slot = line.network.mail.shape[2]
     assert len(messages) <= n_slot
@@ -102,16 +98,32 @@ def test_a_message_that_ended_does_not_come_back_while_others_of_it_are_still_un
     assert float(line.row(FLEET.CMD_END)[1]) == 0.0
 
 
-def test_kinds_are_latched_and_released_like_the_fraction() -> None:
-    line = by_hand((0.5, 75.0, 210.0), kinds=True)
-    kinds = []
-    while line.now < 300:
+def test_both_values_of_a_stream_are_held_and_released_like_the_fraction() -> None:
+    line = Line(
+        [("ideal", 1, 0, "x")],
+        streams=(DISPATCH, MessageStream("rule")),
+        paths={"ideal": {"hold_s": 150, "latency": [{"median_s": 0.5, "sigma": 0.01}]}},
+    )
+    line.message[:, 1, 1:] = 0.5, 49.9
+    for _ in line.step():
+        pass
+    line.message[:, 1, 1:] = 0.0, 0.0
+    rows = [net.HOLD.A_START, net.HOLD.A_END, net.HOLD.A_END_SHARE, net.HOLD.B_START, net.HOLD.B_END]
+    first = line.network.hold_row[1]
+    held_now = [line.network.hold[0, [first + k for k in rows], 0].tolist()]
+    line.network.leaf[:, 1, net.SENDER.QUOTA] = 0.0  # the message is left to end by itself
+    for _ in range(3):
         for _ in line.step():
-            kinds.append(float(line.network.latched[0, 0, 0]))
-    assert kinds == [0.0, 1.0, 1.0, 0.0, 0.0]
-    late = by_hand((0.5, 400.0, 300.0), kinds=True)
-    late.run(600)
-    assert not late.network.latched.any()
+            pass
+        held_now.append(line.network.hold[0, [first + k for k in rows], 0].tolist())
+    b = pytest.approx(49.9)
+    assert held_now[0] == [0.0, 0.5, pytest.approx(1.0, abs=0.01), 0.0, b]
+    assert held_now[1] == [0.5, 0.5, 1.0, b, b]
+    assert held_now[2] == [0.5, 0.0, 0.5, b, 0.0]  # it ends in the middle of the minute
+    assert held_now[3] == [0.0, 0.0, 1.0, 0.0, 0.0]
+    assert not line.network.hold[0, :4].any() or not line.network.hold[0, :2].any()  # dispatch holds nothing
+    alone = Line([("P1", 3, 0, "x")])
+    assert alone.network.hold.size == 0  # the fleet's own rows serve
 
 
 Posted = list[tuple[float, float, np.ndarray]]  # fraction, end and arrivals of each message, in the order of sending

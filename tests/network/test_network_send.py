@@ -10,6 +10,7 @@ from der_gym.core.units import DAY_S
 from der_gym.engine.tables import FLEET
 from der_gym.network import tables as net
 from der_gym.network.send import after_outage
+from der_gym.network.streams import DISPATCH, MessageStream
 from der_gym.network.tables import NEVER_S
 
 SURE = {"loss_share": 0.0, "missed_poll_share": 0.0}
@@ -65,16 +66,57 @@ def test_a_small_move_waits_and_a_return_to_zero_does_not() -> None:
     assert sent_at(line, 600, [0.5, 0.6, 0.75]) == [0.0, 120.0]
 
 
-def test_kind_and_second_number_count_as_a_change() -> None:
-    line = Line([("P1", 3, 0, "x")], kinds=True)
-    line.message[0, 0] = 1, 0.3, 49.9
-    assert sent_at(line, 60) == [0.0]
-    line.message[0, 0, 2] = 49.8
-    assert sent_at(line, 120) == [60.0]
-    line.message[0, 0, 0] = 2
-    assert sent_at(line, 180) == [120.0]
-    last = int(line.book(net.SENDER.HEAD)) - 1
-    assert line.network.mail[0, 0, last, [net.MAIL.KIND, net.MAIL.A, net.MAIL.B]] == pytest.approx([2, 0.3, 49.8])
+def test_a_second_value_counts_as_a_change_while_there_is_something_to_say() -> None:
+    line = Line([("P1", 3, 0, "x")], streams=(DISPATCH, MessageStream("rule", change_b=0.05)))
+    lane = 1  # of the rule to the only leaf
+    line.message[0, lane] = 1, 0.0, 49.9
+    assert sent_at(line, 60, leaf=lane) == []  # a = 0 says nothing, whatever b is
+    line.message[0, lane] = 1, 0.3, 49.9
+    assert sent_at(line, 120, leaf=lane) == [60.0]
+    line.message[0, lane, 2] = 49.87
+    assert sent_at(line, 180, leaf=lane) == []  # a move below the stream's own limit
+    line.message[0, lane, 2] = 49.8
+    assert sent_at(line, 240, leaf=lane) == [180.0]
+    last = int(line.book(net.SENDER.HEAD, lane)) - 1
+    assert line.network.mail[0, lane, last, [net.MAIL.KIND, net.MAIL.A, net.MAIL.B]] == pytest.approx([1, 0.3, 49.8])
+    line.message[0, lane] = 1, 0.0, 49.8
+    assert sent_at(line, 300, leaf=lane) == [240.0]  # what is in force is ended
+    assert line.book(net.SENDER.N_SENT) == 0.0  # dispatch has said nothing meanwhile
+
+
+def test_every_stream_has_its_own_interval_quota_change_limit_and_channel() -> None:
+    own = MessageStream("incentive", channel="P4", change_a=5.0)
+    line = Line([("P1", 3, 0, "x")], streams=(DISPATCH, own), paths={"P4": {"quota_per_day": 3, "hold_s": 86_400}})
+    dispatch, offer = line.network.gate
+    assert (dispatch[net.GATE.INTERVAL_S], offer[net.GATE.INTERVAL_S]) == (30.0, 300.0)
+    assert (dispatch[net.GATE.QUOTA_PER_DAY], offer[net.GATE.QUOTA_PER_DAY]) == (100_000, 3)
+    assert (dispatch[net.GATE.CHANGE], offer[net.GATE.CHANGE]) == (0.02, 5.0)
+    assert offer[net.GATE.ON_WAY_S] > 10 * dispatch[net.GATE.ON_WAY_S]
+    for k in range(60):
+        line.message[:, 0, 1], line.message[:, 1, 1] = 0.1 * (-1) ** k, 20.0 + 6.0 * (k // 5 % 2)
+        for _ in line.step():
+            pass
+    assert line.book(net.SENDER.N_SENT, 0) == 60.0 and line.book(net.SENDER.N_SENT, 1) == 3.0
+    assert line.network.cell_cloud.tolist() == [0, 1]  # a channel has a cloud of its own: no queue behind the maker's
+
+
+def test_another_streams_messages_leave_the_luck_of_dispatch_alone() -> None:
+    cells = [("P3", 40, 0, "A"), ("P4", 40, 1, "B")]
+    alone = Line(cells)
+    both = Line(cells, streams=(DISPATCH, MessageStream("incentive", channel="P2"), MessageStream("rule")))
+    for line in (alone, both):
+        line.message[:, :2, 1] = 0.5
+    both.message[:, 2:4, 1], both.message[:, 4:, 1] = 30.0, 1.0
+    for line in (alone, both):
+        for _ in line.step():
+            pass
+    st = alone.structure
+    for c in range(st.n_cell):
+        np.testing.assert_array_equal(alone.network.arrivals(0, c, 0), both.network.arrivals(0, c, 0))
+    own, offer, rule = (both.network.arrivals(0, c, 0) for c in (1, 3, 4))
+    assert np.median(offer) < 10 < np.median(own)  # pushed, where dispatch waits for a poll
+    on_same_path = np.stack([rule, both.network.arrivals(0, 0, 0)])
+    assert abs(np.corrcoef(np.argsort(np.argsort(on_same_path)))[0, 1]) < 0.4  # a stream has its own luck
 
 
 @pytest.mark.parametrize(("path", "interval_s"), [("P1", 60), ("P3", 60), ("P4", 300)])

@@ -12,6 +12,7 @@ from der_gym.core.units import DAY_S
 from der_gym.engine.tables import FLEET
 from der_gym.network import tables as net
 from der_gym.network.config import NetworkConfig
+from der_gym.network.streams import DISPATCH, MessageStream
 from der_gym.network.tables import NEVER_S
 from der_gym.simulation.network_runtime import NetworkRuntime
 
@@ -59,7 +60,7 @@ class Line:
         tick_s: int = 60,
         decision_s: int = 60,
         start_s: int = 0,
-        kinds: bool = False,
+        streams: Sequence[MessageStream] = (DISPATCH,),
         dead_s: float = 0.0,
         links: bool = False,
         seed: int = 5,
@@ -67,7 +68,7 @@ class Line:
     ) -> None:
         self.structure = structure(cells, uid)
         self.config = NetworkConfig.model_validate({**CALM, **settings})
-        self.network = NetworkRuntime(self.structure, self.config, n_world, float(decision_s), 3, kinds)
+        self.network = NetworkRuntime(self.structure, self.config, n_world, float(decision_s), 3, streams)
         self.tick_s, self.n_tick, self.links = tick_s, decision_s // tick_s, links
         self.active = np.ones(n_world, dtype=bool)
         self.keys = np.random.default_rng(seed).integers(2**32, size=(n_world, 4), dtype=np.uint32)
@@ -76,7 +77,8 @@ class Line:
         self.fleet = np.zeros((n_world, FLEET.N, self.structure.n_place), dtype=np.float32)
         self.fleet[:, FLEET.DEAD_S] = dead_s
         self.fleet[:, FLEET.PENDING_KW], self.fleet[:, FLEET.SEEN_S] = np.inf, 0.0
-        self.message = np.zeros((n_world, self.structure.n_leaf, 3), dtype=np.float32)
+        self.message = np.zeros((n_world, self.network.leaf.shape[1], 3), dtype=np.float32)
+        self.message[:, :, 0] = np.repeat(np.arange(len(streams)), self.structure.n_leaf)
         self.network.begin(self.active, self.keys, self.abs_s)
         self._new_day(self.active)
 

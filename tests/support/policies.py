@@ -26,7 +26,7 @@ def card_for(worlds: Worlds, **changes: Any) -> PolicyCard:
         "scenario_hash": worlds.scenario.hash(),
         "leaves": worlds.layout.leaf_names,
         "fields": field_cards(worlds.layout),
-        "heads": head_cards(),
+        "heads": head_cards(worlds.layout),
         "inputs": tuple(worlds.layout.fields),
         "hidden": (8, 8),
         "rule": RuleCard(controller="merit_order", values=make("merit_order").config.model_dump()),

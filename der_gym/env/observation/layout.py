@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from der_gym.core.errors import unknown
+from der_gym.core.heads import Head
 from der_gym.engine.compile import kernel
+from der_gym.env.action.layout import ActionLayout
 from der_gym.env.observation.fields import FIELDS, Field
 from der_gym.simulation import aggregator_view
 from der_gym.simulation.aggregator_view import BLOCK, LEAF, SERVICE, WORLD
@@ -49,19 +52,30 @@ class Layout:
         The one service that this layout looks at; see `of`.
     fleet_nominal_kw : float64 (n,)
         Rated swing of all leaves of the fleet.
+    action : ActionLayout
+        Heads of the action and their places.
     """
 
     leaf_names: tuple[str, ...]
     nominal_kw: Array
     fields: dict[str, tuple[Field, int, int]]
     size: int
-    services: tuple[ServiceView, ...] = ()
+    services: tuple[ServiceView, ...]
+    action: ActionLayout
     chosen: int | None = None
     fleet_nominal_kw: Array | None = None
 
     @staticmethod
-    def make(leaf_names: tuple[str, ...], nominal_kw: Array, services: Sequence[ServiceView] = ()) -> Layout:
-        """Return the layout of all registered fields for a fleet's leaves and its services (default: one of all)."""
+    def make(
+        leaf_names: tuple[str, ...],
+        nominal_kw: Array,
+        services: Sequence[ServiceView] = (),
+        heads: Sequence[Head] | None = None,
+    ) -> Layout:
+        """Return the layout of all registered fields for a fleet's leaves, its services and heads.
+
+        By default there is one service, of all leaves, and the head is dispatch.
+        """
         views = tuple(services) or (ServiceView("service", tuple(range(len(leaf_names)))),)
         n = len(views)
         width = {"world": 1, "service": n, "block": n * N_AHEAD, "leaf": len(leaf_names)}
@@ -75,12 +89,13 @@ class Layout:
             for field in view.own:
                 fields[f"{view.id}.{field.name}"] = (field, at, 1)
                 at += 1
-        return Layout(leaf_names, nominal_kw, fields, at, views, fleet_nominal_kw=nominal_kw)
+        action = ActionLayout.make(leaf_names, heads)
+        return Layout(leaf_names, nominal_kw, fields, at, views, action, fleet_nominal_kw=nominal_kw)
 
     def of(self, service: str) -> Layout:
         """Return this layout as one service sees it: its own values, and the leaves of its node only.
 
-        The observation stays whole; an action of this layout has an entry for each leaf of the node.
+        The observation stays whole; an action of this layout has entries for the leaves of the node.
         """
         ids = [view.id for view in self.services]
         if service not in ids:
@@ -88,11 +103,12 @@ class Layout:
         k = ids.index(service)
         held = list(self.services[k].leaves)
         names = tuple(self.leaf_names[j] for j in held)
-        return replace(self, leaf_names=names, nominal_kw=self.nominal_kw[held], chosen=k)
+        action = ActionLayout.make(names, self.action.heads)
+        return replace(self, leaf_names=names, nominal_kw=self.nominal_kw[held], action=action, chosen=k)
 
     @property
     def n_leaf(self) -> int:
-        """Return the number of leaves: the length of the action."""
+        """Return the number of leaves."""
         return len(self.leaf_names)
 
     def _find(self, name: str) -> tuple[Field, int, int]:
@@ -157,6 +173,10 @@ class Layout:
             return np.repeat(award, N_AHEAD, axis=-1)
         return award if field.scope == "service" else award[..., 0]
 
+    def encode(self, values: Mapping[str, Any]) -> Array:
+        """Return the action that sets these values of the heads; see `ActionLayout.encode`."""
+        return self.action.encode(values)
+
     def bounds(self) -> tuple[Array, Array]:
         """Return the least and greatest observation, float32 (size,) each."""
         low, high = np.zeros(self.size, np.float32), np.zeros(self.size, np.float32)
@@ -203,14 +223,14 @@ class Layout:
         return any(field.compute is not None for field, _, _ in self.fields.values())
 
     def describe(self) -> str:
-        """Return the observation as a table in Markdown."""
+        """Return observation and action as two tables in Markdown."""
         lines = ["| entries | field | unit | reads 1 at | range | meaning |", "|---|---|---|---|---|---|"]
         for name, (field, at, n) in self.fields.items():
             span = f"{at}" if n == 1 else f"{at}-{at + n - 1}"
             lines.append(
                 f"| {span} | {name} | {field.unit} | {field.scale} | [{field.low:g}, {field.high:g}] | {field.title} |"
             )
-        return "\n".join(lines)
+        return "\n".join([*lines, "", self.action.describe()])
 
 
 def field_table() -> str:

@@ -85,7 +85,7 @@ class Messages:
 
     def collect(self, t_s: float, fleet: Array) -> None:
         """Add the messages that went out at ``t_s``; ``fleet`` are the rows of all shards."""
-        books = self.network.leaf[0]
+        books = self.network.leaf[0, : self.structure.n_leaf]  # dispatch alone is told
         for j in np.flatnonzero(books[:, net.SENDER.SENT_S] == t_s).tolist():
             slot = int(books[j, net.SENDER.HEAD] - 1) % int(self.network.gate[j, net.GATE.DEPTH])
             self._leave(j, slot, t_s, replaced=books[j, net.SENDER.N_SENT] == self._n_sent[j])

@@ -1,26 +1,17 @@
-"""What stands between a message and a set-point: membership of the list, opting out, rules that devices run alone.
-
-A message has a kind: ``dispatch`` (the fraction itself), ``rule`` (the device works out its fraction from what it
-measures) or ``incentive`` (the owner answers a price). Kinds beyond dispatch are plug-ins: a kernel that turns what is
-latched at the device into CMD_START, CMD_END and CMD_END_SHARE.
-"""
+"""Membership: which devices are enrolled, which leave, and whose owners take no commands for a while."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 
-from der_gym.core.registry import Registry
 from der_gym.devices.base import DeviceConfig
 from der_gym.engine.compile import kernel
 from der_gym.engine.tables import FLEET
 from der_gym.numerics import approx, rng
 
-KINDS = {"dispatch": 0, "rule": 1, "incentive": 2}
 OPT_OUT_SLOT_S = 10_800  # an owner decides for three hours at a time
 
 _JOIN = rng.stream("behaviour.join")
@@ -34,8 +25,8 @@ _FAR, _TO_DRAW = np.float32(100.0), np.float32(-1.0)
 LATE_SHARE, LEAVE_SHARE, HORIZON_S, TOLERANCE = 0, 1, 2, 3
 
 
-class BehaviourConfig(DeviceConfig):
-    """Who is in the list and who answers."""
+class MembershipConfig(DeviceConfig):
+    """Joining, leaving, opting out, and the meters' tolerance."""
 
     late_share: float = Field(0.01, ge=0, le=1, description="units that join only during the episode [A]")
     leave_share: float = Field(0.005, ge=0, le=1, description="units that drop out during the episode [A]")
@@ -44,36 +35,18 @@ class BehaviourConfig(DeviceConfig):
         description="chance per three hours that an owner takes no commands, 2-5 % for batteries [A]",
     )
     meter_tolerance: float = Field(0.02, ge=0, le=0.2, description="tolerance class of the meters, .009 to .10 [S]")
-    kinds: tuple[str, ...] = Field(("dispatch",), description="message kinds that devices understand")
+    kinds: tuple[str, ...] = Field(
+        ("dispatch",), description="message kinds that devices understand beside those that the action's heads make"
+    )
 
     def constants(self, horizon_s: float) -> np.ndarray:
-        """Return the settings that ``refresh`` reads, float32 (4,)."""
+        """Return the settings that `update_membership` reads, float32 (4,)."""
         return np.array([self.late_share, self.leave_share, horizon_s, self.meter_tolerance], dtype=np.float32)
 
 
-@dataclass(frozen=True)
-class Behaviour:
-    """A plug-in message kind.
-
-    Attributes
-    ----------
-    kind : str
-        ``"rule"`` or ``"incentive"``.
-    decide : kernel
-        ``decide(s0, s1, n_shard, active, ctx, latched, fleet)``: where ``latched[s, 0]`` is its kind, write the
-        fraction for this tick to fleet CMD_START, CMD_END and CMD_END_SHARE from ``latched[s, 1]`` (a), ``latched[s, 2]`` (b) and ``ctx``.
-    """
-
-    kind: str
-    decide: Callable[..., None]
-
-
-BEHAVIOURS: Registry[Behaviour] = Registry("behaviour")
-
-
 @kernel
-def refresh(s0, s1, n_shard, active, keys, uid, present, abs_s, t_s, cfg, opt_out, lo, hi, fleet):  # type: ignore[no-untyped-def]
-    """Set METER_GAIN and ACCEPTS_COMMANDS of one class; called at every full half hour, when units join and leave.
+def update_membership(s0, s1, n_shard, active, keys, uid, present, abs_s, t_s, cfg, opt_out, lo, hi, fleet):  # type: ignore[no-untyped-def]
+    """Set METER_GAIN and ACCEPTS_COMMANDS of one class. It is called at every full half hour; units join and leave then.
 
     Parameters
     ----------
@@ -82,7 +55,7 @@ def refresh(s0, s1, n_shard, active, keys, uid, present, abs_s, t_s, cfg, opt_ou
     t_s : float64 (n_world,)
         Seconds of the episode.
     cfg : float32 (4,)
-        See ``BehaviourConfig.constants``.
+        See ``MembershipConfig.constants``.
     opt_out : float32
         Chance per three-hour slot that the owner takes no commands.
     """

@@ -1,19 +1,16 @@
-"""Between message and set-point: who is in the list, who opts out, and a rule that devices run alone."""
+"""Membership: joining, leaving, opting out, and the meters' errors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 from der_gym.core.errors import InputError
-from der_gym.devices import behaviour
-from der_gym.devices.behaviour import BEHAVIOURS, KINDS, OPT_OUT_SLOT_S, Behaviour, BehaviourConfig
-from der_gym.engine.compile import kernel
-from der_gym.engine.tables import EXOGENOUS, FLEET
-from der_gym.numerics.approx import clip
+from der_gym.devices import membership
+from der_gym.devices.membership import OPT_OUT_SLOT_S, MembershipConfig
+from der_gym.engine.tables import FLEET
 from der_gym.scenario.load import load
 from der_gym.simulation.simulator import Simulator
 
@@ -26,7 +23,7 @@ class Members:
     """One class of N devices whose membership is refreshed at half hours."""
 
     def __init__(self, opt_out: float = 0.0, n_world: int = 1, **settings: Any) -> None:
-        self.cfg = BehaviourConfig(**settings).constants(float(HORIZON_S))
+        self.cfg = MembershipConfig(**settings).constants(float(HORIZON_S))
         self.opt_out, self.n_world = np.float32(opt_out), n_world
         self.keys = np.random.default_rng(4).integers(2**32, size=(n_world, 4), dtype=np.uint32)
         self.uid = np.arange(5, N + 5, dtype=np.uint32)[None]
@@ -39,7 +36,7 @@ class Members:
         t = np.full(self.n_world, float(t_s))
         clock = np.full(self.n_world, START_S + int(t_s) if abs_s is None else abs_s, dtype=np.int64)
         span = (0, self.n_world, 1, self.active, self.keys)
-        behaviour.refresh(*span, self.uid, self.present, clock, t, self.cfg, self.opt_out, 0, N, self.fleet)
+        membership.update_membership(*span, self.uid, self.present, clock, t, self.cfg, self.opt_out, 0, N, self.fleet)
         gain, takes = self.fleet[0, FLEET.METER_GAIN].copy(), self.fleet[0, FLEET.ACCEPTS_COMMANDS].copy()
         return {"here": (gain > 0).astype(np.float32), "gain": gain, "takes": takes}
 
@@ -128,94 +125,12 @@ def test_settings_that_cannot_be_are_refused(settings: dict[str, Any]) -> None:
         load("tertiary-1-tiny", {f"devices.behaviour.{key}": value for key, value in settings.items()})
 
 
-# --- a plug-in of ten lines
-
-DROOP, WIDEST = np.float32(5.0), np.float32(1.0)  # full response at 0.2 Hz [made up for the test]
-
-
-@kernel
-def droop(s0, s1, n_shard, active, ctx, latched, fleet):
-    """Answer a frequency below nominal upward, one above downward; ``a`` scales the answer."""
-    for s in range(s0, s1):
-        if active[s // n_shard]:
-            lack = -ctx[s // n_shard, EXOGENOUS.FREQ_HZ] * DROOP
-            for i in range(latched.shape[2]):
-                if latched[s, 0, i] == WIDEST:
-                    a = clip(latched[s, 1, i] * lack, -WIDEST, WIDEST)
-                    fleet[s, FLEET.CMD_START, i], fleet[s, FLEET.CMD_END, i], fleet[s, FLEET.CMD_END_SHARE, i] = (
-                        a,
-                        a,
-                        WIDEST,
-                    )
-
-
-@pytest.fixture
-def rule() -> Iterator[None]:
-    BEHAVIOURS.register("rule", Behaviour(kind="rule", decide=droop))
-    yield
-    del BEHAVIOURS._items["rule"]
-
-
 QUIET = {  # one summer day, so that its pool is soon made
     "signals.start": "2025-07-10",
     "episode.starts_h": [14],
     "episode.seasons": ["summer"],
     "services.tertiary-1.limits": "off",
 }
-
-
-def simulator(*kinds: str) -> Simulator:
-    s = Simulator(load("tertiary-1-tiny", {**QUIET, "devices.behaviour.kinds": ("dispatch", *kinds)}), 2)
-    s.reset(np.ones(2, dtype=bool), {w: np.random.default_rng(w) for w in range(2)})
-    return s
-
-
-def power_kw(s: Simulator, kind: int, a: float, freq_hz: float = 0.0, minutes: int = 3) -> np.ndarray:
-    """Return each world's power after some minutes of one message to every leaf, kW (n_world,)."""
-    message = np.zeros((2, s.structure.n_leaf, 3), dtype=np.float32)
-    message[:, :, 0], message[:, :, 1] = kind, a
-    s.fleet.ctx[:, EXOGENOUS.FREQ_HZ] = freq_hz
-    for _ in range(minutes):
-        s.step(message, np.ones(2, dtype=bool))
-    total: np.ndarray = (s.fleet.fleet[:, FLEET.POWER_KW] * (s.fleet.fleet[:, FLEET.METER_GAIN] > 0)).sum(axis=1)
-    return total
-
-
-def test_a_droop_rule_makes_the_fleet_follow_the_frequency(rule: None) -> None:
-    s = simulator("rule")
-    own = power_kw(s, 0, 0.0)
-    low = power_kw(s, KINDS["rule"], 1.0, -0.1)
-    lower = power_kw(s, KINDS["rule"], 1.0, -0.3)
-    high = power_kw(s, KINDS["rule"], 1.0, 0.1)
-    assert (low < own - 2).all() and (lower < low - 2).all() and (high > own + 2).all()
-    even = power_kw(s, KINDS["rule"], 1.0, 0.0)
-    assert even == pytest.approx(own, abs=10) and (abs(even - own) < 0.5 * abs(low - own)).all()
-    half = s.fleet.fleet[:, FLEET.CMD_END].copy()
-    assert not half.any()  # on its own schedule without a deviation
-
-
-def test_a_rule_equals_the_dispatch_that_it_works_out(rule: None) -> None:
-    by_rule, by_hand = simulator("rule"), simulator("rule")
-    at_rule = power_kw(by_rule, KINDS["rule"], 1.0, -0.1, minutes=10)
-    at_hand = power_kw(by_hand, KINDS["dispatch"], 0.5, minutes=10)
-    heard = by_rule.network.latched[:, 0] == 1
-    assert heard.all()
-    assert at_rule == pytest.approx(at_hand, rel=1e-3)
-
-
-def test_a_rule_ends_with_its_message(rule: None) -> None:
-    s = simulator("rule")
-    power_kw(s, KINDS["rule"], 1.0, -0.2)
-    assert s.network.latched[:, 0].any()
-    s.network.leaf[:, :, 5] = 0.0  # no quota is left: nothing more goes out, not even a refresh
-    power_kw(s, KINDS["rule"], 1.0, -0.2, minutes=31)
-    assert not s.network.latched.any() and not s.fleet.fleet[:, FLEET.CMD_END].any()
-
-
-def test_worlds_of_dispatch_alone_keep_no_kinds_and_unknown_ones_are_named() -> None:
-    assert simulator().network.latched.size == 0
-    with pytest.raises(InputError, match="behaviour: unknown name 'rule'"):
-        simulator("rule")
 
 
 def test_absent_units_are_not_metered() -> None:

@@ -1,0 +1,145 @@
+"""From an action to messages: check it, cut it to [-1, 1], map it onto the heads' units, hold it between gates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from der_gym.core.errors import InputError
+from der_gym.engine.compile import kernel
+from der_gym.env.action.layout import ActionLayout
+from der_gym.network.streams import MessageStream
+
+Array = np.ndarray
+
+
+@kernel
+def take_action(action, active, where, how, message, clipped, step_no, n_step, ended):  # type: ignore[no-untyped-def]
+    """Write actions into messages, count what was cut, count the step and mark the worlds that end with it.
+
+    Parameters
+    ----------
+    action : float32 (n_world, n_entry)
+    active : bool (n_world,)
+    where : int64 (n, 5); how : float64 (n, 2)
+        See `ActionLayout.plan`.
+    message : float32 (n_world, n_lane, 3)
+        Out: a and b of the lanes whose heads take a value at this decision.
+    clipped : float64 (n_world,)
+        Entries cut so far.
+    step_no : int64 (n_world,)
+        Decisions so far in the episode.
+    n_step : int
+        Decisions of an episode.
+    ended : bool (n_world,)
+        Out.
+
+    Returns
+    -------
+    (int, int)
+        Flat index of a value that is not finite (then nothing is counted) or -1; how many worlds end.
+    """
+    n_entry, n_ended = action.shape[1], 0
+    for w in range(action.shape[0]):
+        if active[w]:
+            for j in range(n_entry):
+                if not abs(action[w, j]) < 3e38:
+                    return w * n_entry + j, 0
+    for w in range(action.shape[0]):
+        ended[w] = active[w] and step_no[w] + 1 >= n_step
+        n_ended += 1 if ended[w] else 0
+        if active[w]:
+            for k in range(where.shape[0]):
+                if where[k, 3] > 1 and step_no[w] % where[k, 3] != 0:
+                    continue
+                a, middle, half = action[w, where[k, 0]], how[k, 0], how[k, 1]
+                cut = min(max(a, -1.0), 1.0)
+                message[w, where[k, 1], where[k, 2]] = cut * half + middle if middle != 0.0 else cut * half
+                clipped[w] += 1.0 if abs(a) > 1.0 and where[k, 4] == 1 else 0.0
+            step_no[w] += 1
+    return -1, n_ended
+
+
+class ActionTaker:
+    """The messages that the actions of ``n_world`` worlds make.
+
+    Parameters
+    ----------
+    layout : ActionLayout
+    streams : sequence of MessageStream
+        The scenario's, dispatch first.
+    n_world : int
+    n_step : int
+        Decisions of an episode.
+    decision_s : int
+        Time between two decisions, s.
+
+    Attributes
+    ----------
+    message : float32 (n_world, n_lane, 3)
+        Number of the stream, a, b: what the aggregator wants every lane to say now.
+    clipped : float64 (n_world,)
+        Entries cut to [-1, 1] in the episode.
+    step_no : int64 (n_world,)
+        Decisions taken in the episode.
+    """
+
+    def __init__(
+        self, layout: ActionLayout, streams: Sequence[MessageStream], n_world: int, n_step: int, decision_s: int
+    ) -> None:
+        n_leaf = len(layout.leaf_names)
+        self.layout, self.n_world, self.n_step = layout, n_world, n_step
+        self.message = np.zeros((n_world, len(streams) * n_leaf, 3), dtype=np.float32)
+        self.message[:, :, 0] = np.repeat(np.arange(len(streams)), n_leaf)
+        self.clipped = np.zeros(n_world)
+        self.step_no = np.zeros(n_world, dtype=np.int64)
+        self._plan = layout.plan(streams, decision_s)
+
+    def arrays(self) -> dict[str, Array]:
+        """Return what a world's future depends on."""
+        return {"clipped": self.clipped, "step_no": self.step_no, "message": self.message}
+
+    def begin(self, mask: Array) -> None:
+        """Start the episodes of ``mask``, bool (n_world,)."""
+        self.step_no[mask], self.clipped[mask] = 0, 0.0
+
+    def take(self, action: Any, active: Array, ended: Array) -> bool:
+        """Take the actions of the ``active`` worlds; mark those that end with them, and return whether any does.
+
+        Parameters
+        ----------
+        action : array-like (n_world, size)
+        active : bool (n_world,)
+        ended : bool (n_world,)
+            Out.
+
+        Raises
+        ------
+        InputError
+            For another shape, or a value that is not finite.
+        """
+        try:
+            given = np.asarray(action, dtype=np.float32)
+        except (TypeError, ValueError):
+            raise InputError(f"action: {type(action).__name__} is no array of numbers") from None
+        if given.shape != (self.n_world, self.layout.size):
+            raise InputError(self._shape_fault(given.shape))
+        counted = (self.message, self.clipped, self.step_no, self.n_step, ended)
+        at, n_ended = take_action(given, active, *self._plan, *counted)
+        if at >= 0:
+            w, j = divmod(at, self.layout.size)
+            name = self.layout.names()[j]
+            raise InputError(f"action: {given[w, j]} in world {w}, entry {j} ({name}); allowed: finite, -1 to 1")
+        return bool(n_ended)
+
+    def _shape_fault(self, shape: tuple[int, ...]) -> str:
+        parts = [
+            f"{name} {at}-{at + n - 1}" if n > 1 else f"{name} {at}" for name, (_, at, n) in self.layout.places.items()
+        ]
+        leaves = ", ".join(self.layout.leaf_names)
+        allowed = (self.n_world, self.layout.size)
+        return (
+            f"action: shape {shape}; allowed: {allowed}, the entries of the heads {', '.join(parts)}; leaves: {leaves}"
+        )

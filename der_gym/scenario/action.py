@@ -1,0 +1,133 @@
+"""The action of a scenario: its heads, and the message streams and behaviours that they need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from der_gym.core.errors import InputError, unknown
+from der_gym.core.heads import HEADS, Head
+from der_gym.devices import behaviours
+from der_gym.network.channels import CHANNELS
+from der_gym.network.streams import DISPATCH, MessageStream
+from der_gym.scenario.validation import explain
+
+
+class HeadSettings(BaseModel):
+    """What a scenario changes of a head; a field left out stays as the head declares it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    low: float | None = Field(None, description="value that the Box's -1 stands for")
+    high: float | None = Field(None, description="value that the Box's 1 stands for")
+    gate_s: int | None = Field(None, ge=0, le=86_400, description="the value is taken at multiples of this; 0: always")
+    change: float | None = Field(None, ge=0, description="a value that moves by no more than this is not sent")
+    channel: str | None = Field(None, description="channel of the messages; default: each leaf's own paths")
+
+
+class ActionSettings(BaseModel):
+    """The heads of the action, in their order in the Box."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    heads: tuple[str, ...] = Field(("dispatch",), min_length=1, description="heads by name, in the Box's order")
+    settings: dict[str, HeadSettings] = Field(default_factory=dict, description="head -> what the scenario changes")
+
+    @model_validator(mode="after")
+    def _can_be(self) -> ActionSettings:
+        for name in self.settings:
+            if name not in self.heads:
+                raise unknown("settings", name, self.heads)
+        check_heads(self.made())
+        return self
+
+    def made(self) -> tuple[Head, ...]:
+        """Return the heads as this scenario has them; InputError for an unknown name."""
+        return tuple(self._made(name) for name in self.heads)
+
+    def _made(self, name: str) -> Head:
+        if name not in HEADS:
+            raise unknown("heads", name, HEADS)
+        changed = self.settings.get(name)
+        return replace(HEADS[name], **changed.model_dump(exclude_none=True)) if changed else HEADS[name]
+
+
+def check_heads(heads: Iterable[Head]) -> None:
+    """Refuse heads that no behaviour answers, that fill one place twice or whose bounds or channel cannot be."""
+    taken: dict[tuple[str, str], str] = {}
+    for head in heads:
+        behaviours.find(head.kind, f"heads: {head.name}: kind")
+        if head.channel is not None and head.channel not in CHANNELS:
+            raise unknown(f"heads: {head.name}: channel", head.channel, CHANNELS)
+        if head.kind == "dispatch" and head.channel is not None:
+            raise InputError(
+                f"heads: {head.name}: channel {head.channel!r}; allowed: none, dispatch takes the leaf's paths"
+            )
+        if not head.low < head.high:
+            raise InputError(f"heads: {head.name}: low {head.low:g}, high {head.high:g}; allowed: low < high")
+        place = head.kind, head.slot
+        if place in taken:
+            raise InputError(
+                f"heads: {head.name}: fills {head.slot} of {head.kind!r} as {taken[place]} does; allowed: one head"
+            )
+        taken[place] = head.name
+    for kind, slot in taken:
+        if (kind, "a") not in taken:
+            raise InputError(
+                f"heads: {taken[kind, slot]}: fills {slot} of {kind!r}; allowed: beside a head that fills a"
+            )
+
+
+def check_gates(heads: Iterable[Head], decision_s: int) -> None:
+    """Refuse gates that fall between two decisions."""
+    for head in heads:
+        if head.gate_s % decision_s:
+            raise InputError(
+                f"action.heads: {head.name}: gate_s {head.gate_s}; allowed: a multiple of decision_s {decision_s}"
+            )
+
+
+def message_streams(heads: Iterable[Head], kinds: Iterable[str], change_share: float) -> tuple[MessageStream, ...]:
+    """Return the message streams of these heads and further kinds: dispatch first, the others in order of their name.
+
+    So the luck of a message does not depend on the order of the heads. A head that says nothing of it sends what moves
+    by more than ``change_share`` of its greatest value.
+    """
+    own: dict[str, list[Head]] = {kind: [] for kind in kinds}
+    for head in heads:
+        own.setdefault(head.kind, []).append(head)
+    others = [_stream(kind, own[kind], change_share) for kind in sorted(own) if kind != "dispatch"]
+    dispatch = own.get("dispatch", [])
+    return (_stream("dispatch", dispatch, change_share) if dispatch else DISPATCH, *others)
+
+
+def _stream(kind: str, heads: list[Head], change_share: float) -> MessageStream:
+    channels = sorted({head.channel for head in heads if head.channel is not None})
+    if len(channels) > 1:
+        raise InputError(f"action.heads: kind {kind!r} has the channels {', '.join(channels)}; allowed: one")
+    greatest = {head.slot: change_share * max(abs(head.low), abs(head.high)) for head in heads}
+    moves = greatest | {head.slot: head.change for head in heads if head.change is not None}
+    return MessageStream(kind, channels[0] if channels else None, moves.get("a"), moves.get("b", 0.0))
+
+
+def behaviour_settings(given: Mapping[str, Mapping[str, Any]], kinds: Iterable[str]) -> dict[str, Any]:
+    """Return the settings of the behaviours that answer these kinds, by kind, dispatch left out.
+
+    Raises
+    ------
+    InputError
+        For an unknown behaviour in ``given`` or ``kinds``, or a setting that cannot be.
+    """
+    made = {name: _configured(name, values) for name, values in given.items()}
+    return {kind: made.get(kind) or _configured(kind, {}) for kind in kinds if kind != "dispatch"}
+
+
+def _configured(name: str, values: Mapping[str, Any]) -> Any:
+    model = behaviours.find(name, "behaviours").config
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        raise InputError(f"behaviours.{name}.{explain(error, model)}") from None

@@ -1,0 +1,133 @@
+"""The behaviours of a fleet that answer other messages than dispatch: their arrays, and what a tick calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from der_gym.devices import behaviours as b
+from der_gym.devices.behaviours import Behaviour
+from der_gym.engine.program import Call
+from der_gym.simulation.array_ops import blank, copy_params
+
+Array = np.ndarray
+
+
+@dataclass
+class BehaviourArrays:
+    """One behaviour's arrays.
+
+    Attributes
+    ----------
+    cfg : float32 (k,)
+        Its settings.
+    params, state : float32 (S, n, n_place)
+    registers : float64 (S, n, 1 or n_place)
+    message : float32 (S, 3, n_place)
+        See MESSAGE; written anew in every tick.
+    """
+
+    behaviour: Behaviour
+    cfg: Array
+    params: Array
+    state: Array
+    registers: Array
+    message: Array
+
+    def _call(self, kernel: Any, active: Array, dt_s: int, who: tuple[Any, ...], fleet: Array) -> list[Call]:
+        n_shard, keys, uid, abs_s, ctx = who
+        own = (ctx, self.cfg, self.params, self.state, fleet, self.message, self.registers)
+        return [] if kernel is None else [Call(kernel, n_shard, active, keys, uid, abs_s, np.float32(dt_s), *own)]
+
+
+def _make(behaviour: Behaviour, config: Any, n_all: int, n_place: int, by_device: bool) -> BehaviourArrays:
+    return BehaviourArrays(
+        behaviour=behaviour,
+        cfg=behaviour.constants(config),
+        params=np.zeros((n_all, len(behaviour.params), n_place), dtype=np.float32),
+        state=np.zeros((n_all, len(behaviour.state), n_place), dtype=np.float32),
+        registers=np.zeros((n_all, len(behaviour.registers), n_place if by_device else 1)),
+        message=np.zeros((n_all, len(b.MESSAGE), n_place), dtype=np.float32),
+    )
+
+
+class Behaviours:
+    """The behaviours beside dispatch, in the order in which they are asked; with dispatch alone there are none.
+
+    Parameters
+    ----------
+    configs : mapping
+        Kind of message -> settings of its behaviour, an instance of its ``config``.
+    n_world, n_shard, n_place : int
+    by_device : bool
+        Whether registers are kept for every device; else their sum of each shard.
+    """
+
+    def __init__(
+        self, configs: Mapping[str, Any], n_world: int, n_shard: int, n_place: int, by_device: bool = False
+    ) -> None:
+        ordered = b.in_order(configs)
+        self.n_shard = n_shard
+        self.all = [_make(each, configs[each.name], n_world * n_shard, n_place, by_device) for each in ordered]
+        self.free = np.zeros((n_world * n_shard, n_place if self.all else 0), dtype=np.float32)
+
+    def arrays(self) -> dict[str, Array]:
+        """Return every array that a world's future depends on."""
+        rows = ("params", "state", "registers")
+        return {f"behaviours.{own.behaviour.name}.{row}": getattr(own, row) for own in self.all for row in rows}
+
+    def draw_params(self, due: Array, keys: Array, uid: Array, fleet: Array) -> list[Call]:
+        """Draw the Params of the ``due`` worlds."""
+        drawn = [own for own in self.all if own.behaviour.draw is not None]
+        who = (self.n_shard, due, keys, uid)
+        return [Call(own.behaviour.draw, *who, own.cfg, fleet, own.params) for own in drawn]  # type: ignore[arg-type]
+
+    def copy_params_from(self, due: Array, model: Array) -> list[Call]:
+        """Give the ``due`` worlds the Params of their ``model``, int64 (n_world,)."""
+        drawn = [own.params for own in self.all if own.params.shape[1]]
+        return [Call(copy_params, self.n_shard, due, model, each.shape[1], each) for each in drawn]
+
+    def begin_episode(self, due: Array) -> list[Call]:
+        """Set State and registers of the ``due`` worlds to 0."""
+        parts = [each for own in self.all for each in (own.state, own.registers.view(np.float32))]
+        return [Call(blank, self.n_shard, due, each) for each in parts if each.size]
+
+    def decide(
+        self,
+        active: Array,
+        dt_s: int,
+        who: tuple[Any, ...],
+        fleet: Array,
+        hold: Array,
+        rows: Mapping[str, tuple[int, int]],
+    ) -> list[Call]:
+        """Turn the messages in force into commands.
+
+        Parameters
+        ----------
+        who : tuple
+            n_shard, keys, uid, abs_s, ctx, as kernels of devices get them.
+        hold : float32 (S, n_row, n_place)
+        rows : mapping
+            Kind -> rows of ``hold`` that the first and the second value stand in.
+        """
+        if not self.all:
+            return []
+        span = (self.n_shard, active)
+        calls = [Call(b.begin_deciding, *span, rows["dispatch"][0], hold, fleet, self.free)]
+        for own in self.all:
+            calls.append(Call(b.show_messages, *span, *rows[own.behaviour.name], hold, self.free, own.message))
+            calls += own._call(own.behaviour.decide, active, dt_s, who, fleet)
+            calls.append(Call(b.command, *span, own.message, fleet, self.free))
+        return calls
+
+    def account(self, active: Array, dt_s: int, who: tuple[Any, ...], fleet: Array) -> list[Call]:
+        """Let behaviours enter into their registers what came of their decisions in the tick."""
+        return [call for own in self.all for call in own._call(own.behaviour.account, active, dt_s, who, fleet)]
+
+    def registers(self) -> Sequence[tuple[Array, tuple[str, ...]]]:
+        """Return the registers of each behaviour and their names."""
+        return [(own.registers, own.behaviour.registers) for own in self.all]
