@@ -55,7 +55,7 @@ class Table(ModuleType):
     Raises
     ------
     ValueError
-        For a line that is no row, a name that stands twice, an unknown reader.
+        For a line that is no row, a name that stands twice or is ``n``, an unknown reader.
 
     Examples
     --------
@@ -122,6 +122,8 @@ def _parse(table: str, text: str) -> tuple[Row, ...]:
         reader = reader or (rows[-1].reader if rows else "")
         if reader not in READERS:
             raise ValueError(f"table {table}: row {name}: reader {reader!r}; allowed: {', '.join(READERS)}")
+        if name == "n":
+            raise ValueError(f"table {table}: row n: N is the number of rows; give it a longer name")
         if name in {row.name for row in rows}:
             raise ValueError(f"table {table}: row {name} stands twice")
         rows.append(Row(name, unit, reader, meaning))

@@ -47,6 +47,9 @@ def refuse_old_form(data: Mapping[str, Any]) -> None:
     market = data["market"] if isinstance(data["market"], Mapping) else {}
     product = str(market.get("product", _DEFAULT))
     first = next((key for key in market if key != "product"), "product")
+    inner = market.get(first)
+    if first == "rules" and isinstance(inner, Mapping) and inner:
+        first = f"rules.{next(iter(inner))}"
     new = now_called(f"market.{first}", product)
     raise InputError(
         f"market.{first}: this section is now 'services' (a list of services with their rules and awards), 'episode' "

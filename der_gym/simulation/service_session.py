@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from der_gym.core.errors import InputError
 from der_gym.core.units import BLOCK_S
 from der_gym.engine.compile import kernel
 from der_gym.engine.program import Call
@@ -49,6 +50,11 @@ class ServiceSession:
         self.cell_weight = leaf_weight[planner.structure.cell_leaf]
         n_world, n_block = service.award_kw.shape
         self.sample_s = service.periods.sample_s
+        if self.sample_s % tick_s or BLOCK_S % self.sample_s:
+            raise InputError(
+                f"services.{config.id}: samples of {self.sample_s} s; allowed: whole ticks (tick_s {tick_s}) that divide "
+                f"{BLOCK_S} s"
+            )
         self.n_tick = self.sample_s // tick_s
         self.plan_kw = service.baseline_kw if service.own_baseline else np.zeros((n_world, n_block))
         self.perfect_kw = np.zeros((n_world, n_block * (BLOCK_S // self.sample_s) if self.perfect else 1))

@@ -150,7 +150,10 @@ def test_modules_left_out_do_not_count(package: Callable[[str, str], str]) -> No
 def test_only_der_gyms_engine_stands_behind_a_leaf_of_it() -> None:
     assert closure.names(["der_gym.numerics.rng"]) <= {
         *(f"der_gym.numerics.{name}" for name in ("rng", "approx")),
-        *(f"der_gym.engine.{name}" for name in ("compile", "dispatch", "native", "probe", "references", "memory", "parallel")),
+        *(
+            f"der_gym.engine.{name}"
+            for name in ("compile", "dispatch", "native", "probe", "references", "memory", "parallel")
+        ),
         "der_gym.core.errors",
     }
 

@@ -41,6 +41,7 @@ def test_a_misspelt_row_names_the_nearest() -> None:
         ("power_kw | kW | truth", "allowed: name"),
         ("power_kw | kW | nobody | mean", "reader 'nobody'"),
         ("a | - | truth | x\na | - | | y", "stands twice"),
+        ("n | - | truth | x", "N is the number of rows"),
     ],
 )
 def test_a_wrong_declaration_is_refused(rows: str, said: str) -> None:
