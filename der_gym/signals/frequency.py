@@ -55,8 +55,22 @@ STATE = Table(
     drop_hz | Hz |       | what is left of contingencies, <= 0
     """,
 )
-# settings: float32
-_FAST_KEEP, _FAST_STEP, _SLOW_KEEP, _SLOW_STEP, _FAST_SD, _SLOW_SD, _CHANCE, _LEAST, _SPAN, _DROP_KEEP = range(10)
+SETTINGS = Table(
+    "frequency settings",
+    "float32 (N,): what the kernels read of FrequencyConfig",
+    """
+    fast_keep | -  | engine | part of the fast process that stays for a second
+    fast_step | Hz |        | its standard deviation of a second's news
+    slow_keep | -  |        | likewise of the slow process
+    slow_step | Hz |        |
+    fast_sd   | Hz |        | standard deviation of the fast process
+    slow_sd   | Hz |        | of the slow process
+    chance    | -  |        | of a contingency in a minute
+    least     | Hz |        | least drop
+    span      | Hz |        | greatest drop less that
+    drop_keep | -  |        | part of a drop that stays for a second
+    """,
+)
 
 
 class FrequencyConfig(BaseModel):
@@ -108,17 +122,24 @@ def advance(w0, w1, active, keys, abs_s, dt_s, cfg, state, ctx):  # type: ignore
         if not active[w]:
             continue
         k0, k1, row, total = keys[w, 2], keys[w, 3], state[w], _ZERO
-        fast, fast_step, slow, slow_step = cfg[_FAST_KEEP], cfg[_FAST_STEP], cfg[_SLOW_KEEP], cfg[_SLOW_STEP]
+        fast, fast_step, slow, slow_step = (
+            cfg[SETTINGS.FAST_KEEP],
+            cfg[SETTINGS.FAST_STEP],
+            cfg[SETTINGS.SLOW_KEEP],
+            cfg[SETTINGS.SLOW_STEP],
+        )
         chance, place, size, _ = rng.uniform4(k0, k1, _GRID, _EVENT, np.uint32(abs_s[w] // _MINUTE_S), np.uint32(0))
         hit = (
-            abs_s[w] // _MINUTE_S * _MINUTE_S + np.int64(place * np.float32(_MINUTE_S)) if chance < cfg[_CHANCE] else -1
+            abs_s[w] // _MINUTE_S * _MINUTE_S + np.int64(place * np.float32(_MINUTE_S))
+            if chance < cfg[SETTINGS.CHANCE]
+            else -1
         )
         for second in range(abs_s[w], abs_s[w] + dt_s):
             u, v, _, _ = rng.uniform4(k0, k1, _GRID, _NOISE, np.uint32(second), np.uint32(0))
-            lost = cfg[_LEAST] + cfg[_SPAN] * size if second == hit else _ZERO
+            lost = cfg[SETTINGS.LEAST] + cfg[SETTINGS.SPAN] * size if second == hit else _ZERO
             row[STATE.FAST_HZ] = fast * row[STATE.FAST_HZ] + fast_step * approx.normal_quantile(u)
             row[STATE.SLOW_HZ] = slow * row[STATE.SLOW_HZ] + slow_step * approx.normal_quantile(v)
-            row[STATE.DROP_HZ] = cfg[_DROP_KEEP] * row[STATE.DROP_HZ] - lost
+            row[STATE.DROP_HZ] = cfg[SETTINGS.DROP_KEEP] * row[STATE.DROP_HZ] - lost
             total += row[STATE.FAST_HZ] + row[STATE.SLOW_HZ] + row[STATE.DROP_HZ]
         ctx[w, EXOGENOUS.FREQ_HZ] = total / np.float32(dt_s)
 
@@ -129,8 +150,8 @@ def begin(w0, w1, active, keys, abs_s, cfg, state):  # type: ignore[no-untyped-d
     for w in range(w0, w1):
         if active[w]:
             u, v, _, _ = rng.uniform4(keys[w, 2], keys[w, 3], _GRID, _START, np.uint32(abs_s[w]), np.uint32(0))
-            state[w, STATE.FAST_HZ] = cfg[_FAST_SD] * approx.normal_quantile(u)
-            state[w, STATE.SLOW_HZ] = cfg[_SLOW_SD] * approx.normal_quantile(v)
+            state[w, STATE.FAST_HZ] = cfg[SETTINGS.FAST_SD] * approx.normal_quantile(u)
+            state[w, STATE.SLOW_HZ] = cfg[SETTINGS.SLOW_SD] * approx.normal_quantile(v)
             state[w, STATE.DROP_HZ] = _ZERO
 
 
