@@ -40,17 +40,17 @@ def count_outcome(w0, w1, first, last, row, outcome, table):  # type: ignore[no-
     outcome : float64 (n_world, n_period, n_column), columns `OUTCOME` first
     """
     for w in range(w0, w1):
-        if first:
-            for k in range(5):
-                table[row + k, w] = 0.0
+        passed = judged = abandoned = error = gap = 0.0
         for b in range(outcome.shape[1]):
             verdict = outcome[w, b, OUTCOME.PASSED]
-            judged = not np.isnan(verdict)
-            table[row, w] += verdict if judged else 0.0
-            table[row + 1, w] += 1.0 if judged else 0.0
-            table[row + 2, w] += outcome[w, b, OUTCOME.ABANDONED]
-            table[row + 3, w] += outcome[w, b, OUTCOME.MEAN_ABS_ERROR_KW] if judged else 0.0
-            table[row + 4, w] += outcome[w, b, OUTCOME.TRUE_MINUS_METERED_KWH]
+            if not np.isnan(verdict):
+                passed += verdict
+                judged += 1.0
+                error += outcome[w, b, OUTCOME.MEAN_ABS_ERROR_KW]
+            abandoned += outcome[w, b, OUTCOME.ABANDONED]
+            gap += outcome[w, b, OUTCOME.TRUE_MINUS_METERED_KWH]
+        for k, value in enumerate((passed, judged, abandoned, error, gap)):
+            table[row + k, w] = value if first else table[row + k, w] + value
         if last:
             table[row + 3, w] /= max(table[row + 1, w], 1.0)
 

@@ -24,7 +24,6 @@ from der_gym.simulation.metering import POWER
 from der_gym.simulation.meters import Meters
 from der_gym.simulation.network_runtime import NetworkRuntime
 from der_gym.simulation.reset import EpisodeReset
-from der_gym.simulation.service_session import ServiceSession
 from der_gym.simulation.snapshot import Snapshot, put, take
 from der_gym.simulation.step_plan import MINUTE_S, StepPlan
 
@@ -82,6 +81,8 @@ class Simulator:
         self.frequency = Frequency(scenario.signals.frequency, scenario.signals.frequency_model, n_world)
         self.generators = [np.random.default_rng() for _ in range(n_world)]
         tolerance = scenario.devices.behaviour.meter_tolerance  # type: ignore[attr-defined]
+        # Services that are settled against the power of the fleet without commands.
+        self._perfect = [session for session in self.market.sessions if session.perfect]
         self.meters = Meters(self.fleet, self.market.receiving, tolerance)
         self.never = np.ones(n_world, dtype=bool)  # worlds never reset
         self.on_tick: list[
@@ -150,11 +151,6 @@ class Simulator:
         if self._perfect:
             self._fill_perfect(mask)
         self._show(mask)
-
-    @property
-    def _perfect(self) -> list[ServiceSession]:
-        """Return the services that are settled against what the fleet would draw without commands."""
-        return [session for session in self.market.sessions if session.perfect]
 
     def _fill_perfect(self, mask: Array) -> None:
         """Run the twin: the same worlds without commands, to their end; its power is the perfect plan."""
