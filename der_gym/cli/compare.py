@@ -88,6 +88,8 @@ def show(console: Console, board: Scoreboard) -> None:
     """Print the scoreboard: scores, then service to the owners."""
     rows = board.summary()
     console.print(scores(rows, board), "")
+    if len(board.scenario.services) > 1:
+        console.print(by_service(rows, board), "")
     console.print(service(rows), "")
 
 
@@ -111,6 +113,22 @@ def scores(rows: Sequence[Mapping[str, Any]], board: Scoreboard) -> Table:
             common.number(row["beats_next"]),
             row["main_cause"] or "-",
         )
+    return made
+
+
+def by_service(rows: Sequence[Mapping[str, Any]], board: Scoreboard) -> Table:
+    """Return the table of several services: periods passed, accuracy and yen of each."""
+    keys = [config.id.replace("-", "_") for config in board.scenario.services]
+    heads = ["controller"]
+    for config in board.scenario.services:
+        heads += [f"{config.id}\npassed %", "accu-\nracy", "yen"]
+    made = common.table("Services: mean per episode", heads, caption="yen: the service's own lines, before the fleet's")
+    for row in rows:
+        cells = [row["controller"]]
+        for key in keys:
+            cells.append(common.hundred(row[f"{key}_pass_rate"]))
+            cells += [common.number(row[f"{key}_accuracy"]), common.number(row[f"{key}_yen"], 0)]
+        made.add_row(*cells)
     return made
 
 
