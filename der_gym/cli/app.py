@@ -53,6 +53,7 @@ class What(StrEnum):
     paths = "paths"
     services = "services"
     fields = "fields"
+    heads = "heads"
 
 
 class Sign(StrEnum):
@@ -198,7 +199,7 @@ def tune(
 
 @app.command("list")
 def show(what: Annotated[What, typer.Argument(help="What to show.")]) -> None:
-    """Show what there is: scenarios, controllers, devices, paths, services or observation fields."""
+    """Show what there is: scenarios, controllers, devices, paths, services, observation fields or action heads."""
     from der_gym.cli import listing
 
     listing.show(what.value)

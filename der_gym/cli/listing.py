@@ -60,6 +60,15 @@ def _fields() -> Rows:
         yield name, field.scope, field.unit, str(field.scale), f"{field.low:g} .. {field.high:g}", field.title
 
 
+def _heads() -> Rows:
+    from der_gym.core.heads import HEADS
+
+    for name in HEADS:
+        head = HEADS[name]
+        bounds = f"{head.low:g} .. {head.high:g}"
+        yield name, head.scope, f"{head.kind}.{head.slot}", head.unit, bounds, head.title
+
+
 WHAT: dict[str, tuple[tuple[str, ...], Callable[[], Rows]]] = {
     "scenarios": (("scenario", "devices", "what"), _scenarios),
     "controllers": (("controller", "what"), _controllers),
@@ -67,6 +76,7 @@ WHAT: dict[str, tuple[tuple[str, ...], Callable[[], Rows]]] = {
     "paths": (("path", "p95 of a command, s", "telemetry every, s", "least interval, s", "what"), _paths),
     "services": (("service", "Japanese", "what"), _services),
     "fields": (("field", "per", "unit", "reads 1 at", "range", "what"), _fields),
+    "heads": (("head", "per", "message", "unit", "range", "what"), _heads),
 }
 
 

@@ -29,7 +29,8 @@ class Head:
     gate_s : int
         The value is taken at multiples of this many seconds of the episode and held in between; 0: at every decision.
     change : float, optional
-        A value that moves by no more than this is not sent. Default: the network's ``change_share`` of the greatest value.
+        A value that moves by no more than this is not sent. Default: the network's ``change_share`` of the greatest
+        value.
     channel : str, optional
         Channel of the messages. Default: each leaf's own paths.
     """

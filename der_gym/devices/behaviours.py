@@ -57,8 +57,8 @@ class Behaviour:
     title : str
     decide : kernel, optional
         ``decide(s0, s1, n_shard, active, keys, uid, abs_s, dt_s, ctx, cfg, params, state, fleet, message, registers)``,
-        called each tick before the devices advance; ``dt_s`` is float32. Where ``message[s, MESSAGE.A, i]`` is not 0 it may write
-        ``message[s, MESSAGE.FRACTION, i]``.
+        called each tick before the devices advance; ``dt_s`` is float32. Where ``message[s, MESSAGE.A, i]`` is not 0
+        it may write ``message[s, MESSAGE.FRACTION, i]``.
     account : kernel, optional
         Called each tick after the devices have advanced, with the same arguments: ``fleet`` POWER_KW is now the tick's
         mean, and FRACTION what was decided.

@@ -46,7 +46,7 @@ class MembershipConfig(DeviceConfig):
 
 @kernel
 def update_membership(s0, s1, n_shard, active, keys, uid, present, abs_s, t_s, cfg, opt_out, lo, hi, fleet):  # type: ignore[no-untyped-def]
-    """Set METER_GAIN and ACCEPTS_COMMANDS of one class. It is called at every full half hour; units join and leave then.
+    """Set METER_GAIN and ACCEPTS_COMMANDS of one class at a full half hour: units join and leave then.
 
     Parameters
     ----------

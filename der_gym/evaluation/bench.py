@@ -118,7 +118,7 @@ def many_worlds(pace: Pace) -> tuple[float, float]:
     """Return env steps per second of 64 worlds of 1,000 (their resets included), and milliseconds to reset them all."""
     envs = vector(64)
     envs.reset(seed=0)
-    action = actions(64, envs.layout.n_leaf)
+    action = actions(64, envs.single_action_space.shape[0])
     for k in range(60):
         envs.step(action[k])
     per_s = 64 * rate(lambda k: envs.step(action[k % N_ACTION]) and None, pace)

@@ -31,7 +31,7 @@ def kernels(pace: bench_worlds.Pace, compile_s: Mapping[str, float]) -> list[dic
     """
     envs = bench_worlds.vector(N_WORLD, workers=1)
     envs.reset(seed=0)
-    action = bench_worlds.actions(N_WORLD, envs.layout.n_leaf)
+    action = bench_worlds.actions(N_WORLD, envs.single_action_space.shape[0])
     for k in range(60):
         envs.step(action[k])
     steps = []

@@ -98,7 +98,9 @@ class Recorder:
         t, decision_s = int(self.sim.fleet.t_s[0]), self.worlds.scenario.decision_s
         self._minutes = slice(t // MINUTE_S, max(-(-(t + decision_s) // MINUTE_S), t // MINUTE_S + 1))
         self.trace.seen_kw[:, self._minutes] = self.sim.view.service[:, 0, SERVICE.SEEN_KW, None]
-        self.trace.action[:, self._minutes] = np.clip(np.asarray(action, dtype=np.float32), -1.0, 1.0)[:, None]
+        heads = self.worlds.layout.action
+        if "dispatch" in heads.places:  # other heads are not told
+            self.trace.action[:, self._minutes] = heads.decode(np.asarray(action, np.float32), "dispatch")[:, None]
         if t % REFRESH_S == 0 or self.worlds.scenario.decision_s > REFRESH_S:
             self._capability(self._minutes)
         elif self._minutes.start:

@@ -79,6 +79,7 @@ def test_the_help_is_quick_to_load() -> None:
         ("paths", "P4-slow"),
         ("services", "三次調整力①"),
         ("fields", "leaf.age_mean_s"),
+        ("heads", "dispatch.a"),
     ],
 )
 def test_lists(command: Command, what: str, name: str) -> None:

@@ -194,7 +194,7 @@ def test_snapshots_carry_what_devices_hold() -> None:
 
 def test_plain_loops_give_the_bits_of_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     def played() -> dict[str, Array]:
-        sim = worlds(2, fleet__n_device=20, market__n_block=1)
+        sim = worlds(2, fleet__n_device=20, episode__n_block=1)
         for minute in range(8):
             sim.fleet.ctx[:, EXOGENOUS.FREQ_HZ] = 0.05 * (minute - 4)
             values = {"dispatch": 0.4, "incentive": 10.0 * (minute // 2), "rule": (1.0 * (minute > 5), 0.02)}
