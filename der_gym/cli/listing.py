@@ -32,7 +32,8 @@ def _devices() -> Rows:
 
     for name in DEVICES:
         device = DEVICES[name]
-        yield name, device.japanese, f"{device.response_p95_s:g}", ", ".join(device.acc + device.book)
+        p95_s = device.response_p95_s(device.config())
+        yield name, device.japanese, f"{p95_s:.0f}", ", ".join(device.meters)
 
 
 def _paths() -> Rows:

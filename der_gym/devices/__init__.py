@@ -1,12 +1,12 @@
 """Layer 1: device classes and homes. A class is one file and one line here."""
 
 from der_gym.core.registry import Registry
-from der_gym.devices.base import DeviceClass
+from der_gym.devices.base import DeviceModel
 from der_gym.devices.battery.model import BATTERY
 from der_gym.devices.ecocute.model import ECOCUTE
 from der_gym.devices.ev.model import EV
 
-DEVICES: Registry[DeviceClass] = Registry("device")
+DEVICES: Registry[DeviceModel] = Registry("device")
 DEVICES.register("ecocute", ECOCUTE)
 DEVICES.register("ev", EV)
 DEVICES.register("battery", BATTERY)

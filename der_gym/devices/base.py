@@ -1,45 +1,54 @@
-"""What every device class shares: the rows of the common arrays and the shape of a plug-in.
+"""A device class as the engine runs it: what its author declared, and the kernels that are written of it.
 
-Arrays lead with the shard ``s`` (a world, or a fixed site-aligned part of a large world): ``w = s // n_shard`` is its
-world, ``p = s % n_shard`` its place in the structure, which is the same for all worlds. Rows are contiguous per
-shard, so a kernel takes row views (``soc = acc[s, SOC]``) and loops over devices.
+The kernels are written when they are first asked for, so that a class costs nothing where no scenario uses it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import importlib
+from functools import cached_property
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from der_gym.devices.declare import (
+    KERNELS,
+    Declaration,
+    DeviceConfig,
+    Kernels,
+    Register,
+    Role,
+    Traits,
+    rows,
+)
+from der_gym.devices.forms import kernels_of
+from der_gym.devices.response import response_s
 
-from der_gym.engine.tables import *  # noqa: F403
+__all__ = ["KERNELS", "DeviceConfig", "DeviceModel", "Kernels", "Register", "Role", "Traits", "rows"]
 
 
-class DeviceConfig(BaseModel):
-    """Base of a class's settings: unknown keys are refused, values are frozen."""
+class DeviceModel(Declaration):
+    """A device class: a `Declaration` with its kernels."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    @cached_property
+    def kernels(self) -> Kernels:
+        """Return the compiled loops, written from the author's functions."""
+        return Kernels(**{**kernels_of(self), **self._by_hand})
+
+    def response_s(self, config: Any) -> Any:
+        """Return 200 equally likely seconds from a command's arrival to full upward response, float64, ascending."""
+        return response_s(self, self.kernels.draw, self._response, config)
+
+    def response_p95_s(self, config: Any) -> float:
+        """Return the seconds of dead time and ramp of upward response that 95 % of the devices do not exceed."""
+        return float(self.response_s(config)[189])
+
+    def __deepcopy__(self, memo: object) -> DeviceModel:
+        return self  # a class is a constant
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let a copy in another process be that process's own class."""
+        return _find, (next(self.stages()).module, self.name)
 
 
-@dataclass(frozen=True)
-class DeviceClass:
-    """One device class: names, rows and kernels. See ``docs/architecture.md`` for each kernel's arguments."""
-
-    name: str
-    japanese: str
-    stage: int  # 1 flexible, 2 follower (reads its site's net power of the earlier stages)
-    config: type[DeviceConfig]
-    constants: Callable[[Any], Any]  # config -> float32 vector ``cfg`` that the kernels read
-    params: tuple[str, ...]
-    state: tuple[str, ...]  # float32 rows
-    acc: tuple[str, ...]  # float64 rows: stored energy, and registers that are judged home by home
-    book: tuple[str, ...]  # float64 registers that only add up: a sum per shard, or one per device where asked for
-    pool: tuple[str, ...]  # normalised float32 rows that carry a state from the pool of days to another device
-    draw: Callable[..., None]
-    begin: Callable[..., None]
-    redraw: Callable[..., None]
-    advance: Callable[..., None]
-    capability: Callable[..., None]
-    save: Callable[..., None]
-    response_p95_s: float = 0.0  # dead time and ramp of upward response, not exceeded by 95 % of devices
+def _find(module: str, name: str) -> DeviceModel:
+    found = vars(importlib.import_module(module)).values()
+    return next(each for each in found if isinstance(each, DeviceModel) and each.name == name)

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from der_gym.devices.base import DeviceConfig
 from der_gym.engine.compile import kernel
+from der_gym.engine.schema import Table
 from der_gym.engine.tables import FLEET
 from der_gym.numerics import approx, rng
 
@@ -21,8 +22,16 @@ _GAIN = rng.stream("meter.gain")
 _ZERO, _ONE, _THIRD = np.float32(0.0), np.float32(1.0), np.float32(1.0 / 3.0)
 _FAR, _TO_DRAW = np.float32(100.0), np.float32(-1.0)
 
-# settings: float32 (N_BEHAVIOUR,)
-LATE_SHARE, LEAVE_SHARE, HORIZON_S, TOLERANCE = 0, 1, 2, 3
+SETTINGS = Table(
+    "membership.cfg",
+    "float32 (4,): settings that `update_membership` reads",
+    """
+    late_share  | - | engine | units that join only during the episode
+    leave_share | - |        | units that drop out during the episode
+    horizon_s   | s |        | length of an episode
+    tolerance   | - |        | of the meters
+    """,
+)
 
 
 class MembershipConfig(DeviceConfig):
@@ -67,7 +76,8 @@ def update_membership(s0, s1, n_shard, active, keys, uid, present, abs_s, t_s, c
         now, slot = np.float32(t_s[w]), np.uint32(abs_s[w] // OPT_OUT_SLOT_S)
         ids, real = uid[p, lo:hi], present[p, lo:hi]
         gain, takes = fleet[s, FLEET.METER_GAIN, lo:hi], fleet[s, FLEET.ACCEPTS_COMMANDS, lo:hi]
-        late, leave, horizon, tolerance = cfg[LATE_SHARE], cfg[LEAVE_SHARE], cfg[HORIZON_S], cfg[TOLERANCE]
+        late, leave = cfg[SETTINGS.LATE_SHARE], cfg[SETTINGS.LEAVE_SHARE]
+        horizon, tolerance = cfg[SETTINGS.HORIZON_S], cfg[SETTINGS.TOLERANCE]
         for i in range(hi - lo):
             u = rng.quick_uniform(k0, k1, ids[i], _JOIN, np.uint32(0))
             v = rng.quick_uniform(k0, k1, ids[i], _JOIN, np.uint32(1))

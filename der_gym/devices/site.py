@@ -1,7 +1,7 @@
 """The home behind one meter: its load, its solar panels, and the power that its devices add up to.
 
 The house is no registered device: it takes no command. A site's net power is ``load - generation`` first; then each
-class adds what it draws, stage by stage, and a battery of the last stage reads the sum.
+class adds what it draws, stage by stage, and classes of the last stage read the sum.
 
 References
 ----------
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from der_gym.devices.base import DeviceConfig
+from der_gym.devices.layout import Layout
 from der_gym.engine.compile import kernel, scalar
 from der_gym.engine.tables import EXOGENOUS, FLEET, SITE
 from der_gym.numerics import approx, rng
@@ -59,17 +60,13 @@ class HouseConfig(DeviceConfig):
         return self
 
 
-_FIELDS = (
-    *("load_scale_sigma", "noise_sigma", "noise_part_300s", "noise_part_1800s", "pv_share", "pv_mean_kw", "pv_sd_kw"),
-    *("pv_min_kw", "pv_max_kw", "pv_system", "pv_per_k", "pv_noct_c", "import_max_kw", "export_max_kw"),
-)
-(C_LOAD_SIGMA, C_NOISE_SIGMA, C_PART_300, C_PART_1800, C_PV_SHARE, C_PV_MEAN, C_PV_SD) = range(7)
-(C_PV_MIN, C_PV_MAX, C_PV_SYSTEM, C_PV_PER_K, C_PV_NOCT, C_IMPORT_MAX, C_EXPORT_MAX, C_ROOF) = range(7, 15)
+LAYOUT = Layout(HouseConfig)
+CFG = LAYOUT.table
 
 
 def constants(config: HouseConfig) -> NDArray[np.float32]:
     """Return the settings as the float32 vector ``cfg`` that the kernels read, (17,)."""
-    return np.array([*(getattr(config, name) for name in _FIELDS), *config.roof_gain], np.float32)
+    return LAYOUT.vector(config)
 
 
 def site_limits(cfg: NDArray[np.float32], given: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -78,7 +75,7 @@ def site_limits(cfg: NDArray[np.float32], given: NDArray[np.float32]) -> NDArray
     Where nothing is given they are those of one site, (n_shard, 2, 1), which stand for all.
     """
     given = given[:, :, :1] if np.isnan(given).all() else given
-    limits: NDArray[np.float32] = np.where(np.isnan(given), cfg[[C_IMPORT_MAX, C_EXPORT_MAX], None], given)
+    limits: NDArray[np.float32] = np.where(np.isnan(given), cfg[[CFG.IMPORT_MAX_KW, CFG.EXPORT_MAX_KW], None], given)
     return limits
 
 
@@ -123,10 +120,10 @@ def lognormal(z, sigma):  # type: ignore[no-untyped-def]
 def site_draw(k0, k1, uid, cfg):  # type: ignore[no-untyped-def]
     """Return (load scale, panels in kW or 0) of a site; the normal's tails gather at the size limits (1 % of homes)."""
     u_load, u_has, u_size, _ = rng.uniform4(k0, k1, uid, _SITE, _D0, _D0)
-    size = cfg[C_PV_MEAN] + cfg[C_PV_SD] * approx.normal_quantile(u_size)
-    size = approx.clip(size, cfg[C_PV_MIN], cfg[C_PV_MAX])
-    scale = lognormal(approx.normal_quantile(u_load), cfg[C_LOAD_SIGMA])
-    return scale, size if u_has < cfg[C_PV_SHARE] else _ZERO
+    size = cfg[CFG.PV_MEAN_KW] + cfg[CFG.PV_SD_KW] * approx.normal_quantile(u_size)
+    size = approx.clip(size, cfg[CFG.PV_MIN_KW], cfg[CFG.PV_MAX_KW])
+    scale = lognormal(approx.normal_quantile(u_load), cfg[CFG.LOAD_SCALE_SIGMA])
+    return scale, size if u_has < cfg[CFG.PV_SHARE] else _ZERO
 
 
 @scalar
@@ -147,9 +144,9 @@ def noise(k0, k1, uid, abs_s, fast, slow_part):  # type: ignore[no-untyped-def]
 @scalar
 def noise_sigmas(cfg):  # type: ignore[no-untyped-def]
     """Return the sigmas of the 300-s, 1,800-s and 7,200-s slots."""
-    slow = max(_ONE - cfg[C_PART_300] - cfg[C_PART_1800], _ZERO)
-    sigma = cfg[C_NOISE_SIGMA]
-    return sigma * np.sqrt(cfg[C_PART_300]), sigma * np.sqrt(cfg[C_PART_1800]), sigma * np.sqrt(slow)
+    slow = max(_ONE - cfg[CFG.NOISE_PART_300S] - cfg[CFG.NOISE_PART_1800S], _ZERO)
+    sigma = cfg[CFG.NOISE_SIGMA]
+    return sigma * np.sqrt(cfg[CFG.NOISE_PART_300S]), sigma * np.sqrt(cfg[CFG.NOISE_PART_1800S]), sigma * np.sqrt(slow)
 
 
 @scalar
@@ -160,14 +157,14 @@ def pv_per_kw(sun_kw_m2, temp_c, roof, cfg):  # type: ignore[no-untyped-def]
     30 % and the sum of many by some 10 %.
     """
     sun = sun_kw_m2 * roof
-    cell_c = temp_c + (cfg[C_PV_NOCT] - _NOCT_AIR_C) / _NOCT_SUN * sun
-    return max(sun * cfg[C_PV_SYSTEM] * (_ONE + cfg[C_PV_PER_K] * (cell_c - _TEST_C)), _ZERO)
+    cell_c = temp_c + (cfg[CFG.PV_NOCT_C] - _NOCT_AIR_C) / _NOCT_SUN * sun
+    return max(sun * cfg[CFG.PV_SYSTEM] * (_ONE + cfg[CFG.PV_PER_K] * (cell_c - _TEST_C)), _ZERO)
 
 
 @scalar
 def sunshine(ctx, cfg):  # type: ignore[no-untyped-def]
     """Return the AC kW per rated kW that all panels of a world make now."""
-    roof = cfg[C_ROOF + np.int64(ctx[EXOGENOUS.SEASON])]
+    roof = cfg[CFG.ROOF_GAIN + np.int64(ctx[EXOGENOUS.SEASON])]
     return pv_per_kw(ctx[EXOGENOUS.SUN_KW_M2], ctx[EXOGENOUS.TEMP_C], roof, cfg)
 
 

@@ -97,9 +97,9 @@ def noting() -> Iterator[dict[str, list[tuple[Any, Call]]]]:
 
 
 def _places() -> Iterator[tuple[Any, str, Any]]:
-    """Yield where kernels stand: (module or device class, attribute, kernel)."""
+    """Yield where kernels stand: (module or device class's kernels, attribute, kernel)."""
     modules = [module for name, module in list(sys.modules.items()) if name.startswith("der_gym.")]
-    for owner in [*modules, *(DEVICES[name] for name in DEVICES)]:
+    for owner in [*modules, *(DEVICES[name].kernels for name in DEVICES)]:
         for attribute, value in list(vars(owner).items()):
             if is_kernel(value):
                 yield owner, attribute, value

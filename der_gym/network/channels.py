@@ -6,10 +6,11 @@ Figures: [A] assumptions anchored by field reports (Daikin Onecta quota, OCPP bo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy.special import ndtr
 
@@ -124,19 +125,38 @@ class ChannelConfig(BaseModel):
         """Return the time after which a message is dropped: the table's end and, when polled, two polls."""
         return self.quantile(1 - TAIL) + 2.0 * self.longest_poll_s + 2.0
 
-    def p95_s(self) -> float:
-        """Return the 95 % quantile of latency plus the wait for the poll, s.
+    def p95_s(self, then_s: Sequence[float] = (0.0,)) -> float:
+        """Return the 95 % quantile of latency plus the wait for the poll plus what follows, s.
 
-        Known error: latency and wait are each taken as independent and summed by a grid of 200 x 200 quantiles.
+        Parameters
+        ----------
+        then_s : sequence of float
+            What follows at the device, s: values that are equally likely, such as 200 quantiles.
+
+        Known error: latency, wait and what follows are each taken as independent and summed by grids of 200 x 200
+        quantiles.
         """
         grid = (np.arange(200) + 0.5) / 200
         latency = self.quantiles(grid)
         waits = [(grid * t, w) for t, w in zip(self.poll_s, self.poll_share, strict=True)] or [(np.zeros(1), 1.0)]
         values = np.concatenate([np.add.outer(latency, wait).ravel() for wait, _ in waits])
         weights = np.concatenate([np.full(latency.size * wait.size, w / wait.size) for wait, w in waits])
-        order = np.argsort(values)
-        share = np.cumsum(weights[order]) / weights.sum()
-        return float(values[order][np.searchsorted(share, 0.95)])
+        then = np.asarray(then_s, dtype=np.float64)
+        if then.size > 1:
+            arrive = _quantiles(values, weights, grid)
+            values, weights = np.add.outer(arrive, then).ravel(), np.ones(arrive.size * then.size)
+            return float(_quantiles(values, weights, np.array([0.95]))[0])
+        return float(_quantiles(values, weights, np.array([0.95]))[0] + then[0])
+
+
+def _quantiles(
+    values: NDArray[np.float64], weights: NDArray[np.float64], at: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the quantiles ``at`` of weighted values."""
+    order = np.argsort(values)
+    share = np.cumsum(weights[order]) / weights.sum()
+    found: NDArray[np.float64] = values[order][np.minimum(np.searchsorted(share, at), values.size - 1)]
+    return found
 
 
 CHANNELS: Registry[ChannelConfig] = Registry("path")

@@ -53,6 +53,15 @@ def enter(values, here, scale, out):  # type: ignore[no-untyped-def]
         out[0] += dot(values, here) * scale
 
 
+@part
+def any_positive(values):  # type: ignore[no-untyped-def]
+    """Return whether any of ``values``, float32 (n,), all >= 0, is above 0."""
+    most = np.int32(0)
+    for i in range(values.shape[0]):
+        most = max(most, in_order(values[i]))
+    return most > np.int32(0)
+
+
 @scalar
 def in_order(t):  # type: ignore[no-untyped-def]
     """Return an int32 that orders float32 ``t`` >= 0 as ``t`` does: a loop for the least or greatest of these packs."""

@@ -101,11 +101,14 @@ def _refuse_slow(scenario: Scenario, structure: Structure) -> None:
 
 
 def response_p95_s(scenario: Scenario, structure: Structure) -> np.ndarray:
-    """Return each cell's 95 % quantile of command to full response, s: path, dead time and ramp of its class."""
-    way = {name: scenario.network.path(name).p95_s() for name in structure.path_names}
-    own = {name: DEVICES[name].response_p95_s for name in structure.class_names}
-    cells = zip(structure.cell_path, structure.cell_class, strict=True)
-    return np.array([way[structure.path_names[p]] + own[structure.class_names[c]] for p, c in cells])
+    """Return each cell's 95 % quantile of command to full response, s: channel, dead time and ramp of its class."""
+    own = {name: DEVICES[name].response_s(getattr(scenario.devices, name)) for name in structure.class_names}
+    cells = [
+        (structure.path_names[p], structure.class_names[c])
+        for p, c in zip(structure.cell_path, structure.cell_class, strict=True)
+    ]
+    found = {cell: scenario.network.path(cell[0]).p95_s(own[cell[1]]) for cell in set(cells)}
+    return np.array([found[cell] for cell in cells])
 
 
 def read_signals(scenario: Scenario) -> SignalTable:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from types import MappingProxyType
@@ -13,7 +13,7 @@ import numpy as np
 from der_gym.core.units import DAY_S
 from der_gym.devices import DEVICES, membership
 from der_gym.devices import site as home
-from der_gym.devices.base import DeviceClass
+from der_gym.devices.base import DeviceModel
 from der_gym.engine.program import Call, share
 from der_gym.engine.tables import CAPABILITY, EXOGENOUS, FLEET, SITE
 from der_gym.fleet.structure import Structure
@@ -28,22 +28,22 @@ Array = np.ndarray
 class DeviceArrays:
     """One class's arrays, and its places [lo, hi) in the fleet's rows."""
 
-    device: DeviceClass
+    device: DeviceModel
     lo: int
     hi: int
     cfg: Array  # float32 (k,)
     params: Array  # float32 (S, n_param, n)
     state: Array  # float32 (S, n_state, n)
-    acc: Array  # float64 (S, n_acc, n)
-    book: Array  # float64 (S, n_book, 1 or n)
+    energy: Array  # float64 (S, n_energy, n)
+    registers: Array  # float64 (S, n_register, 1 or n)
     opt_out: np.float32
 
     def register(self, name: str) -> Array:
         """Return the register ``name``, float64 (S, n): a view; (S, 1) where it is the sum of its shard's devices."""
-        kept = self.acc if name in self.device.acc else self.book
-        names = self.device.acc if name in self.device.acc else self.device.book
-        rows_: Array = kept[:, names.index(name)]
-        return rows_
+        by_home = name in self.device.energy
+        kept, table = (self.energy, self.device.energy) if by_home else (self.registers, self.device.registers)
+        row: Array = kept[:, table.number(name)]
+        return row
 
 
 def make_device_arrays(
@@ -60,10 +60,15 @@ def make_device_arrays(
         cfg=device.constants(config),
         params=np.zeros((n_all, max(len(device.params), 1), n), dtype=np.float32),
         state=np.zeros((n_all, max(len(device.state), 1), n), dtype=np.float32),
-        acc=np.zeros((n_all, max(len(device.acc), 1), n)),
-        book=np.zeros((n_all, max(len(device.book), 1), n if by_device else 1)),
+        energy=np.zeros((n_all, max(len(device.energy), 1), n)),
+        registers=np.zeros((n_all, max(len(device.registers), 1), n if by_device else 1)),
         opt_out=np.float32(opt_out),
     )
+
+
+def _calls(kernel: Callable[..., None] | None, *given: Any) -> list[Call]:
+    """Return the call of a kernel; none of one that a class does not need."""
+    return [] if kernel is None else [Call(kernel, *given)]
 
 
 class Fleet:
@@ -123,7 +128,7 @@ class Fleet:
         own |= {"ctx": self.ctx, "keys": self.keys, "abs_s": self.abs_s, "t_s": self.t_s}
         for name, store in self.classes.items():
             own |= {f"{name}.params": store.params, f"{name}.state": store.state}
-            own |= {f"{name}.acc": store.acc, f"{name}.book": store.book}
+            own |= {f"{name}.energy": store.energy, f"{name}.registers": store.registers}
         return own | self.behaviours.arrays()
 
     def draw_params(self, due: Array) -> list[Call]:
@@ -135,7 +140,7 @@ class Fleet:
         for own in self.classes.values():
             homes = (st.given, st.site_index, self.site, limits)
             who = (self.keys, st.uid, own.cfg)
-            calls.append(Call(own.device.draw, *span, *who, *homes, own.params, self.fleet, own.lo))
+            calls += _calls(own.device.kernels.draw, *span, *who, *homes, own.params, self.fleet, own.lo)
         padding = [(st.site_present, row, self.site) for row in (SITE.LOAD_SCALE, SITE.PV_RATED_KW)]
         padding.append((st.present, FLEET.RATED_KW, self.fleet))
         calls += [Call(weigh, *span, *each) for each in padding]
@@ -164,11 +169,12 @@ class Fleet:
         calls = []
         for name, st in self.classes.items():
             saved, place = pool[name]
-            own = (st.params, st.state, st.acc, st.lo)
+            own = (st.params, st.state, st.energy, st.lo)
             who = (*span, self.structure.uid, *when, st.cfg)
-            registers = [each.view(np.float32) for each in (st.acc, st.book)]
+            registers = [each.view(np.float32) for each in (st.energy, st.registers)]
             calls += [Call(blank, self.n_shard, due, each) for each in (st.state, *registers)]
-            calls += [Call(st.device.redraw, *who, *own, True), Call(st.device.begin, *who, saved, at, place, *own)]
+            calls += _calls(st.device.kernels.redraw, *who, *own, True)
+            calls += _calls(st.device.kernels.begin, *who, saved, at, place, *own)
         return calls + self.behaviours.begin_episode(due)
 
     def redraw_house_noise(self, due: Array) -> Call:
@@ -182,8 +188,8 @@ class Fleet:
         span = (self.n_shard, due, self.keys)
         calls = [self.redraw_house_noise(due)]
         for st in self.classes.values():
-            own = (self.structure.uid, self.abs_s, self.ctx, st.cfg, st.params, st.state, st.acc, st.lo)
-            calls.append(Call(st.device.redraw, *span, *own, False))
+            own = (self.structure.uid, self.abs_s, self.ctx, st.cfg, st.params, st.state, st.energy, st.lo)
+            calls += _calls(st.device.kernels.redraw, *span, *own, False)
         return calls
 
     def update_membership(self, due: Array) -> list[Call]:
@@ -198,7 +204,8 @@ class Fleet:
         span = (self.n_shard, active)
         calls = [Call(home.advance_sites, *span, self.ctx, self.house_cfg, self.site)]
         for stage in self.stages:
-            calls += [Call(st.device.advance, *span, *self._own(st, st.book)) for st in stage]
+            for st in stage:
+                calls += _calls(st.device.kernels.advance, *span, *self._own(st, st.registers))
             reach = (self.fleet, stage[0].lo, stage[-1].hi, self.site)
             if self.receiving or stage is not self.stages[-1]:
                 calls.append(Call(home.add_power, *span, self.structure.site_index, *reach))
@@ -228,8 +235,10 @@ class Fleet:
             Count only devices whose link is up; else all that are in the list.
         """
         last = (opting, reached, self.structure.cell_lo, self.structure.cell_hi, out)
-        classes = self.classes.values()
-        return [Call(st.device.capability, self.n_shard, active, *self._own(st), *last) for st in classes]
+        span, calls = (self.n_shard, active), list[Call]()
+        for st in self.classes.values():
+            calls += _calls(st.device.kernels.capability, *span, *self._own(st), *last)
+        return calls
 
     def measure(self, active: Array, reached: bool = False) -> Array:
         """Return the capability of each cell now, float64 (S, n_cell, N_CAPABILITY); zeros where a world is not ``active``."""
@@ -237,9 +246,9 @@ class Fleet:
         share(self.measure_capability(active, out, reached=reached), self.n_all, 1)
         return out
 
-    def _own(self, st: DeviceArrays, *book: Array) -> tuple[Any, ...]:
+    def _own(self, st: DeviceArrays, *registers: Array) -> tuple[Any, ...]:
         site = (self.structure.site_index, self.site)
-        return (self.ctx, st.cfg, *site, st.params, st.state, st.acc, *book, self.fleet, st.lo)
+        return (self.ctx, st.cfg, *site, st.params, st.state, st.energy, *registers, self.fleet, st.lo)
 
     def day(self) -> Array:
         """Return each world's day number, int64 (n_world,)."""
@@ -248,9 +257,9 @@ class Fleet:
 
     def totalling(self, register: str, due: Array, out: Array) -> list[Call]:
         """Write a register's sum over all devices (padding left out) into ``out`` (n_world,) in ``due`` worlds."""
-        present = self.structure.present
-        parts = [(st.acc, st.device.acc, present, st.lo) for st in self.classes.values()]
-        added = [*((st.book, st.device.book) for st in self.classes.values()), *self.behaviours.registers()]
+        present, classes = self.structure.present, self.classes.values()
+        parts = [(st.energy, st.device.energy.names, present, st.lo) for st in classes]
+        added = [*((st.registers, st.device.registers.names) for st in classes), *self.behaviours.registers()]
         for kept, names in added:  # what is not here has entered nothing
             parts.append((kept, names, np.ones((self.n_shard, kept.shape[2]), dtype=np.uint8), 0))
         calls: list[Call] = []

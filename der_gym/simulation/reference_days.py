@@ -141,7 +141,7 @@ def _begin(fleet: Fleet, signals: SignalTable) -> None:
     fleet.t_s[:] = 0.0
     nothing = {}
     for name, st in fleet.classes.items():
-        saved = np.zeros((0, len(st.device.pool), 0), dtype=np.float32)
+        saved = np.zeros((0, len(st.device.saved), 0), dtype=np.float32)
         saved.flags.writeable = False  # as of a pool's: so it is the same kernel
         nothing[name] = saved, np.zeros((1, st.hi - st.lo), dtype=np.int16)
     none = np.full(fleet.n_all, -1, dtype=np.int64)
@@ -158,7 +158,7 @@ class _Recorder:
         self.power_kw = np.zeros((n, n_day, SLOT_PER_DAY, st.n_cell + 2), dtype=np.float32)
         self.capability = np.zeros((n, n_day, SLOT_PER_DAY, st.n_cell, CAPABILITY.N), dtype=np.float32)
         self.states = {
-            name: np.zeros((n, n_day, len(starts_s), len(s.device.pool), s.hi - s.lo), dtype=np.float32)
+            name: np.zeros((n, n_day, len(starts_s), len(s.device.saved), s.hi - s.lo), dtype=np.float32)
             for name, s in fleet.classes.items()
         }
         self.power = np.zeros((fleet.n_all, st.n_cell, metering.POWER.N))
@@ -170,7 +170,9 @@ class _Recorder:
         day, sod = divmod(int(self.fleet.t_s[0]), DAY_S)
         for name, s in self.fleet.classes.items() if sod in self.starts_s else ():
             out = np.zeros_like(self.states[name][:, 0, 0])
-            s.device.save(0, self.fleet.n_all, 1, self.active, s.params, s.state, s.acc, out)
+            save = s.device.kernels.save
+            if save is not None:
+                save(0, self.fleet.n_all, 1, self.active, s.params, s.state, s.energy, out)
             self.states[name][:, day, self.starts_s.index(sod)] = out
 
     def adding(self) -> list[Call]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from der_gym.core.units import SLOT_PER_DAY
 from der_gym.devices import DEVICES
-from der_gym.devices.base import DeviceClass
+from der_gym.devices.base import DeviceModel
 from der_gym.engine import cache, closure
 from der_gym.engine.tables import CAPABILITY
 from der_gym.fleet.structure import Structure
@@ -68,16 +68,14 @@ def _content(name: str, value: Any) -> bytes:
     return f"{name} {value!r}".encode()
 
 
-def _modules(device: DeviceClass) -> Iterable[str]:
+def _modules(device: DeviceModel) -> Iterable[str]:
     """Yield where the parts of a device class come from."""
-    for each in (type(device), *vars(device).values()):
-        if isinstance(getattr(each, "__module__", None), str):
-            yield each.__module__
+    yield from (type(device).__module__, device.config.__module__, *(stage.module for stage in device.stages()))
 
 
-def _functions(device: DeviceClass) -> Iterable[Any]:
-    """Yield a device class's functions in Python."""
-    for each in vars(device).values():
+def _functions(device: DeviceModel) -> Iterable[Any]:
+    """Yield a device class's kernels in Python."""
+    for each in vars(device.kernels).values():
         plain = getattr(each, "py_func", each)
         if hasattr(plain, "__code__"):
             yield plain
@@ -140,7 +138,7 @@ def wanted(
         "capability": _empty(*lead, SLOT_PER_DAY, structure.n_cell, CAPABILITY.N),
     }
     for name, (lo, hi) in structure.class_slice.items():
-        like[f"state.{name}"] = _empty(*lead, len(starts_s), len(DEVICES[name].pool), hi - lo)
+        like[f"state.{name}"] = _empty(*lead, len(starts_s), len(DEVICES[name].saved), hi - lo)
     return like
 
 

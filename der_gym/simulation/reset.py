@@ -69,7 +69,9 @@ class EpisodeReset:
     def _moving(self) -> list[Array]:
         """Return what a tick changes in the classes' own arrays."""
         classes = self._fleet.classes.values()
-        return [part.view(np.float32) for st in classes for part in (st.state, st.acc, st.book)]  # copied as they are
+        return [
+            part.view(np.float32) for st in classes for part in (st.state, st.energy, st.registers)
+        ]  # copied as they are
 
     def _reporting(self, first: int, kept: list[Array]) -> list[Call]:
         """Return what fills the table of the shards from ``first`` on: a tick of their own schedule, taken back."""

@@ -19,7 +19,7 @@ from network_line import Line
 from numba.core.dispatcher import Dispatcher
 from plain import plain
 
-from der_gym.devices import DEVICES, membership, site
+from der_gym.devices import membership, site
 from der_gym.engine.compile import _OPTIONS
 from der_gym.network import arrive, deliver, outages, report, send
 from der_gym.network import tables as net
@@ -84,32 +84,10 @@ def test_every_kernel_is_compiled_once(signatures: Signatures) -> None:
 
 PACKED = re.compile(r"\sv?(add|sub|mul|div|min|max|sqrt|round|rndscale|fn?m(add|sub)\d+|cmp\w*)p[sd]\s")
 X86 = platform.machine().lower() in {"x86_64", "amd64"}
-# Loops that are worked one device at a time, and what that costs: ns per device at 16,384 devices, one thread.
-ONE_BY_ONE = {
-    "devices.battery.model.sense": "gathers a row of the sites, 0.3 ns; split off so that the next loops pack",
-}
 # They have no loop over devices: they call those that do, or ask once per cell.
-CALLERS = {
-    *(
-        "devices.battery.model.advance",
-        "devices.ecocute.model.advance",
-        "devices.ecocute.model.enter_tick",
-        "network.deliver.deliver",
-    ),
-    "network.report._is_out",
-}
+CALLERS = {"network.deliver.deliver", "network.report._is_out"}
 # Integers, or values moved and not computed.
-MOVERS = {
-    "devices.ecocute.model.narrow",
-    "devices.ecocute.model.phases",
-}
-PHYSICS = [
-    *(DEVICES[name].advance for name in DEVICES),
-    site.advance_sites,
-    deliver.deliver,
-    arrive.post,
-    report.report,
-]
+PHYSICS = [site.advance_sites, deliver.deliver, arrive.post, report.report]  # device classes: `test_devices`
 
 
 def short(kernel: Any) -> str:
@@ -156,10 +134,8 @@ def test_physics_is_worked_many_devices_at_a_time(signatures: Signatures) -> Non
     found = set()
     for kernel in PHYSICS:
         found |= set(unpacked(kernel, signatures[f"der_gym.{short(kernel)}"][1][0], seen))
-    assert {"devices.battery.model.plan", "network.deliver._take", "network.deliver._expire_all"} <= seen
-    excused = set(ONE_BY_ONE) | CALLERS | MOVERS
-    assert not found - excused, "worked one device at a time"
-    assert set(ONE_BY_ONE) <= found, "no longer an exception"
+    assert {"network.deliver._take", "network.deliver._expire_all"} <= seen
+    assert not found - CALLERS, "worked one device at a time"
 
 
 @pytest.mark.skipif(not X86, reason="the instructions looked for are those of x86-64")

@@ -27,9 +27,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from der_gym.devices.battery import config as c
-from der_gym.devices.battery import model as b
+from der_gym.devices.battery.config import CFG
 from der_gym.devices.battery.draws import pick
+from der_gym.devices.battery.model import BATTERY
 from der_gym.engine.tables import CAPABILITY, EXOGENOUS, FLEET, SITE
+
+PARAMS, ENERGY, REGISTERS = BATTERY.params, BATTERY.energy, BATTERY.registers
 
 # what a battery is ------------------------------------------------------------------------------------------------
 
@@ -37,33 +40,37 @@ from der_gym.engine.tables import CAPABILITY, EXOGENOUS, FLEET, SITE
 def test_draws_follow_their_distributions() -> None:
     f = make(n=6000)
     p, rated, dead = f.params[0], mine(f, FLEET.RATED_KW)[0], mine(f, FLEET.DEAD_S)[0]
-    assert p[b.CAPACITY_KWH].mean() == pytest.approx(8.95, abs=0.15)  # capability 8.0, shipments 9.3 kWh
+    assert p[PARAMS.CAPACITY_KWH].mean() == pytest.approx(8.95, abs=0.15)  # capability 8.0, shipments 9.3 kWh
     assert rated.min() >= 2.0 and rated.max() <= np.float32(5.9) and 3.2 <= rated.mean() <= 4.0
-    trip = p[b.EFFICIENCY] ** 2
+    trip = p[PARAMS.EFFICIENCY] ** 2
     assert trip.mean() == pytest.approx(0.88, abs=0.005)
     assert trip.min() >= 0.7999 and trip.max() <= 0.9301
-    kept = np.round(p[b.RESERVE_KWH] / p[b.CAPACITY_KWH], 3)
+    kept = np.round(p[PARAMS.RESERVE_KWH] / p[PARAMS.CAPACITY_KWH], 3)
     assert np.array_equal(np.unique(kept), np.float32([0, 0.1, 0.2, 0.3]))
     assert [float((kept == np.float32(k)).mean()) for k in (0, 0.1, 0.2, 0.3)] == pytest.approx(
         [0.1, 0.2, 0.4, 0.3], abs=0.03
     )
     assert (dead > 600).mean() == pytest.approx(0.03, abs=0.01)
     assert np.median(dead[dead < 600]) == pytest.approx(2.0, abs=0.15)
-    full_s, release_s = rated / p[b.RATE_KW_S], rated / p[b.RELEASE_KW_S]
+    full_s, release_s = rated / p[PARAMS.RATE_KW_S], rated / p[PARAMS.RELEASE_KW_S]
     assert (full_s <= 2.001).mean() == pytest.approx(0.8, abs=0.03)  # the slow class starts fast
     assert ((full_s > 9.9) & (full_s < 30.1)).mean() == pytest.approx(0.2, abs=0.03)
     assert ((release_s > 119) & (release_s < 301)).mean() == pytest.approx(0.1, abs=0.02)
-    assert p[b.GAIN].std() == pytest.approx(0.02, abs=0.002) and p[b.OFFSET_KW].std() == pytest.approx(0.03, abs=0.003)
-    assert (p[b.EXPORT_MAX_KW] > 0).mean() == pytest.approx(0.75, abs=0.03)
-    start = p[b.NIGHT_START_S]
+    assert p[PARAMS.GAIN].std() == pytest.approx(0.02, abs=0.002) and p[PARAMS.OFFSET_KW].std() == pytest.approx(
+        0.03, abs=0.003
+    )
+    assert (p[PARAMS.EXPORT_MAX_KW] > 0).mean() == pytest.approx(0.75, abs=0.03)
+    start = p[PARAMS.NIGHT_START_S]
     assert (start % 60 == 0).all() and start.min() >= 0 and start.max() < 240 * 60 and np.unique(start).size > 200
 
 
 def test_the_resource_table_is_kept() -> None:
     f = make(n=50, given=(4.4, 0.0))
-    assert (mine(f, FLEET.RATED_KW) == np.float32(4.4)).all() and (f.params[:, b.EXPORT_MAX_KW] == 0).all()
+    assert (mine(f, FLEET.RATED_KW) == np.float32(4.4)).all() and (f.params[:, PARAMS.EXPORT_MAX_KW] == 0).all()
     other = make(n=50)
-    assert np.array_equal(f.params[:, b.CAPACITY_KWH], other.params[:, b.CAPACITY_KWH])  # the rest is as drawn
+    assert np.array_equal(
+        f.params[:, PARAMS.CAPACITY_KWH], other.params[:, PARAMS.CAPACITY_KWH]
+    )  # the rest is as drawn
 
 
 def test_limits_and_panels_are_those_of_the_site_at_the_draw() -> None:
@@ -71,12 +78,12 @@ def test_limits_and_panels_are_those_of_the_site_at_the_draw() -> None:
     panels[::3] = 0.0
     f = make(n=60, pv_kw=panels, limits=(into, out))
     p, at = f.params[0], f.index[0, LO:]
-    feeds = make(n=60).params[0, b.EXPORT_MAX_KW] > 0
+    feeds = make(n=60).params[0, PARAMS.EXPORT_MAX_KW] > 0
     assert feeds.any() and not feeds.all()
-    assert np.array_equal(p[b.IMPORT_MAX_KW], into[at])
-    assert np.array_equal(p[b.EXPORT_MAX_KW], np.where(feeds, out[at], 0.0))
-    queue = make(n=60, pv_kw=5.0).params[0, b.NIGHT_DRAW]
-    assert (queue >= 0).all() and np.array_equal(p[b.NIGHT_DRAW], np.where(panels[at] > 0, queue, -1.0))
+    assert np.array_equal(p[PARAMS.IMPORT_MAX_KW], into[at])
+    assert np.array_equal(p[PARAMS.EXPORT_MAX_KW], np.where(feeds, out[at], 0.0))
+    queue = make(n=60, pv_kw=5.0).params[0, PARAMS.NIGHT_DRAW]
+    assert (queue >= 0).all() and np.array_equal(p[PARAMS.NIGHT_DRAW], np.where(panels[at] > 0, queue, -1.0))
 
 
 def test_the_fleet_key_draws_and_the_world_key_does_not() -> None:
@@ -95,12 +102,12 @@ def test_pool_carries_the_state_of_charge_between_reserve_and_full() -> None:
     f.pool[0, 0] = 0.0, 1.0, np.nan
     begin(f)
     p = f.params[0].astype(np.float64)
-    middle = (p[b.RESERVE_KWH, 2] + p[b.CAPACITY_KWH, 2]) / 2
-    assert f.acc[0, b.ENERGY_KWH].tolist() == pytest.approx(
-        [p[b.RESERVE_KWH, 0], p[b.CAPACITY_KWH, 1], middle], rel=1e-12
+    middle = (p[PARAMS.RESERVE_KWH, 2] + p[PARAMS.CAPACITY_KWH, 2]) / 2
+    assert f.energy[0, ENERGY.ENERGY_KWH].tolist() == pytest.approx(
+        [p[PARAMS.RESERVE_KWH, 0], p[PARAMS.CAPACITY_KWH, 1], middle], rel=1e-12
     )
     out = np.zeros_like(f.pool)
-    b.save(0, 1, 1, f.active, f.params, f.state, f.acc, out)
+    BATTERY.kernels.save(0, 1, 1, f.active, f.params, f.state, f.energy, out)
     assert out[0, 0].tolist() == [0.0, 1.0, 0.5]
 
 
@@ -112,7 +119,7 @@ def test_a_command_is_followed_alone_with_each_units_error() -> None:
     for _ in range(3):
         got = advance(f, 0.5)
     p = f.params[0]
-    assert got[0] == pytest.approx(-0.5 * 3.0 * p[b.GAIN] + p[b.OFFSET_KW], abs=1e-5)
+    assert got[0] == pytest.approx(-0.5 * 3.0 * p[PARAMS.GAIN] + p[PARAMS.OFFSET_KW], abs=1e-5)
     assert got.mean() == pytest.approx(-1.5, abs=0.02)  # errors cancel, though the house draws 1 kW
     for _ in range(6):  # the slow class takes up to five minutes to end a discharge
         got = advance(f, 0.0)
@@ -160,9 +167,9 @@ def test_sixty_seconds_are_one_minute(a: float, soc: float) -> None:
         advance(f, command)
         for _ in range(60):
             advance(g, command, dt=1.0)
-    drawn = [x.book[0, b.CHARGED_KWH] - x.book[0, b.DISCHARGED_KWH] for x in (f, g)]
+    drawn = [x.registers[0, REGISTERS.CHARGED_KWH] - x.registers[0, REGISTERS.DISCHARGED_KWH] for x in (f, g)]
     assert drawn[0].sum() == pytest.approx(drawn[1].sum(), rel=1e-3)
-    assert f.acc[0, b.ENERGY_KWH] == pytest.approx(g.acc[0, b.ENERGY_KWH], abs=2e-3)
+    assert f.energy[0, ENERGY.ENERGY_KWH] == pytest.approx(g.energy[0, ENERGY.ENERGY_KWH], abs=2e-3)
 
 
 # limits -----------------------------------------------------------------------------------------------------------
@@ -182,7 +189,7 @@ tick = st.tuples(
 @given(soc=st.sampled_from([0.0, 0.004, 0.5, 0.79, 0.998, 1.0]), ticks=st.lists(tick, min_size=1, max_size=25))
 def test_no_sequence_of_commands_crosses_a_limit(soc: float, ticks: list[Any]) -> None:
     f = make(n=12, soc=soc, limits=(6.0, np.tile([2.0, 9.9], 6)))
-    start = f.acc[:, b.ENERGY_KWH].copy()
+    start = f.energy[:, ENERGY.ENERGY_KWH].copy()
     for a0, a1, part, dt, net, (standby, storm), sod_s in ticks:
         f.site[:, SITE.NET_KW] = net
         f.ctx[:, EXOGENOUS.STANDBY], f.ctx[:, EXOGENOUS.STORM], f.ctx[:, EXOGENOUS.SOD_S] = standby, storm, sod_s
@@ -194,7 +201,7 @@ def test_no_sequence_of_commands_crosses_a_limit(soc: float, ticks: list[Any]) -
 
 def check_limits(f: Any, power: np.ndarray, net: float, storm: float, slack: float = 0.0) -> None:
     """Assert every hard limit on power (within ``slack`` kW), and on the stored energy as it is now."""
-    feeds = f.params[:, b.EXPORT_MAX_KW] > 0  # every site may feed the grid
+    feeds = f.params[:, PARAMS.EXPORT_MAX_KW] > 0  # every site may feed the grid
     out, into = np.maximum(-power, 0), np.maximum(power, 0)
     assert (np.abs(power) <= mine(f, FLEET.RATED_KW) + slack).all()
     assert (out[~feeds] <= np.float32(max(net, 0.0)) + slack).all()  # never feeds the grid
@@ -202,18 +209,18 @@ def check_limits(f: Any, power: np.ndarray, net: float, storm: float, slack: flo
     assert (out <= most + slack)[feeds].all()
     assert (into <= np.maximum(limit(f, 0) - np.float32(net), 0.0) + slack).all()
     assert storm == 0.0 or (out == 0.0).all()
-    energy = f.acc[:, b.ENERGY_KWH]
-    assert (energy >= f.params[:, b.RESERVE_KWH].astype(np.float64) - 1e-7).all()
-    assert (energy <= f.params[:, b.CAPACITY_KWH].astype(np.float64) + 1e-7).all()
+    energy = f.energy[:, ENERGY.ENERGY_KWH]
+    assert (energy >= f.params[:, PARAMS.RESERVE_KWH].astype(np.float64) - 1e-7).all()
+    assert (energy <= f.params[:, PARAMS.CAPACITY_KWH].astype(np.float64) + 1e-7).all()
 
 
 def test_energy_is_conserved_over_a_week_of_swings() -> None:
     f, rng = make(n=200), np.random.default_rng(0)
-    start = f.acc[:, b.ENERGY_KWH].copy()
+    start = f.energy[:, ENERGY.ENERGY_KWH].copy()
     for _ in range(7 * 96):
         f.site[:, SITE.NET_KW] = rng.normal(0.2, 1.5, f.n)
         advance(f, float(rng.choice([0.0, 0.0, 0.7, -0.7])), dt=300.0)
-    through = f.book[:, b.CHARGED_KWH : b.LOSS_KWH + 1].sum(axis=1)
+    through = f.registers[:, REGISTERS.CHARGED_KWH : REGISTERS.LOSS_KWH + 1].sum(axis=1)
     assert (through > 5.0).all()
     assert (np.abs(balance(f, start)) <= rounding(f)).all()
 
@@ -229,10 +236,10 @@ def test_without_feed_back_a_full_command_gives_the_house_draw_and_no_more() -> 
 
 def test_charge_falls_beyond_four_fifths_and_stops_when_full() -> None:
     f = make(n=20, soc=1.0, given=(3.0, 1.0), reserve=(0.0,), reserve_share=(1.0,), **EXACT, **FAST)
-    capacity = f.params[:, b.CAPACITY_KWH].astype(np.float64)
+    capacity = f.params[:, PARAMS.CAPACITY_KWH].astype(np.float64)
     powers = {}
     for soc in (0.5, 0.9, 1.0):
-        f.acc[:, b.ENERGY_KWH], f.state[:] = soc * capacity, 0.0
+        f.energy[:, ENERGY.ENERGY_KWH], f.state[:] = soc * capacity, 0.0
         advance(f, -1.0, dt=1.0)
         advance(f, -1.0, dt=1.0)
         powers[soc] = advance(f, -1.0, dt=1.0)
@@ -244,12 +251,12 @@ def test_charge_falls_beyond_four_fifths_and_stops_when_full() -> None:
 def test_standing_by_costs_energy_down_to_the_reserve() -> None:
     f = make(n=20, soc=0.01, standby_min_kw=0.02, standby_max_kw=0.02)
     f.ctx[:, EXOGENOUS.STANDBY] = 1.0
-    start = f.acc[0, b.ENERGY_KWH].copy()
+    start = f.energy[0, ENERGY.ENERGY_KWH].copy()
     assert (advance(f, 0.0) == 0.0).all()
-    assert start - f.acc[0, b.ENERGY_KWH] == pytest.approx(0.02 / 60, rel=1e-6)
+    assert start - f.energy[0, ENERGY.ENERGY_KWH] == pytest.approx(0.02 / 60, rel=1e-6)
     for _ in range(200):
         advance(f, 0.0, dt=300.0)
-    assert f.acc[0, b.ENERGY_KWH] == pytest.approx(f.params[0, b.RESERVE_KWH], abs=1e-9)
+    assert f.energy[0, ENERGY.ENERGY_KWH] == pytest.approx(f.params[0, PARAMS.RESERVE_KWH], abs=1e-9)
 
 
 # its own schedule -------------------------------------------------------------------------------------------------
@@ -261,7 +268,7 @@ def test_storm_charges_and_holds_whatever_the_command() -> None:
     f.ctx[:, EXOGENOUS.STORM] = 1.0
     for _ in range(120):
         assert (advance(f, 1.0, dt=300.0) >= 0.0).all()
-    held = f.acc[0, b.ENERGY_KWH] / f.params[0, b.CAPACITY_KWH]
+    held = f.energy[0, ENERGY.ENERGY_KWH] / f.params[0, PARAMS.CAPACITY_KWH]
     assert (held > 0.999).all()
     assert (capability(f)[CAPABILITY.UP_KW] == 0).all()
 
@@ -285,11 +292,11 @@ def test_a_home_without_panels_charges_by_night_to_its_target() -> None:
         power = advance(f)[0]
         assert (power >= 0.0).all()  # cheap hours: it buys, it does not cover
         started = np.where((started == 0) & (power > 0), 60.0 * minute + 1, started)
-    assert np.array_equal(started - 1, p[b.NIGHT_START_S])
-    reached = f.acc[0, b.ENERGY_KWH] - p[b.RESERVE_KWH]
-    lost = 8 * p[b.STANDBY_KW]
-    assert (reached <= p[b.NIGHT_TARGET_KWH] + 1e-6).all()
-    assert (reached >= p[b.NIGHT_TARGET_KWH] - lost - 0.15).all()
+    assert np.array_equal(started - 1, p[PARAMS.NIGHT_START_S])
+    reached = f.energy[0, ENERGY.ENERGY_KWH] - p[PARAMS.RESERVE_KWH]
+    lost = 8 * p[PARAMS.STANDBY_KW]
+    assert (reached <= p[PARAMS.NIGHT_TARGET_KWH] + 1e-6).all()
+    assert (reached >= p[PARAMS.NIGHT_TARGET_KWH] - lost - 0.15).all()
     f.ctx[:, EXOGENOUS.SOD_S] = 25_200
     advance(f)
     assert advance(f) == pytest.approx(-1.0, abs=1e-6)  # from 07 h it covers the house
@@ -314,7 +321,7 @@ def test_standby_gives_nothing_of_its_own_and_still_follows_a_command() -> None:
     assert advance(f, 0.2) == pytest.approx(-0.6, abs=1e-6)
 
 
-# the capability --------------------------------------------------------------------------------------------------------
+# the capability --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("soc", [0.05, 0.5, 0.9])
@@ -334,7 +341,7 @@ def test_what_the_gauge_promises_is_delivered_for_half_an_hour(soc: float) -> No
 def test_stored_energy_counts_from_the_reserve() -> None:
     f = make(soc=0.25, given=(3.0, 0.0))
     p, got = f.params[0], capability(f)
-    expected = 0.25 * (p[b.CAPACITY_KWH] - p[b.RESERVE_KWH]) * p[b.EFFICIENCY]
+    expected = 0.25 * (p[PARAMS.CAPACITY_KWH] - p[PARAMS.RESERVE_KWH]) * p[PARAMS.EFFICIENCY]
     assert got[CAPABILITY.STORED_KWH, 0] == pytest.approx(expected, rel=1e-5)  # also where nothing may be fed back
     assert (got[CAPABILITY.UP_KW] <= 1.0).all() and (got[CAPABILITY.DEBT_KWH] == 0.0).all()
 
@@ -344,18 +351,13 @@ def test_stored_energy_counts_from_the_reserve() -> None:
 
 def test_each_setting_reaches_its_place() -> None:
     config = c.BatteryConfig()
-    cfg = c.constants(config)
-    places = {
-        "usable_spread": c.SPREAD, "rated_mean_kw": c.RATED, "rated_max_kw": c.RATED_MAX, "c_rate_max_per_h": c.C_RATE,
-        "round_trip_mean": c.TRIP, "standby_max_kw": c.STANDBY_MAX, "taper_to": c.TAPER_TO, "dead_median_s": c.DEAD,
-        "slow_firmware_s": c.SLOW_S, "ramp_middle_share": c.MIDDLE_SHARE, "ramp_fast_min_s": c.FAST_MIN,
-        "release_max_s": c.RELEASE_MAX, "gain_sd": c.GAIN_SD, "feed_back_share": c.FEED_BACK,
-        "night_start_max_min": c.START_MAX, "night_target_max": c.TARGET_MAX,
-    }  # fmt: skip
-    for name, at in places.items():
-        assert cfg[at] == np.float32(getattr(config, name)), name
-    assert cfg[c.NIGHT + 2] == np.float32(0.35) and cfg[c.USABLE] == np.float32(4.0) and cfg.shape == (65,)
-    assert [float(pick.py_func(cfg, c.RESERVE, np.float32(u))) for u in (0.05, 0.15, 0.5, 0.99)] == pytest.approx(
+    cfg = BATTERY.constants(config)
+    for name, at in zip(CFG.names, range(CFG.N), strict=True):
+        value = getattr(config, name, None)
+        assert not isinstance(value, float) or cfg[at] == np.float32(value), name
+    assert cfg[CFG.NIGHT_SHARE_PV + 2] == np.float32(0.35) and cfg[CFG.USABLE_KWH] == np.float32(4.0)
+    assert cfg.shape == (65,)
+    assert [float(pick.py_func(cfg, CFG.RESERVE, np.float32(u))) for u in (0.05, 0.15, 0.5, 0.99)] == pytest.approx(
         [0.0, 0.1, 0.2, 0.3]
     )
 
@@ -374,12 +376,3 @@ def test_each_setting_reaches_its_place() -> None:
 def test_settings_that_cannot_be_are_refused(bad: dict[str, Any], word: str) -> None:
     with pytest.raises(ValidationError, match=word):
         c.BatteryConfig.model_validate(bad)
-
-
-def test_the_class_names_its_rows_as_the_kernels_count_them() -> None:
-    cls = b.BATTERY
-    assert cls.stage == 2 and cls.japanese == "家庭用蓄電池"
-    assert cls.params.index("night_draw") == b.NIGHT_DRAW and cls.params.index("export_max_kw") == b.EXPORT_MAX_KW
-    assert cls.params.index("import_max_kw") == b.IMPORT_MAX_KW and cls.acc == ("energy_kwh",)
-    assert cls.book.index("loss_kwh") == b.LOSS_KWH and cls.book.index("withheld_kwh") == b.WITHHELD_KWH
-    assert len(cls.book) == 4 and len(cls.params) == 13

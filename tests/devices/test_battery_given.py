@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from batteries import EXACT, FAST, advance, make, mine
 
-from der_gym.devices.battery import model as b
+from der_gym.devices.battery.model import BATTERY
 from der_gym.engine.tables import EXOGENOUS, FLEET, SITE
+
+REGISTERS = BATTERY.registers
 
 HOUR = 60
 ALL_FAST = EXACT | FAST
@@ -19,10 +21,10 @@ def withheld_kwh(f: Any, a: float, minutes: int = HOUR) -> np.ndarray:
     """Return what each battery gives while the fraction ``a`` is in force, kWh (n,)."""
     for _ in range(10):
         advance(f, a)  # dead time and ramps are over
-    before = f.book[0, b.WITHHELD_KWH].copy()
+    before = f.registers[0, REGISTERS.WITHHELD_KWH].copy()
     for _ in range(minutes):
         advance(f, a)
-    return f.book[0, b.WITHHELD_KWH] - before
+    return f.registers[0, REGISTERS.WITHHELD_KWH] - before
 
 
 def test_without_a_command_nothing_is_given() -> None:
@@ -34,10 +36,10 @@ def test_without_a_command_nothing_is_given() -> None:
 
 def test_a_discharge_beyond_the_house_is_given() -> None:
     f = make(soc=0.9, **ALL_FAST)
-    before = f.book[0, b.DISCHARGED_KWH].copy()
+    before = f.registers[0, REGISTERS.DISCHARGED_KWH].copy()
     given = withheld_kwh(f, 0.5, 30)
     power = -mine(f, FLEET.POWER_KW)[0]
-    assert (f.book[0, b.DISCHARGED_KWH] > before).all() and power.min() > 0
+    assert (f.registers[0, REGISTERS.DISCHARGED_KWH] > before).all() and power.min() > 0
     assert given == pytest.approx(np.maximum(power - 1.0, 0.0) * 0.5, abs=0.02)  # the house takes 1 kW anyway
 
 
@@ -51,9 +53,11 @@ def test_holding_a_charge_back_is_given() -> None:
 def test_in_standby_all_that_is_discharged_is_given_and_a_charge_gives_nothing() -> None:
     f = make(soc=0.8, **ALL_FAST)
     f.ctx[:, EXOGENOUS.STANDBY] = 1.0
-    before = f.book[0, b.DISCHARGED_KWH].copy()
-    given = f.book[0, b.WITHHELD_KWH].copy()
+    before = f.registers[0, REGISTERS.DISCHARGED_KWH].copy()
+    given = f.registers[0, REGISTERS.WITHHELD_KWH].copy()
     for _ in range(30):
         advance(f, 0.4)
-    assert f.book[0, b.WITHHELD_KWH] - given == pytest.approx(f.book[0, b.DISCHARGED_KWH] - before, rel=1e-5)
+    assert f.registers[0, REGISTERS.WITHHELD_KWH] - given == pytest.approx(
+        f.registers[0, REGISTERS.DISCHARGED_KWH] - before, rel=1e-5
+    )
     assert withheld_kwh(f, -0.4, 20).max() <= 1e-6

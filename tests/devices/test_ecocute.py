@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import platform
 from typing import Any
 
-import numba
 import numpy as np
 import pytest
-from plain import plain
 from pydantic import ValidationError
 
-from der_gym.devices.ecocute import capability, model
 from der_gym.devices.ecocute import config as c
-from der_gym.devices.ecocute.model import ECOCUTE, EcoCuteConfig
+from der_gym.devices.ecocute.config import CFG, EcoCuteConfig
+from der_gym.devices.ecocute.model import ECOCUTE
 from der_gym.engine import tables
-from der_gym.engine.compile import _OPTIONS
 from der_gym.engine.tables import CAPABILITY, EXOGENOUS, FLEET, GIVEN, SITE
 
+PARAMS, STATE, ENERGY, REGISTERS = ECOCUTE.params, ECOCUTE.state, ECOCUTE.energy, ECOCUTE.registers
 LO = 2  # other classes' devices stand before these
 DAY_S = 86_400
 MONDAY = 9004  # days since 2000-01-01, a Saturday
@@ -40,10 +37,10 @@ class Homes:
         self.keys = np.random.default_rng(seed).integers(0, 2**32, (n_world, 4), dtype=np.uint32)
         self.uid = np.arange(10 - LO, 10 + n, dtype=np.uint32)[None]
         self.told_kw, self.given = given_kw, np.full((1, GIVEN.N, LO + n), tables.NOT_GIVEN, np.int8)
-        self.pool = np.full((n_world, len(c.POOL), n), np.nan, F4) if pool is None else pool
-        self.params, self.state = np.zeros((n_world, len(c.PARAMS), n), F4), np.zeros((n_world, len(c.STATE), n), F4)
-        self.acc, self.ctx = np.zeros((n_world, len(c.ACC), n)), np.zeros((n_world, EXOGENOUS.N), F4)
-        self.book = np.zeros((n_world, len(c.BOOK), n if by_home else 1))
+        self.pool = np.full((n_world, len(ECOCUTE.saved), n), np.nan, F4) if pool is None else pool
+        self.params, self.state = np.zeros((n_world, len(PARAMS), n), F4), np.zeros((n_world, len(STATE), n), F4)
+        self.energy, self.ctx = np.zeros((n_world, len(ENERGY), n)), np.zeros((n_world, EXOGENOUS.N), F4)
+        self.registers = np.zeros((n_world, len(REGISTERS), n if by_home else 1))
         self.fleet = np.zeros((n_world, FLEET.N, LO + n + 1), F4)
         self.fleet[:, FLEET.ACCEPTS_COMMANDS] = self.fleet[:, FLEET.METER_GAIN] = 1.0
         self.index, self.site = np.zeros((1, LO + n), np.int32), np.zeros((n_world, SITE.N, 1), F4)
@@ -71,34 +68,34 @@ class Homes:
             self.row(FLEET.RATED_KW)[self.active] = self.told_kw
             return *drawn, self.cfg, self.given, *homes, self.limits, self.params, self.fleet, LO
         if kernel in ("advance", "capability"):
-            own = self.params, self.state, self.acc, *((self.book,) if kernel == "advance" else ())
+            own = self.params, self.state, self.energy, *((self.registers,) if kernel == "advance" else ())
             return *self.shards, self.ctx, self.cfg, *homes, *own, self.fleet, LO
         place = np.arange(self.n, dtype=np.int16)[None]
         saved = self.pool.view()
         saved.flags.writeable = False  # as in the engine
         pool = (saved, np.arange(self.n_world), place) if kernel == "begin" else ()
         fresh = (False,) if kernel == "redraw" else ()
-        return *drawn, self.abs_s, self.ctx, self.cfg, *pool, self.params, self.state, self.acc, LO, *fresh
+        return *drawn, self.abs_s, self.ctx, self.cfg, *pool, self.params, self.state, self.energy, LO, *fresh
 
-    def run(self, kernel: str, how: Any = None) -> None:
-        """Run a kernel on the arrays as they stand; ``how``: another table of functions than the compiled one."""
-        table = how or vars(ECOCUTE)
+    def run(self, kernel: str) -> None:
+        """Run a kernel on the arrays as they stand."""
+        table = vars(ECOCUTE.kernels)
         if kernel == "begin":
-            self.state[self.active], self.acc[self.active], self.book[self.active] = 0.0, 0.0, 0.0
+            self.state[self.active], self.energy[self.active], self.registers[self.active] = 0.0, 0.0, 0.0
             table["redraw"](*self.arguments("redraw")[:-1], True)
         table[kernel](*self.arguments(kernel))
 
-    def step(self, a: Any = 0.0, before: Any = None, part: Any = 1.0, how: Any = None) -> np.ndarray:
+    def step(self, a: Any = 0.0, before: Any = None, part: Any = 1.0) -> np.ndarray:
         """Work one tick under ``a`` (``before`` it for ``1 - part`` of the tick); return the power (W, n)."""
         self.clock()
         if self.now_s % 300 == 0:
-            self.run("redraw", how)
+            self.run("redraw")
         self.row(FLEET.CMD_START)[:], self.row(FLEET.CMD_END)[:], self.row(FLEET.CMD_END_SHARE)[:] = (
             a if before is None else before,
             a,
             part,
         )
-        self.run("advance", how)
+        self.run("advance")
         self.now_s += self.tick_s
         return self.row(FLEET.POWER_KW).copy()
 
@@ -106,12 +103,12 @@ class Homes:
         """Return the mean power of each tick of some hours, (n_tick, n), world 0."""
         return np.array([self.step(a)[0] for _ in range(round(n_hour * 3600 / self.tick_s))])
 
-    def capability(self, how: Any = None) -> np.ndarray:
-        """Return the capability rows, (N_CAPABILITY, n), world 0: each place of the fleet is a cell, and others' stay as is."""
+    def capability(self) -> np.ndarray:
+        """Return the capability rows, (N, n), world 0: each place of the fleet is a cell, and others' stay."""
         self.clock()
         out = np.full((self.n_world, self.cell.size, CAPABILITY.N), np.nan)
         asked = True, False, self.cell, self.cell + 1, out
-        (how["capability"] if how else ECOCUTE.capability)(*self.arguments("capability"), *asked)
+        ECOCUTE.kernels.capability(*self.arguments("capability"), *asked)
         assert np.isnan(out[:, :LO]).all() and np.isnan(out[:, LO + self.n :]).all()
         return out[0, LO : LO + self.n].T
 
@@ -125,19 +122,19 @@ class Homes:
 
     def register(self, name: str, w: int = 0) -> np.ndarray:
         """Return a float64 row of a world by its name, each home's own, a copy."""
-        kept, names = (self.acc, c.ACC) if name in c.ACC else (self.book, c.BOOK)
-        return kept[w, names.index(name)].copy()
+        kept, names = (self.energy, ENERGY) if name in ENERGY else (self.registers, REGISTERS)
+        return kept[w, names.number(name)].copy()
 
     def sorts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return (persons from 0, row of CLASSES, boiling mode, boils by day) of each home of world 0."""
-        sort = self.params[0, c.SORT]
+        sort = self.params[0, PARAMS.SORT]
         code = np.abs(sort).astype(int) - 1
         return code // c.N_SORT, code % c.N_SORT // 2, code % 2, sort < 0
 
     @property
     def on(self) -> np.ndarray:
         """Return which homes boil, world 0."""
-        return np.asarray(self.state[0, c.RUN_S] > 0)
+        return np.asarray(self.state[0, STATE.RUN_S] > 0)
 
 
 # --- draws
@@ -152,10 +149,10 @@ def test_homes_follow_their_shares() -> None:
     assert np.bincount(kind) / homes.n == pytest.approx(config.class_share, abs=0.012)
     assert by_day.mean() == pytest.approx(0.30, abs=0.012)
     assert mode.mean() == pytest.approx(0.40, abs=0.012)
-    assert own[c.SHOWN_GAIN].std() == pytest.approx(0.05, rel=0.03)
+    assert own[PARAMS.SHOWN_GAIN].std() == pytest.approx(0.05, rel=0.03)
     dead = homes.row(FLEET.DEAD_S)[0]
     assert dead.min() >= 30 and dead.max() <= 120 and dead.mean() == pytest.approx(75, abs=1)
-    ramp_s = 1 / own[c.RAMP_PER_S]
+    ramp_s = 1 / own[PARAMS.RAMP_PER_S]
     assert ramp_s.min() >= 179.9 and ramp_s.max() <= 480.1
     assert homes.row(FLEET.RATED_KW)[0].mean() == pytest.approx(1.035, abs=0.02)
 
@@ -164,8 +161,8 @@ def test_a_given_rating_scales_the_machine() -> None:
     plain_homes, scaled = Homes(30), Homes(30, given_kw=2.0)
     rated = plain_homes.row(FLEET.RATED_KW)[0]
     assert scaled.row(FLEET.RATED_KW) == pytest.approx(2.0, rel=1e-6)
-    assert scaled.get(c.HEAT_KW) == pytest.approx(plain_homes.get(c.HEAT_KW) * 2 / rated, rel=1e-5)
-    assert scaled.get(c.COP) == pytest.approx(plain_homes.get(c.COP), rel=1e-6)
+    assert scaled.get(STATE.HEAT_KW) == pytest.approx(plain_homes.get(STATE.HEAT_KW) * 2 / rated, rel=1e-5)
+    assert scaled.get(STATE.COP) == pytest.approx(plain_homes.get(STATE.COP), rel=1e-6)
 
 
 def litres_of_days(homes: Homes, n_day: int) -> np.ndarray:
@@ -174,7 +171,7 @@ def litres_of_days(homes: Homes, n_day: int) -> np.ndarray:
     for _ in range(n_day * 96):
         homes.clock()
         homes.run("redraw")
-        litres.append(homes.get(c.DRAW_KW) / 4 / (1.163e-3 * (40 - homes.weather[1])))
+        litres.append(homes.get(STATE.DRAW_KW) / 4 / (1.163e-3 * (40 - homes.weather[1])))
         homes.now_s += 900
     return np.array(litres)
 
@@ -204,7 +201,7 @@ def test_draws_have_addresses() -> None:
         homes, seen = Homes(12, start_h=17, tick_s=tick_s), []
         for _ in range(4 * 3600 // tick_s):
             homes.step()
-            seen.append(homes.get(c.DRAW_KW))
+            seen.append(homes.get(STATE.DRAW_KW))
         asked[tick_s] = np.array(seen)[:: 900 // tick_s]
     assert (asked[10] == asked[60]).all() and (asked[60] == asked[300]).all() and asked[60].any()
     few, many = Homes(5, begin=False), Homes(9, begin=False)
@@ -215,12 +212,12 @@ def test_draws_have_addresses() -> None:
 
 def test_the_threshold_is_new_each_day() -> None:
     homes = Homes(200, start_h=0)
-    first = homes.get(c.THRESHOLD)
+    first = homes.get(STATE.THRESHOLD)
     homes.hours(12)
-    assert (homes.get(c.THRESHOLD) == first).all()
+    assert (homes.get(STATE.THRESHOLD) == first).all()
     homes.now_s += DAY_S // 2
     homes.step()
-    assert abs(np.corrcoef(first, homes.get(c.THRESHOLD))[0, 1]) < 0.2
+    assert abs(np.corrcoef(first, homes.get(STATE.THRESHOLD))[0, 1]) < 0.2
     assert first.min() > 0 and first.max() < 1 and first.mean() == pytest.approx(0.5, abs=0.06)
 
 
@@ -229,133 +226,19 @@ def test_the_threshold_is_new_each_day() -> None:
 
 def empty(homes: Homes) -> None:
     """Leave next to no heat in the tanks of world 0, machines that stand still, and all taps open."""
-    homes.acc[0, c.HEAT_KWH], homes.state[0, c.RUN_S], homes.state[0, c.DRAW_KW] = 0.1, -60.0, 40.0
+    homes.energy[0, ENERGY.HEAT_KWH], homes.state[0, STATE.RUN_S], homes.state[0, STATE.DRAW_KW] = 0.1, -60.0, 40.0
 
 
 def same(a: Homes, b: Homes) -> None:
     """Assert that two sets of homes hold the same bits."""
-    for name in ("params", "state", "acc", "book", "fleet"):
+    for name in ("params", "state", "energy", "registers", "fleet"):
         assert np.array_equal(getattr(a, name), getattr(b, name), equal_nan=True), name
-
-
-@pytest.mark.parametrize("by_home", [True, False])
-def test_kernels_equal_the_plain_loops(by_home: bool) -> None:
-    n, how = 20, plain(model)  # more than a packet of a sum
-    compiled, slow = (Homes(n, "winter", 4.0, by_home=by_home) for _ in range(2))
-    random = np.random.default_rng(5)
-    for k in range(30):
-        before, a, part = random.uniform(-1, 1, (3, n)).astype(F4)
-        part = np.choose(random.integers(0, 3, n), [np.zeros(n, F4), np.abs(part), np.ones(n, F4)])
-        if k == 20:
-            for homes in (compiled, slow):
-                empty(homes)
-        compiled.step(a, before, part)
-        slow.step(a, before, part, how)
-        same(compiled, slow)
-    moved = compiled.book[0].sum(axis=1) > 0
-    assert moved.tolist() == [name != "day_kwh" for name in c.BOOK]  # it is night
-    assert np.array_equal(slow.capability(how), compiled.capability())
-
-
-def test_draw_begin_and_save_equal_the_plain_loops() -> None:
-    compiled, slow, how = Homes(6, start_h=0), Homes(6, start_h=0), plain(model)
-    for array in (slow.params, slow.state, slow.acc):
-        array[:] = 0
-    slow.run("draw", how)
-    slow.run("begin", how)
-    slow.run("redraw", how)
-    same(compiled, slow)
-    saved, again = np.zeros((2, 1, len(c.POOL), 6), F4)
-    ECOCUTE.save(*compiled.shards, compiled.params, compiled.state, compiled.acc, saved)
-    how["save"](*slow.shards, slow.params, slow.state, slow.acc, again)
-    assert np.array_equal(saved, again)
-
-
-def loops(homes: Homes) -> dict[str, tuple[Any, ...]]:
-    """Return the arguments of the loops over a shard's homes."""
-    ctx, own, state, acc, book = homes.ctx[0], homes.params[0], homes.state[0], homes.acc[0], homes.book[0]
-    fleet = {row: homes.fleet[0, row, LO : LO + homes.n] for row in range(FLEET.N)}
-    sent, here, power = (
-        (fleet[FLEET.CMD_START], fleet[FLEET.CMD_END]),
-        fleet[FLEET.METER_GAIN],
-        fleet[FLEET.POWER_KW],
-    )
-    capabilities = tuple(np.zeros((CAPABILITY.N, homes.n), F4))
-    tick = np.zeros((c.N_TICK, homes.n), F4)
-    return {
-        "ask": (ctx, homes.cfg, own, state, tick, fleet[FLEET.ACCEPTS_COMMANDS], *sent),
-        "phases": (fleet[FLEET.CMD_END_SHARE],),
-        "work": (
-            ctx,
-            homes.cfg,
-            own,
-            state,
-            tick,
-            fleet[FLEET.CMD_END_SHARE],
-            tick[c.TICK_ASK_0],
-            F4(1),
-            F4(-1),
-            F4(0),
-        ),
-        "move_heat": (tick, acc),
-        "draw_power": (ctx, homes.cfg, state, tick, power, fleet[FLEET.SHOWN_KW]),
-        "enter_tick": (ctx, homes.cfg, tick, power, here, book),
-        "run_out": (ctx, homes.cfg, state, tick),
-        "enter_runouts": (ctx, tick, here, acc[c.UNSERVED_KWH], book),
-        "measure": (ctx, homes.cfg, own, state, acc[c.HEAT_KWH], fleet[FLEET.ACCEPTS_COMMANDS], *capabilities),
-    }
-
-
-def kernel(name: str) -> Any:
-    """Return a loop by name."""
-    return getattr(capability if name == "measure" else model, name)
-
-
-@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="names of x86-64 instructions")
-@pytest.mark.parametrize(
-    ("name", "packed"),
-    [
-        ("ask", ("vdivps", "vmulps")),
-        ("work", ("vmulps", "vaddps", "vminps", "vdivps")),
-        ("phases", ("vpminsd", "vpmaxsd")),
-        ("move_heat", ("vsubpd", "vaddpd")),
-        ("draw_power", ("vdivps", "vaddps")),
-        ("enter_tick", ("vmulpd", "vaddpd")),  # in the one loop that it calls, register by register
-        ("run_out", ("vmulps", "vpmaxsd")),
-        ("enter_runouts", ("vdivps", "vaddps")),
-        ("measure", ("vmulps", "vdivps")),
-    ],
-)
-def test_loops_are_packed(name: str, packed: tuple[str, ...]) -> None:
-    fresh = numba.njit(**_OPTIONS)(kernel(name).py_func)
-    fresh(*loops(Homes(4))[name])
-    text = "".join(fresh.inspect_asm().values())
-    assert [word for word in packed if word not in text] == []
-
-
-def forms(kernel: Any) -> list[Any]:
-    """Return what a kernel was compiled for: as others call it, and anew with a way in from Python."""
-    opened = vars(kernel).get("opened")
-    return [*kernel.signatures, *(opened.signatures if opened else ())]
-
-
-def test_one_signature_each() -> None:
-    for by_home in (True, False):
-        homes = Homes(4, by_home=by_home)
-        homes.step(0.5, 0.0, 0.5)
-        homes.capability()
-        for name, arguments in loops(homes).items():
-            kernel(name)(*arguments)
-    kernels = [getattr(ECOCUTE, name) for name in ("draw", "begin", "redraw", "advance", "capability")]
-    assert [len(forms(kernel)) for kernel in kernels] == [1] * len(kernels)
-    inner = [kernel(name) for name in loops(homes)]  # the tests call them too: both forms may be there, for one thing
-    assert [len(set(forms(kernel))) for kernel in inner] == [1] * len(inner)
 
 
 def test_an_inactive_world_changes_no_bit() -> None:
     homes, alone = Homes(8, n_world=2), Homes(8, n_world=2)
-    homes.active[1], homes.book[1] = False, 7.0
-    arrays = homes.params, homes.state, homes.acc, homes.book, homes.fleet
+    homes.active[1], homes.registers[1] = False, 7.0
+    arrays = homes.params, homes.state, homes.energy, homes.registers, homes.fleet
     frozen = [array[1].copy() for array in arrays]
     for name in ("begin", "redraw", "advance"):
         homes.run(name)
@@ -394,13 +277,9 @@ def test_bad_settings_are_refused(given_settings: dict[str, Any], word: str) -> 
 
 def test_settings_reach_the_vector() -> None:
     config = EcoCuteConfig()
-    cfg = c.constants(config)
-    assert cfg.dtype == F4 and cfg.shape == (c.C_USED + c.HOURS + 1,)
-    assert cfg[c.C_MARGIN] == F4(config.margin) and cfg[c.C_SHOWN_SD] == F4(config.shown_sd)
-    assert tuple(cfg[c.C_DAY_H : c.C_DAY_H + 2]) == config.day_h
-    assert cfg[c.C_CLASS + 3] == pytest.approx(1) and cfg[c.C_HOUSEHOLD + 4] == pytest.approx(1)
-    assert cfg[c.C_USED] == 0 and cfg[-1] == pytest.approx(1) and (np.diff(cfg[c.C_USED :]) >= 0).all()
-    assert len(c.PARAMS) == c.SHOWN_GAIN + 1 and len(c.STATE) == c.NOMINAL_KW + 1
-    assert len(c.ACC) == c.UNSERVED_KWH + 1 and len(c.BOOK) == c.STARTS + 1
-    for names in (c.PARAMS, c.STATE, c.ACC, c.BOOK):
-        assert [getattr(c, name.upper()) for name in names] == list(range(len(names)))
+    cfg = ECOCUTE.constants(config)
+    assert cfg.dtype == F4 and cfg.shape == (CFG.N,)
+    assert cfg[CFG.MARGIN] == F4(config.margin) and cfg[CFG.SHOWN_SD] == F4(config.shown_sd)
+    assert tuple(cfg[CFG.DAY_H : CFG.DAY_H + 2]) == config.day_h
+    assert cfg[CFG.CLASS_SHARE + 3] == pytest.approx(1) and cfg[CFG.HOUSEHOLD_SHARE + 4] == pytest.approx(1)
+    assert cfg[CFG.USED] == 0 and cfg[-1] == pytest.approx(1) and (np.diff(cfg[CFG.USED :]) >= 0).all()

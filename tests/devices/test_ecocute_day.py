@@ -15,6 +15,8 @@ from der_gym.devices.ecocute import draws, physics
 from der_gym.devices.ecocute.model import ECOCUTE
 from der_gym.engine.tables import CAPABILITY, FLEET
 
+PARAMS, STATE, ENERGY, REGISTERS = ECOCUTE.params, ECOCUTE.state, ECOCUTE.energy, ECOCUTE.registers
+
 # --- the machine against the published figures
 
 
@@ -73,7 +75,7 @@ def days(season: str, n: int = 300, n_day: int = 3) -> tuple[Homes, np.ndarray]:
     """Return homes after a day of warm-up and ``n_day`` days, and their power by hour, (24,) kW; registers since."""
     homes = Homes(n, season)
     homes.hours(24)
-    homes.book[:], homes.acc[:, c.UNSERVED_KWH] = 0.0, 0.0
+    homes.registers[:], homes.energy[:, ENERGY.UNSERVED_KWH] = 0.0, 0.0
     kw = homes.hours(24 * n_day).sum(axis=1).reshape(n_day, 24, 60).mean(axis=(0, 2))
     return homes, np.roll(kw, 12)
 
@@ -86,7 +88,7 @@ def test_a_day_without_commands(season: str, least_kwh: float, most_kwh: float, 
     homes, kw = days(season)
     homes_days = 3 * homes.n
     assert least_kwh < homes.register("electric_kwh").sum() / homes_days < most_kwh
-    assert least_h < (homes.register("heat_in_kwh") / homes.get(c.HEAT_KW)).sum() / homes_days < most_h
+    assert least_h < (homes.register("heat_in_kwh") / homes.get(STATE.HEAT_KW)).sum() / homes_days < most_h
     assert kw[3:6].sum() == max(np.roll(kw, -h)[:3].sum() for h in range(24)) or int(np.argmax(kw)) in (3, 4, 5)
     assert kw[17:20].max() < 0.02 * kw.max()  # standby and a rare reheat
     assert kw[20:23].max() < 0.05 * kw.max()
@@ -104,7 +106,7 @@ def test_the_winter_curve_of_300_homes() -> None:
     An earlier estimate, +-20 %: 210 and 90 kW, without frost.
     """
     homes, kw = days("winter")
-    night = (homes.params[0, c.SORT] > 0).mean()
+    night = (homes.params[0, PARAMS.SORT] > 0).mean()
     assert kw[5] * 0.7 / night == pytest.approx(300 * 0.7 * 1.3, rel=0.1)
     assert kw[14] * 0.3 / (1 - night) == pytest.approx(95, rel=0.25)
 
@@ -112,12 +114,12 @@ def test_the_winter_curve_of_300_homes() -> None:
 def test_the_boil_is_done_in_time() -> None:
     homes = Homes(200, "winter", 12.0)
     homes.hours(19 + 5 / 60)
-    night = homes.params[0, c.SORT] > 0
-    held = homes.register("heat_kwh")[night] / homes.get(c.WANTED_KWH)[night]
+    night = homes.params[0, PARAMS.SORT] > 0
+    held = homes.register("heat_kwh")[night] / homes.get(STATE.WANTED_KWH)[night]
     assert (held > 0.93).mean() > 0.97 and homes.on[night].mean() < 0.06
     homes.hours(9)
     day = ~night
-    held = homes.register("heat_kwh")[day] / homes.get(c.WANTED_KWH)[day]
+    held = homes.register("heat_kwh")[day] / homes.get(STATE.WANTED_KWH)[day]
     assert (held > 0.93).mean() > 0.97
 
 
@@ -135,8 +137,8 @@ def test_heat_balance() -> None:
 def test_electricity_is_heat_over_cop_and_standby() -> None:
     homes = Homes(30, "mid", 1.0, swing_c=0.0)
     homes.hours(8)
-    boiled, cop = homes.register("heat_in_kwh"), homes.get(c.COP)
-    on_h = boiled / homes.get(c.HEAT_KW)
+    boiled, cop = homes.register("heat_in_kwh"), homes.get(STATE.COP)
+    on_h = boiled / homes.get(STATE.HEAT_KW)
     aux = 0.006 * 8 + 0.015 * on_h
     assert homes.register("electric_kwh") == pytest.approx(boiled / cop + aux, abs=0.003)
 
@@ -145,8 +147,8 @@ def test_loss_of_a_full_tank() -> None:
     """(T_tank - T_out) / R: 163 W at 65 and 16 degC."""
     homes = Homes(20, "mid", 8.0, swing_c=0.0)
     homes.weather = (16.0, 17.0, 0)
-    homes.acc[0, c.HEAT_KWH] = homes.params[0, c.TANK_KWH_K] * (65 - 17)
-    homes.book[0, c.LOSS_KWH] = 0
+    homes.energy[0, ENERGY.HEAT_KWH] = homes.params[0, PARAMS.TANK_KWH_K] * (65 - 17)
+    homes.registers[0, REGISTERS.LOSS_KWH] = 0
     homes.step(1.0)
     assert homes.register("loss_kwh") * 60 == pytest.approx(0.1633, rel=1e-3)
 
@@ -189,8 +191,8 @@ def boiling_homes(hour: float = 4.5, **more: Any) -> Homes:
 
 def test_a_fraction_stops_as_many_homes() -> None:
     homes = boiling_homes()
-    long_on = homes.get(c.RUN_S) > 900
-    threshold = homes.get(c.THRESHOLD)
+    long_on = homes.get(STATE.RUN_S) > 900
+    threshold = homes.get(STATE.THRESHOLD)
     before = homes.row(FLEET.POWER_KW)[0].copy()
     after = homes.step(0.6)[0]
     stopped = long_on & (threshold < 0.6) & (homes.register("heat_kwh") > 5)
@@ -202,22 +204,27 @@ def test_a_fraction_stops_as_many_homes() -> None:
 
 def test_a_held_boil_goes_on_after_its_end() -> None:
     homes = boiling_homes(4.5)
-    night = homes.params[0, c.SORT] > 0
+    night = homes.params[0, PARAMS.SORT] > 0
     homes.hours(3.0, 1.0)  # to 07:30
-    waiting = night & ~homes.on & (homes.get(c.BOILING) > 0)
+    waiting = night & ~homes.on & (homes.get(STATE.BOILING) > 0)
     assert waiting.sum() > 100
     homes.hours(4.0)
-    done = homes.register("heat_kwh")[waiting] + 1.5 * homes.get(c.HEAT_KW)[waiting] > homes.get(c.WANTED_KWH)[waiting]
+    done = (
+        homes.register("heat_kwh")[waiting] + 1.5 * homes.get(STATE.HEAT_KW)[waiting]
+        > homes.get(STATE.WANTED_KWH)[waiting]
+    )
     assert done.mean() > 0.95
     assert (homes.register("day_kwh")[waiting] > 0.3).mean() > 0.8  # it moved into the day tariff
 
 
 def test_boiling_early_ramps_up_over_minutes() -> None:
     homes = Homes(200, "mid", 21.0, swing_c=0.0)
-    able = ~homes.on & (homes.get(c.CAPACITY_KWH) - homes.register("heat_kwh") > 1.3) & (homes.get(c.RUN_S) < -600)
+    able = (
+        ~homes.on & (homes.get(STATE.CAPACITY_KWH) - homes.register("heat_kwh") > 1.3) & (homes.get(STATE.RUN_S) < -600)
+    )
     first = homes.step(-1.0)[0]
     assert able.sum() > 100 and homes.on[able].all()
-    full = homes.get(c.HEAT_KW) / homes.get(c.COP)
+    full = homes.get(STATE.HEAT_KW) / homes.get(STATE.COP)
     assert (first[able] < 0.3 * full[able]).all()
     fourth = homes.hours(4 / 60, -1.0)[-1]
     assert (first[able] < fourth[able]).all()
@@ -229,7 +236,7 @@ def test_boiling_early_ramps_up_over_minutes() -> None:
 def test_a_small_fraction_and_an_opted_out_home_leave_the_schedule_alone() -> None:
     alone, small, out = boiling_homes(), boiling_homes(), boiling_homes()
     out.row(FLEET.ACCEPTS_COMMANDS)[:] = 0
-    least = alone.get(c.THRESHOLD).min()
+    least = alone.get(STATE.THRESHOLD).min()
     expected = alone.hours(1)
     assert (small.hours(1, 0.99 * least) == expected).all()
     assert (out.hours(1, 1.0) == expected).all()
@@ -237,17 +244,21 @@ def test_a_small_fraction_and_an_opted_out_home_leave_the_schedule_alone() -> No
 
 def watch(homes: Homes, a: Any, before: Any, part: Any) -> None:
     """Work a tick and assert every hard limit on the way."""
-    run_0 = homes.get(c.RUN_S).astype(float)
+    run_0 = homes.get(STATE.RUN_S).astype(float)
     homes.step(a, before, part)
-    run_1, heat, capacity = homes.get(c.RUN_S).astype(float), homes.register("heat_kwh"), homes.get(c.CAPACITY_KWH)
+    run_1, heat, capacity = (
+        homes.get(STATE.RUN_S).astype(float),
+        homes.register("heat_kwh"),
+        homes.get(STATE.CAPACITY_KWH),
+    )
     stops, starts = (run_0 > 0) & (run_1 <= 0), (run_0 <= 0) & (run_1 > 0)
     assert (run_0 + homes.tick_s + run_1 >= 900 - 0.02)[stops].all()
     assert (-run_0 + homes.tick_s - run_1 >= 600 - 0.02)[starts].all()
-    assert homes.get(c.STARTS_TODAY).max() <= 5
+    assert homes.get(STATE.STARTS_TODAY).max() <= 5
     assert heat.min() >= -1e-5 and (heat <= capacity + 1e-5).all()
     floor = 50 * 1.163e-3 * (42 - homes.weather[1])
     dry_long = (heat < floor - 1e-4) & (run_1 <= -(600 + 2 * homes.tick_s)) & (homes.low > 60 / homes.tick_s)
-    assert not dry_long.any(), (heat[dry_long], run_1[dry_long], homes.get(c.STARTS_TODAY)[dry_long])
+    assert not dry_long.any(), (heat[dry_long], run_1[dry_long], homes.get(STATE.STARTS_TODAY)[dry_long])
     homes.low = np.where(heat < floor - 1e-4, homes.low + 1, 0)
 
 
@@ -301,18 +312,22 @@ def test_registers_of_a_shard_are_the_sums_of_its_homes() -> None:
         some.hours(4, 0.3)
         empty(some)
         some.hours(1)
-    assert (each.book[0][:, away] == 0).all() and (full.book[0][:, away].sum(axis=1) > 0).all()
-    assert (each.book[0][:, ~away] == full.book[0][:, ~away]).all() and (each.book[0].sum(axis=1) > 0).all()
-    assert np.isclose(total.book[0, :, 0], each.book[0].sum(axis=1), rtol=1e-6, atol=0).all()
-    assert not each.acc[0, c.UNSERVED_KWH, away].any() and full.acc[0, c.UNSERVED_KWH, away].any()
+    assert (each.registers[0][:, away] == 0).all() and (full.registers[0][:, away].sum(axis=1) > 0).all()
+    assert (each.registers[0][:, ~away] == full.registers[0][:, ~away]).all() and (
+        each.registers[0].sum(axis=1) > 0
+    ).all()
+    assert np.isclose(total.registers[0, :, 0], each.registers[0].sum(axis=1), rtol=1e-6, atol=0).all()
+    assert not each.energy[0, ENERGY.UNSERVED_KWH, away].any() and full.energy[0, ENERGY.UNSERVED_KWH, away].any()
     for one in (total, each):  # what a home does is its own affair
-        assert (one.acc[:, c.HEAT_KWH] == full.acc[:, c.HEAT_KWH]).all() and (one.state == full.state).all()
+        assert (one.energy[:, ENERGY.HEAT_KWH] == full.energy[:, ENERGY.HEAT_KWH]).all() and (
+            one.state == full.state
+        ).all()
 
 
 def test_gauge_foretells_the_response() -> None:
     homes = boiling_homes(5.0)
     up, down, stored, missing = homes.capability()
-    assert down[homes.on & (homes.get(c.BOILING) > 0)].max() == 0
+    assert down[homes.on & (homes.get(STATE.BOILING) > 0)].max() == 0
     own = homes.hours(0.25)[-15:].mean(axis=0)
     held = boiling_homes(5.0)
     got = own - held.hours(0.25, 1.0)[-15:].mean(axis=0)
@@ -334,7 +349,7 @@ def test_debt_grows_when_the_night_is_held() -> None:
     homes, held = Homes(200, "winter", 22.0), Homes(200, "winter", 22.0)
     homes.hours(9.5)
     held.hours(9.5, 1.0)
-    night = homes.params[0, c.SORT] > 0
+    night = homes.params[0, PARAMS.SORT] > 0
     lacking = (homes.register("heat_kwh") - held.register("heat_kwh"))[night].sum() / 3.4
     debt = held.capability()[CAPABILITY.DEBT_KWH][night].sum()
     assert homes.capability()[CAPABILITY.DEBT_KWH].sum() < 0.02 * debt
@@ -344,13 +359,17 @@ def test_debt_grows_when_the_night_is_held() -> None:
 def test_the_pool_carries_a_state_to_another_home() -> None:
     homes = boiling_homes(swing_c=0.0)
     saved = np.zeros_like(homes.pool)
-    ECOCUTE.save(*homes.shards, homes.params, homes.state, homes.acc, saved)
+    ECOCUTE.kernels.save(*homes.shards, homes.params, homes.state, homes.energy, saved)
     again = Homes(200, "winter", 4.5, pool=saved, swing_c=0.0)
     assert again.register("heat_kwh") == pytest.approx(
-        np.minimum(homes.register("heat_kwh"), again.get(c.CAPACITY_KWH)), rel=1e-5
+        np.minimum(homes.register("heat_kwh"), again.get(STATE.CAPACITY_KWH)), rel=1e-5
     )
-    assert (again.get(c.RUN_S) == homes.get(c.RUN_S)).all() and (again.get(c.BOILING) == homes.get(c.BOILING)).all()
-    saved[:, c.POOL_DAY] = 1 - saved[:, c.POOL_DAY]  # boiled at another time: as if there were none
+    assert (again.get(STATE.RUN_S) == homes.get(STATE.RUN_S)).all() and (
+        again.get(STATE.BOILING) == homes.get(STATE.BOILING)
+    ).all()
+    saved[:, ECOCUTE.saved.DAY_BOIL] = (
+        1 - saved[:, ECOCUTE.saved.DAY_BOIL]
+    )  # boiled at another time: as if there were none
     same(Homes(200, "winter", 4.5, pool=saved), Homes(200, "winter", 4.5))
 
 
@@ -379,6 +398,6 @@ def test_a_run_out_counts_once_until_the_floor_is_reached() -> None:
     homes.run("advance")
     assert (homes.register("runouts") == 1).all()
     assert (homes.register("unserved_kwh") > before).all() and (homes.register("runout_min") > 1).all()
-    homes.acc[0, c.HEAT_KWH] = 5.0
+    homes.energy[0, ENERGY.HEAT_KWH] = 5.0
     homes.run("advance")
-    assert (homes.get(c.DRY) == 0).all()
+    assert (homes.get(STATE.DRY) == 0).all()

@@ -6,26 +6,25 @@ import itertools
 
 import numpy as np
 import pytest
-from plain import plain
 from test_ev import Fleet
 
-from der_gym.devices.ev import config, sessions
-from der_gym.devices.ev.config import EVConfig, constants
+from der_gym.devices.ev import sessions
+from der_gym.devices.ev.config import CFG, EVConfig
+from der_gym.devices.ev.model import EV
 from der_gym.engine.tables import FLEET, GIVEN
 
 
 def test_a_sort_holds_all_four_draws_of_a_car():
-    settings, c = EVConfig(), config
-    cfg, draws = constants(settings), list(itertools.product(range(int(settings.plug_cycle_d)), *(range(4),) * 3))
-    sorts = np.array([sessions.sort_of(np.float32(phase), *rest) for phase, *rest in draws], np.float32)
-    cars = np.empty((sessions.N_HABIT, len(draws)), np.float32)
-    plain(sessions)["habits"](sorts, cfg, cars)
-    phase, battery, archetype, habit = np.array(draws).T
-    timers = np.array([0.0, *cfg[c.TIMER_S : c.TIMER_S + 2], 1e6], np.float32)
-    want = [
-        cfg[c.BATTERY_KWH + battery], cfg[c.WEEKDAY_KM + archetype], cfg[c.WEEKEND_KM + archetype], timers[habit], phase
-    ]  # fmt: skip
-    assert np.array_equal(cars, np.array(want, np.float32)) and len(set(sorts)) == len(draws)
+    settings = EVConfig()
+    cfg, draws = EV.constants(settings), itertools.product(range(int(settings.plug_cycle_d)), *(range(4),) * 3)
+    timers = np.array([0.0, *cfg[CFG.TIMER_H : CFG.TIMER_H + 2], 1e6], np.float32)
+    sorts = set()
+    for phase, battery, archetype, habit in draws:
+        sort = sessions.sort_of(np.float32(phase), battery, archetype, habit)
+        km = cfg[CFG.WEEKDAY_KM + archetype], cfg[CFG.WEEKEND_KM + archetype]
+        assert sessions.habits(sort, cfg) == (cfg[CFG.BATTERY_KWH + battery], *km, timers[habit], phase)
+        sorts.add(float(sort))
+    assert len(sorts) == settings.plug_cycle_d * 64
 
 
 def test_cars_follow_their_shares():

@@ -1,4 +1,4 @@
-"""The EV charger: no command crosses a hard limit, capabilities keep their word, the fleet looks like Japanese homes."""
+"""The EV charger: no command crosses a hard limit, capabilities keep their word, cars drive as in Japan."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_ev import Fleet
 
-from der_gym.devices.ev import model
+from der_gym.devices.ev.model import EV
 from der_gym.engine.tables import CAPABILITY, EXOGENOUS, FLEET
 
 # --- hard limits
@@ -28,13 +28,13 @@ def test_no_command_keeps_a_car_from_its_need(commands, every, part):
         new = commands[(minute // every) % len(commands)]
         fleet.step(60, a, new, part)
         a = new
-        power = fleet.row("power_kw")[0]
+        power = fleet.row("now_kw")[0]
         on, rated = power > 0, fleet.row("charger_kw")[0]
         assert power[on].min(initial=9.0) > 1.1999
         np.testing.assert_allclose(power[on & ~steps], rated[on & ~steps], rtol=1e-6)
         assert np.abs(power[on] * 5 - np.round(power[on] * 5)).max(initial=0) < 1e-4
         assert (fleet.row("stops")[0] - 100 * (fleet.row("stops")[0] >= 100) <= 10).all()
-    stops = fleet.book[0, model.STOPS_TOTAL]
+    stops = fleet.registers[0, EV.registers.STOPS]
     assert stops.max() <= 10
     assert fleet.row("sessions").sum() == cars
     assert fleet.row("missing_kwh").max() < 1e-3 and fleet.row("short_cars").sum() == 0
@@ -62,7 +62,7 @@ def test_who_takes_no_commands_charges_as_if_there_were_none(config):
         free.step(60)
         asked.step(60, (-1.0, 1.0)[minute // 30 % 2])
     assert free.row("charged_kwh").sum() > 10
-    for name in ("acc", "book", "state"):
+    for name in ("energy", "registers", "state"):
         assert np.array_equal(getattr(free, name), getattr(asked, name)), name
 
 
@@ -83,7 +83,7 @@ def test_a_nearly_empty_car_charges_at_once_until_it_is_safe():
 def test_up_is_what_thirty_minutes_of_relief_bring(clock_h):
     asked, free = (Fleet(n=1000, clock_h=clock_h).begin() for _ in range(2))
     capability = asked.capability()[0]
-    tight = (capability[CAPABILITY.UP_KW] == 0) & (free.row("power_kw")[0] > 0)
+    tight = (capability[CAPABILITY.UP_KW] == 0) & (free.row("now_kw")[0] > 0)
     asked.run(1800, a=1.0)
     free.run(1800)
     relief_kw = 2 * (free.row("charged_kwh") - asked.row("charged_kwh"))[0]

@@ -12,8 +12,8 @@ from slow_sums import far_apart, slow_dot
 from test_ev import Fleet
 
 from der_gym.devices import flexibility
-from der_gym.devices.battery.model import capability as battery_gauge
-from der_gym.devices.ev.model import capability as ev_gauge
+from der_gym.devices.battery.model import BATTERY
+from der_gym.devices.ev.model import EV
 from der_gym.engine.tables import CAPABILITY, EXOGENOUS, FLEET
 
 N = 47  # the class takes the places 3 .. 50 of 55
@@ -76,13 +76,13 @@ def test_only_who_can_be_reached_now_counts_where_asked() -> None:
 def batteries() -> tuple[Any, Any, tuple[Any, ...], np.ndarray]:
     """Return a class's capability, its batteries, the arguments that come before ``heard`` and what each could give."""
     f = make(n=N)
-    return battery_gauge, f, (0, 1, 1, *own(f)), capability(f)[:, 0]
+    return BATTERY.kernels.capability, f, (0, 1, 1, *own(f)), capability(f)[:, 0]
 
 
 def cars() -> tuple[Any, Any, tuple[Any, ...], np.ndarray]:
     """Return the same of cars."""
     f = Fleet(n=N, lo=LO, clock_h=20.0).begin().run(int(NOW_S))
-    return ev_gauge, f, f.common(), f.capability()[0].copy()
+    return EV.kernels.capability, f, f.common(), f.capability()[0].copy()
 
 
 @pytest.mark.parametrize("kind", [batteries, cars])

@@ -1,9 +1,9 @@
-"""Settings of the home battery, and the vector that its kernels read.
+"""Settings of the home battery, and where its kernels find them.
 
 References
 ----------
 .. [1] OCHRE 0.9.2 (round trip .904) and CityLearn 3.0.2 (power over state of charge), read in source [V].
-.. [2] ITmedia SmartJapan 2025-02: usable 8.0 kWh in capability, 9.32 kWh shipped in the first half of 2024 [V].
+.. [2] ITmedia SmartJapan 2025-02: usable 8.0 kWh in stock, 9.32 kWh shipped in the first half of 2024 [V].
 .. [3] Tokyu Power Supply 2026-03-12: 131 batteries gave 422 kW of charge, 3.2 kW each [V].
 .. [4] Issue trackers: Neovolt #7 (a discharge takes 2-5 min to stop, a charge starts at once), wlcrs #270 (a change of
    mode takes 600 s), SolarEdge and Zendure (0-10 s, 3-6 s after a local command) [V].
@@ -11,13 +11,14 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from der_gym.devices.base import DeviceConfig
+from der_gym.devices.layout import Layout
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Kwh = Annotated[float, Field(gt=0.0, le=50.0)]
@@ -97,30 +98,19 @@ _RANGES = (
     ("release_min_s", "release_max_s"),
     ("night_target_min", "night_target_max"),
 )
-_FIELDS = (
-    *("usable_spread", "rated_mean_kw", "rated_sd_kw", "rated_min_kw", "rated_max_kw", "c_rate_max_per_h"),
-    *("round_trip_mean", "round_trip_sd", "standby_min_kw", "standby_max_kw", "taper_from", "taper_to"),
-    *("dead_median_s", "dead_sigma", "slow_firmware_share", "slow_firmware_s", "ramp_fast_share", "ramp_middle_share"),
-    *("ramp_fast_min_s", "ramp_fast_max_s", "ramp_middle_min_s", "ramp_middle_max_s", "release_min_s"),
-    *("release_max_s", "gain_sd", "offset_sd_kw", "feed_back_share", "night_start_max_min", "night_target_min"),
-    "night_target_max",
-)
-(SPREAD, RATED, RATED_SD, RATED_MIN, RATED_MAX, C_RATE) = range(6)
-(TRIP, TRIP_SD, STANDBY_MIN, STANDBY_MAX, TAPER_FROM, TAPER_TO) = range(6, 12)
-(DEAD, DEAD_SIGMA, SLOW_SHARE, SLOW_S, FAST_SHARE, MIDDLE_SHARE) = range(12, 18)
-(FAST_MIN, FAST_MAX, MIDDLE_MIN, MIDDLE_MAX, RELEASE_MIN, RELEASE_MAX) = range(18, 24)
-(GAIN_SD, OFFSET_SD, FEED_BACK, START_MAX, TARGET_MIN, TARGET_MAX, NIGHT) = range(24, 31)
-USABLE = NIGHT + 3  # a mix: MIX values, then the cumulated shares at which the next value begins
-RESERVE = USABLE + 2 * MIX
 
 
-def _mix(values: tuple[float, ...], shares: tuple[float, ...]) -> list[float]:
+def _mix(values: Sequence[float], shares: Sequence[float]) -> list[float]:
+    """Return ``MIX`` values, then the cumulated shares at which the next value begins."""
     spare = MIX - len(values)
     return [*values, *[values[-1]] * spare, *np.cumsum(shares)[:-1], *[2.0] * (spare + 1)]
 
 
-def constants(config: BatteryConfig) -> NDArray[np.float32]:
-    """Return the settings as the float32 vector ``cfg`` that the kernels read, (65,)."""
-    plain = [float(getattr(config, name)) for name in _FIELDS]
-    usable, reserve = _mix(config.usable_kwh, config.usable_share), _mix(config.reserve, config.reserve_share)
-    return np.array([*plain, *config.night_share_pv, *usable, *reserve], np.float32)
+LAYOUT = Layout(
+    BatteryConfig,
+    usable_kwh=lambda c: _mix(c.usable_kwh, c.usable_share),
+    usable_share=None,
+    reserve=lambda c: _mix(c.reserve, c.reserve_share),
+    reserve_share=None,
+)
+CFG = LAYOUT.table

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from der_gym.devices.battery import config as c
 from der_gym.engine.compile import scalar
 from der_gym.numerics.ramp import ramp
 
@@ -91,7 +90,7 @@ def since_23(sod):  # type: ignore[no-untyped-def]
 
 
 @scalar
-def taper_line(cfg):  # type: ignore[no-untyped-def]
+def taper_line(taper_from, taper_to):  # type: ignore[no-untyped-def]
     """Return (slope, zero) of the charge's taper: power over rated = slope * (zero - soc)."""
-    slope = (_1 - cfg[c.TAPER_TO]) / (_1 - cfg[c.TAPER_FROM])
-    return slope, cfg[c.TAPER_FROM] + _1 / slope
+    slope = (_1 - taper_to) / (_1 - taper_from)
+    return slope, taper_from + _1 / slope

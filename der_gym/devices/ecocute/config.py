@@ -1,8 +1,8 @@
-"""Settings of the EcoCute, the rows of its arrays, and the vector of constants that its kernels read."""
+"""Settings of the EcoCute, and where its kernels find them."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from der_gym.core.errors import InputError
 from der_gym.devices.base import DeviceConfig
+from der_gym.devices.layout import Layout
 
 N_PERSONS = 5
 HOURS, SLOTS = 24, 96  # of a day; a slot of hot water is 15 minutes
@@ -29,58 +30,7 @@ CLASSES = (
 )
 CAPACITY_KW = 4.5
 
-PARAMS = (
-    "sort",  # N_SORT * (persons - 1) + 2 * row of CLASSES + boiling mode (0 first, 1 second) + 1; negative: by day
-    "tank_kwh_k",  # heat that warms the whole tank by 1 K
-    "scale",  # of the rated power, where the resource table gives one
-    "lead_s",  # how much earlier than need be its schedule aims to end
-    "ramp_per_s",
-    "shown_gain",
-)
-STATE = (
-    "run_s",  # > 0 seconds since the start; <= 0 minus the seconds since the stop
-    "level",  # share of full power, 0..1
-    "boiling",  # 1 while its own schedule wants heat
-    "starts_today",
-    "dry",  # 1 from a run-out until 50 L are there again
-    "threshold",  # of commands, redrawn each day
-    "bath_slot",  # of the evening's bath; negative where there are only showers, after that slot
-    "other_l",  # hot water of the day beside the bath
-    "draw_kw",  # heat wanted by the taps in this slot
-    "heat_kw",  # at full power
-    "cop",
-    "capacity_kwh",
-    "wanted_kwh",  # heat wanted at the end of the next boil
-    "nominal_kw",  # its own, with its error; reported while it is on
-)
-ACC = (
-    "heat_kwh",  # thermal, held above the mains temperature
-    "unserved_kwh",  # thermal
-)
-BOOK = (
-    "heat_in_kwh",  # thermal
-    "drawn_kwh",  # thermal
-    "loss_kwh",  # thermal
-    "electric_kwh",
-    "day_kwh",  # electric, boiled in the day tariff 07-23 h
-    "runout_min",
-    "runouts",
-    "starts",
-)
-POOL = ("heat_share", "boiling", "run_s", "level", "day_boil")
-
 N_SORT = 2 * len(CLASSES)
-SORT, TANK_KWH_K, SCALE, LEAD_S, RAMP_PER_S, SHOWN_GAIN = range(6)
-RUN_S, LEVEL, BOILING, STARTS_TODAY, DRY, THRESHOLD, BATH_SLOT, OTHER_L = range(8)
-DRAW_KW, HEAT_KW, COP, CAPACITY_KWH, WANTED_KWH, NOMINAL_KW = range(8, 14)
-HEAT_KWH, UNSERVED_KWH = range(2)
-HEAT_IN_KWH, DRAWN_KWH, LOSS_KWH, ELECTRIC_KWH, DAY_KWH, RUNOUT_MIN, RUNOUTS, STARTS = range(8)
-# a tick's scratch: the command before and after it changes (1 off, -1 on, 0 none), 1 where the own schedule wants to
-# begin, heat at the start and later at the end; what moved, kWh_th; electric kWh boiled; seconds with the compressor
-# on; kWh_th of hot water missing, its share of what was asked for, 1 where a run-out began; starts; 1 where in the list
-TICK_ASK_0, TICK_ASK_1, TICK_DUE, TICK_HEAT, TICK_IN, TICK_DRAWN, TICK_LOSS, TICK_BOILED, TICK_ON_S = range(9)
-TICK_LACK, TICK_DRY, TICK_RUNOUTS, TICK_STARTS, TICK_HERE, N_TICK = range(9, 15)
-POOL_HEAT, POOL_BOILING, POOL_RUN, POOL_LEVEL, POOL_DAY, N_POOL = range(6)
 
 
 class EcoCuteConfig(DeviceConfig):
@@ -179,33 +129,6 @@ def _check(fine: bool, name: str, rule: str, value: object) -> None:
         raise InputError(f"ecocute.{name}: {rule}, not {value}")
 
 
-# Places in ``cfg``. Scalars first, then tables.
-_SCALARS = (
-    *("bath_l", "bath_hour", "bath_sd_h", "shower_share", "shower_l", "shower_h", "day_sigma", "use_c", "boil_c"),
-    *("second_mode_share", "loss_k_w", "aux_on_w", "aux_off_w", "day_boil_share", "margin", "reserve_l", "floor_l"),
-    *("reheat_l", "floor_c", "min_on_s", "min_off_s", "starts_per_day", "starts_kept", "shown_sd"),
-)
-(C_BATH_L, C_BATH_HOUR, C_BATH_SD_H, C_SHOWER_SHARE, C_SHOWER_L, C_SHOWER_H, C_DAY_SIGMA, C_USE_C, C_BOIL_C) = range(9)
-(C_SECOND_MODE, C_LOSS_K_W, C_AUX_ON_W, C_AUX_OFF_W, C_DAY_BOIL, C_MARGIN, C_RESERVE_L, C_FLOOR_L) = range(9, 17)
-(C_REHEAT_L, C_FLOOR_C, C_MIN_ON_S, C_MIN_OFF_S, C_STARTS, C_STARTS_KEPT, C_SHOWN_SD) = range(17, 24)
-_PAIRS = ("other_l", "tank_l", "boil_winter_c", "lead_s", "ramp_s", "dead_s", "night_h", "day_h")
-C_OTHER_L, C_TANK_L, C_BOIL_WINTER, C_LEAD_S, C_RAMP_S, C_DEAD_S, C_NIGHT_H, C_DAY_H = range(24, 40, 2)
-C_HOUSEHOLD = 40  # cumulative shares
-C_WEEKDAY, C_WEEKEND, C_BATH, C_LARGE = (C_HOUSEHOLD + N_PERSONS * i for i in range(1, 5))
-C_CLASS = C_LARGE + N_PERSONS  # cumulative shares
-C_HOUR = C_CLASS + len(CLASSES)  # share of the tap draws in each hour
-C_USED = C_HOUR + HOURS  # share of a day's hot water used before each hour, 0..24
-
-
-def constants(config: EcoCuteConfig) -> NDArray[np.float32]:
-    """Return the vector that the kernels read: settings in the order of the ``C_`` names above."""
-    hours = np.asarray(config.other_by_hour, np.float64)
-    parts: list[Any] = [[getattr(config, name) for name in _SCALARS], *(getattr(config, name) for name in _PAIRS)]
-    parts += [np.cumsum(config.household_share), config.weekday_l, config.weekend_l, config.bath_share]
-    parts += [config.large_share, np.cumsum(config.class_share), hours / hours.sum(), used_by_hour(config)]
-    return np.concatenate([np.asarray(part, np.float64) for part in parts]).astype(np.float32)
-
-
 def used_by_hour(config: EcoCuteConfig) -> NDArray[np.float64]:
     """Return the share of the mean home's daily hot water used before each hour 0..24, float64 (25,)."""
     share = np.asarray(config.household_share)
@@ -220,3 +143,20 @@ def used_by_hour(config: EcoCuteConfig) -> NDArray[np.float64]:
     litres = bath_l * bath / bath.sum() + rest_l * config.shower_share * shower / shower.sum()
     litres += rest_l * (1 - config.shower_share) * other / other.sum()
     return np.concatenate([[0.0], np.cumsum(litres.reshape(HOURS, 4).sum(axis=1)) / total_l])
+
+
+def _by_hour(weights: tuple[float, ...]) -> NDArray[np.float64]:
+    """Return the share of the tap draws in each hour."""
+    hours = np.asarray(weights, np.float64)
+    by_hour: NDArray[np.float64] = hours / hours.sum()
+    return by_hour
+
+
+LAYOUT = Layout(
+    EcoCuteConfig,
+    household_share=lambda c: np.cumsum(c.household_share),
+    class_share=lambda c: np.cumsum(c.class_share),
+    other_by_hour=lambda c: _by_hour(c.other_by_hour),
+    used=used_by_hour,  # share of a day's hot water used before each hour, 0..24
+)
+CFG = LAYOUT.table

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from der_gym.devices.ecocute import config as c
+from der_gym.devices.ecocute.config import CAPACITY_KW, CFG, CLASSES, HOURS, N_PERSONS, N_SORT, SLOTS
 from der_gym.devices.ecocute.physics import (  # fmt: skip
     HALF,
     HOUR_S,
@@ -20,20 +20,19 @@ from der_gym.devices.ecocute.physics import (  # fmt: skip
     input_kw,
     water_kwh,
 )
-from der_gym.engine.compile import kernel, part, scalar
-from der_gym.engine.tables import EXOGENOUS, FLEET
+from der_gym.engine.compile import scalar
 from der_gym.numerics import approx, rng
 from der_gym.numerics.approx import clip
 
 _HOME, _DAY, _SLOT = rng.stream("ecocute.home"), rng.stream("ecocute.day"), rng.stream("ecocute.slot")
 _D0, _D1 = np.uint32(0), np.uint32(1)
-_N_CLASS = len(c.CLASSES)
-_INPUT = np.array([row[:3] for row in c.CLASSES], np.float32)  # kW at 25, 16, 7 degC
-_COP_25, _COP_16, _COP_7 = (np.float32(c.CAPACITY_KW) / _INPUT).astype(np.float32).T.copy()
-_COP_2 = np.array([row[3] for row in c.CLASSES], np.float32)
-_DEFROST = np.array([row[4] / row[3] for row in c.CLASSES], np.float32)
-_SLOPE = np.array([row[5] for row in c.CLASSES], np.float32)
-_BASE = np.array([row[6] for row in c.CLASSES], np.float32)
+_N_CLASS = len(CLASSES)
+_INPUT = np.array([row[:3] for row in CLASSES], np.float32)  # kW at 25, 16, 7 degC
+_COP_25, _COP_16, _COP_7 = (np.float32(CAPACITY_KW) / _INPUT).astype(np.float32).T.copy()
+_COP_2 = np.array([row[3] for row in CLASSES], np.float32)
+_DEFROST = np.array([row[4] / row[3] for row in CLASSES], np.float32)
+_SLOPE = np.array([row[5] for row in CLASSES], np.float32)
+_BASE = np.array([row[6] for row in CLASSES], np.float32)
 _MID_BOIL_C, _WATT = np.float32(65.0), np.float32(1000.0)
 _SUMMER_C, _MID_C, _WINTER_C = np.float32(25.0), np.float32(16.0), np.float32(7.0)
 _SUMMER, _WINTER = np.float32(1.0), np.float32(2.0)
@@ -43,9 +42,8 @@ _WEEKDAY_SHARE, _WEEKEND_SHARE = np.float32(5.0 / 7.0), np.float32(2.0 / 7.0)
 _LEAST_OTHER = np.float32(0.15)  # of a day's hot water is not the bath, even on a day with little
 _PER_HOUR = np.float32(4.0)  # slots
 _BATH_FIRST_H, _BATH_LAST_H = np.float32(12.0), np.float32(22.75)  # so that showers end before midnight
-_ONE_PERSON, _TWO_PERSONS, _THREE_PERSONS, _FOUR_PERSONS = (np.float32(c.N_SORT * k) for k in range(1, 5))
-_LAST_SLOT, _LAST_HOUR, _TINY = np.float32(c.SLOTS - 1), np.float32(c.HOURS - 1), np.float32(1e-6)
-_SLOT_S, _DAY_SECONDS = 900, 86_400
+_ONE_PERSON, _TWO_PERSONS, _THREE_PERSONS, _FOUR_PERSONS = (np.float32(N_SORT * k) for k in range(1, 5))
+_LAST_SLOT, _LAST_HOUR, _TINY = np.float32(SLOTS - 1), np.float32(HOURS - 1), np.float32(1e-6)
 
 
 @scalar
@@ -85,43 +83,47 @@ def five(cfg, at):  # type: ignore[no-untyped-def]
     return cfg[at], cfg[at + 1], cfg[at + 2], cfg[at + 3], cfg[at + 4]
 
 
-@kernel
-def draw(s0, s1, n_shard, active, keys, uid, cfg, given, site_index, site, limits, params, fleet, lo):  # type: ignore[no-untyped-def]
-    """Draw each home and its machine; RATED_KW is the compressor's input in mid-season."""
-    for s in range(s0, s1):
-        w, p = s // n_shard, s % n_shard
-        if not active[w]:
-            continue
-        k0, k1, own, ids = keys[w, 0], keys[w, 1], params[s], uid[p, lo : lo + params.shape[2]]
-        for i in range(own.shape[1]):
-            a0, a1, a2, a3 = rng.uniform4(k0, k1, ids[i], _HOME, _D0, _D0)
-            b0, b1, b2, b3 = rng.uniform4(k0, k1, ids[i], _HOME, _D0, _D1)
-            home, kind = pick(cfg, c.C_HOUSEHOLD, c.N_PERSONS, a0), pick(cfg, c.C_CLASS, _N_CLASS, a1)
-            large = 1 if a2 < cfg[c.C_LARGE + home] else 0
-            rated = input_kw(_SLOPE[kind], _BASE[kind], _MID_BOIL_C, _MID_C)
-            told_kw = fleet[s, FLEET.RATED_KW, lo + i]
-            scale = told_kw / rated if told_kw > ZERO else ONE
-            mode = 1 if a3 < cfg[c.C_SECOND_MODE] else 0
-            sort = np.float32(c.N_SORT * home + 2 * kind + mode + 1)
-            own[c.SORT, i], own[c.SCALE, i] = -sort if b0 < cfg[c.C_DAY_BOIL] else sort, scale
-            own[c.TANK_KWH_K, i] = cfg[c.C_TANK_L + large] * WATER
-            own[c.LEAD_S, i] = between(cfg, c.C_LEAD_S, b1)
-            own[c.RAMP_PER_S, i] = ONE / between(cfg, c.C_RAMP_S, b2)
-            gain = ONE + cfg[c.C_SHOWN_SD] * rng.normal(k0, k1, ids[i], _HOME, 0, 2)
-            own[c.SHOWN_GAIN, i] = max(gain, HALF)
-            fleet[s, FLEET.RATED_KW, lo + i] = rated * scale
-            fleet[s, FLEET.DEAD_S, lo + i] = between(cfg, c.C_DEAD_S, b3)
+@scalar
+def draw_machine(k0, k1, uid, told_kw, cfg):  # type: ignore[no-untyped-def]
+    """Return what a home and its machine are.
+
+    Returns
+    -------
+    sort, tank_kwh_k, scale, lead_s, ramp_per_s, shown_gain : float32
+        Params.
+    rated_kw, dead_s : float32
+        ``rated_kw`` is the compressor's input in mid-season, ``told_kw`` where that is above 0.
+    """
+    a0, a1, a2, a3 = rng.uniform4(k0, k1, uid, _HOME, _D0, _D0)
+    b0, b1, b2, b3 = rng.uniform4(k0, k1, uid, _HOME, _D0, _D1)
+    home, kind = pick(cfg, CFG.HOUSEHOLD_SHARE, N_PERSONS, a0), pick(cfg, CFG.CLASS_SHARE, _N_CLASS, a1)
+    large = 1 if a2 < cfg[CFG.LARGE_SHARE + home] else 0
+    rated = input_kw(_SLOPE[kind], _BASE[kind], _MID_BOIL_C, _MID_C)
+    scale = told_kw / rated if told_kw > ZERO else ONE
+    mode = 1 if a3 < cfg[CFG.SECOND_MODE_SHARE] else 0
+    sort = np.float32(N_SORT * home + 2 * kind + mode + 1)
+    gain = ONE + cfg[CFG.SHOWN_SD] * rng.normal(k0, k1, uid, _HOME, 0, 2)
+    return (
+        -sort if b0 < cfg[CFG.DAY_BOIL_SHARE] else sort,
+        cfg[CFG.TANK_L + large] * WATER,
+        scale,
+        between(cfg, CFG.LEAD_S, b1),
+        ONE / between(cfg, CFG.RAMP_S, b2),
+        max(gain, HALF),
+        rated * scale,
+        between(cfg, CFG.DEAD_S, b3),
+    )
 
 
 @scalar
 def day_water(u_total, u_time, u_bath, mean_l, bath_share, cfg):  # type: ignore[no-untyped-def]
     """Return a day's (slot of the bath, negative without one, other hot water L) from three uniforms."""
-    sigma = cfg[c.C_DAY_SIGMA]
+    sigma = cfg[CFG.DAY_SIGMA]
     total = mean_l * approx.exp(sigma * approx.normal_quantile(u_total) - HALF * sigma * sigma)
-    hour = cfg[c.C_BATH_HOUR] + cfg[c.C_BATH_SD_H] * approx.normal_quantile(u_time)
+    hour = cfg[CFG.BATH_HOUR] + cfg[CFG.BATH_SD_H] * approx.normal_quantile(u_time)
     bath = u_bath < bath_share
     slot = np.floor(clip(hour, _BATH_FIRST_H, _BATH_LAST_H) * _PER_HOUR)
-    rest = total - (cfg[c.C_BATH_L] if bath else ZERO)
+    rest = total - (cfg[CFG.BATH_L] if bath else ZERO)
     return slot if bath else -slot, max(rest, total * _LEAST_OTHER)
 
 
@@ -132,41 +134,31 @@ def slot_litres(u_shower, u_other, u_size, slot, bath_slot, other_l, hour_share,
     Showers and draws come or not, with the chance and size that give the expected litres.
     """
     evening = abs(bath_slot)
-    n = min(np.floor(cfg[c.C_SHOWER_H] * _PER_HOUR), _LAST_SLOT - evening)
-    mean = cfg[c.C_SHOWER_SHARE] * other_l / n if (slot > evening) & (slot <= evening + n) else ZERO
-    chance = min(mean / cfg[c.C_SHOWER_L], ONE)
+    n = min(np.floor(cfg[CFG.SHOWER_H] * _PER_HOUR), _LAST_SLOT - evening)
+    mean = cfg[CFG.SHOWER_SHARE] * other_l / n if (slot > evening) & (slot <= evening + n) else ZERO
+    chance = min(mean / cfg[CFG.SHOWER_L], ONE)
     shower = mean / max(chance, _TINY) if u_shower < chance else ZERO
-    middle = HALF * (cfg[c.C_OTHER_L] + cfg[c.C_OTHER_L + 1])
-    mean = (ONE - cfg[c.C_SHOWER_SHARE]) * other_l * hour_share / _PER_HOUR
+    middle = HALF * (cfg[CFG.OTHER_L] + cfg[CFG.OTHER_L + 1])
+    mean = (ONE - cfg[CFG.SHOWER_SHARE]) * other_l * hour_share / _PER_HOUR
     chance = min(mean / middle, ONE)
-    other = mean / max(chance, _TINY) * between(cfg, c.C_OTHER_L, u_size) / middle if u_other < chance else ZERO
-    return (cfg[c.C_BATH_L] if slot == bath_slot else ZERO) + shower + other
+    other = mean / max(chance, _TINY) * between(cfg, CFG.OTHER_L, u_size) / middle if u_other < chance else ZERO
+    return (cfg[CFG.BATH_L] if slot == bath_slot else ZERO) + shower + other
 
 
-@part
-def draw_day(k0, k1, uid, day, weekend, cfg, own, state):  # type: ignore[no-untyped-def]
-    """Draw the day's hot water and command threshold of one shard's homes; begin a new count of starts."""
-    litres, shares = five(cfg, c.C_WEEKEND if weekend > ZERO else c.C_WEEKDAY), five(cfg, c.C_BATH)
-    sort, today = own[c.SORT], state[c.STARTS_TODAY]
-    slot, other, threshold = state[c.BATH_SLOT], state[c.OTHER_L], state[c.THRESHOLD]
-    for i in range(uid.shape[0]):
-        u0, u1, u2, u3 = rng.uniform4(k0, k1, uid[i], _DAY, np.uint32(day), _D0)
-        mean_l, bath_share = by_home(sort[i], *litres), by_home(sort[i], *shares)
-        slot[i], other[i] = day_water(u0, u1, u2, mean_l, bath_share, cfg)
-        threshold[i] = u3
-        today[i] = ZERO
+@scalar
+def draw_day(k0, k1, uid, day, mean_l, bath_share, cfg):  # type: ignore[no-untyped-def]
+    """Return a day's (slot of the bath, other hot water L, threshold of commands)."""
+    u0, u1, u2, u3 = rng.uniform4(k0, k1, uid, _DAY, np.uint32(day), _D0)
+    slot, other = day_water(u0, u1, u2, mean_l, bath_share, cfg)
+    return slot, other, u3
 
 
-@part
-def draw_slot(k0, k1, uid, number, mains_c, cfg, state):  # type: ignore[no-untyped-def]
-    """Draw the hot water of one slot (``number`` since 2000) of one shard's homes, as the taps' mean heat in kW."""
-    slot = number % c.SLOTS
-    now, hour_share, use_c = np.float32(slot), cfg[c.C_HOUR + slot // 4], cfg[c.C_USE_C]
-    bath_slot, other, taps = state[c.BATH_SLOT], state[c.OTHER_L], state[c.DRAW_KW]
-    for i in range(uid.shape[0]):
-        u0, u1, u2, _ = rng.uniform4(k0, k1, uid[i], _SLOT, np.uint32(number), _D0)
-        litres = slot_litres(u0, u1, u2, now, bath_slot[i], other[i], hour_share, cfg)
-        taps[i] = water_kwh(litres, use_c, mains_c) * _PER_HOUR
+@scalar
+def draw_slot(k0, k1, uid, number, hour_share, mains_c, bath_slot, other_l, cfg):  # type: ignore[no-untyped-def]
+    """Return the hot water of slot ``number`` since 2000, as the taps' mean heat in kW."""
+    u0, u1, u2, _ = rng.uniform4(k0, k1, uid, _SLOT, np.uint32(number), _D0)
+    litres = slot_litres(u0, u1, u2, np.float32(number % SLOTS), bath_slot, other_l, hour_share, cfg)
+    return water_kwh(litres, cfg[CFG.USE_C], mains_c) * _PER_HOUR
 
 
 @scalar
@@ -175,10 +167,10 @@ def daily_kwh(weekday_l, weekend_l, use_c, mains_c):  # type: ignore[no-untyped-
     return water_kwh(_WEEKDAY_SHARE * weekday_l + _WEEKEND_SHARE * weekend_l, use_c, mains_c)
 
 
-@part
+@scalar
 def daily_uses(cfg, mains_c):  # type: ignore[no-untyped-def]
     """Return what homes of one to five persons have learned to expect, kWh_th; see `daily_kwh`."""
-    use_c, a, z = cfg[c.C_USE_C], c.C_WEEKDAY, c.C_WEEKEND
+    use_c, a, z = cfg[CFG.USE_C], CFG.WEEKDAY_L, CFG.WEEKEND_L
     return (
         daily_kwh(cfg[a], cfg[z], use_c, mains_c),
         daily_kwh(cfg[a + 1], cfg[z + 1], use_c, mains_c),
@@ -204,39 +196,12 @@ def machine(kind, mode, scale, outdoor_c, season, boil_c, first_c, second_c):  #
     return target_c, heat_kw, cop, scale * input_kw(_SLOPE[k], _BASE[k], season_c, nominal_c)
 
 
-@part
-def set_conditions(outdoor_c, mains_c, season, cfg, own, state):  # type: ignore[no-untyped-def]
-    """Set what follows from the weather for one shard's homes: heat, COP, capacity, heat wanted, nominal power."""
-    boil_c, first_c, second_c = cfg[c.C_BOIL_C], cfg[c.C_BOIL_WINTER], cfg[c.C_BOIL_WINTER + 1]
-    uses, margin = daily_uses(cfg, mains_c), cfg[c.C_MARGIN]
-    reserve = water_kwh(cfg[c.C_RESERVE_L], cfg[c.C_FLOOR_C], mains_c)
-    sort, scale, tank, gain = own[c.SORT], own[c.SCALE], own[c.TANK_KWH_K], own[c.SHOWN_GAIN]
-    wanted, nominal = state[c.WANTED_KWH], state[c.NOMINAL_KW]
-    heat_kw, cop, capacity = state[c.HEAT_KW], state[c.COP], state[c.CAPACITY_KWH]
-    for i in range(sort.shape[0]):
-        kind_mode = (np.int64(abs(sort[i])) - 1) % c.N_SORT
-        target_c, heat_i, cop_i, nominal_i = machine(
-            kind_mode // 2, kind_mode % 2, scale[i], outdoor_c, season, boil_c, first_c, second_c
-        )
-        full = tank[i] * (target_c - mains_c)
-        heat_kw[i], cop[i], capacity[i], nominal[i] = heat_i, cop_i, full, nominal_i * gain[i]
-        wanted[i] = min(by_home(sort[i], *uses) * margin + reserve, full)
-
-
-@kernel
-def redraw(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, params, state, acc, lo, fresh):  # type: ignore[no-untyped-def]
-    """Refresh the weather's part every 300 s, the taps every 900 s, the day at midnight; all of it where ``fresh``."""
-    for s in range(s0, s1):
-        w, p = s // n_shard, s % n_shard
-        if not active[w]:
-            continue
-        k0, k1, now, mains_c = keys[w, 2], keys[w, 3], abs_s[w], ctx[w, EXOGENOUS.MAINS_C]
-        ids = uid[p, lo : lo + params.shape[2]]
-        set_conditions(ctx[w, EXOGENOUS.TEMP_C], mains_c, ctx[w, EXOGENOUS.SEASON], cfg, params[s], state[s])
-        if fresh or now % _DAY_SECONDS == 0:
-            draw_day(k0, k1, ids, now // _DAY_SECONDS, ctx[w, EXOGENOUS.WEEKEND], cfg, params[s], state[s])
-        if fresh or now % _SLOT_S == 0:
-            draw_slot(k0, k1, ids, now // _SLOT_S, mains_c, cfg, state[s])
+@scalar
+def conditions(sort, scale, outdoor_c, season, cfg):  # type: ignore[no-untyped-def]
+    """Return what follows from the weather for a home's machine; see `machine`."""
+    kind_mode = (np.int64(abs(sort)) - 1) % N_SORT
+    boil_c, first_c, second_c = cfg[CFG.BOIL_C], cfg[CFG.BOIL_WINTER_C], cfg[CFG.BOIL_WINTER_C + 1]
+    return machine(kind_mode // 2, kind_mode % 2, scale, outdoor_c, season, boil_c, first_c, second_c)
 
 
 @scalar
@@ -244,5 +209,5 @@ def used_by(cfg, second):  # type: ignore[no-untyped-def]
     """Return the share of the mean home's daily hot water used before a second of the day."""
     hour = second / HOUR_S
     i = np.int64(min(hour, _LAST_HOUR))
-    before, after = cfg[c.C_USED + i], cfg[c.C_USED + i + 1]
+    before, after = cfg[CFG.USED + i], cfg[CFG.USED + i + 1]
     return before + (after - before) * (hour - np.float32(i))

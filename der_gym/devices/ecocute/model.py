@@ -8,7 +8,7 @@ stays off; below minus the threshold, it boils early while there is room. Shorte
 floor and the size of the tank come first. What it reports is an estimate, for it has no current sensor [1]_.
 
 Known error: one hot fraction instead of layers (lukewarm water counts as hot); the learned need does not follow the
-last week; starts before t = 0 do not count among the starts of the first day. See ``ecocute_heat`` for the machine.
+last week; starts before t = 0 do not count among the starts of the first day. See `physics` for the machine.
 
 References
 ----------
@@ -19,282 +19,366 @@ from __future__ import annotations
 
 import numpy as np
 
-from der_gym.devices.base import DeviceClass
-from der_gym.devices.ecocute import config as c
-from der_gym.devices.ecocute.capability import capability
-from der_gym.devices.ecocute.draws import by_day, by_home, daily_uses, draw, redraw, used_by
-from der_gym.devices.ecocute.physics import DAY_S, HOUR_S, ONE, ZERO, asked, is_due, phase, water_kwh, window
-from der_gym.devices.flexibility import recall
-from der_gym.engine.compile import kernel, part, scalar
-from der_gym.engine.tables import EXOGENOUS, FLEET
+from der_gym.core.units import DAY_S as DAY
+from der_gym.devices.base import DeviceModel, Register, Traits, rows
+from der_gym.devices.ecocute import capability as cap
+from der_gym.devices.ecocute import draws
+from der_gym.devices.ecocute import physics as ph
+from der_gym.devices.ecocute.config import CFG, LAYOUT, SLOTS, EcoCuteConfig
+from der_gym.devices.ecocute.physics import DAY_S, HOUR_S, ONE, ZERO
 from der_gym.numerics.approx import clip
-from der_gym.numerics.sums import enter, find_enrolled, in_order
 
-_MINUTE = 60
-_LEAST_SHARE, _MEAN_FILL = np.float32(0.1), np.float32(0.7)  # of the heat wanted, where no pool says more
-_HOUR8, _MINUTE8, _ONE8 = np.float64(3600.0), np.float64(60.0), np.float64(1.0)
+_MEAN_FILL = np.float32(0.7)  # of the heat wanted, where nothing saved says more
+_HOUR8, _MINUTE8, _ONE8, _ZERO8 = np.float64(3600.0), np.float64(60.0), np.float64(1.0), np.float64(0.0)
 _DRY_SHARE = np.float32(1e-4)  # of the hot water asked for in a tick: a smaller lack is rounding
-_WATT, _ZERO_BITS = np.float32(1000.0), np.int32(0)
+_WATT, _SLOT_S, _MINUTE = np.float32(1000.0), 900, 60
 
-
-@scalar
-def expected(gone, wanted, heat_kw, left_s, window_s, lead_s):  # type: ignore[no-untyped-def]
-    """Return (heat, run) of a home that kept its schedule; ``gone``: heat used and lost since the last boil's end."""
-    heat = max(wanted - gone, wanted * _LEAST_SHARE)
-    need_s = (wanted - heat) / heat_kw * HOUR_S
-    ran_s = clip(need_s - (left_s - lead_s), ZERO, need_s) if left_s <= window_s else ZERO
-    runs = (ran_s > ZERO) & (ran_s < need_s)
-    return heat + heat_kw * ran_s / HOUR_S, ran_s if runs else -DAY_S
-
-
-@kernel
-def begin(s0, s1, n_shard, active, keys, uid, abs_s, ctx, cfg, pool, at, place, params, state, acc, lo):  # type: ignore[no-untyped-def]
-    """Fill the tanks from the pool; where it has none, or its home boils at another time, as the schedule would."""
-    saved = np.empty((c.N_POOL, place.shape[1]), np.float32)
-    for s in range(s0, s1):
-        w, p = s // n_shard, s % n_shard
-        if not active[w]:
-            continue
-        recall(pool, at[s], place[p], saved)
-        mains, sod, outdoor = ctx[w, EXOGENOUS.MAINS_C], ctx[w, EXOGENOUS.SOD_S], ctx[w, EXOGENOUS.TEMP_C]
-        own, st, heat = params[s], state[s], acc[s, c.HEAT_KWH]
-        uses = daily_uses(cfg, mains)
-        for i in range(own.shape[1]):
-            day = by_day(own[c.SORT, i])
-            opens = c.C_DAY_H if day else c.C_NIGHT_H
-            left, length = window(sod, cfg[opens], cfg[opens + 1])
-            end_s = cfg[opens + 1] * HOUR_S
-            used = used_by(cfg, sod) - used_by(cfg, end_s) + (ONE if sod < end_s else ZERO)
-            use = by_home(own[c.SORT, i], *uses)
-            wanted, capacity = st[c.WANTED_KWH, i], st[c.CAPACITY_KWH, i]
-            loss_kw = max(mains + _MEAN_FILL * wanted / own[c.TANK_KWH_K, i] - outdoor, ZERO) / (
-                cfg[c.C_LOSS_K_W] * _WATT
-            )
-            gone = use * used + loss_kw * (DAY_S - left) / HOUR_S
-            kwh, run = expected(gone, wanted, st[c.HEAT_KW, i], left, length, own[c.LEAD_S, i])
-            known = saved[c.POOL_DAY, i] == (ONE if day else ZERO)  # NaN equals nothing
-            on = run > ZERO
-            heat[i] = clip(saved[c.POOL_HEAT, i] * wanted if known else kwh, ZERO, capacity)
-            st[c.RUN_S, i] = saved[c.POOL_RUN, i] if known else run
-            st[c.BOILING, i] = saved[c.POOL_BOILING, i] if known else (ONE if on else ZERO)
-            st[c.LEVEL, i] = saved[c.POOL_LEVEL, i] if known else (ONE if on else ZERO)
-
-
-@kernel
-def advance(s0, s1, n_shard, active, ctx, cfg, site_index, site, params, state, acc, book, fleet, lo):  # type: ignore[no-untyped-def]
-    """Advance one tick in small loops, each short enough in rows to be worked eight homes at a time."""
-    n = params.shape[2]
-    tick = np.empty((c.N_TICK, n), np.float32)
-    for s in range(s0, s1):
-        w = s // n_shard
-        if not active[w]:
-            continue
-        takes, a0 = fleet[s, FLEET.ACCEPTS_COMMANDS, lo : lo + n], fleet[s, FLEET.CMD_START, lo : lo + n]
-        a1, part = fleet[s, FLEET.CMD_END, lo : lo + n], fleet[s, FLEET.CMD_END_SHARE, lo : lo + n]
-        power, shown = fleet[s, FLEET.POWER_KW, lo : lo + n], fleet[s, FLEET.SHOWN_KW, lo : lo + n]
-        narrow(acc[s, c.HEAT_KWH], tick[c.TICK_HEAT])
-        ask(ctx[w], cfg, params[s], state[s], tick, takes, a0, a1)
-        first, second = phases(part)
-        if first:
-            work(ctx[w], cfg, params[s], state[s], tick, part, tick[c.TICK_ASK_0], ONE, -ONE, ZERO)
-        if second:
-            work(ctx[w], cfg, params[s], state[s], tick, part, tick[c.TICK_ASK_1], ZERO, ONE, ONE)
-        move_heat(tick, acc[s])
-        draw_power(ctx[w], cfg, state[s], tick, power, shown)
-        here = tick[c.TICK_HERE]
-        find_enrolled(fleet[s, FLEET.METER_GAIN, lo : lo + n], here)
-        enter_tick(ctx[w], cfg, tick, power, here, book[s])
-        if run_out(ctx[w], cfg, state[s], tick):
-            enter_runouts(ctx[w], tick, here, acc[s, c.UNSERVED_KWH], book[s])
-
-
-@part
-def narrow(held, heat):  # type: ignore[no-untyped-def]
-    """Write the heat at the tick's start as float32: loops without float64 take twice as many homes at a time."""
-    for i in range(held.shape[0]):
-        heat[i] = np.float32(held[i])
-
-
-@part
-def ask(ctx, cfg, own, state, tick, takes, a0, a1):  # type: ignore[no-untyped-def]
-    """Set what the command asks of each home of a shard, and whether its own schedule is due; clear what moves."""
-    night_left, night_window = window(ctx[EXOGENOUS.SOD_S], cfg[c.C_NIGHT_H], cfg[c.C_NIGHT_H + 1])
-    day_left, day_window = window(ctx[EXOGENOUS.SOD_S], cfg[c.C_DAY_H], cfg[c.C_DAY_H + 1])
-    sort, lead, ramp, heat = own[c.SORT], own[c.LEAD_S], own[c.RAMP_PER_S], tick[c.TICK_HEAT]
-    threshold, heat_kw, wanted = state[c.THRESHOLD], state[c.HEAT_KW], state[c.WANTED_KWH]
-    ask_0, ask_1, due = tick[c.TICK_ASK_0], tick[c.TICK_ASK_1], tick[c.TICK_DUE]
-    put, drawn, loss, on_s = tick[c.TICK_IN], tick[c.TICK_DRAWN], tick[c.TICK_LOSS], tick[c.TICK_ON_S]
-    starts, today = tick[c.TICK_STARTS], state[c.STARTS_TODAY]
-    for i in range(heat.shape[0]):
-        starts[i] = today[i]
-        day = by_day(sort[i])
-        ask_0[i], ask_1[i] = asked(a0[i] * takes[i], threshold[i]), asked(a1[i] * takes[i], threshold[i])
-        due[i] = is_due(
-            day_left if day else night_left, day_window if day else night_window, lead[i],
-            wanted[i] - heat[i], heat_kw[i], ramp[i],
-        )  # fmt: skip
-        put[i], drawn[i], loss[i], on_s[i] = ZERO, ZERO, ZERO, ZERO
-
-
-@part
-def phases(part):  # type: ignore[no-untyped-def]
-    """Return whether a home of a shard has a first, and a second phase; without a message it is one of them."""
-    least, most = in_order(ONE), _ZERO_BITS
-    for i in range(part.shape[0]):
-        bits = in_order(part[i])
-        least, most = min(least, bits), max(most, bits)
-    return least < in_order(ONE), most > _ZERO_BITS
-
-
-@part
-def work(ctx, cfg, own, state, tick, part, ask, base, slope, begins):  # type: ignore[no-untyped-def]
-    """Work the first or second phase of a tick of a shard's machines and tanks; what moved is added up in ``tick``.
-
-    The phase lasts ``base + slope * part`` of the tick: the first ``1 - part``, the second ``part``. Own starts happen
-    at whole minutes, at the start of the tick; a phase of at least ``begins`` of the tick stands there.
-    """
-    dt, mains = ctx[EXOGENOUS.DT_S], ctx[EXOGENOUS.MAINS_C]
-    minute = np.int64(ctx[EXOGENOUS.SOD_S]) % _MINUTE == 0
-    loss_k = ONE / (cfg[c.C_LOSS_K_W] * _WATT)
-    loss_0 = (mains - ctx[EXOGENOUS.TEMP_C]) * loss_k
-    floor = water_kwh(cfg[c.C_FLOOR_L], cfg[c.C_FLOOR_C], mains)
-    reheat = water_kwh(cfg[c.C_REHEAT_L], cfg[c.C_FLOOR_C], mains)
-    min_on, min_off, most = cfg[c.C_MIN_ON_S], cfg[c.C_MIN_OFF_S], cfg[c.C_STARTS]
-    free = most - cfg[c.C_STARTS_KEPT]
-    held, due, taps, tank, ramp = (
-        tick[c.TICK_HEAT],
-        tick[c.TICK_DUE],
-        state[c.DRAW_KW],
-        own[c.TANK_KWH_K],
-        own[c.RAMP_PER_S],
-    )
-    heat_kw, capacity, wanted = state[c.HEAT_KW], state[c.CAPACITY_KWH], state[c.WANTED_KWH]
-    run, level, boiling, starts = state[c.RUN_S], state[c.LEVEL], state[c.BOILING], state[c.STARTS_TODAY]
-    put, drawn, loss, on_s = tick[c.TICK_IN], tick[c.TICK_DRAWN], tick[c.TICK_LOSS], tick[c.TICK_ON_S]
-    for i in range(held.shape[0]):
-        share = base + slope * part[i]
-        now = minute & (share >= begins)
-        heat = held[i] + put[i] - drawn[i] - loss[i]
-        run[i], level[i], boiling[i], starts[i], put_i, drawn_i, loss_i, on_i = phase(
-            dt * share, ask[i], now, now & (due[i] > ZERO), heat, run[i], level[i], boiling[i], starts[i], taps[i],
-            loss_0, loss_k / tank[i], heat_kw[i], capacity[i], wanted[i], ramp[i], floor, reheat, min_on, min_off, most,
-            free,
-        )  # fmt: skip
-        put[i] += put_i
-        drawn[i] += drawn_i
-        loss[i] += loss_i
-        on_s[i] += on_i
-
-
-@part
-def move_heat(tick, acc):  # type: ignore[no-untyped-def]
-    """Move the tick's heat, so that tank and registers balance to float64; keep what is there then as float32."""
-    put, drawn, loss, heat = tick[c.TICK_IN], tick[c.TICK_DRAWN], tick[c.TICK_LOSS], acc[c.HEAT_KWH]
-    end = tick[c.TICK_HEAT]
-    for i in range(heat.shape[0]):
-        heat[i] += np.float64(put[i]) - np.float64(drawn[i]) - np.float64(loss[i])
-        end[i] = np.float32(heat[i])
-
-
-@part
-def draw_power(ctx, cfg, state, tick, power, shown):  # type: ignore[no-untyped-def]
-    """Write the power and what the home reports of it, what it boiled with, and its starts."""
-    dt = ctx[EXOGENOUS.DT_S]
-    aux_off = cfg[c.C_AUX_OFF_W] / _WATT
-    aux_on = cfg[c.C_AUX_ON_W] / _WATT - aux_off
-    put, cop, on_s, run = tick[c.TICK_IN], state[c.COP], tick[c.TICK_ON_S], state[c.RUN_S]
-    nominal, today, boiled, starts = (
-        state[c.NOMINAL_KW],
-        state[c.STARTS_TODAY],
-        tick[c.TICK_BOILED],
-        tick[c.TICK_STARTS],
-    )
-    for i in range(put.shape[0]):
-        kwh = put[i] / cop[i]
-        boiled[i] = kwh
-        power[i] = kwh * HOUR_S / dt + aux_off + aux_on * on_s[i] / dt
-        shown[i] = nominal[i] if run[i] > ZERO else ZERO
-        starts[i] = today[i] - starts[i]
-
-
-@part
-def run_out(ctx, cfg, state, tick):  # type: ignore[no-untyped-def]
-    """Note the hot water that was asked for and not there; return whether a home lacks some.
-
-    A run-out lasts until the floor is reached again.
-    """
-    hours = ctx[EXOGENOUS.DT_S] / HOUR_S
-    floor = water_kwh(cfg[c.C_FLOOR_L], cfg[c.C_FLOOR_C], ctx[EXOGENOUS.MAINS_C])
-    drawn, taps, heat, dry = tick[c.TICK_DRAWN], state[c.DRAW_KW], tick[c.TICK_HEAT], state[c.DRY]
-    lack, events, most = tick[c.TICK_LACK], tick[c.TICK_RUNOUTS], _ZERO_BITS
-    for i in range(heat.shape[0]):
-        wanted, was, full = taps[i] * hours, dry[i], heat[i] >= floor
-        short = wanted - drawn[i]
-        out = short > _DRY_SHARE * wanted
-        missing, still = short if out else ZERO, ZERO if full else was
-        lack[i] = missing
-        events[i] = ONE if out & (was <= ZERO) else ZERO
-        dry[i] = ONE if out else still
-        most = max(most, in_order(missing))
-    return most > _ZERO_BITS
-
-
-@part
-def enter_runouts(ctx, tick, here, unserved, book):  # type: ignore[no-untyped-def]
-    """Enter what ``run_out`` noted; called where somebody lacks something."""
-    hours = ctx[EXOGENOUS.DT_S] / HOUR_S
-    lack, taps, share = tick[c.TICK_LACK], tick[c.TICK_DRAWN], tick[c.TICK_DRY]
-    for i in range(lack.shape[0]):
-        unserved[i] += np.float64(lack[i] * here[i])
-        share[i] = lack[i] / (lack[i] + taps[i]) if lack[i] > ZERO else ZERO
-    enter(share, here, np.float64(hours) * _MINUTE8, book[c.RUNOUT_MIN])
-    enter(tick[c.TICK_RUNOUTS], here, _ONE8, book[c.RUNOUTS])
-
-
-@part
-def enter_tick(ctx, cfg, tick, power, here, book):  # type: ignore[no-untyped-def]
-    """Enter heat, electricity and starts of the tick in the registers of a shard's homes."""
-    left, length = window(ctx[EXOGENOUS.SOD_S], cfg[c.C_NIGHT_H], cfg[c.C_NIGHT_H + 1])
-    enter(tick[c.TICK_IN], here, _ONE8, book[c.HEAT_IN_KWH])
-    enter(tick[c.TICK_DRAWN], here, _ONE8, book[c.DRAWN_KWH])
-    enter(tick[c.TICK_LOSS], here, _ONE8, book[c.LOSS_KWH])
-    enter(power, here, np.float64(ctx[EXOGENOUS.DT_S]) / _HOUR8, book[c.ELECTRIC_KWH])
-    enter(tick[c.TICK_STARTS], here, _ONE8, book[c.STARTS])
-    if left > length:  # by day
-        enter(tick[c.TICK_BOILED], here, _ONE8, book[c.DAY_KWH])
-
-
-@kernel
-def save(s0, s1, n_shard, active, params, state, acc, out):  # type: ignore[no-untyped-def]
-    """Save the heat as a share of the heat wanted, what the machine is doing, and when the home boils."""
-    for s in range(s0, s1):
-        if not active[s // n_shard]:
-            continue
-        held, st = acc[s, c.HEAT_KWH], state[s]
-        for i in range(held.shape[0]):
-            out[s, c.POOL_HEAT, i] = np.float32(held[i]) / st[c.WANTED_KWH, i]
-            out[s, c.POOL_BOILING, i] = st[c.BOILING, i]
-            out[s, c.POOL_RUN, i] = st[c.RUN_S, i]
-            out[s, c.POOL_LEVEL, i] = st[c.LEVEL, i]
-            out[s, c.POOL_DAY, i] = ONE if by_day(params[s, c.SORT, i]) else ZERO
-
-
-ECOCUTE = DeviceClass(
+ECOCUTE = DeviceModel(
     name="ecocute",
     japanese="エコキュート",
+    echonet=0x026B,
     stage=1,
-    config=c.EcoCuteConfig,
-    constants=c.constants,
-    params=c.PARAMS,
-    state=c.STATE,
-    acc=c.ACC,
-    book=c.BOOK,
-    pool=c.POOL,
-    draw=draw,
-    begin=begin,
-    redraw=redraw,
-    advance=advance,
-    capability=capability,
-    save=save,
+    command="on_off",
+    traits=Traits(heat=True, guest=True, opt_out_share=0.02, colour="orange", hue=33),
+    config=EcoCuteConfig,
+    layout=LAYOUT,
+    params=rows(
+        "ecocute.params",
+        """
+        sort       | -     | N_SORT * (persons - 1) + 2 * efficiency class + boiling mode + 1; negative: boils by day
+        tank_kwh_k | kWh/K | heat that warms the whole tank by 1 K
+        scale      | -     | of the rated power, where the resource table gives one
+        lead_s     | s     | how much earlier than need be its schedule aims to end
+        ramp_per_s | 1/s   | from start to full power
+        shown_gain | -     | error of the power that it reports
+        """,
+    ),
+    state=rows(
+        "ecocute.state",
+        """
+        run_s        | s   | > 0 since the start; <= 0 minus the seconds since the stop
+        level        | -   | share of full power
+        boiling      | -   | 1 while its own schedule wants heat
+        starts_today | -   | of the compressor
+        dry          | -   | 1 from a run-out until 50 L are there again
+        threshold    | -   | of commands, redrawn each day
+        bath_slot    | -   | of the evening's bath; negative where there are only showers, after that slot
+        other_l      | L   | hot water of the day beside the bath
+        draw_kw      | kW  | heat wanted by the taps in this slot
+        heat_kw      | kW  | at full power
+        cop          | -   | heat over electricity
+        capacity_kwh | kWh | heat of a full tank
+        wanted_kwh   | kWh | heat wanted at the end of the next boil
+        nominal_kw   | kW  | its own, with its error; reported while it is on
+        """,
+    ),
+    energy=rows(
+        "ecocute.energy",
+        """
+        heat_kwh     | kWh | thermal, held above the mains temperature
+        unserved_kwh | kWh | thermal, asked for and not there
+        """,
+    ),
+    meters={
+        "heat_in_kwh": Register("kWh", "heat put in", ("heat in\nkWh", "加熱量\nkWh"), row="put"),
+        "drawn_kwh": Register("kWh", "heat drawn", ("heat drawn\nkWh", "給湯量\nkWh"), row="drawn"),
+        "loss_kwh": Register("kWh", "heat lost", ("heat lost\nkWh", "熱損失\nkWh"), row="loss"),
+        "electric_kwh": Register(
+            "kWh", "electricity", ("electricity\nkWh", "電力量\nkWh"), role="charge", row="power_kw", scale="hours8"
+        ),
+        "day_kwh": Register(
+            "kWh", "boiled in the day tariff 07-23 h", ("by day\nkWh", "昼間沸上げ\nkWh"), row="boiled", scale="by_day8"
+        ),
+        "runout_min": Register(
+            "min", "without hot water", ("without\nmin", "湯切れ\n分"), row="dry_share", scale="minutes8"
+        ),
+        "runouts": Register(
+            "-",
+            "times that a tank ran dry",
+            ("run-\nouts", "湯切れ\n回"),
+            "reward.runout_yen",
+            harm=True,
+            row="ran_out",
+        ),
+        "starts": Register(
+            "-",
+            "starts of the compressor",
+            ("starts", "起動\n回"),
+            "market.rules.start_yen",
+            role="start",
+            row="started",
+        ),
+        "unserved_kwh": Register(
+            "kWh",
+            "hot water missing, thermal",
+            ("hot water\nmissing, kWh", "湯不足\nkWh"),
+            "reward.heat_yen_kwh",
+            harm=True,
+            by_home=True,
+        ),
+    },
+    saved=rows(
+        "ecocute.saved",
+        """
+        heat_share | - | heat over heat wanted
+        boiling    | - | as in the state
+        run_s      | s | as in the state
+        level      | - | as in the state
+        day_boil   | - | 1 where the home boils by day
+        """,
+    ),
 )
-EcoCuteConfig = c.EcoCuteConfig
+
+
+@ECOCUTE.draw
+def draw_home(k0, k1, uid, rated_kw, cfg):  # type: ignore[no-untyped-def]
+    """Draw each home and its machine."""
+    sort, tank_kwh_k, scale, lead_s, ramp_per_s, shown_gain, rated_kw, dead_s = draws.draw_machine(
+        k0, k1, uid, rated_kw, cfg
+    )
+    return sort, tank_kwh_k, scale, lead_s, ramp_per_s, shown_gain, rated_kw, dead_s
+
+
+@ECOCUTE.response
+def seconds_to_stop(dead_s):  # type: ignore[no-untyped-def]
+    """Return the seconds until the compressor stops; one in its shortest run stops later, and is not counted on."""
+    return dead_s
+
+
+# --- what follows from weather and clock
+
+
+@ECOCUTE.once("redraw", "begin", "capability")
+def learned(cfg, mains_c):  # type: ignore[no-untyped-def]
+    """Work out the daily use that homes of one to five persons have learned to expect."""
+    uses = draws.daily_uses(cfg, mains_c)
+    return uses
+
+
+@ECOCUTE.once("redraw")
+def slots(cfg, weekend, clock_s, reserve_l, floor_c, mains_c):  # type: ignore[no-untyped-def]
+    """Work out what belongs to the day and the slot that run."""
+    day, number = clock_s // DAY, clock_s // _SLOT_S
+    litres = draws.five(cfg, CFG.WEEKEND_L if weekend > ZERO else CFG.WEEKDAY_L)
+    shares = draws.five(cfg, CFG.BATH_SHARE)
+    hour_share = cfg[CFG.OTHER_BY_HOUR + number % SLOTS // 4]
+    reserve_kwh = ph.water_kwh(reserve_l, floor_c, mains_c)
+    return day, number, litres, shares, hour_share, reserve_kwh
+
+
+@ECOCUTE.redraw
+def set_conditions(sort, scale, tank_kwh_k, shown_gain, temp_c, mains_c, season, cfg, uses, margin, reserve_kwh):  # type: ignore[no-untyped-def]
+    """Set what follows from the weather: heat, COP, capacity, heat wanted, nominal power."""
+    target_c, heat_kw, cop, plain_kw = draws.conditions(sort, scale, temp_c, season, cfg)
+    capacity_kwh = tank_kwh_k * (target_c - mains_c)
+    nominal_kw = plain_kw * shown_gain
+    wanted_kwh = min(draws.by_home(sort, *uses) * margin + reserve_kwh, capacity_kwh)
+    return heat_kw, cop, capacity_kwh, nominal_kw, wanted_kwh
+
+
+@ECOCUTE.redraw(every_s=DAY)
+def draw_day(k0, k1, uid, day, sort, litres, shares, cfg):  # type: ignore[no-untyped-def]
+    """Draw the day's hot water and threshold; begin a new count of starts."""
+    mean_l, bath_share = draws.by_home(sort, *litres), draws.by_home(sort, *shares)
+    bath_slot, other_l, threshold = draws.draw_day(k0, k1, uid, day, mean_l, bath_share, cfg)
+    starts_today = ZERO
+    return bath_slot, other_l, threshold, starts_today
+
+
+@ECOCUTE.redraw(every_s=_SLOT_S)
+def draw_slot(k0, k1, uid, number, hour_share, mains_c, bath_slot, other_l, cfg):  # type: ignore[no-untyped-def]
+    """Draw the taps' heat of the quarter of an hour that runs."""
+    draw_kw = draws.draw_slot(k0, k1, uid, number, hour_share, mains_c, bath_slot, other_l, cfg)
+    return draw_kw
+
+
+@ECOCUTE.begin
+def fill(  # type: ignore[no-untyped-def]
+    saved_heat_share, saved_boiling, saved_run_s, saved_level, saved_day_boil, sort, tank_kwh_k, lead_s, wanted_kwh,
+    capacity_kwh, heat_kw, uses, mains_c, sod_s, temp_c, loss_k_w, cfg,
+):  # fmt: skip
+    """Fill the tank from what is saved; where nothing is, or its home boils at another time, as its schedule would."""
+    by_day = draws.by_day(sort)
+    opens = CFG.DAY_H if by_day else CFG.NIGHT_H
+    left_s, length_s = ph.window(sod_s, cfg[opens], cfg[opens + 1])
+    end_s = cfg[opens + 1] * HOUR_S
+    used = draws.used_by(cfg, sod_s) - draws.used_by(cfg, end_s) + (ONE if sod_s < end_s else ZERO)
+    loss_kw = max(mains_c + _MEAN_FILL * wanted_kwh / tank_kwh_k - temp_c, ZERO) / (loss_k_w * _WATT)
+    gone_kwh = draws.by_home(sort, *uses) * used + loss_kw * (DAY_S - left_s) / HOUR_S
+    kwh, run = ph.expected(gone_kwh, wanted_kwh, heat_kw, left_s, length_s, lead_s)
+    known = saved_day_boil == (ONE if by_day else ZERO)  # NaN equals nothing
+    heat_kwh = np.float64(clip(saved_heat_share * wanted_kwh if known else kwh, ZERO, capacity_kwh))
+    run_s = saved_run_s if known else run
+    boiling = saved_boiling if known else (ONE if run > ZERO else ZERO)
+    level = saved_level if known else (ONE if run > ZERO else ZERO)
+    return heat_kwh, run_s, boiling, level
+
+
+# --- a tick
+
+
+@ECOCUTE.once("tick", "capability")
+def windows(sod_s, night_h, day_h, mains_c, floor_l, floor_c, reheat_l, starts_per_day, starts_kept):  # type: ignore[no-untyped-def]
+    """Work out the two boils' windows, the floor, and the starts a day that a command may cause."""
+    night_left_s, night_window_s = ph.window(sod_s, night_h[0], night_h[1])
+    day_left_s, day_window_s = ph.window(sod_s, day_h[0], day_h[1])
+    floor_kwh, reheat_kwh = ph.water_kwh(floor_l, floor_c, mains_c), ph.water_kwh(reheat_l, floor_c, mains_c)
+    starts_free = starts_per_day - starts_kept
+    return night_left_s, night_window_s, day_left_s, day_window_s, floor_kwh, reheat_kwh, starts_free
+
+
+@ECOCUTE.once("tick")
+def now(sod_s, dt_s, mains_c, temp_c, loss_k_w, aux_on_w, aux_off_w, night_left_s, night_window_s):  # type: ignore[no-untyped-def]
+    """Work out what is the same for all homes."""
+    minute, hours = np.int64(sod_s) % _MINUTE == 0, dt_s / HOUR_S
+    loss_k = ONE / (loss_k_w * _WATT)
+    loss_0 = (mains_c - temp_c) * loss_k
+    aux_off_kw = aux_off_w / _WATT
+    aux_more_kw = aux_on_w / _WATT - aux_off_kw
+    hours8, minutes8 = np.float64(dt_s) / _HOUR8, np.float64(hours) * _MINUTE8
+    by_day8 = _ONE8 if night_left_s > night_window_s else _ZERO8
+    return minute, hours, loss_k, loss_0, aux_off_kw, aux_more_kw, hours8, minutes8, by_day8
+
+
+@ECOCUTE.capability
+@ECOCUTE.tick
+def narrow(heat_kwh):  # type: ignore[no-untyped-def]
+    """Round the heat to float32."""
+    heat = np.float32(heat_kwh)
+    return heat
+
+
+@ECOCUTE.tick
+def clear(cmd_end_share, starts_today):  # type: ignore[no-untyped-def]
+    """Clear what moves in a tick."""
+    first_share, starts_before = ONE - cmd_end_share, starts_today
+    put, drawn, loss, on_s = ZERO, ZERO, ZERO, ZERO
+    return first_share, starts_before, put, drawn, loss, on_s
+
+
+@ECOCUTE.tick
+def ask(  # type: ignore[no-untyped-def]
+    cmd_start, cmd_end, accepts_commands, threshold, sort, lead_s, ramp_per_s, heat, heat_kw, wanted_kwh,
+    night_left_s, night_window_s, day_left_s, day_window_s,
+):  # fmt: skip
+    """Work out what the command asks for, and whether the own schedule is due."""
+    by_day = draws.by_day(sort)
+    ask_first = ph.asked(cmd_start * accepts_commands, threshold)
+    ask_second = ph.asked(cmd_end * accepts_commands, threshold)
+    due = ph.is_due(
+        day_left_s if by_day else night_left_s, day_window_s if by_day else night_window_s, lead_s, wanted_kwh - heat,
+        heat_kw, ramp_per_s,
+    )  # fmt: skip
+    return ask_first, ask_second, due
+
+
+@ECOCUTE.tick(when="first_share")
+def work_first(  # type: ignore[no-untyped-def]
+    first_share, ask_first, minute, due, heat, put, drawn, loss, on_s, run_s, level, boiling, starts_today, draw_kw,
+    loss_0, loss_k, tank_kwh_k, heat_kw, capacity_kwh, wanted_kwh, ramp_per_s, floor_kwh, reheat_kwh, min_on_s,
+    min_off_s, starts_per_day, starts_free, dt_s,
+):  # fmt: skip
+    """Work the part of the tick under the first command; own starts happen at its start, at whole minutes."""
+    run_s, level, boiling, starts_today, more, out, lost, on = ph.phase(
+        dt_s * first_share, ask_first, minute, minute & (due > ZERO), heat + put - drawn - loss, run_s, level, boiling,
+        starts_today, draw_kw, loss_0, loss_k / tank_kwh_k, heat_kw, capacity_kwh, wanted_kwh, ramp_per_s, floor_kwh,
+        reheat_kwh, min_on_s, min_off_s, starts_per_day, starts_free,
+    )  # fmt: skip
+    put, drawn, loss, on_s = put + more, drawn + out, loss + lost, on_s + on
+    return run_s, level, boiling, starts_today, put, drawn, loss, on_s
+
+
+@ECOCUTE.tick(when="cmd_end_share")
+def work_second(  # type: ignore[no-untyped-def]
+    cmd_end_share, ask_second, minute, due, heat, put, drawn, loss, on_s, run_s, level, boiling, starts_today, draw_kw,
+    loss_0, loss_k, tank_kwh_k, heat_kw, capacity_kwh, wanted_kwh, ramp_per_s, floor_kwh, reheat_kwh, min_on_s,
+    min_off_s, starts_per_day, starts_free, dt_s,
+):  # fmt: skip
+    """Work the part under the second command; it stands at a whole minute only where it is the whole tick."""
+    begins = minute & (cmd_end_share >= ONE)
+    run_s, level, boiling, starts_today, more, out, lost, on = ph.phase(
+        dt_s * cmd_end_share, ask_second, begins, begins & (due > ZERO), heat + put - drawn - loss, run_s, level,
+        boiling, starts_today, draw_kw, loss_0, loss_k / tank_kwh_k, heat_kw, capacity_kwh, wanted_kwh, ramp_per_s,
+        floor_kwh, reheat_kwh, min_on_s, min_off_s, starts_per_day, starts_free,
+    )  # fmt: skip
+    put, drawn, loss, on_s = put + more, drawn + out, loss + lost, on_s + on
+    return run_s, level, boiling, starts_today, put, drawn, loss, on_s
+
+
+@ECOCUTE.tick
+def move_heat(heat_kwh, put, drawn, loss):  # type: ignore[no-untyped-def]
+    """Move the tick's heat, so that tank and registers balance to float64; keep what is there then as float32."""
+    heat_kwh = heat_kwh + (np.float64(put) - np.float64(drawn) - np.float64(loss))
+    heat = np.float32(heat_kwh)
+    return heat_kwh, heat
+
+
+@ECOCUTE.tick
+def draw_power(put, cop, on_s, run_s, nominal_kw, starts_today, starts_before, dt_s, aux_off_kw, aux_more_kw):  # type: ignore[no-untyped-def]
+    """Work out the power and what the home reports of it, what it boiled with, and its starts."""
+    boiled = put / cop
+    power_kw = boiled * HOUR_S / dt_s + aux_off_kw + aux_more_kw * on_s / dt_s
+    shown_kw = nominal_kw if run_s > ZERO else ZERO
+    started = starts_today - starts_before
+    return boiled, power_kw, shown_kw, started
+
+
+@ECOCUTE.tick
+def run_out(draw_kw, hours, drawn, heat, floor_kwh, dry):  # type: ignore[no-untyped-def]
+    """Note the hot water that was asked for and not there. A run-out lasts until the floor is reached again."""
+    wanted = draw_kw * hours
+    short = wanted - drawn
+    out = short > _DRY_SHARE * wanted
+    lack, still = short if out else ZERO, ZERO if heat >= floor_kwh else dry
+    event = ONE if out & (dry <= ZERO) else ZERO
+    dry = ONE if out else still
+    return lack, event, dry
+
+
+@ECOCUTE.tick(when="lack")
+def note_runouts(unserved_kwh, lack, enrolled, drawn, event):  # type: ignore[no-untyped-def]
+    """Add what is missing, where somebody lacks something."""
+    unserved_kwh = unserved_kwh + np.float64(lack * enrolled)
+    dry_share = lack / (lack + drawn) if lack > ZERO else ZERO
+    ran_out = event
+    return unserved_kwh, dry_share, ran_out
+
+
+# --- what it could give, and what is kept
+
+
+@ECOCUTE.once("capability")
+def soon(cfg, sod_s, night_h, day_h):  # type: ignore[no-untyped-def]
+    """Work out the shares of a day's hot water until the two windows open, and within half an hour."""
+    night_share, day_share = cap.until_next(sod_s, night_h[0], cfg), cap.until_next(sod_s, day_h[0], cfg)
+    soon_share = draws.used_by(cfg, min(sod_s + cap.BLOCK_H * HOUR_S, DAY_S)) - draws.used_by(cfg, sod_s)
+    return night_share, day_share, soon_share
+
+
+@ECOCUTE.capability
+def measure(  # type: ignore[no-untyped-def]
+    sort, heat, uses, run_s, boiling, starts_today, draw_kw, heat_kw, cop, capacity_kwh, wanted_kwh, floor_kwh,
+    reheat_kwh, min_on_s, min_off_s, starts_free, accepts_commands, soon_share, night_share, day_share, night_left_s,
+    night_window_s, day_left_s, day_window_s,
+):  # fmt: skip
+    """Work out what it could give for 30 minutes, the heat held above the floor, and what will be missing."""
+    by_day, use = draws.by_day(sort), draws.by_home(sort, *uses)
+    up, down = cap.swing(
+        run_s, boiling, starts_today, heat, use * soon_share + draw_kw * cap.SLOT_H, heat_kw, cop, capacity_kwh,
+        wanted_kwh, floor_kwh, reheat_kwh, min_on_s, min_off_s, starts_free,
+    )  # fmt: skip
+    up_kw, down_kw, stored_kwh = up * accepts_commands, down * accepts_commands, max(heat - floor_kwh, ZERO) / cop
+    debt_kwh = cap.debt(
+        use, day_share if by_day else night_share, heat, heat_kw, cop, day_left_s if by_day else night_left_s,
+        day_window_s if by_day else night_window_s,
+    )  # fmt: skip
+    return up_kw, down_kw, stored_kwh, debt_kwh
+
+
+@ECOCUTE.save
+def share_of_wanted(heat_kwh, wanted_kwh, boiling, run_s, level, sort):  # type: ignore[no-untyped-def]
+    """Save the heat over the heat wanted, what the machine is doing, and when the home boils."""
+    saved_heat_share = np.float32(heat_kwh) / wanted_kwh
+    saved_boiling, saved_run_s, saved_level = boiling, run_s, level
+    saved_day_boil = ONE if draws.by_day(sort) else ZERO
+    return saved_heat_share, saved_boiling, saved_run_s, saved_level, saved_day_boil

@@ -36,6 +36,7 @@ _DEFROST_PER_K, _DEFROST_COLD = np.float32(0.0024), np.float32(0.05)
 _LEAST_KW = np.float32(0.1)
 _KEPT = np.float32(0.95)  # of the heat put in, the schedule reckons; the tank's loss takes 4 % of it in winter [C]
 _AT_ONCE = np.float32(1e9)
+_LEAST_SHARE = np.float32(0.1)  # of the heat wanted, where nothing saved says more
 
 
 @scalar
@@ -196,3 +197,13 @@ def is_due(left_s, window_s, lead_s, missing, heat_kw, ramp_per_s):  # type: ign
     """Return 1 when the time left to the end, less the home's lead, is down to what the missing heat takes."""
     need_s = missing / (heat_kw * _KEPT) * HOUR_S + HALF / ramp_per_s
     return ONE if (left_s <= window_s) & (left_s - lead_s <= need_s) else ZERO
+
+
+@scalar
+def expected(gone, wanted, heat_kw, left_s, window_s, lead_s):  # type: ignore[no-untyped-def]
+    """Return (heat, run) of a home that kept its schedule; ``gone``: heat used and lost since the last boil's end."""
+    heat = max(wanted - gone, wanted * _LEAST_SHARE)
+    need_s = (wanted - heat) / heat_kw * HOUR_S
+    ran_s = clip(need_s - (left_s - lead_s), ZERO, need_s) if left_s <= window_s else ZERO
+    runs = (ran_s > ZERO) & (ran_s < need_s)
+    return heat + heat_kw * ran_s / HOUR_S, ran_s if runs else -DAY_S

@@ -1,4 +1,4 @@
-"""Settings of the EV charger class: every distribution with its source and standing, and their float32 vector.
+"""Settings of the EV charger class: every distribution with its source and standing.
 
 Standing: [V] read in the source, [C] computed from data, [A] assumption, [M] from memory ("stylised").
 """
@@ -7,48 +7,15 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 from pydantic import Field, model_validator
 
 from der_gym.core.errors import InputError
 from der_gym.devices.base import DeviceConfig
+from der_gym.devices.layout import Layout, cumulative
 
 Pair = tuple[float, float]
 Four = tuple[float, float, float, float]
 DELAY_MAX_S = 600.0  # start delays are cut here, so that the laxity margin covers them
-
-# cfg: float32 (N_CFG,)
-CHARGER_KW = 0  # two sizes, share of the first
-BATTERY_KWH = 3  # four sizes, then cumulative shares of the first three
-ARCHETYPE = 10  # cumulative shares of the first three
-WEEKDAY_KM = 13  # mean km a day of each archetype
-WEEKEND_KM = 17
-HABIT = 21  # cumulative shares: immediate, first timer, second timer
-TIMER_S = 24  # the two timers, seconds after noon
-SWITCHED_SHARE = 26
-ETA = 27
-CHARGED_TO = 28
-KM_PER_KWH = 29
-COLD_FACTOR = 30
-MILD_C = 31
-TRIP_P = 32
-KM_SIGMA = 33
-PLUG_SLOPE = 34
-PLUG_MID = 35
-PLUG_FLOOR = 36
-PLUG_CYCLE_D = 37
-ARRIVE = 38  # weekday then weekend: mean h, sd h, cumulative probability at the lower and the upper bound
-DEPART = 46
-DELAY = 54  # cumulative shares of the first two kinds, ln median 1, sigma 1, ln median 2, sigma 2, s of the third
-FAIL_SCALE = 61  # 1 / ln(1 - probability that a restart fails)
-RAMP_S = 62  # from, to
-DEAD = 64  # ln median, sigma
-MARGIN_S = 66
-FINISH_BEFORE_S = 67
-MAX_STOPS = 68
-URGENT_SOC = 69
-NOW_P = 70
-N_CFG = 71
 
 
 class EVConfig(DeviceConfig):
@@ -149,11 +116,6 @@ class EVConfig(DeviceConfig):
         return self
 
 
-def _cumulative(shares: tuple[float, ...]) -> list[float]:
-    """Return the cumulative shares of all but the last."""
-    return list(np.cumsum(np.asarray(shares) / sum(shares))[:-1])
-
-
 def _cut_normal(mean_sd_h: Pair, low_h: float, high_h: float) -> list[float]:
     """Return mean, sd and the normal probabilities at the bounds."""
     mean, sd = mean_sd_h
@@ -164,22 +126,30 @@ def _after_noon_s(clock_h: float) -> float:
     return ((clock_h - 12.0) % 24.0) * 3600.0
 
 
-def constants(config: EVConfig) -> np.ndarray:
-    """Return the settings as ``cfg``, float32 (N_CFG,)."""
-    c = config
-    immediate, timer, _ = c.habit_share
-    median_s, share = c.start_delay_s, c.start_delay_share
-    values = [*c.charger_kw, c.charger_share[0], *c.battery_kwh, *_cumulative(c.battery_share)]
-    values += _cumulative(c.archetype_share)
-    values += [c.weekday_km * f for f in c.weekday_factor] + [c.weekend_km * f for f in c.weekend_factor]
-    values += [immediate, immediate + timer / 2, immediate + timer, *map(_after_noon_s, c.timer_h)]
-    values += [c.switched_share, c.efficiency, c.charged_to, c.km_per_kwh, c.cold_factor, c.mild_c]
-    values += [c.trip_probability, c.km_sigma, c.plug_slope, c.plug_mid_soc, c.plug_floor, c.plug_cycle_d]
-    values += _cut_normal(c.arrival_h, 12, 24) + _cut_normal(c.arrival_weekend_h, 12, 24)
-    values += _cut_normal(c.departure_h, 4, 12) + _cut_normal(c.departure_weekend_h, 4, 12)
-    values += [*_cumulative(share), math.log(median_s[0]), c.start_delay_sigma[0]]
-    values += [math.log(median_s[1]), c.start_delay_sigma[1], median_s[2]]
-    values += [1 / math.log1p(-c.fail_to_wake) if c.fail_to_wake else -1e9, *c.ramp_s]
-    values += [math.log(c.dead_s), c.dead_sigma, c.laxity_margin_s, c.finish_before_s]
-    values += [c.max_stops, c.urgent_soc, c.now_probability]
-    return np.array(values, dtype=np.float32)
+def _habits(shares: tuple[float, float, float]) -> list[float]:
+    """Return the cumulative shares: at once, by the first timer, by the second."""
+    immediate, timer, _ = shares
+    return [immediate, immediate + timer / 2, immediate + timer]
+
+
+LAYOUT = Layout(
+    EVConfig,
+    charger_share=lambda c: c.charger_share[0],
+    battery_share=lambda c: cumulative(c.battery_share),
+    archetype_share=lambda c: cumulative(c.archetype_share),
+    weekday_km=lambda c: [c.weekday_km * f for f in c.weekday_factor],  # of each archetype
+    weekend_km=lambda c: [c.weekend_km * f for f in c.weekend_factor],
+    weekday_factor=None,
+    weekend_factor=None,
+    arrival_h=lambda c: _cut_normal(c.arrival_h, 12, 24),
+    arrival_weekend_h=lambda c: _cut_normal(c.arrival_weekend_h, 12, 24),
+    departure_h=lambda c: _cut_normal(c.departure_h, 4, 12),
+    departure_weekend_h=lambda c: _cut_normal(c.departure_weekend_h, 4, 12),
+    habit_share=lambda c: _habits(c.habit_share),
+    timer_h=lambda c: [_after_noon_s(h) for h in c.timer_h],  # seconds after noon
+    start_delay_share=lambda c: cumulative(c.start_delay_share),
+    start_delay_s=lambda c: [math.log(c.start_delay_s[0]), math.log(c.start_delay_s[1]), c.start_delay_s[2]],
+    fail_to_wake=lambda c: 1 / math.log1p(-c.fail_to_wake) if c.fail_to_wake else -1e9,
+    dead_s=lambda c: math.log(c.dead_s),
+)
+CFG = LAYOUT.table
