@@ -1,287 +1,41 @@
-"""What an author declares of a device class, and the plug-in that the engine runs.
+"""A device class as the engine runs it: what its author declared, and the kernels that are written of it.
 
-A class is a `DeviceModel`: names, traits, settings, rows, registers; and functions of numbers, each under a decorator
-that says in which kernel it is called. ``devices/forms.py`` says what such functions may name. The kernels are written
-when they are first asked for, so that a class costs nothing where no scenario uses it.
+The kernels are written when they are first asked for, so that a class costs nothing where no scenario uses it.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, Literal, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from der_gym.devices.declare import (
+    KERNELS,
+    Declaration,
+    DeviceConfig,
+    Kernels,
+    Register,
+    Role,
+    Traits,
+    rows,
+)
+from der_gym.devices.forms import kernels_of
+from der_gym.devices.response import response_s
 
-from der_gym.core.errors import InputError, unknown
-from der_gym.engine.schema import Table
-from der_gym.engine.stage import Stage
-
-F = TypeVar("F", bound=Callable[..., Any])
-Role = Literal["", "charge", "discharge", "start", "withheld"]
-Command = Literal["swing", "cap", "on_off"]
-
-
-class DeviceConfig(BaseModel):
-    """Base of a class's settings: unknown keys are refused, values are frozen."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-@dataclass(frozen=True)
-class Traits:
-    """What other layers may ask of a class, in place of its name.
-
-    Attributes
-    ----------
-    store : bool
-        It can give back to the home what it took from the grid.
-    continuous : bool
-        Its power can be set to any value; else it is switched.
-    heat : bool
-        It stores heat.
-    mobile : bool
-        It is not always there.
-    standby_in_award : bool
-        Its own schedule in awarded blocks is to stand by.
-    host : bool
-        Its site takes in devices of other classes.
-    guest : bool
-        It may stand at the site of a host.
-    switched_on : tuple of str
-        Channels by which it can only be started and stopped.
-    opt_out_share : float
-        Chance per three hours that an owner takes no commands, where the settings say nothing.
-    colour : str
-        Of its lines on pages: black, blue, orange, green, red, purple, brown, grey.
-    hue : int
-        Of its parts in the picture of a fleet, degrees.
-    """
-
-    store: bool = False
-    continuous: bool = False
-    heat: bool = False
-    mobile: bool = False
-    standby_in_award: bool = False
-    host: bool = False
-    guest: bool = False
-    switched_on: tuple[str, ...] = ()
-    opt_out_share: float = 0.0
-    colour: str = "purple"
-    hue: int = 318
-
-    @property
-    def on_off(self) -> bool:
-        """Return whether it can only be switched."""
-        return not self.continuous
+__all__ = ["KERNELS", "DeviceConfig", "DeviceModel", "Kernels", "Register", "Role", "Traits", "rows"]
 
 
-@dataclass(frozen=True)
-class Register:
-    """A float64 sum over an episode.
-
-    Attributes
-    ----------
-    unit, meaning : str
-    title : tuple of str
-        For tables and pages, English and Japanese.
-    price : str
-        Setting that says what one unit costs; '' where it costs nothing.
-    harm : bool
-        Whether people lose by it: then the reward counts it at its price.
-    role : str
-        What it is to a service: ``charge`` and ``discharge`` energy from and to the home, kWh; ``start``; ``withheld``
-        energy that its own schedule would have drawn more, kWh; '' none.
-    row : str
-        Row that is entered each tick, where it has another name.
-    scale : float or str
-        Factor on the row: a number, or a float64 value that a function called once for a world returns.
-    by_home : bool
-        It is judged home by home: a float64 row of its own, which functions add to.
-    """
-
-    unit: str
-    meaning: str
-    title: tuple[str, str]
-    price: str = ""
-    harm: bool = False
-    role: Role = ""
-    row: str = ""
-    scale: float | str = 1.0
-    by_home: bool = False
-
-
-@dataclass(frozen=True)
-class Kernels:
-    """The compiled loops of a class; None where it needs none. See ``docs/architecture.md`` for their arguments."""
-
-    draw: Callable[..., None] | None = None
-    begin: Callable[..., None] | None = None
-    redraw: Callable[..., None] | None = None
-    advance: Callable[..., None] | None = None
-    capability: Callable[..., None] | None = None
-    save: Callable[..., None] | None = None
-
-
-KERNELS: tuple[str, ...] = tuple(f.name for f in fields(Kernels))
-
-
-def rows(name: str, text: str = "") -> Table:
-    """Return the table of a class's own rows, one a line: ``name | unit | meaning``."""
-    lines = [line.split("|", 1) for line in text.strip().splitlines()]
-    full = "\n".join(f"{first} | {rest.split('|', 1)[0]} | truth | {rest.split('|', 1)[1]}" for first, rest in lines)
-    return Table(name, "one entry for each device of the class", full)
-
-
-@dataclass(eq=False)
-class DeviceModel:
-    """A device class.
-
-    Attributes
-    ----------
-    name, japanese : str
-    echonet : int
-        Class code of ECHONET Lite, 0 where there is none.
-    stage : int
-        1; 2 where it reads its site's net power after the classes of stage 1.
-    command : str
-        What a fraction asks for: ``swing`` a part of the rated swing, ``cap`` a limit on what it draws, ``on_off``.
-    traits : Traits
-    config : type of DeviceConfig
-    layout : Layout
-        From the settings to ``cfg``.
-    params, state : Table
-        float32 rows: drawn once; changed every tick.
-    energy : Table
-        float64 rows: stored energy, and registers that are judged home by home.
-    meters : mapping of str to Register
-        All registers; those that only add up stand in `registers`.
-    saved : Table
-        Normalised rows that carry a state from the reference days to another device.
-    """
-
-    name: str
-    japanese: str
-    echonet: int
-    stage: int
-    command: Command
-    traits: Traits
-    config: type[DeviceConfig]
-    layout: Any
-    params: Table
-    state: Table
-    energy: Table
-    meters: Mapping[str, Register]
-    saved: Table = field(default_factory=lambda: rows("none.saved"))
-
-    def __post_init__(self) -> None:
-        self._stages: dict[str, list[Stage]] = {name: [] for name in KERNELS}
-        self._by_hand: dict[str, Callable[..., None]] = {}
-        self._response: Callable[..., Any] | None = None
-        sums = [f"{name} | {r.unit} | {r.meaning}" for name, r in self.meters.items() if not r.by_home]
-        self.registers = rows(f"{self.name}.registers", "\n".join(sums))
-        for name, register in self.meters.items():
-            if register.by_home and name not in self.energy:
-                raise unknown(f"{self.name}: register by home", name, self.energy)
-
-    # --- what an author writes
-
-    def draw(self, function: F | None = None) -> Any:
-        """Add a function that draws what devices are, from the fleet's key."""
-        return self._add("draw", function)
-
-    def begin(self, function: F | None = None) -> Any:
-        """Add a function that sets the state at the start of an episode."""
-        return self._add("begin", function)
-
-    def redraw(self, function: F | None = None, *, every_s: int = 0, at_s: int = 0, writes: str = "") -> Any:
-        """Add a function that draws luck; called every 300 s, or every ``every_s`` from second ``at_s`` of the day on.
-
-        It is called before `begin` too. ``writes``: names of rows; then it loops over whole rows itself.
-        """
-        return self._add("redraw", function, every_s=every_s, at_s=at_s, writes=writes)
-
-    def tick(self, function: F | None = None, *, when: str = "") -> Any:
-        """Add a function that advances a device by one tick; ``when``: a row that is above 0 at some device."""
-        return self._add("advance", function, when=when)
-
-    def capability(self, function: F | None = None) -> Any:
-        """Add a function of what a device could give."""
-        return self._add("capability", function)
-
-    def save(self, function: F | None = None) -> Any:
-        """Add a function of what is kept for other devices' start."""
-        return self._add("save", function)
-
-    def once(self, *kernels: str) -> Callable[[F], F]:
-        """Add a function that is called once for a world, with values, in the named kernels."""
-
-        def take(function: F) -> F:
-            for kernel in kernels:
-                function = self._add("advance" if kernel == "tick" else kernel, function, once=True)
-            return function
-
-        return take
-
-    def response(self, function: F) -> F:
-        """Set the function of a device's seconds from a command's arrival to full upward response."""
-        self._response = function
-        return function
-
-    def by_hand(self, **kernels: Callable[..., None]) -> None:
-        """Set kernels that do not fit the form, ``advance=...``."""
-        for name, kernel in kernels.items():
-            if name not in KERNELS:
-                raise unknown(f"{self.name}: kernel", name, KERNELS)
-            self._by_hand[name] = kernel
-
-    def _add(self, kernel: str, function: Any, **how: Any) -> Any:
-        if function is None:
-            return lambda given: self._add(kernel, given, **how)
-        if kernel not in KERNELS:
-            raise unknown(f"{self.name}: kernel", kernel, (*KERNELS, "tick"))
-        stage = Stage(function, **how)
-        for other in self.stages():
-            if (other.name, other.module) == (stage.name, stage.module) and other.plain is not stage.plain:
-                raise InputError(f"{stage.label}: two functions of {self.name} have this name")
-        self._stages[kernel].append(stage)
-        self.__dict__.pop("kernels", None)
-        return stage.call
-
-    # --- what the engine asks
-
-    def stages(self, kernel: str = "") -> Iterator[Stage]:
-        """Yield the functions of one kernel, or of all."""
-        for name in [kernel] if kernel else KERNELS:
-            yield from self._stages[name]
-
-    def constants(self, config: Any) -> Any:
-        """Return the settings as the float32 vector ``cfg`` that the kernels read."""
-        return self.layout.vector(config)
+class DeviceModel(Declaration):
+    """A device class: a `Declaration` with its kernels."""
 
     @cached_property
     def kernels(self) -> Kernels:
         """Return the compiled loops, written from the author's functions."""
-        from der_gym.devices.forms import kernels_of
-
         return Kernels(**{**kernels_of(self), **self._by_hand})
-
-    def role(self, role: Role) -> list[str]:
-        """Return the registers that are ``role`` to a service."""
-        return [name for name, register in self.meters.items() if register.role == role]
-
-    @property
-    def harm(self) -> dict[str, str]:
-        """Return the registers by which people lose -> the setting of their price."""
-        return {name: register.price for name, register in self.meters.items() if register.harm}
 
     def response_s(self, config: Any) -> Any:
         """Return 200 equally likely seconds from a command's arrival to full upward response, float64, ascending."""
-        from der_gym.devices.response import response_s
-
-        return response_s(self, self._response, config)
+        return response_s(self, self.kernels.draw, self._response, config)
 
     def response_p95_s(self, config: Any) -> float:
         """Return the seconds of dead time and ramp of upward response that 95 % of the devices do not exceed."""

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from der_gym.devices.base import KERNELS, DeviceModel
+from der_gym.devices.declare import KERNELS, Declaration
 from der_gym.engine.codegen import Entry, Form, Place, wrap_import, write_kernel
 from der_gym.engine.generated import load
 from der_gym.engine.tables import CAPABILITY, EXOGENOUS, FLEET, GIVEN, SITE
@@ -64,7 +64,7 @@ import numpy as np
 '''
 
 
-def kernels_of(model: DeviceModel) -> dict[str, Callable[..., None] | None]:
+def kernels_of(model: Declaration) -> dict[str, Callable[..., None] | None]:
     """Return the kernels that a class's functions make, by name; None where it has no function for one.
 
     Raises
@@ -78,12 +78,12 @@ def kernels_of(model: DeviceModel) -> dict[str, Callable[..., None] | None]:
     return {name: getattr(module, name, None) for name in KERNELS}
 
 
-def _module_name(model: DeviceModel) -> str:
+def _module_name(model: Declaration) -> str:
     above = next(model.stages()).module.rpartition(".")[0]
     return f"{above}.{model.name}" if above else model.name
 
 
-def source(model: DeviceModel, only: str = "") -> str:
+def source(model: Declaration, only: str = "") -> str:
     """Return the source of a class's kernels; ``only``: with the loop of one function, for a look at its code."""
     lines: list[str] = []
     for kernel in KERNELS:
@@ -103,7 +103,7 @@ _LENT = {
 }
 
 
-def _imports(model: DeviceModel, body: str) -> list[str]:
+def _imports(model: Declaration, body: str) -> list[str]:
     lent = {module: [name for name in names if _names(body, name)] for module, names in _LENT.items()}
     for stage in model.stages():
         name = stage.name if stage.called == stage.name else f"{stage.name} as {stage.called}"
@@ -123,7 +123,7 @@ def _names(body: str, name: str) -> bool:
     return f"@{name}" in body or f"{name}(" in body or f"[{name}]" in body or f"({name}," in body
 
 
-def entries(model: DeviceModel, kernel: str) -> list[Entry]:
+def entries(model: Declaration, kernel: str) -> list[Entry]:
     """Return what a class's ticks enter into its registers."""
     if kernel != "advance":
         return []
@@ -135,7 +135,7 @@ def _scale(scale: float | str) -> str:
     return scale if isinstance(scale, str) else f"np.float64({scale!r})"
 
 
-def form(model: DeviceModel, kernel: str, only: str = "") -> Form:
+def form(model: Declaration, kernel: str, only: str = "") -> Form:
     """Return what functions may name in one of a class's kernels."""
     arguments = _ARGUMENTS[kernel]
     places = _settings(model, arguments) | _context(kernel, arguments) | _fleet(kernel) | _own(model, kernel)
@@ -150,7 +150,7 @@ def form(model: DeviceModel, kernel: str, only: str = "") -> Form:
     return Form(kernel, arguments, places, above, often=often)
 
 
-def _wanted(model: DeviceModel, kernel: str) -> tuple[str, ...]:
+def _wanted(model: Declaration, kernel: str) -> tuple[str, ...]:
     wanted = {
         "draw": (*model.params, "rated_kw", "dead_s"),
         "advance": ("power_kw", "shown_kw"),
@@ -160,7 +160,7 @@ def _wanted(model: DeviceModel, kernel: str) -> tuple[str, ...]:
     return wanted.get(kernel, ())
 
 
-def _own(model: DeviceModel, kernel: str) -> dict[str, Place]:
+def _own(model: Declaration, kernel: str) -> dict[str, Place]:
     """Return the places of a class's own rows."""
     found: dict[str, Place] = {}
     for array in ("params", "state", "energy"):
@@ -209,13 +209,13 @@ def _context(kernel: str, arguments: str) -> dict[str, Place]:
     return found
 
 
-def _settings(model: DeviceModel, arguments: str) -> dict[str, Place]:
+def _settings(model: Declaration, arguments: str) -> dict[str, Place]:
     if "cfg" not in arguments:
         return {}
     return {"cfg": Place("cfg", "value")} | {n: Place(model.layout.place(n), "value") for n in model.layout.sizes}
 
 
-def _around(model: DeviceModel, kernel: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+def _around(model: Declaration, kernel: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """Return the lines above the loop over shards, and at the start and the end of its body."""
     if kernel == "begin" and len(model.saved):
         return (

@@ -1,7 +1,8 @@
 """The folder of everything that can be made again: where it lies, which files in it are trusted, what is thrown away.
 
 ``kernels`` holds machine code. It is loaded by ``pickle``, which runs what a file says, so only a folder that nobody
-else may write is used. ``pools`` holds reference days, arrays that are looked at where they lie.
+else may write is used. ``generated`` holds the sources that are written of device classes, for people and debuggers to
+read. ``pools`` holds reference days, arrays that are looked at where they lie.
 
 A file's time of change is the time of its last use. Whenever a process has kept something new, files that nobody has
 used for a month go, and then the longest unused ones until the rest is small enough.
@@ -21,7 +22,7 @@ from pathlib import Path
 
 from der_gym.core.units import DAY_S
 
-KINDS = ("kernels", "pools")
+KINDS = ("kernels", "generated", "pools")
 UNUSED_S = 30 * DAY_S  # files that nobody has used for so long go
 LARGEST_BYTES = 2_000_000_000  # of all files; above that the longest unused ones go
 IN_USE_S = 3600  # what was used so lately may be in use, and an unfinished file so young may be in the making

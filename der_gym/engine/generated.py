@@ -6,11 +6,11 @@ import hashlib
 import linecache
 import sys
 import warnings
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
-from der_gym.core.files import write_text
-from der_gym.engine.compile import cache_home, writable
+from der_gym.engine import cache
 
 
 def load(name: str, text: str) -> ModuleType:
@@ -31,9 +31,9 @@ def load(name: str, text: str) -> ModuleType:
     full = f"{name}_{digest}"
     if full in sys.modules:
         return sys.modules[full]
-    path = folder() / f"{full.rpartition('.')[2]}.py"
     module = ModuleType(full)
-    module.__file__ = _kept(path, text)
+    module.__file__ = _kept(f"{full.rpartition('.')[2]}.py", text)
+    module.__spec__ = ModuleSpec(full, None, origin=module.__file__)
     sys.modules[full] = module
     try:
         exec(compile(text, module.__file__, "exec"), vars(module))  # what stands on disk may have been edited
@@ -43,23 +43,22 @@ def load(name: str, text: str) -> ModuleType:
     return module
 
 
-def folder() -> Path:
-    """Return the folder of written sources."""
-    return cache_home() / "generated"
-
-
-def _kept(path: Path, text: str) -> str:
+def _kept(name: str, text: str) -> str:
     """Return the file that holds ``text``; a name of no file where it cannot be written."""
+    home = cache.folder("generated")
+    path = Path("") if home is None else home / name
     try:
-        found = path.read_text(encoding="utf-8") if path.exists() else None
+        found = path.read_text(encoding="utf-8") if home is not None and path.exists() else None
         if found is not None and found != text:
             warnings.warn(f"{path}: was edited; it is written anew from its device class", stacklevel=2)
-        if found != text and writable(path.parent):
-            write_text(path, text)
-        elif found != text:
-            raise OSError
+        if found == text:
+            cache.used(path)
+        elif home is not None:
+            with cache.new_file(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
     except (OSError, UnicodeDecodeError):
-        name = f"<{path.stem}>"
-        linecache.cache[name] = len(text), None, text.splitlines(keepends=True), name
-        return name
-    return str(path)
+        home = None
+    if home is not None:
+        return str(path)
+    linecache.cache[f"<{name}>"] = len(text), None, text.splitlines(keepends=True), f"<{name}>"
+    return f"<{name}>"

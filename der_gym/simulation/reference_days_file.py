@@ -138,7 +138,7 @@ def wanted(
         "capability": _empty(*lead, SLOT_PER_DAY, structure.n_cell, CAPABILITY.N),
     }
     for name, (lo, hi) in structure.class_slice.items():
-        like[f"state.{name}"] = _empty(*lead, len(starts_s), len(DEVICES[name].pool), hi - lo)
+        like[f"state.{name}"] = _empty(*lead, len(starts_s), len(DEVICES[name].saved), hi - lo)
     return like
 
 
