@@ -59,7 +59,7 @@ BATTERY = DeviceModel(
     meters={
         "charged_kwh": Register("kWh", "AC in", ("charged\nkWh", "充電\nkWh"), role="charge"),
         "discharged_kwh": Register(
-            "kWh", "AC out", ("battery\nkWh", "蓄電池放電\nkWh"), "market.rules.wear_yen_kwh", role="discharge"
+            "kWh", "AC out", ("battery\nkWh", "蓄電池放電\nkWh"), "costs.wear_yen_kwh", role="discharge"
         ),
         "loss_kwh": Register("kWh", "lost standing by", ("lost\nkWh", "損失\nkWh")),
         "withheld_kwh": Register(

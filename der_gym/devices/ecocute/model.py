@@ -104,7 +104,7 @@ ECOCUTE = DeviceModel(
             "-",
             "starts of the compressor",
             ("starts", "起動\n回"),
-            "market.rules.start_yen",
+            "costs.start_yen",
             role="start",
             row="started",
         ),
