@@ -69,8 +69,11 @@ def deliver(  # type: ignore[no-untyped-def]
             if not book[SENDER.DIRTY] and book[SENDER.EXPIRES_S] >= t_s[w] + dt_s:
                 continue
             lo, hi, first, pair = cell_lo[c], cell_hi[c], cell_row[c], cell_pair[c]
-            a0, a1, part, valid = _rows(hold[s], first, lo, hi)
-            b0, b1, b_part, b_valid = _rows(hold[s], first + N_HOLD_A if pair else first, lo, hi)
+            a0, a1 = hold[s, first, lo:hi], hold[s, first + 1, lo:hi]
+            part, valid = hold[s, first + 2, lo:hi], hold[s, first + 3, lo:hi]
+            other = first + N_HOLD_A if pair else first
+            b0, b1 = hold[s, other, lo:hi], hold[s, other + 1, lo:hi]
+            b_part, b_valid = hold[s, other + 2, lo:hi], hold[s, other + 3, lo:hi]
             depth, step = int(gate[cell_leaf[c], GATE.DEPTH]), path[c, CHANNEL.STEP_S]
             rolled = news = False
             for k in range(int(book[SENDER.FLYING])):
@@ -101,12 +104,6 @@ def deliver(  # type: ignore[no-untyped-def]
                 _expire_all(start, end, a0, a1, part, valid)
                 if pair:
                     _expire_all(start, end, b0, b1, b_part, b_valid)
-
-
-@part
-def _rows(hold, first, lo, hi):  # type: ignore[no-untyped-def]
-    """Return the four rows of a value from ``first`` on: at the tick's start, at its end, share of the end, end."""
-    return hold[first, lo:hi], hold[first + 1, lo:hi], hold[first + 2, lo:hi], hold[first + 3, lo:hi]
 
 
 # The next four are kernels, not parts: loops that choose between held and new values pack only when made alone.

@@ -22,16 +22,13 @@ from der_gym.engine.compile import kernel
 COMPILE = """
 import numba, sys
 from numba import types as t
-import der_gym.devices.battery.model as battery, der_gym.devices.ev.model as ev
-import der_gym.devices.ecocute.model as ecocute
+from der_gym.devices import DEVICES
 import der_gym.env.observation.layout as layout, der_gym.env.worlds as worlds
 import der_gym.simulation.array_ops as ops, der_gym.network.outages as outages
 f4, u4, i8, on = t.float32, t.uint32, t.int64, t.boolean
 rows, table, whole = f4[:, :, ::1], f4[:, ::1], (i8, i8, i8, on[::1])
 asked = [
-    (battery.save, (*whole, rows, rows, t.float64[:, :, ::1], rows)),
-    (ev.save, (*whole, rows, rows, t.float64[:, :, ::1], rows)),
-    (ecocute.save, (*whole, rows, rows, t.float64[:, :, ::1], rows)),
+    *((DEVICES[n].kernels.save, (*whole, rows, rows, t.float64[:, :, ::1], rows)) for n in ("battery", "ecocute")),
     (ops.blank, (*whole, rows)),
     (outages.draw_links, (*whole, u4[:, ::1], u4[:, ::1], i8[::1], t.float64[::1], f4[::1], rows)),
 ]
@@ -79,22 +76,23 @@ def test_an_edit_recompiles_what_depends_on_it_and_nothing_else(copy: Path, tmp_
         assert n - hits == len(found)
         return found
 
-    assert len(new()) == 5
+    assert len(new()) == 4
     assert new() == []
     for module in ("env/observation/fields", "evaluation/report/page", "simulation/simulator", "fleet/tree"):
         edit(copy, module)
     edit(copy, "engine/tables", "unit of the command: the device's rated swing", "another meaning")
     assert new() == []
     edit(copy, "engine/tables", "    link_down_s ", "    made_up | - | | one row more\n    link_down_s ")
-    assert new() == ["network.outages.draw_links"]  # the others name no row that has another number now
-    edit(copy, "devices/ev/model")
-    assert new() == ["devices.ev.model.save"]
+    assert "simulation.array_ops.blank" not in (changed := new())  # it names no row that has another number now
+    assert len(changed) == 3  # the numbers stand in the devices' written sources
+    edit(copy, "devices/battery/model")
+    assert [name.partition("_")[0] for name in new()] == ["battery"]
     edit(copy, "numerics/rng", "0xD2511F53", "0xD2511F55")  # of the draws, which the saved states do not name
     assert new() == ["network.outages.draw_links"]
     edit(copy, "engine/cache")
     assert new() == []
     edit(copy, "engine/compile")
-    assert len(new()) == 5
+    assert len(new()) == 4
 
 
 PRINT_A_VALUE = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -159,3 +160,24 @@ def test_references_are_counted_where_something_is_made(loop: Any) -> None:
     (compiled,) = made.overloads.values()
     # What a part or a scalar makes and does not return, it frees itself.
     assert compiled.target_context.enable_nrt is (loop not in (views, by_scalar))
+
+
+@part
+def two_rows(x):  # type: ignore[no-untyped-def]
+    """Return views of an array that was given."""
+    return x[0], x[1]
+
+
+@kernel
+def by_two_rows(lo, hi, x):  # type: ignore[no-untyped-def]
+    one, two = two_rows(x)
+    for i in range(lo, hi):
+        two[i] = one[i] + 1.0
+
+
+def test_views_that_a_part_returns_are_held_until_its_caller_lets_them_go() -> None:
+    x = np.zeros((2, 8))
+    before = sys.getrefcount(x)
+    for _ in range(50):
+        by_two_rows.opened(0, 8, x)  # type: ignore[attr-defined]
+    assert sys.getrefcount(x) == before and x[1].tolist() == [1.0] * 8
