@@ -97,8 +97,9 @@ class Worlds:
         self._extra = np.zeros((n_world, self.layout.n_computed))
         self.info_names = self._info_names()
         self._table = np.zeros((len(self.info_names), n_world))
-        active = self.simulator.step_plan.active
-        self.simulator.step_plan.append_stage([*self.reward.scoring(active), *self._observing(active), *self._telling()])
+        plan = self.simulator.step_plan
+        stages = [*self.reward.scoring(plan.active), *self._observing(plan.active), *self._telling()]
+        plan.append_stage(stages)
         low, high = self.layout.bounds()
         self.observation_space = gym.spaces.Box(low, high, dtype=np.float32)
         self.action_space = gym.spaces.Box(-1.0, 1.0, (self.layout.action.size,), dtype=np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -37,28 +38,28 @@ def above(x: float, y: float) -> float:
     return x - y if x > y else 0.0
 
 
-def gap_kw(target_kw: float, response_kw: float) -> float:
+def gap_kw(target_kw: float, response_kw: float, hour_sin: float) -> float:
     """Target less what is seen."""
-    return target_kw - response_kw
+    return target_kw - response_kw + hour_sin
 
 
-def room_kw(up_kw: float, down_kw: float, plan_kw: float, world_plan_kw: float, temp_c: float) -> float:
-    return above(up_kw, down_kw) / max(abs(plan_kw - world_plan_kw), 1.0) + 0.1 * temp_c
+def room_kw(up_kw: float, down_kw: float, plan_kw: float, service_plan_kw: Array, temp_c: float) -> float:
+    return above(up_kw, down_kw) / max(abs(plan_kw - service_plan_kw[0]), 1.0) + 0.1 * temp_c
 
 
-def ahead_kw(plan_kw: float, world_plan_kw: float, leaf_up_kw: Array) -> float:
-    return plan_kw - world_plan_kw + leaf_up_kw[0]
+def ahead_kw(plan_kw: float, service_plan_kw: float, target_kw: float, leaf_up_kw: Array) -> float:
+    return plan_kw - service_plan_kw + target_kw + leaf_up_kw[0]
 
 
-def most_kw(leaf_up_kw: Array, block_plan_kw: Array, block_left: float) -> float:
+def most_kw(leaf_up_kw: Array, block_plan_kw: Array, world_episode_left: float) -> float:
     most = 0.0
     for up_kw in leaf_up_kw:
         most = max(most, up_kw)
-    return most + block_plan_kw[1] * block_left
+    return most + block_plan_kw[0, 1] * world_episode_left
 
 
 OWN: dict[str, Callable[..., float]] = {
-    "world.gap_kw": gap_kw,
+    "service.gap_kw": gap_kw,
     "leaf.room_kw": room_kw,
     "block.ahead_kw": ahead_kw,
     "world.most_kw": most_kw,
@@ -69,17 +70,18 @@ def registered(keys: list[str]) -> list[Field]:
     return [field(key, **WIDE)(OWN[key]) for key in keys]
 
 
-def value(one: Field, env: DERGroupVectorEnv, w: int, i: int) -> float:
+def value(one: Field, env: DERGroupVectorEnv, w: int, at: int) -> float:
     """Return what a field's function gives in plain Python, its arguments read from the view by name."""
     view = env.worlds.simulator.view
-    row = {"world": view.world[w], "block": view.block[w], "leaf": view.leaf[w]}
+    rows = {"world": view.world[w], "service": view.service[w], "block": view.block[w], "leaf": view.leaf[w]}
+    k, i = divmod(at, rows["block"].shape[1]) if one.scope == "block" else (at, at)
+    index = {"world": (), "service": (k,), "block": (k, i), "leaf": (i,)}
     given = []
-    for name in OWN[one.key].__code__.co_varnames[: OWN[one.key].__code__.co_argcount]:
-        table, column = (one.scope, name) if name in columns.TABLES[one.scope] else ("world", name)
-        if column not in columns.TABLES[table]:
-            table, _, column = name.partition("_")
-        at = row[table][..., columns.TABLES[table].number(column)]
-        given.append(float(at[i]) if table == one.scope != "world" else at if at.ndim else float(at))
+    for name in inspect.signature(OWN[one.key]).parameters:
+        table = next((t for t in columns.AROUND[one.scope] if name in columns.TABLES[t]), None)
+        table, column = (table, name) if table else (name.partition("_")[0], name.partition("_")[2])
+        values = rows[table][..., columns.TABLES[table].number(column)]
+        given.append(float(values[index[table]]) if table in columns.AROUND[one.scope] else values)
     return one(*given)
 
 
@@ -92,7 +94,7 @@ def test_every_function_gives_the_bits_of_plain_python_over_an_episode() -> None
     seen = set()
     for k, action in enumerate(actions(1, SMALL_STEPS + 5, wants[0])):
         for one in made if k % 7 == 0 or k > SMALL_STEPS - 3 else ():
-            name = one.name if one.scope == "world" else one.key
+            name = one.name if one.scope in ("world", "service") else one.key
             _, at, n = env.layout.fields[name]
             plain = [[np.float32(value(one, env, w, i)) for i in range(n)] for w in range(2)]
             assert obs[:, at : at + n].tolist() == np.array(plain).tolist(), one.key
@@ -105,7 +107,7 @@ def test_every_function_gives_the_bits_of_plain_python_over_an_episode() -> None
 def test_columns_stay_where_they_are_and_functions_follow_by_name() -> None:
     plain, _ = DERGroupEnv("tertiary-1", small()).reset(seed=1)
     layouts = []
-    for keys in (["world.gap_kw", "leaf.room_kw"], ["leaf.room_kw", "world.gap_kw"]):  # in whatever order
+    for keys in (["service.gap_kw", "leaf.room_kw"], ["leaf.room_kw", "service.gap_kw"]):  # in whatever order
         for name in OWN:
             FIELDS._items.pop(name, None)
         registered(keys)
@@ -119,26 +121,27 @@ def test_columns_stay_where_they_are_and_functions_follow_by_name() -> None:
 
 @pytest.mark.usefixtures("own")
 def test_the_source_is_readable() -> None:
-    text = write(registered(["world.gap_kw", "leaf.room_kw"]))
-    assert "out[w, first[0]] = world_gap_kw(world[w, WORLD.TARGET_KW], world[w, WORLD.RESPONSE_KW])" in text
-    assert "        for i in range(leaf.shape[1]):\n" in text and "leaf[w, i, LEAF.UP_KW]" in text
-    assert "world.gap_kw: Target less what is seen." in text
+    text = write(registered(["service.gap_kw", "leaf.room_kw"]))
+    assert "        for k in range(service.shape[1]):\n            out[w, first[0] + k] = service_gap_kw(\n" in text
+    assert "service[w, k, SERVICE.TARGET_KW], service[w, k, SERVICE.RESPONSE_KW], world[w, WORLD.HOUR_SIN]" in text
+    assert "        for i in range(leaf.shape[1]):\n" in text and "service[w, :, SERVICE.PLAN_KW]" in text
+    assert "service.gap_kw: Target less what is seen." in text
     assert max(map(len, text.splitlines())) <= 120
 
 
 @pytest.mark.usefixtures("own")
 def test_a_field_is_still_its_function_and_is_pickled_by_name() -> None:
-    (one,) = registered(["world.gap_kw"])
-    assert one(5.0, 2.0) == 3.0 and one.title == "Target less what is seen." and one.scope == "world"
+    (one,) = registered(["service.gap_kw"])
+    assert one(5.0, 2.0, 1.0) == 4.0 and one.title == "Target less what is seen." and one.scope == "service"
     assert pickle.loads(pickle.dumps(one)) is one
-    assert in_order()[-1] == "world.gap_kw"
+    assert in_order()[-1] == "service.gap_kw"
     with pytest.raises(TypeError, match="is a column"):
-        FIELDS["world.plan_kw"](1.0)
+        FIELDS["service.plan_kw"](1.0)
 
 
 @pytest.mark.usefixtures("own")
 def test_a_world_that_takes_no_step_keeps_its_values() -> None:
-    registered(["world.gap_kw"])
+    registered(["service.gap_kw"])
     env = DERGroupVectorEnv(2, "tertiary-1", small(), autoreset_mode="Disabled")
     env.reset(seed=1)
     worlds, active = env.worlds, np.array([True, False])
@@ -150,22 +153,34 @@ def test_a_world_that_takes_no_step_keeps_its_values() -> None:
 
 
 BAD: dict[str, tuple[str, Callable[..., Any], dict[str, Any], str]] = {
-    "a misspelt column": ("world.a", lambda targt_kw: 0.0, {}, "'targt_kw' is no column; did you mean 'target_kw'?"),
+    "a misspelt column": (
+        "service.a",
+        lambda targt_kw: 0.0,
+        {},
+        "'targt_kw' is no column of its scope; did you mean 'target_kw'?",
+    ),
+    "a service's column for a world": ("world.a", lambda target_kw: 0.0, {}, "did you mean 'service_target_kw'?"),
     "the truth": ("leaf.a", lambda power_kw: 0.0, {}, "'power_kw' is no column"),
-    "a leaf's column": ("world.a", lambda leaf_upp_kw: 0.0, {}, "did you mean 'leaf_up_kw'?"),
-    "a plain function": ("world.a", lambda plan_kw: value(plan_kw), {}, "world.a: cannot be compiled: Untyped global"),  # type: ignore[call-arg, arg-type]
-    "a text": ("world.a", lambda plan_kw: "text", {}, "world.a: returns .*; allowed: a number"),
-    "nothing": ("world.a", lambda plan_kw: None, {}, "world.a: returns none; allowed: a number"),
-    "all leaves": ("world.a", lambda leaf_up_kw: leaf_up_kw, {}, "allowed: a number"),
-    "a star": ("world.a", lambda *plan_kw: 0.0, {}, "without defaults or stars"),
-    "a default": ("world.a", lambda plan_kw=1.0: 0.0, {}, "argument 'plan_kw=1.0'; allowed: names of columns"),
-    "a leaf's unit": ("world.a", lambda plan_kw: 0.0, {"scale": "nominal"}, "allowed: award, fleet, a number"),
-    "no such unit": ("world.a", lambda plan_kw: 0.0, {"scale": "awrd"}, "did you mean 'award'?"),
-    "a scale of 0": ("world.a", lambda plan_kw: 0.0, {"scale": 0.0}, "scale 0.0; allowed: above 0"),
-    "no such scope": ("word.a", lambda plan_kw: 0.0, {}, "scope 'word'; allowed: world, block, leaf"),
+    "a leaf's column": ("service.a", lambda leaf_upp_kw: 0.0, {}, "did you mean 'leaf_up_kw'?"),
+    "a plain function": (
+        "service.a",
+        lambda plan_kw: value(plan_kw),
+        {},
+        "service.a: cannot be compiled: Untyped global",
+    ),  # type: ignore[call-arg, arg-type]
+    "a text": ("service.a", lambda plan_kw: "text", {}, "service.a: returns .*; allowed: a number"),
+    "nothing": ("service.a", lambda plan_kw: None, {}, "service.a: returns none; allowed: a number"),
+    "all leaves": ("service.a", lambda leaf_up_kw: leaf_up_kw, {}, "allowed: a number"),
+    "a star": ("service.a", lambda *plan_kw: 0.0, {}, "without defaults or stars"),
+    "a default": ("service.a", lambda plan_kw=1.0: 0.0, {}, "argument 'plan_kw=1.0'; allowed: names of columns"),
+    "a leaf's unit": ("service.a", lambda plan_kw: 0.0, {"scale": "nominal"}, "allowed: award, fleet, a number"),
+    "no such unit": ("service.a", lambda plan_kw: 0.0, {"scale": "awrd"}, "did you mean 'award'?"),
+    "a scale of 0": ("service.a", lambda plan_kw: 0.0, {"scale": 0.0}, "scale 0.0; allowed: above 0"),
+    "no such scope": ("word.a", lambda plan_kw: 0.0, {}, "scope 'word'; allowed: world, service, block, leaf"),
     "no scope": ("gap_kw", lambda plan_kw: 0.0, {}, "allowed: scope.name"),
-    "a name that is taken": ("world.plan_kw", lambda plan_kw: 0.0, {}, "registered already"),
-    "bounds the other way": ("world.a", lambda plan_kw: 0.0, {"low": 2e6}, "allowed: low below high"),
+    "a name that is taken": ("service.plan_kw", lambda plan_kw: 0.0, {}, "registered already"),
+    "a service's name": ("world.plan_kw", lambda temp_c: 0.0, {}, "'service.plan_kw' has this name in a layout"),
+    "bounds the other way": ("service.a", lambda plan_kw: 0.0, {"low": 2e6}, "allowed: low below high"),
 }
 
 
@@ -178,21 +193,23 @@ def test_a_bad_field_is_refused_in_one_line(name: str) -> None:
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 900
 
 
+@pytest.mark.usefixtures("own")
 def test_a_column_that_is_not_there_is_refused() -> None:
+    FIELDS.register("service.award_k", Field("award_k", "service", "kW", 1.0, 0, 1, ""))
     with pytest.raises(InputError, match="did you mean 'award_kw'"):
-        Field("award_k", "world", "kW", 1.0, 0, 1, "")
+        DERGroupEnv("tertiary-1", small())
 
 
 @pytest.mark.usefixtures("own")
 def test_one_bad_field_among_good_ones_is_named_when_an_environment_is_made() -> None:
-    registered(["world.gap_kw"])
-    field("world.bad", **WIDE)(lambda plan_kw: plan_kw + "kW")
-    with pytest.raises(InputError, match=r"world\.bad: cannot be compiled"):
+    registered(["service.gap_kw"])
+    field("service.bad", **WIDE)(lambda plan_kw: plan_kw + "kW")
+    with pytest.raises(InputError, match=r"service\.bad: cannot be compiled"):
         DERGroupEnv("tertiary-1", small())
 
 
 def test_only_the_view_can_be_read() -> None:
     every = {columns.source("", scope, name) for scope in columns.SCOPES for name in columns.TABLES[scope]}
-    assert {text.partition("[")[0] for text in every} == {"world", "block", "leaf"}
+    assert {text.partition("[")[0] for text in every} == {"world", "service", "block", "leaf"}
     readers = {row.reader for table in columns.TABLES.values() for row in table.rows}
     assert readers == {"aggregator"}

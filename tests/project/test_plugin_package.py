@@ -1,4 +1,4 @@
-"""A package of somebody else's brings a controller and a field; environments and the command line have them at once."""
+"""A package of somebody else brings a device, a controller and a field; environments and commands have them at once."""
 
 from __future__ import annotations
 
@@ -28,32 +28,43 @@ FIELD = '''
 from der_gym.env.observation.fields import field
 
 
-@field("world.acme_gap_kw", unit="kW", scale="award", low=-5, high=5)
+@field("service.acme_gap_kw", unit="kW", scale="award", low=-5, high=5)
 def acme_gap_kw(target_kw, response_kw):
     """Target less what is seen."""
     return target_kw - response_kw
 '''
+DEVICE = """
+from der_gym.devices.base import DeviceModel
+from der_gym.devices.battery.model import BATTERY
+
+STORE = DeviceModel.__new__(DeviceModel)  # the shipped battery's functions under another name
+STORE.__dict__.update(BATTERY.__dict__, name="acme_store")
+STORE.__dict__.pop("kernels", None)
+"""
 POINTS = """[der_gym.controllers]
 acme-half = acme_der.control:Half
 
 [der_gym.fields]
-world.acme_gap_kw = acme_der.fields:acme_gap_kw
+service.acme_gap_kw = acme_der.fields:acme_gap_kw
 
 [der_gym.devices]
+acme_store = acme_der.devices:STORE
 acme-broken = acme_broken:DEVICE
 """
+MIX = [{"device": name, "path": "P3", "cloud": "A", "share": 1} for name in ("acme_store", "ev")]
 PLAY = """
 import sys
 import der_gym
 assert "acme_der" not in sys.modules
 import gymnasium as gym
-from der_gym.controllers import make, facts
+from der_gym.controllers import make, public_info
 env = gym.make("DERGroup-v0", scenario="tertiary-1", overrides=OVERRIDES)
 obs, _ = env.reset(seed=1)
 layout = env.unwrapped.layout
+assert layout.leaf_names[0] == "acme_store-P3-A", layout.leaf_names
 assert list(layout.fields)[-1] == "acme_gap_kw", list(layout.fields)
 rule = make("acme-half")
-rule.bind(layout, facts(env.unwrapped.worlds))
+rule.bind(layout, public_info(env.unwrapped.worlds))
 state, moved = None, 0
 for _ in range(30):
     action, state = rule.predict(obs[None], state, None)
@@ -74,7 +85,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory, project_root: Path) -> d
     package, told = folder / "acme_der", folder / "acme_der-1.0.dist-info"
     package.mkdir()
     told.mkdir()
-    for name, text in (("__init__", ""), ("control", CONTROLLER), ("fields", FIELD)):
+    for name, text in (("__init__", ""), ("control", CONTROLLER), ("fields", FIELD), ("devices", DEVICE)):
         (package / f"{name}.py").write_text(text, encoding="utf-8")
     (told / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-der\nVersion: 1.0\n", encoding="utf-8")
     (told / "entry_points.txt").write_text(POINTS, encoding="utf-8")
@@ -86,8 +97,8 @@ def run(installed: dict[str, str], *command: str) -> subprocess.CompletedProcess
     return subprocess.run([sys.executable, *command], env=installed, capture_output=True, text=True, check=False)
 
 
-def test_an_environment_has_the_field_and_the_controller(installed: dict[str, str]) -> None:
-    done = run(installed, "-c", f"OVERRIDES = {SMALL!r}\n{PLAY}")
+def test_an_environment_has_the_device_the_field_and_the_controller(installed: dict[str, str]) -> None:
+    done = run(installed, "-c", f"OVERRIDES = {dict(SMALL, **{'fleet.mix': MIX})!r}\n{PLAY}")
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["moved", "True"]
     assert done.stderr.count("package 'acme-der': plug-in 'acme-broken' is left out: ModuleNotFound") == 1
@@ -98,6 +109,8 @@ def test_the_command_line_lists_and_evaluates_the_controller(installed: dict[str
     assert listed.returncode == 0 and "acme-half" in listed.stdout and "half power" in listed.stdout, listed.stderr
     fields = run(installed, "-m", "der_gym.cli", "list", "fields")
     assert "acme_gap_kw" in fields.stdout and "Target less" in fields.stdout
+    devices = run(installed, "-m", "der_gym.cli", "list", "devices")
+    assert "acme_store" in devices.stdout, devices.stderr
     settings = [part for key, value in SMALL.items() for part in ("--set", f"{key}={value}")]
     chosen = ("--controller", "acme-half,idle", "--base", "idle", "--seeds", "1", "--out", str(tmp_path / "out"))
     done = run(installed, "-m", "der_gym.cli", "evaluate", *chosen, *settings)

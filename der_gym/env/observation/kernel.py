@@ -17,7 +17,7 @@ from der_gym.engine.generated import keep, remember
 from der_gym.env.observation.columns import TABLES
 from der_gym.env.observation.field import Field
 
-_NAME, _WIDTH = "compute_fields", 100
+_NAME, _WIDTH, _NO_BREAK = "compute_fields", 100, "\0"
 # The loops around a function, and where its values go; ``first`` is the field's first column.
 _LOOPS: dict[str, tuple[tuple[str, ...], str]] = {
     "world": ((), ""),
@@ -30,8 +30,8 @@ _LOOPS: dict[str, tuple[tuple[str, ...], str]] = {
 def write(fields: Sequence[Field]) -> str:
     """Return the source of the kernel that computes ``fields``.
 
-    Its arguments: ``w0``, ``w1``; ``active`` bool (n_world,); the view's ``world``, ``service``, ``block``, ``leaf``, see
-    `TABLES`; ``first`` int64 (n_field,), each field's first column in ``out``; ``out`` float64 (n_world, n_column).
+    Its arguments: ``w0``, ``w1``; ``active`` bool (n_world,); ``world``, ``service``, ``block``, ``leaf``, the view's
+    arrays; ``first`` int64 (n_field,), each field's first column in ``out``; ``out`` float64 (n_world, n_column).
     Rows of worlds that are not active stay as they are.
     """
     titles = [f"    {f.key}: {f.title} ({_origin(f)})" for f in fields]
@@ -56,7 +56,8 @@ def _call(target: str, field: Field) -> list[str]:
     head, given = f"{target} = {_function(field)}(", ", ".join(field.sources)
     if len(head) + len(given) < _WIDTH:
         return [f"{head}{given})"]
-    return [head, *(f"    {line}" for line in textwrap.wrap(given, _WIDTH)), ")"]
+    lines = textwrap.wrap(", ".join(each.replace(" ", _NO_BREAK) for each in field.sources), _WIDTH)
+    return [head, *(f"    {line.replace(_NO_BREAK, ' ')}" for line in lines), ")"]
 
 
 def _plain(field: Field) -> Any:
