@@ -220,7 +220,11 @@ class Rule:
         return [np.ascontiguousarray(self.layout.decode(obs, name)) for name in names]
 
 
-CONTROLLERS: Registry[type[Rule]] = Registry("controller")
+def _is_rule(item: Any) -> bool:
+    return isinstance(item, type) and issubclass(item, Rule)
+
+
+CONTROLLERS: Registry[type[Rule]] = Registry("controller", "der_gym.controllers", _is_rule, "a subclass of Rule")
 
 
 def settings(name: str, values: Mapping[str, Any]) -> ControllerConfig:

@@ -92,16 +92,21 @@ class Policy:
 
 
 def _same_layout(card: PolicyCard, layout: Layout) -> None:
-    """Raise InputError where a card's fields, heads or leaves are not those of ``layout``."""
+    """Raise InputError where a card's fields, heads or leaves are not those of ``layout``.
+
+    Fields that another package has added do not count: they stand behind all that the policy knows.
+    """
+    own, cards = _named(card.fields), policy_file.field_cards(layout)
+    known_here = {f.name: f for f in cards if f.name in own or not layout.is_computed(f.name)}
     pairs: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
-        ("fields", _named(card.fields), _named(policy_file.field_cards(layout))),
+        ("fields", own, known_here),
         ("heads", _named(card.heads), _named(policy_file.head_cards(layout))),
         ("leaves", {n: k for k, n in enumerate(card.leaves)}, {n: k for k, n in enumerate(layout.leaf_names)}),
     )
-    for what, own, here in pairs:
-        differ = [name for name in {**own, **here} if own.get(name) != here.get(name)]
+    for what, there, here in pairs:
+        differ = [name for name in {**there, **here} if there.get(name) != here.get(name)]
         if differ:
-            shown = ", ".join(_difference(name, own.get(name), here.get(name)) for name in differ[:5])
+            shown = ", ".join(_difference(name, there.get(name), here.get(name)) for name in differ[:5])
             more = f" and {len(differ) - 5} more" if len(differ) > 5 else ""
             raise InputError(f"policy for {card.scenario}: {what} that differ: {shown}{more}")
 

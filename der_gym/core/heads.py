@@ -48,7 +48,7 @@ class Head:
     channel: str | None = None
 
 
-HEADS: Registry[Head] = Registry("action head")
+HEADS: Registry[Head] = Registry("action head", "der_gym.heads")
 HEADS.register(
     "dispatch",
     Head("dispatch", "leaf", "dispatch", -1.0, 1.0, "fraction of the leaf's upward (+) or downward (-) rated swing"),

@@ -6,7 +6,7 @@ from der_gym.devices.battery.model import BATTERY
 from der_gym.devices.ecocute.model import ECOCUTE
 from der_gym.devices.ev.model import EV
 
-DEVICES: Registry[DeviceModel] = Registry("device")
+DEVICES: Registry[DeviceModel] = Registry("device", "der_gym.devices")
 DEVICES.register("ecocute", ECOCUTE)
 DEVICES.register("ev", EV)
 DEVICES.register("battery", BATTERY)

@@ -89,7 +89,7 @@ class Behaviour:
     constants: Callable[[Any], np.ndarray] = numbers
 
 
-BEHAVIOURS: Registry[Behaviour] = Registry("behaviour")
+BEHAVIOURS: Registry[Behaviour] = Registry("behaviour", "der_gym.behaviours")
 BEHAVIOURS.register("dispatch", Behaviour("dispatch", DISPATCH, "the device follows the fraction that is sent"))
 
 

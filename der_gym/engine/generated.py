@@ -32,7 +32,7 @@ def load(name: str, text: str) -> ModuleType:
     if full in sys.modules:
         return sys.modules[full]
     module = ModuleType(full)
-    module.__file__ = _kept(f"{full.rpartition('.')[2]}.py", text)
+    module.__file__ = keep(f"{full.rpartition('.')[2]}.py", text)
     module.__spec__ = ModuleSpec(full, None, origin=module.__file__)
     sys.modules[full] = module
     try:
@@ -43,14 +43,14 @@ def load(name: str, text: str) -> ModuleType:
     return module
 
 
-def _kept(name: str, text: str) -> str:
-    """Return the file that holds ``text``; a name of no file where it cannot be written."""
+def keep(name: str, text: str) -> str:
+    """Return the path of the file ``name`` that holds ``text``, or the name of no file where it cannot be written."""
     home = cache.folder("generated")
     path = Path("") if home is None else home / name
     try:
         found = path.read_text(encoding="utf-8") if home is not None and path.exists() else None
         if found is not None and found != text:
-            warnings.warn(f"{path}: was edited; it is written anew from its device class", stacklevel=2)
+            warnings.warn(f"{path}: was edited; it is written anew", stacklevel=2)
         if found == text:
             cache.used(path)
         elif home is not None:
@@ -58,7 +58,10 @@ def _kept(name: str, text: str) -> str:
                 temporary.write_text(text, encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         home = None
-    if home is not None:
-        return str(path)
+    return remember(name, text) if home is None else str(path)
+
+
+def remember(name: str, text: str) -> str:
+    """Return a name of no file under which tracebacks show ``text``."""
     linecache.cache[f"<{name}>"] = len(text), None, text.splitlines(keepends=True), f"<{name}>"
     return f"<{name}>"

@@ -80,22 +80,26 @@ class Worlds:
         n_world: int,
         workers: int | None = None,
     ) -> None:
-        self.scenario = load(scenario, overrides)
-        self.simulator = Simulator(self.scenario, n_world, workers)
-        leaf_names, heads = self.simulator.structure.leaf_names, self.scenario.heads()
-        self.layout = Layout.make(leaf_names, self.simulator.nominal_kw, self._views(), heads)
-        self.reward = Reward(self.simulator)
-        self.n_world = n_world
+        simulator = Simulator(load(scenario, overrides), n_world, workers)
+        leaf_names, heads = simulator.structure.leaf_names, simulator.scenario.heads()
+        self._build(simulator, Layout.make(leaf_names, simulator.nominal_kw, _views(simulator), heads))
+
+    def _build(self, simulator: Simulator, layout: Layout) -> None:
+        """Make the arrays, and let the simulator's step end with reward, observation and infos."""
+        self.scenario, self.simulator, self.layout = simulator.scenario, simulator, layout
+        self.reward = Reward(simulator)
+        self.n_world = n_world = simulator.n_world
         self._where, self._how = self.layout.plan()
         spans = (n_world, self.scenario.n_step, self.scenario.decision_s)
         self.action = ActionTaker(self.layout.action, self.simulator.network.streams, *spans)
         self._ready = False
         self._obs = np.zeros((n_world, self.layout.size), dtype=np.float32)
-        self._extra = np.zeros_like(self.layout.extras(self.simulator.view))
+        self._extra = np.zeros((n_world, self.layout.n_computed))
         self.info_names = self._info_names()
-        self._table, self._computes = np.zeros((len(self.info_names), n_world)), self.layout.computes
-        active = self.simulator.step_plan.active
-        self.simulator.step_plan.append_stage([*self.reward.scoring(active), self._observing(active), *self._telling()])
+        self._table = np.zeros((len(self.info_names), n_world))
+        plan = self.simulator.step_plan
+        stages = [*self.reward.scoring(plan.active), *self._observing(plan.active), *self._telling()]
+        plan.append_stage(stages)
         low, high = self.layout.bounds()
         self.observation_space = gym.spaces.Box(low, high, dtype=np.float32)
         self.action_space = gym.spaces.Box(-1.0, 1.0, (self.layout.action.size,), dtype=np.float32)
@@ -120,8 +124,6 @@ class Worlds:
             self.reward.charge_terminal_debt(ended)
             self.simulator.step_plan.post_step()
         self.reward.finish(active)
-        if self._computes:
-            self._see(active)
         return ended
 
     @property
@@ -135,21 +137,11 @@ class Worlds:
             raise InputError("step: called before reset; call reset() first")
         return not self.simulator.never.any()
 
-    def _observing(self, active: Array) -> Call:
+    def _observing(self, active: Array) -> list[Call]:
         v = self.simulator.view
         tables = (v.world, v.service, v.block, v.leaf, self._extra, v.own, SERVICE.UNIT_KW, self._obs)
-        return Call(observe, active, self._where, self._how, *tables, by_world=True)
-
-    def _views(self) -> list[ServiceView]:
-        """Return what the layout knows of the services."""
-        return [
-            ServiceView(
-                id=session.id,
-                leaves=tuple(int(j) for j in np.flatnonzero(session.leaf_weight > 0)),
-                own=tuple(own_field(row, session.service.scales[row.name]) for row in session.service.FIELDS.rows),
-            )
-            for session in self.simulator.market.sessions
-        ]
+        computing = self.layout.computing(active, v, self._extra)
+        return [*computing, Call(observe, active, self._where, self._how, *tables, by_world=True)]
 
     def _info_names(self) -> tuple[str, ...]:
         """Return the names of the infos; of several services each has its own counts beside the sum of all."""
@@ -172,10 +164,7 @@ class Worlds:
 
     def _see(self, mask: Array) -> None:
         """Write observations of the worlds of ``mask`` and all infos as they stand between two steps."""
-        if self._computes:
-            self._extra[:] = self.layout.extras(self.simulator.view)
-        self._observing(mask)(0, self.n_world)
-        for call in self._telling():
+        for call in (*self._observing(mask), *self._telling()):
             call(0, self.n_world)
 
     def observe(self) -> Array:
@@ -196,15 +185,50 @@ class Worlds:
             out[f"reward_{name}"] = float(value[w])
         return out
 
+    def _arrays(self) -> dict[str, Array]:
+        """Return what a world's future depends on beside the simulator's arrays."""
+        return self.reward.arrays() | self.action.arrays()
+
+    def _shown(self) -> dict[str, Array]:
+        """Return what the last step gave."""
+        return self.reward.shown() | {"obs": self._obs, "infos": self._table}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let a copy be built anew around the simulator's copy and take over the arrays; see `Simulator`."""
+        return _around, (self.simulator, self.layout), (self._arrays() | self._shown(), self.reward.extra)
+
+    def __setstate__(self, state: tuple[dict[str, Array], dict[str, Array]]) -> None:
+        kept, self.reward.extra = state
+        for name, array in (self._arrays() | self._shown()).items():
+            array[:] = kept[name]
+
     def snapshot(self, worlds: list[int]) -> tuple[Snapshot, dict[str, Array]]:
         """Return the chosen worlds whole, the environment's own books included."""
-        own = self.reward.arrays() | self.action.arrays()
-        return self.simulator.snapshot(worlds), {name: array[worlds].copy() for name, array in own.items()}
+        own = {name: array[worlds].copy() for name, array in self._arrays().items()}
+        return self.simulator.snapshot(worlds), own
 
     def restore(self, kept: tuple[Snapshot, dict[str, Array]], worlds: list[int]) -> None:
         """Put worlds back, or elsewhere."""
         self.simulator.restore(kept[0], worlds)
-        own = self.reward.arrays() | self.action.arrays()
-        for name, array in own.items():
+        for name, array in self._arrays().items():
             array[worlds] = kept[1][name]
         self._see(np.isin(np.arange(self.n_world), worlds))
+
+
+def _around(simulator: Simulator, layout: Layout) -> Worlds:
+    """Return worlds around a simulator whose step does not end with any yet."""
+    made = Worlds.__new__(Worlds)
+    made._build(simulator, layout)
+    return made
+
+
+def _views(simulator: Simulator) -> list[ServiceView]:
+    """Return what a layout knows of the services."""
+    return [
+        ServiceView(
+            id=session.id,
+            leaves=tuple(int(j) for j in np.flatnonzero(session.leaf_weight > 0)),
+            own=tuple(own_field(row, session.service.scales[row.name]) for row in session.service.FIELDS.rows),
+        )
+        for session in simulator.market.sessions
+    ]

@@ -159,7 +159,7 @@ def _quantiles(
     return found
 
 
-CHANNELS: Registry[ChannelConfig] = Registry("path")
+CHANNELS: Registry[ChannelConfig] = Registry("path", "der_gym.channels")
 
 CHANNELS.register(
     "P1",

@@ -4,5 +4,5 @@ from der_gym.core.registry import Registry
 from der_gym.services.base import Service
 from der_gym.services.tertiary_1.service import Tertiary1
 
-SERVICES: Registry[type[Service]] = Registry("service")
+SERVICES: Registry[type[Service]] = Registry("service", "der_gym.services")
 SERVICES.register(Tertiary1.name, Tertiary1)

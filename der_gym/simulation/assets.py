@@ -31,13 +31,30 @@ from der_gym.simulation.representative_fleet import Sample, build, take_sample
 
 @dataclass(frozen=True)
 class ScenarioAssets:
-    """Structure, signals and pool of a scenario."""
+    """Structure, signals and pool of a scenario, and the scenario's hash as its files were."""
 
     scenario: Scenario
     structure: Structure
     signals: SignalTable
     sample: Sample
     pool: Pool
+    made_of: str
+
+    def __deepcopy__(self, memo: object) -> ScenarioAssets:
+        """Return the assets themselves: nothing writes into them."""
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let a pickle hold the scenario alone."""
+        return _same_assets, (self.scenario, self.made_of)
+
+
+def _same_assets(scenario: Scenario, made_of: str) -> ScenarioAssets:
+    """Return a scenario's assets; InputError where its files are not those of the pickle."""
+    found = scenario_assets(scenario)
+    if found.made_of != made_of:
+        raise InputError(f"pickle: the files of scenario {scenario.name} have changed since it was written")
+    return found
 
 
 @lru_cache(maxsize=8)
@@ -58,8 +75,8 @@ def _make(scenario: Scenario) -> ScenarioAssets:
     del resources
     memory.trim()  # the table of a million devices takes as much as the engine
     starts_s = tuple(sorted({h * HOUR_S for h in scenario.episode.starts_h}))
-    made = ScenarioAssets(scenario, structure, signals, sample, _pool(scenario, sample.structure, signals, starts_s))
-    return made
+    pool = _pool(scenario, sample.structure, signals, starts_s)
+    return ScenarioAssets(scenario, structure, signals, sample, pool, scenario.hash())
 
 
 def arrange(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from der_gym.core.units import BLOCK_S, DAY_S
@@ -40,7 +38,6 @@ class EpisodeReset:
     def __init__(
         self, fleet: Fleet, network: NetworkRuntime, meters: Meters, pool: Pool, place: dict[str, Array], workers: int
     ) -> None:
-        self._parts = fleet, network, meters, pool, place, workers
         self._fleet, self._wires, self._tallies = fleet, network, meters
         self._due, self._turn, self._draws = (np.zeros(fleet.n_world, dtype=bool) for _ in range(3))
         self._model = np.zeros(fleet.n_world, dtype=np.int64)
@@ -61,10 +58,6 @@ class EpisodeReset:
         self._reports = [
             Program(self._reporting(first, kept), last, 1, min(workers, last - first), first) for first, last in spans
         ]
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Let a copy lay down its own calls: a copied view would be of no array."""
-        return EpisodeReset, self._parts
 
     def _moving(self) -> list[Array]:
         """Return what a tick changes in the classes' own arrays."""

@@ -117,6 +117,21 @@ class Simulator:
         parts = (self.fleet, self.network, self.market, self.view, self.meters, self.frequency)
         return {name: array for part in parts for name, array in part.arrays().items()}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let a copy be built as this one was, and take over the arrays.
+
+        A program holds arrays and parts of arrays; copied one by one, the parts would be parts of nothing. What all
+        worlds of a scenario share is not copied.
+        """
+        made = (self.scenario, self.n_world, self.workers, self.by_device, self.assets)
+        return Simulator, made, (self._hash, self.arrays(), self.never, self.generators, self.on_tick, self.on_minute)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self._hash, kept, never, self.generators, self.on_tick, self.on_minute = state
+        for name, array in self.arrays().items():
+            array[:] = kept[name]
+        self.never[:] = never
+
     # -- reset ---------------------------------------------------------------------------------------------------
 
     def reset(

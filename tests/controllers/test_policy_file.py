@@ -19,6 +19,7 @@ from der_gym.controllers import public_info
 from der_gym.controllers.policy import Policy
 from der_gym.controllers.policy_file import CARD, WEIGHTS, load, save
 from der_gym.core.errors import InputError
+from der_gym.env.observation.fields import FIELDS, field
 from der_gym.env.worlds import Worlds
 from der_gym.evaluation.controller_factory import players
 
@@ -129,6 +130,21 @@ def test_another_layout_is_refused_with_what_differs(folder: Path, worlds: World
     other = Worlds("tertiary-1", small(changes={"fleet.mix": mix}), 1)
     with pytest.raises(InputError, match=r"fields that differ: .*n 9 there, 1 here"):
         policy.bind(other.layout, public_info(other))
+
+
+def test_a_field_that_a_package_adds_leaves_a_policy_as_it_is(folder: Path, worlds: Worlds) -> None:
+    @field("leaf.added_kw", unit="kW", scale="nominal", low=-1, high=1)
+    def added_kw(up_kw: float) -> float:
+        return up_kw
+
+    try:
+        other = Worlds("tertiary-1", small(), 1)
+    finally:
+        del FIELDS._items[added_kw.key]
+    plain, more = Policy.load(folder), Policy.load(folder)
+    plain.bind(worlds.layout, facts(worlds))
+    more.bind(other.layout, facts(other))
+    assert other.layout.size > worlds.layout.size and plain.places.tolist() == more.places.tolist()
 
 
 def test_another_scale_of_a_field_is_named(tmp_path: Path, worlds: Worlds) -> None:

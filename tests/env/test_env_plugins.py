@@ -17,7 +17,6 @@ from der_gym.env.observation.fields import FIELDS, Field
 from der_gym.env.reward.reward import REWARD_TERMS, RewardTerm
 from der_gym.env.single import DERGroupEnv
 from der_gym.env.vector import DERGroupVectorEnv
-from der_gym.simulation import aggregator_view
 
 Array = np.ndarray
 
@@ -36,12 +35,12 @@ def registered() -> Iterator[Any]:
         del registry._items[name]
 
 
-def test_a_field_computes_itself_from_the_public_table(registered: Any) -> None:
-    def gap(table: aggregator_view.AggregatorView) -> Array:
-        return table.leaf[:, :, aggregator_view.LEAF.UP_KW] - table.leaf[:, :, aggregator_view.LEAF.DOWN_KW]
+def test_a_field_is_worked_out_from_the_view(registered: Any) -> None:
+    def gap(up_kw: float, down_kw: float) -> float:
+        return up_kw - down_kw
 
-    def load(table: aggregator_view.AggregatorView) -> Array:
-        return table.service[:, 0, aggregator_view.SERVICE.SEEN_KW]
+    def load(service_seen_kw: Array) -> float:
+        return service_seen_kw[0]
 
     registered(FIELDS, "leaf.gap_kw", Field("gap_kw", "leaf", "kW", "nominal", -1, 1, "up less down", gap))
     registered(FIELDS, "world.load_kw", Field("load_kw", "world", "kW", "fleet", -1, 1, "all that is seen", load))

@@ -1,57 +1,15 @@
-"""Observation fields: one entry here each, or one file that registers its own, made from the public table."""
+"""The shipped observation fields: columns of the aggregator's view, and the columns that a service adds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, cast
+from typing import cast
 
-import numpy as np
-
-from der_gym.core.registry import Registry
 from der_gym.engine.schema import Row
+from der_gym.env.observation.columns import TABLES, Scope
+from der_gym.env.observation.field import FIELDS, Field, Unit, field, in_order
 from der_gym.simulation import aggregator_view
-from der_gym.simulation.aggregator_view import BLOCK, LEAF, SERVICE, WORLD
 
-Scope = Literal["world", "service", "block", "leaf"]
-Unit = Literal["award", "nominal", "fleet"]
-
-
-@dataclass(frozen=True)
-class Field:
-    """One quantity of the observation.
-
-    Attributes
-    ----------
-    name : str
-    scope : str
-        One value per world, per service, per block shown of each service, or per leaf.
-    unit : str
-        Of the decoded value.
-    scale : float or str
-        Decoded value that reads 1: a number, or ``"award"`` (the episode's award), ``"nominal"`` (the leaf's rated
-        swing), ``"fleet"`` (the sum of all leaves' rated swing).
-    low, high : float
-        Bounds of the scaled value; what lies outside is cut.
-    title : str
-    compute : callable, optional
-        ``compute(public) -> (n_world,)`` or ``(n_world, n_leaf)``; without it the public table's column of that name.
-    """
-
-    name: str
-    scope: Scope
-    unit: str
-    scale: float | Unit
-    low: float
-    high: float
-    title: str
-    compute: Callable[[aggregator_view.AggregatorView], np.ndarray] | None = None
-
-
-FIELDS: Registry[Field] = Registry("observation field")
-
-
-TABLES = {"world": WORLD, "service": SERVICE, "block": BLOCK, "leaf": LEAF}
+__all__ = ["FIELDS", "Field", "field", "in_order", "own_field"]
 
 
 def _add(key: str, scale: float | Unit, low: float, high: float) -> None:

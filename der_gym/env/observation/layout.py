@@ -11,13 +11,14 @@ import numpy as np
 from der_gym.core.errors import unknown
 from der_gym.core.heads import Head
 from der_gym.engine.compile import kernel
+from der_gym.engine.program import Call
 from der_gym.env.action.layout import ActionLayout
-from der_gym.env.observation.fields import FIELDS, Field
+from der_gym.env.observation.columns import TABLES
+from der_gym.env.observation.fields import FIELDS, Field, in_order
+from der_gym.env.observation.kernel import compile_fields
 from der_gym.simulation import aggregator_view
-from der_gym.simulation.aggregator_view import BLOCK, LEAF, SERVICE, WORLD
 
 Array = np.ndarray
-_COLUMNS = {"world": WORLD, "service": SERVICE, "block": BLOCK, "leaf": LEAF}
 _TABLES = {"world": 0, "block": 1, "leaf": 2, "service": 4}
 _EXTRA, _OWN = 3, 5
 _CONST = 0  # else 1 + the number of the service whose award is the unit
@@ -74,21 +75,20 @@ class Layout:
     ) -> Layout:
         """Return the layout of all registered fields for a fleet's leaves, its services and heads.
 
+        Columns come first, then the services' own, then the fields that are functions, those of installed packages too.
         By default there is one service, of all leaves, and the head is dispatch.
         """
         views = tuple(services) or (ServiceView("service", tuple(range(len(leaf_names)))),)
         n = len(views)
         width = {"world": 1, "service": n, "block": n * N_AHEAD, "leaf": len(leaf_names)}
+        ordered = [FIELDS[key] for key in in_order()]
+        named = [(_name(field), field, width[field.scope]) for field in ordered if field.compute is None]
+        named += [(f"{view.id}.{field.name}", field, 1) for view in views for field in view.own]
+        named += [(_name(field), field, width[field.scope]) for field in ordered if field.compute is not None]
         fields, at = {}, 0
-        for key in FIELDS:
-            field = FIELDS[key]
-            name = field.name if field.scope in ("world", "service") else key
-            fields[name] = (field, at, width[field.scope])
-            at += width[field.scope]
-        for view in views:
-            for field in view.own:
-                fields[f"{view.id}.{field.name}"] = (field, at, 1)
-                at += 1
+        for name, field, n_value in named:
+            fields[name] = (field, at, n_value)
+            at += n_value
         action = ActionLayout.make(leaf_names, heads)
         return Layout(leaf_names, nominal_kw, fields, at, views, action, fleet_nominal_kw=nominal_kw)
 
@@ -188,14 +188,14 @@ class Layout:
         """Return each entry's origin, int64 (size, 4): table, row, column, unit; float64 (size, 3): scale, bounds."""
         where, how = np.zeros((self.size, 4), np.int64), np.zeros((self.size, 3))
         extra, owners = 0, [k for k, view in enumerate(self.services) for _ in view.own]
-        first_own = self.size - len(owners)
+        first_own = self.size - self.n_computed - len(owners)
         for field, at, n in self.fields.values():
             for i in range(n):
                 service = i if field.scope == "service" else i // N_AHEAD if field.scope == "block" else 0
-                if at >= first_own:
+                if first_own <= at < first_own + len(owners):
                     where[at, :3], service = (_OWN, 0, at - first_own), owners[at - first_own]
                 elif field.compute is None:
-                    where[at + i, :3] = _TABLES[field.scope], i, _COLUMNS[field.scope].number(field.name)
+                    where[at + i, :3] = _TABLES[field.scope], i, _column(field)
                 else:
                     where[at + i, :3] = _EXTRA, i, extra
                     extra += 1
@@ -210,17 +210,34 @@ class Layout:
             return _CONST, float(self._fleet[i])
         return _CONST, float(self._fleet.sum()) if field.scale == "fleet" else float(field.scale)
 
-    def extras(self, table: aggregator_view.AggregatorView) -> Array:
-        """Return the values of the fields that compute themselves, float64 (n_world, n)."""
-        n_world = table.world.shape[0]
-        own = [(field.compute, n) for field, _, n in self.fields.values() if field.compute is not None]
-        columns = [np.asarray(compute(table), dtype=np.float64).reshape(n_world, n) for compute, n in own]
-        return np.concatenate(columns, axis=1) if columns else np.zeros((n_world, 0))
+    def is_computed(self, name: str) -> bool:
+        """Return whether a field is a function, not a column."""
+        return self._find(name)[0].compute is not None
 
     @property
-    def computes(self) -> bool:
-        """Return whether a field computes itself."""
-        return any(field.compute is not None for field, _, _ in self.fields.values())
+    def computed(self) -> list[tuple[Field, int]]:
+        """Return the fields that are functions, each with its number of values."""
+        return [(field, n) for field, _, n in self.fields.values() if field.compute is not None]
+
+    @property
+    def n_computed(self) -> int:
+        """Return the number of values that functions give."""
+        return sum(n for _, n in self.computed)
+
+    def computing(self, active: Array, view: aggregator_view.AggregatorView, out: Array) -> list[Call]:
+        """Return what computes the fields that are functions, in the ``active`` worlds.
+
+        Parameters
+        ----------
+        active : bool (n_world,)
+        view : AggregatorView
+        out : float64 (n_world, n_computed)
+        """
+        if not self.computed:
+            return []
+        first = np.cumsum([0, *(n for _, n in self.computed)])[:-1]
+        given = (active, view.world, view.service, view.block, view.leaf, first, out)
+        return [Call(compile_fields(tuple(field for field, _ in self.computed)), *given, by_world=True)]
 
     def describe(self) -> str:
         """Return observation and action as two tables in Markdown."""
@@ -233,14 +250,24 @@ class Layout:
         return "\n".join([*lines, "", self.action.describe()])
 
 
+def _name(field: Field) -> str:
+    """Return what a field is called in a layout."""
+    return field.name if field.scope in ("world", "service") else field.key
+
+
+def _column(field: Field) -> int:
+    """Return a field's column; InputError names the nearest one."""
+    if field.name not in TABLES[field.scope]:
+        raise unknown(f"{field.label}: column", field.name, TABLES[field.scope])
+    return TABLES[field.scope].number(field.name)
+
+
 def field_table() -> str:
-    """Return the fields without places: what every scenario observes, one line each."""
+    """Return the fields registered so far without places, one line each; no package is loaded for it."""
     width = {"world": "1", "service": "1", "block": str(N_AHEAD), "leaf": "n_leaf"}
     lines = ["field                       values  unit     reads 1 at  meaning"]
-    for key in FIELDS:
-        f = FIELDS[key]
-        name = f.name if f.scope in ("world", "service") else key
-        lines.append(f"{name:27} {width[f.scope]:7} {f.unit:8} {f.scale!s:11} {f.title}")
+    for f in (FIELDS[key] for key in FIELDS.registered()):
+        lines.append(f"{_name(f):27} {width[f.scope]:7} {f.unit:8} {f.scale!s:11} {f.title}")
     return "\n".join(lines)
 
 

@@ -45,7 +45,7 @@ class RewardTerm:
     value: Callable[[Simulator, Array], Array]
 
 
-REWARD_TERMS: Registry[RewardTerm] = Registry("reward term")
+REWARD_TERMS: Registry[RewardTerm] = Registry("reward term", "der_gym.reward_terms")
 
 
 @kernel
@@ -148,6 +148,10 @@ class Reward:
             "reward.harm_yen": self.harm_yen,
             "reward.debt_start": self.debt_start,
         }
+
+    def shown(self) -> dict[str, Array]:
+        """Return what the last step gave."""
+        return {"reward.terms": self.terms, "reward.reward": self.reward}
 
     def begin(self, mask: Array) -> None:
         """Start the episodes of ``mask``."""
