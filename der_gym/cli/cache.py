@@ -10,7 +10,7 @@ from der_gym.core.units import DAY_S
 from der_gym.engine import cache as caching
 from der_gym.engine.cache import Kept
 
-_WHAT = {"kernels": "compiled kernels", "pools": "reference days"}
+_WHAT = {"kernels": "compiled kernels", "generated": "written sources", "pools": "reference days"}
 
 
 def cache(prune: bool, clear: bool, days: float | None, gigabytes: float | None) -> None:

@@ -12,22 +12,17 @@ from rich.table import Table
 
 from der_gym.cli import common
 from der_gym.evaluation import results
+from der_gym.evaluation.measures import shown_registers
 from der_gym.evaluation.report.board_page import write_board
 from der_gym.evaluation.report.firm_page import read_firm
 from der_gym.evaluation.scoreboard import Scoreboard
 from der_gym.evaluation.scoreboard import evaluate as compare
 from der_gym.scenario.load import load
 
-SERVICE = (
-    ("penalty\nyen", "penalty_yen", 0),
-    ("hot water\nmissing\nkWh_th", "unserved_kwh_th", 2),
-    ("home's\nworst", "unserved_worst_kwh_th", 2),
-    ("run-outs", "runouts", 1),
-    ("EV kWh\nmissing", "ev_missing_kwh", 2),
-    ("car's\nworst", "ev_missing_worst_kwh", 2),
-    ("cars\nshort", "ev_short_cars", 1),
+BEFORE = (("penalty\nyen", "penalty_yen", 0),)
+AFTER = (
     ("debt\nkWh", "debt_kwh", 1),
-    ("battery\nkWh", "discharged_kwh", 0),
+    ("given by\nstores kWh", "discharged_kwh", 0),
     ("starts", "starts", 0),
     ("messages\nper unit", "messages_per_unit", 1),
 )
@@ -132,12 +127,23 @@ def by_service(rows: Sequence[Mapping[str, Any]], board: Scoreboard) -> Table:
     return made
 
 
+def home_columns(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, int]]:
+    """Return (title, measure, digits) of what homes lose, of the classes that were played."""
+    found: list[tuple[str, str, int]] = []
+    for name, register in shown_registers().items():
+        if rows and name in rows[0]:
+            found.append((register.title[0], name, 2 if register.by_home else 1))
+            found += [("home's\nworst", f"{name}_worst", 2)] if register.by_home else []
+    return found
+
+
 def service(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return the table of what owners and devices got."""
     note = "to 24 h after the end; worst: over all seeds; debt: what classes lack at the end; idle shows what is normal"
+    columns = (*BEFORE, *home_columns(rows), *AFTER)
     made = common.table(
-        "Penalties, service to owners, wear: mean per episode", ["controller", *(s[0] for s in SERVICE)], caption=note
+        "Penalties, service to owners, wear: mean per episode", ["controller", *(s[0] for s in columns)], caption=note
     )
     for row in rows:
-        made.add_row(row["controller"], *(common.number(row[key], digits) for _, key, digits in SERVICE))
+        made.add_row(row["controller"], *(common.number(row[key], digits) for _, key, digits in columns))
     return made

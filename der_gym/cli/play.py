@@ -15,7 +15,7 @@ from der_gym.env.worlds import Worlds
 from der_gym.evaluation import results
 from der_gym.evaluation.causes import clock, failures
 from der_gym.evaluation.controller_factory import players, resolve
-from der_gym.evaluation.measures import EvalContext, measure
+from der_gym.evaluation.measures import EvalContext, home_measures, measure
 from der_gym.evaluation.play import EpisodeRunner, Played, Watch
 from der_gym.evaluation.recorder import Recorder
 from der_gym.evaluation.report.detail import Detail, DetailRecorder
@@ -34,12 +34,6 @@ SHOWN = (
     ("messages_per_unit", 1),
     ("discharged_kwh", 1),
     ("starts", 0),
-    ("unserved_kwh_th", 2),
-    ("unserved_worst_kwh_th", 2),
-    ("runouts", 0),
-    ("ev_missing_kwh", 2),
-    ("ev_missing_worst_kwh", 2),
-    ("ev_short_cars", 0),
     ("debt_kwh", 2),
 )
 
@@ -127,6 +121,12 @@ class _Watcher:
         return self.seen
 
 
+def _shown(played: Played) -> list[tuple[str, int]]:
+    """Return the measures that the summary holds, and their digits: what homes lose stands before the debt."""
+    homes = [(key, 2) for key in home_measures(played) if not key.endswith(("_p50", "_p95"))]
+    return [*SHOWN[:-1], *homes, *SHOWN[-1:]]
+
+
 def _show(console: Console, board: Scoreboard, name: str) -> None:
     score, idle = board.scores[name], board.scores[IDLE]
     played, scenario = score.played, board.scenario
@@ -143,7 +143,7 @@ def _show(console: Console, board: Scoreboard, name: str) -> None:
     service = common.table("Outcome", ["measure", name, *([IDLE] if name != IDLE else [])])
     passed = [f"{int((p.passed == 1).sum())} of {blocks}" for p in (played, idle.played)]
     service.add_row("blocks passed", *passed[: 2 if name != IDLE else 1])
-    for key, digits in SHOWN:
+    for key, digits in _shown(played):
         row = [common.number(float(score.columns[key][0]), digits)]
         row += [common.number(float(idle.columns[key][0]), digits)] if name != IDLE else []
         service.add_row(key, *row)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from der_gym.core.errors import InputError
 from der_gym.core.registry import Registry
+from der_gym.devices import with_trait
 from der_gym.env.observation.layout import Layout
 from der_gym.network import tables as net
 from der_gym.network.channels import ChannelConfig
@@ -21,7 +22,7 @@ from der_gym.simulation.simulator import Simulator
 
 Array = np.ndarray
 State = dict[str, Array]
-RAMP_S = 4.0  # dead time and ramp of the median battery [M]; here for all classes
+RAMP_S = 4.0  # dead time and ramp of a median store [M]; here for all classes
 _GRID = (np.arange(64) + 0.5) / 64
 
 
@@ -77,8 +78,14 @@ class PublicInfo:
 
     @property
     def stores(self) -> Array:
-        """Return which leaves hold batteries alone: planned at standby and set continuously, bool (n_leaf,)."""
-        return np.array([name == "battery" for name in self.leaf_class])
+        """Return which leaves hold stores alone: planned at standby and set continuously, bool (n_leaf,)."""
+        stores = with_trait("standby_in_award")
+        return np.array([all(part in stores for part in name.split("+")) for name in self.leaf_class])
+
+    def holding(self, trait: str) -> Array:
+        """Return which leaves hold a class with a trait, bool (n_leaf,)."""
+        having = with_trait(trait)
+        return np.array([any(part in having for part in name.split("+")) for name in self.leaf_class])
 
 
 class HasWorlds(Protocol):

@@ -82,7 +82,7 @@ class MeritOrderConfig(LoopConfig):
 
 @kernel
 def learn_gain(x, f, expected, c, m):  # type: ignore[no-untyped-def]
-    """Move the gain of a battery leaf towards seen over expected response, kW."""
+    """Move the gain of a leaf with stores towards seen over expected response, kW."""
     wrong = (x[PLAN_KW] - x[SEEN_KW] - m[GAIN] * expected) / max(expected, 1e-6)
     heard = f[IS_FINE] > 0.0 and expected > _LEARN_FROM * f[NOMINAL_KW]
     m[GAIN] = clip(m[GAIN] + (c[LEARNING] * wrong if heard else 0.0), _GAIN_MIN, _GAIN_MAX)
@@ -186,6 +186,6 @@ class MeritOrder(ClosedLoop):
 
     @property
     def fine(self) -> Array:
-        """Return which leaves follow what moves, bool (n_leaf,): those with batteries, all where there is none."""
-        fine = np.array(["battery" in name.split("+") for name in self.public.leaf_class])
+        """Return which leaves follow what moves, bool (n_leaf,): those with stores, all where there is none."""
+        fine = self.public.holding("store")
         return fine if fine.any() else np.ones_like(fine)

@@ -46,7 +46,7 @@ def constants(public: PublicInfo, config: Any) -> list[float]:
 
 def columns(public: PublicInfo, config: Any) -> list[Array]:
     """Return the columns of ``fixed`` that all loops have, (n_leaf,) each."""
-    heaters = np.array(["ecocute" in name.split("+") for name in public.leaf_class])
+    heaters = public.holding("heat")
     level, slow = (1.0 - np.exp(-public.decision_s / s) for s in (config.level_s, config.integral_s))
     return [public.stores, heaters, np.where(public.stores, slow, level), public.report_s]
 

@@ -1,4 +1,4 @@
-"""Layer 1: device classes and homes. A class is one file and one line here."""
+"""Layer 3: device classes and homes. A class is one folder and one line here, or an entry point ``der_gym.devices``."""
 
 from der_gym.core.registry import Registry
 from der_gym.devices.base import DeviceModel
@@ -10,3 +10,8 @@ DEVICES: Registry[DeviceModel] = Registry("device", "der_gym.devices")
 DEVICES.register("ecocute", ECOCUTE)
 DEVICES.register("ev", EV)
 DEVICES.register("battery", BATTERY)
+
+
+def with_trait(trait: str) -> tuple[str, ...]:
+    """Return the names of the classes that have a trait (see `declare.Traits`), in the order of registration."""
+    return tuple(name for name in DEVICES if getattr(DEVICES[name].traits, trait))

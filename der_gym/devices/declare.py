@@ -95,6 +95,8 @@ class Register:
         Row that is entered each tick, where it has another name.
     scale : float or str
         Factor on the row: a number, or a float64 value that a function called once for a world returns.
+    shown : bool
+        Whether scoreboards show it although nobody loses by it.
     by_home : bool
         It is judged home by home: a float64 row of its own, which functions add to.
     """
@@ -107,6 +109,7 @@ class Register:
     role: Role = ""
     row: str = ""
     scale: float | str = 1.0
+    shown: bool = False
     by_home: bool = False
 
 
@@ -138,7 +141,7 @@ class Declaration:
 
     Attributes
     ----------
-    name, japanese : str
+    name, english, japanese : str
     echonet : int
         Class code of ECHONET Lite, 0 where there is none.
     stage : int
@@ -160,6 +163,7 @@ class Declaration:
     """
 
     name: str
+    english: str
     japanese: str
     echonet: int
     stage: int

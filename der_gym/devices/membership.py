@@ -40,8 +40,8 @@ class MembershipConfig(DeviceConfig):
     late_share: float = Field(0.01, ge=0, le=1, description="units that join only during the episode [A]")
     leave_share: float = Field(0.005, ge=0, le=1, description="units that drop out during the episode [A]")
     opt_out_share: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
-        default_factory=lambda: {"battery": 0.02, "ecocute": 0.02, "ev": 0.02},
-        description="chance per three hours that an owner takes no commands, 2-5 % for batteries [A]",
+        default_factory=dict,
+        description="class: chance per three hours that an owner takes no commands; else the class's own (traits)",
     )
     meter_tolerance: float = Field(0.02, ge=0, le=0.2, description="tolerance class of the meters, .009 to .10 [S]")
     kinds: tuple[str, ...] = Field(

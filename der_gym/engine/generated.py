@@ -23,7 +23,7 @@ def load(name: str, text: str) -> ModuleType:
     Parameters
     ----------
     name : str
-        Dotted name that the module shall have, without the hash, such as ``der_gym.devices.battery.battery``.
+        Dotted name that the module shall have, without the hash, such as ``der_gym.devices.CLASS.CLASS``.
     text : str
         Its source.
     """

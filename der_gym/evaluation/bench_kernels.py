@@ -5,6 +5,7 @@ The calls of a few steps are noted with copies of their arrays, then each kernel
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -124,9 +125,10 @@ def _ear(kernel: Any, heard: dict[str, list[tuple[Any, Call]]]) -> Callable[...,
 
 
 def full_name(kernel: Any) -> str:
-    """Return ``module.function`` without the package."""
+    """Return ``module.function`` without the package, and without the hash of a written source."""
     function = kernel.py_func
-    return f"{function.__module__.removeprefix('der_gym.')}.{function.__name__}"
+    module = re.sub(r"_[0-9a-f]{10}$", "", function.__module__.removeprefix("der_gym."))
+    return f"{module}.{function.__name__}"
 
 
 def _ns(call: Callable[[], Any], n: int, pace: bench_worlds.Pace) -> float:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from der_gym.devices import DEVICES
+from der_gym.devices.base import Register
 from der_gym.evaluation.play import Played
 from der_gym.services.base import OUTCOME
 
@@ -105,26 +107,48 @@ MEASURES: tuple[Measure, ...] = (
     Measure("true_minus_metered_kwh", "drawn in truth less drawn by the meter, awarded blocks",
           lambda p, f: _sum(p, OUTCOME.TRUE_MINUS_METERED_KWH)),
     Measure("messages_per_unit", "messages to a unit in the episode", lambda p, f: p.messages / f.n_device),
-    Measure("unserved_kwh_th", "hot water missing, to 24 h after the end", lambda p, f: p.unserved_kwh_th.sum(axis=1)),
-    Measure("unserved_p50_kwh_th", "the median home's", lambda p, f: home_quantile(p.unserved_kwh_th, 0.5)),
-    Measure("unserved_p95_kwh_th", "the 95th of 100 homes'", lambda p, f: home_quantile(p.unserved_kwh_th, 0.95)),
-    Measure("unserved_worst_kwh_th", "the worst home's", lambda p, f: home_quantile(p.unserved_kwh_th, 1.0)),
-    Measure("runouts", "times the hot water ran out, to 24 h after the end", lambda p, f: p.runouts),
-    Measure("ev_missing_kwh", "missing at departure, to 24 h after the end", lambda p, f: p.ev_missing_kwh.sum(axis=1)),
-    Measure("ev_missing_p50_kwh", "the median car's", lambda p, f: home_quantile(p.ev_missing_kwh, 0.5)),
-    Measure("ev_missing_p95_kwh", "the 95th of 100 cars'", lambda p, f: home_quantile(p.ev_missing_kwh, 0.95)),
-    Measure("ev_missing_worst_kwh", "the worst car's", lambda p, f: home_quantile(p.ev_missing_kwh, 1.0)),
-    Measure("ev_short_cars", "departures more than 1 kWh short, to 24 h after the end", lambda p, f: p.short_cars),
     Measure("debt_kwh", "what classes lack for their next need at the end", lambda p, f: p.debt_kwh),
-    Measure("discharged_kwh", "energy through batteries in the episode", lambda p, f: p.discharged_kwh),
+    Measure("discharged_kwh", "energy that stores gave in the episode", lambda p, f: p.discharged_kwh),
     Measure("starts", "compressor starts in the episode", lambda p, f: p.starts),
 )  # fmt: skip
 
 
 def measure(played: Played, facts: EvalContext) -> dict[str, F8]:
     """Return every measure of a play by name, float64 (n_seed,) each; of several services also each one's own."""
-    found = {m.name: np.asarray(m.of(played, facts), dtype=np.float64) for m in MEASURES}
+    found = {m.name: np.asarray(m.of(played, facts), dtype=np.float64) for m in MEASURES} | home_measures(played)
     return found | (service_measures(played) if len(played.services) > 1 else {})
+
+
+QUANTILES = {
+    "p50": (0.5, "the median home's"),
+    "p95": (0.95, "the 95th of 100 homes'"),
+    "worst": (1.0, "the worst home's"),
+}
+
+
+def home_measures(played: Played) -> dict[str, F8]:
+    """Return what homes lose, to 24 h after the end, (n_seed,) by register; judged home by home also quantiles."""
+    found: dict[str, F8] = {name: np.asarray(total, dtype=np.float64) for name, total in played.summed.items()}
+    for name, homes in played.by_home.items():
+        found[name] = homes.astype(np.float64).sum(axis=1)
+        found |= {f"{name}_{key}": home_quantile(homes, q) for key, (q, _) in QUANTILES.items()}
+    return found
+
+
+def titles() -> dict[str, str]:
+    """Return a line on each measure by name, those of all registered device classes too."""
+    found = {m.name: m.title for m in MEASURES}
+    for register, declared in shown_registers().items():
+        found[register] = f"{declared.meaning}, to 24 h after the end"
+        if declared.by_home:
+            found |= {f"{register}_{key}": words for key, (_, words) in QUANTILES.items()}
+    return found
+
+
+def shown_registers() -> dict[str, Register]:
+    """Return the registers of all classes that scoreboards show."""
+    every = [item for name in DEVICES for item in DEVICES[name].meters.items()]
+    return {name: register for name, register in every if register.harm or register.shown}
 
 
 def service_measures(played: Played) -> dict[str, F8]:

@@ -10,11 +10,13 @@ import numpy as np
 from gymnasium.utils import seeding
 
 from der_gym.controllers import Controller, bound
+from der_gym.devices.base import Register
 from der_gym.env.worlds import Worlds
 from der_gym.evaluation.recorder import Recorder, Trace
 from der_gym.network import tables as net
 from der_gym.scenario.model import Scenario
 from der_gym.services.base import OUTCOME
+from der_gym.simulation.fleet_arrays import Fleet
 from der_gym.simulation.service_session import ServiceSession
 
 Array = np.ndarray
@@ -89,10 +91,10 @@ class Played:
         Energy that classes lack for their next need, at the end.
     messages, discharged_kwh, starts : float64 (n,)
         Messages to units; registers of the episode.
-    unserved_kwh_th, ev_missing_kwh : float32 (n, n_home)
-        Per water heater and per car, 24 hours after the end.
-    runouts, short_cars : float64 (n,)
-        Likewise, summed.
+    by_home : dict of float32 (n, n_home)
+        Registers that are judged home by home, of the classes that have them, 24 hours after the end.
+    summed : dict of float64 (n,)
+        Likewise, those that scoreboards show and that only add up.
     start_abs_s : int64 (n,)
         Seconds since 2000-01-01 at the episode's start.
     trace : Trace
@@ -109,10 +111,8 @@ class Played:
     messages: Array
     discharged_kwh: Array
     starts: Array
-    unserved_kwh_th: Array
-    ev_missing_kwh: Array
-    runouts: Array
-    short_cars: Array
+    by_home: dict[str, Array]
+    summed: dict[str, Array]
     start_abs_s: Array
     trace: Trace
 
@@ -280,24 +280,26 @@ def _result(worlds: Worlds, seeds: list[int], reward: Array, terms: Array, trace
     if run_on:
         sim.run_on(np.ones(worlds.n_world, dtype=bool))
     homes: dict[str, Any] = {
-        "unserved_kwh_th": _per_home(worlds, "ecocute", "unserved_kwh"),
-        "ev_missing_kwh": _per_home(worlds, "ev", "missing_kwh"),
-        "runouts": fleet.total("runouts"),
-        "short_cars": fleet.total("short_cars"),
+        "by_home": {name: _per_home(worlds, name) for name, r in shown(sim.fleet).items() if r.by_home},
+        "summed": {name: fleet.total(name) for name, r in shown(sim.fleet).items() if not r.by_home},
     }
     return Played(**at_end, **homes, trace=trace)
 
 
-def _per_home(worlds: Worlds, device: str, register: str) -> Array:
-    """Return a register of every real device of a class, float32 (n_world, n), in the order of places."""
-    sim = worlds.simulator
-    store = sim.fleet.classes.get(device)
-    if store is None:
-        return np.zeros((worlds.n_world, 0), dtype=np.float32)
-    values = store.register(register).reshape(worlds.n_world, -1)
-    real = sim.structure.present[:, store.lo : store.hi].ravel().astype(bool)
-    kept: Array = values[:, real].astype(np.float32)
-    return kept
+def shown(fleet: Fleet) -> dict[str, Register]:
+    """Return the registers of a fleet's classes that scoreboards show: by which people lose, and some more."""
+    every = [item for own in fleet.classes.values() for item in own.device.meters.items()]
+    return {name: register for name, register in every if register.harm or register.shown}
+
+
+def _per_home(worlds: Worlds, register: str) -> Array:
+    """Return a register of every real device of the classes that have it, float32 (n_world, n), by class and place."""
+    sim, found = worlds.simulator, []
+    for own in sim.fleet.classes.values():
+        if register in own.device.energy:
+            real = sim.structure.present[:, own.lo : own.hi].ravel().astype(bool)
+            found.append(own.register(register).reshape(worlds.n_world, -1)[:, real].astype(np.float32))
+    return np.concatenate(found, axis=1)
 
 
 def _join(parts: list[Played]) -> Played:
@@ -312,9 +314,15 @@ def _join_services(parts: Sequence[dict[str, ServicePlayed]]) -> dict[str, Servi
     return {name: ServicePlayed.join([part[name] for part in parts]) for name in parts[0]}
 
 
+def _join_named(parts: Sequence[dict[str, Array]]) -> dict[str, Array]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
 JOINS: Mapping[str, Callable[..., Any]] = {
     "trace": Trace.join,
     "lines": lambda parts: parts[0],
     "kinds": lambda parts: parts[0],
     "services": _join_services,
+    "by_home": _join_named,
+    "summed": _join_named,
 }

@@ -31,7 +31,7 @@ class Trace:
     leaf_kw : (n, n_minute, n_leaf)
         True power of each leaf's devices (with several ticks or minutes a decision: of its last tick).
     up_kw, lost_kw : (n, n_minute, n_leaf)
-        What the leaf's devices could give for 30 minutes against a battery's standby, gauged every 5 minutes; the
+        What the leaf's devices could give for 30 minutes against a store's standby, gauged every 5 minutes; the
         part of it behind links that were down.
     """
 

@@ -44,8 +44,10 @@ class FleetConfig(BaseModel):
 
     n_device: int = Field(ge=1, le=10_000_000, description="devices of the fleet")
     mix: tuple[MixRow, ...] = Field(min_length=1, description="parts of the fleet")
-    host: str = Field(default="battery", description="class whose sites take in guests")
-    guests: tuple[str, ...] = Field(default=("ecocute", "ev"), description="classes that may live at a host's site")
+    host: str | None = Field(default=None, description="class whose sites take in guests; none: by the classes' traits")
+    guests: tuple[str, ...] | None = Field(
+        default=None, description="classes that may live at a host's site; none: by their traits"
+    )
     colocated_share: float = Field(
         default=0.3, ge=0.0, le=1.0, description="share of the guests that live at a host's site [A], sweep 0..0.8"
     )
@@ -100,11 +102,17 @@ def leaf_counts(config: FleetConfig) -> Ints:
     return counts
 
 
-def sample_table(config: FleetConfig) -> ResourceTable:
-    """Return the table of a fleet: rows in the order of the mix, ids such as ``battery-P3-A-000017``.
+def sample_table(config: FleetConfig, hosts: Sequence[str] = (), guests: Sequence[str] = ()) -> ResourceTable:
+    """Return the table of a fleet: rows in the order of the mix, ids such as ``CLASS-P3-A-000017``.
 
     A device's id does not depend on ``n_device``, on the other rows of the mix or on its leaf's name. The same config
     gives the same table on every machine.
+
+    Parameters
+    ----------
+    config : FleetConfig
+    hosts, guests : sequence of str
+        Classes whose sites take in others, and that may live there, where ``config`` does not say.
 
     Raises
     ------
@@ -116,7 +124,8 @@ def sample_table(config: FleetConfig) -> ResourceTable:
     ids = np.concatenate([_ids(row.name, count) for row, count in zip(config.mix, counts.tolist(), strict=True)])
     row_of = np.repeat(np.arange(len(counts)), counts)
     texts = {name: _by_row(config, name, row_of) for name in ("device", "path", "cloud", "leaf")}
-    texts["site"] = _sites(config, ids, texts["device"])
+    places = hosts if config.host is None else (config.host,), guests if config.guests is None else config.guests
+    texts["site"] = _sites(config, ids, texts["device"], *places)
     texts["feeder"] = _feeders(config, texts["site"])
     texts |= {name: constant(getattr(config, name), n) for name in ("area", "market_list", "metering_point")}
     texts |= {name: constant(config.retailer, n) for name in ("demand_bg", "generation_bg")}
@@ -135,12 +144,14 @@ def _by_row(config: FleetConfig, column: str, row_of: Ints) -> Labels:
     return labels(names, place.astype(np.min_scalar_type(len(names)))[row_of])
 
 
-def _sites(config: FleetConfig, ids: NDArray[np.bytes_], device: Labels) -> Labels:
+def _sites(
+    config: FleetConfig, ids: NDArray[np.bytes_], device: Labels, host: Sequence[str], guests: Sequence[str]
+) -> Labels:
     """Return each device's site, named by the id of its first device: a host, or a guest that lives alone."""
     home = np.arange(len(ids), dtype=np.uint32)
-    hosts = _rows_of(device, config.host)
-    for guest in config.guests:
-        rows = _scattered(ids, _rows_of(device, guest), f"{config.placing_seed} guests {guest}")
+    hosts = _rows_of(device, host)
+    for guest in guests:
+        rows = _scattered(ids, _rows_of(device, (guest,)), f"{config.placing_seed} guests {guest}")
         homes = _scattered(ids, hosts, f"{config.placing_seed} homes {guest}")
         count = min(round(config.colocated_share * len(rows)), len(homes))
         home[rows[:count]] = homes[:count]
@@ -156,8 +167,8 @@ def _feeders(config: FleetConfig, site: Labels) -> Labels:
     return labels(names, feeder[site.codes])
 
 
-def _rows_of(device: Labels, name: str) -> Ints:
-    return np.flatnonzero(np.isin(device.codes, device.codes_of([name])))
+def _rows_of(device: Labels, names: Sequence[str]) -> Ints:
+    return np.flatnonzero(np.isin(device.codes, device.codes_of(list(names))))
 
 
 def _scattered(ids: NDArray[np.bytes_], rows: Ints, purpose: str) -> Ints:

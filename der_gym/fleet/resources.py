@@ -14,7 +14,7 @@ from der_gym.fleet.labels import Ints, Labels, Where, addresses, constant, label
 
 Floats = NDArray[np.float64]
 
-# What an empty cell or an absent column means. Path P3 (maker cloud, push) is the commonest way to a battery [A].
+# What an empty cell or an absent column means. Path P3 (maker cloud, push) is the commonest one [A].
 DEFAULTS: dict[str, str] = {
     "cloud": "A",
     "path": "P3",

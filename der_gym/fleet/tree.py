@@ -22,7 +22,7 @@ _LISTED = 200  # an error lists no more names than this
 class GroupConfig(BaseModel):
     """A group: those devices of the group above that every selector of ``where`` takes; it may hold groups.
 
-    >>> fast = GroupConfig(name="fast", where={"device": "battery", "path": ["P1", "P3"]})
+    >>> fast = GroupConfig(name="fast", where={"device": "heater", "path": ["P1", "P3"]})
     """
 
     model_config = _STRICT

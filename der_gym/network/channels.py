@@ -204,7 +204,6 @@ CHANNELS.register(
         least_interval_s=60,
         quota_per_day=1000,
         yen_per_unit_month=25,
-        switched=("ev",),
     ),
 )
 _POLLED: dict[str, Any] = {

@@ -34,7 +34,7 @@ _0 = np.uint32(0)
 
 
 def stream(name: str) -> np.uint32:
-    """Return the stream number of a purpose such as ``"ev.arrival"``: the CRC-32 of its name."""
+    """Return the stream number of a purpose such as ``"meter.gain"``: the CRC-32 of its name."""
     return np.uint32(zlib.crc32(name.encode()))
 
 

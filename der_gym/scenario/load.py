@@ -13,9 +13,11 @@ from pydantic import BaseModel, ValidationError
 
 from der_gym.core.data import read_value
 from der_gym.core.errors import InputError, unknown
+from der_gym.devices.base import DeviceConfig
 from der_gym.scenario.config_files import configs
 from der_gym.scenario.model import Scenario
 from der_gym.scenario.moved import now_called, refuse_old_form
+from der_gym.scenario.settings import devices_model
 from der_gym.scenario.validation import explain, inner_model
 
 
@@ -133,6 +135,7 @@ def _set(data: dict[str, Any], key: str, value: Any) -> None:
         if isinstance(model, type) and issubclass(model, BaseModel) and part not in model.model_fields:
             raise unknown(f"overrides: {key}", part, model.model_fields)
         model = inner_model(model, part)
+        model = devices_model() if model is DeviceConfig else model
     _put(data, parents, last, value)
 
 

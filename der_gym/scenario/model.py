@@ -15,6 +15,7 @@ from der_gym.core.files import contents
 from der_gym.core.heads import Head
 from der_gym.core.units import BLOCK_S, REFRESH_S
 from der_gym.devices import DEVICES
+from der_gym.devices.base import DeviceConfig
 from der_gym.fleet.mix import FleetConfig
 from der_gym.fleet.tree import TreeConfig
 from der_gym.network.config import NetworkConfig
@@ -22,12 +23,12 @@ from der_gym.network.streams import MessageStream
 from der_gym.scenario import action as actions
 from der_gym.scenario.action import ActionSettings
 from der_gym.scenario.settings import (
-    DevicesConfig,
     EpisodeSettings,
     PoolSettings,
     RewardSettings,
     Settings,
     SignalSettings,
+    devices_model,
 )
 from der_gym.scenario.validation import explain
 from der_gym.services import SERVICES
@@ -71,7 +72,7 @@ class Scenario(Settings):
     fleet: FleetConfig
     resources: str | None = Field(None, description="CSV of one's own resources, in place of the fleet's mix")
     groups: dict[str, TreeConfig] = Field(default_factory=dict, description="trees; 'control' commands")
-    devices: DevicesConfig = DevicesConfig()  # type: ignore[valid-type]
+    devices: SerializeAsAny[DeviceConfig] = Field(default_factory=lambda: devices_model()())
     network: NetworkConfig = NetworkConfig()
     episode: EpisodeSettings = EpisodeSettings()
     services: tuple[SerializeAsAny[ServiceConfig], ...] = Field(
@@ -86,6 +87,25 @@ class Scenario(Settings):
     behaviours: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="kind of message -> settings of the behaviour that answers it"
     )
+
+    @classmethod
+    def model_json_schema(cls, *given: Any, **more: Any) -> dict[str, Any]:
+        """Return the JSON schema, with the settings of the device classes that are registered now."""
+        schema, own = super().model_json_schema(*given, **more), devices_model().model_json_schema(*given, **more)
+        schema["$defs"] |= own.pop("$defs", {})
+        schema["properties"]["devices"] = own
+        return schema
+
+    @field_validator("devices", mode="before")
+    @classmethod
+    def _device_models(cls, value: Any) -> Any:
+        """Read the devices by the models of the classes that are registered now."""
+        if not isinstance(value, Mapping):
+            return value
+        try:
+            return devices_model().model_validate(dict(value))
+        except ValidationError as error:
+            raise InputError(f"devices.{explain(error, devices_model())}") from None
 
     @field_validator("services", mode="before")
     @classmethod

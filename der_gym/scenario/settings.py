@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
@@ -21,13 +22,16 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-def _devices_model() -> type[DeviceConfig]:
-    fields: dict[str, Any] = {name: (DEVICES[name].config, DEVICES[name].config()) for name in DEVICES}
+def devices_model() -> type[DeviceConfig]:
+    """Return the settings of all device classes that are registered now, of homes and of membership."""
+    return _devices_model(tuple((name, DEVICES[name].config) for name in DEVICES))
+
+
+@cache
+def _devices_model(classes: tuple[tuple[str, type[DeviceConfig]], ...]) -> type[DeviceConfig]:
+    fields: dict[str, Any] = {name: (config, config()) for name, config in classes}
     fields |= {"house": (HouseConfig, HouseConfig()), "behaviour": (MembershipConfig, MembershipConfig())}
     return create_model("DevicesConfig", __base__=DeviceConfig, **fields)
-
-
-DevicesConfig = _devices_model()
 
 
 class EpisodeSettings(Settings):
@@ -85,7 +89,7 @@ class RewardSettings(Settings):
 
     money: float = Field(0.5, ge=0, description="the ledger's total over that of a perfect episode")
     accuracy: float = Field(0.5, ge=0, description="skill of the response against doing nothing")
-    comfort_yen_kwh: float = Field(200.0, ge=0, description="missing EV energy, yen/kWh [A]")
+    comfort_yen_kwh: float = Field(200.0, ge=0, description="missing energy of cars, yen/kWh [A]")
     heat_yen_kwh: float = Field(100.0, ge=0, description="missing hot water, yen/kWh_th [A]")
     runout_yen: float = Field(500.0, ge=0, description="each time the hot water runs out [A]")
     lockout_share: float = Field(0.1, ge=0, le=1, description="part of the lock-out's yen that the reward counts")

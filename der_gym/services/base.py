@@ -37,7 +37,7 @@ class ServiceConfig(SettingsModel):
     id: str = ""
     """What its columns and ledger lines are called by; the name where it is empty. Two of a kind need two."""
     node: str | tuple[str, ...] = "all"
-    """Devices that it measures: ``all``, or nodes such as ``function/battery`` (tree/node). No control leaf is cut."""
+    """Devices that it measures: ``all``, or nodes such as ``function/CLASS`` (tree/node). No control leaf is cut."""
     share: float = Field(1.0, gt=0.0, le=1.0)
     """Part of each device's power that counts for this service; shares of one leaf add up to 1 at most."""
     metering: Literal["device", "receiving"] = "device"

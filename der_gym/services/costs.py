@@ -21,7 +21,7 @@ class CostConfig(SettingsModel):
     maker_fee_yen_month: float = Field(default=50.0, ge=0.0)
     """Fee for the maker's interface per unit and month [A], range 0-300; booked pro rata over all half hours."""
     wear_yen_kwh: float = Field(default=4.0, ge=0.0)
-    """Battery wear per discharged kWh, the recharge included: 3-5 [A]."""
+    """Wear of stores per discharged kWh, the recharge included: 3-5 [A]."""
     start_yen: float = Field(default=0.5, ge=0.0)
     """Wear of one start of a compressor [A]."""
     message_yen: float = Field(default=0.01, ge=0.0)

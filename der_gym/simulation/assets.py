@@ -12,7 +12,7 @@ import numpy as np
 from der_gym.core.errors import InputError
 from der_gym.core.files import contents
 from der_gym.core.units import HOUR_S
-from der_gym.devices import DEVICES
+from der_gym.devices import DEVICES, with_trait
 from der_gym.engine import memory
 from der_gym.fleet import eligibility, mix, table
 from der_gym.fleet.structure import Structure
@@ -89,7 +89,7 @@ def arrange(
     InputError
         For unknown classes or paths, trees that do not fit, units too slow for the product.
     """
-    switched = {name: [p for p in CHANNELS if name in scenario.network.path(p).switched] for name in DEVICES}
+    switched = {name: _switched(scenario, name) for name in DEVICES}
     trees = {**DEFAULT_TREES, **scenario.groups}
     resources = _table(scenario)
     structure = build(resources, trees, switched)
@@ -97,10 +97,16 @@ def arrange(
     return resources, structure, trees, switched
 
 
+def _switched(scenario: Scenario, name: str) -> list[str]:
+    """Return the channels by which a class can only be started and stopped: its own word, and the settings'."""
+    own = DEVICES[name].traits.switched_on
+    return [p for p in CHANNELS if p in own or name in scenario.network.path(p).switched]
+
+
 def _table(scenario: Scenario) -> table.ResourceTable:
     if scenario.resources is not None:
         return table.read_csv(scenario.resources, tuple(DEVICES), tuple(CHANNELS))
-    resources = mix.sample_table(scenario.fleet)
+    resources = mix.sample_table(scenario.fleet, with_trait("host"), with_trait("guest"))
     for row in scenario.fleet.mix:
         DEVICES[row.device], CHANNELS[row.path]  # an unknown name raises with the nearest one
     return resources
@@ -184,7 +190,7 @@ def _pool_settings(
     scenario: Scenario, structure: Structure, signals: SignalTable, starts_s: tuple[int, ...]
 ) -> dict[str, Any]:
     """Return all settings that shape the pool: of the classes in use, of homes and owners, and the signals' bits."""
-    devices = scenario.devices.model_dump(mode="json")  # type: ignore[attr-defined]
+    devices = scenario.devices.model_dump(mode="json")
     idle = set(DEVICES) - set(structure.class_slice)
     return {
         "devices": {name: value for name, value in devices.items() if name not in idle},

@@ -6,7 +6,7 @@ when the window opens, against mean request x award x hours.
 
 Batteries stand by in a window, where the pool's go on to serve their homes. So their power at a block is taken as that
 at the window's start, less in the same measure as the energy that the blocks before have asked for on average.
-Known error: the mean over played windows is 5-15 % above this (a part-empty battery still holds its power for 30
+Known error: the mean over played windows is 5-15 % above this (a part-empty store still holds its power for 30
 minutes), their own tenth percentile below it by up to a third, for days differ in what they ask; links that are down
 are counted as there.
 """
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from der_gym.core.errors import InputError
 from der_gym.core.units import BLOCK_S, HOUR_S, SLOT_PER_DAY
+from der_gym.devices import DEVICES
 from der_gym.engine.tables import CAPABILITY
 from der_gym.services.base import ServiceConfig
 from der_gym.signals import calendar
@@ -31,7 +32,6 @@ from der_gym.simulation.representative_fleet import units
 
 F8 = NDArray[np.float64]
 SURE = 0.10  # nine of ten days offer at least this quantile
-STANDBY = ("battery",)  # classes whose plan in awarded blocks is standby
 SETTLED_DAYS = 1  # the pool's first day starts from the middle
 _BLOCK_H = BLOCK_S / HOUR_S
 
@@ -124,7 +124,7 @@ def window_kw(assets: ScenarioAssets, config: ServiceConfig, season: Season, sta
     st = assets.structure
     first, block = int(start_h / _BLOCK_H), np.arange(assets.scenario.episode.n_block)
     node = node_leaves(st, config)[st.cell_leaf]
-    standby = np.array([st.class_names[k] in STANDBY for k in st.cell_class])
+    standby = np.array([DEVICES[st.class_names[k]].traits.standby_in_award for k in st.cell_class])
     others = samples(assets, season, CAPABILITY.UP_KW, node & ~standby)[:, (first + block) % SLOT_PER_DAY]
     rows = (CAPABILITY.UP_KW, CAPABILITY.STORED_KWH)
     power, stored = (samples(assets, season, row, node & standby)[:, first, None] for row in rows)

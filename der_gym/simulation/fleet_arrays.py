@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from der_gym.core.errors import InputError
 from der_gym.core.units import DAY_S
 from der_gym.devices import DEVICES, membership
 from der_gym.devices import site as home
@@ -66,6 +67,11 @@ def make_device_arrays(
     )
 
 
+def _opt_out(name: str, given: Mapping[str, float]) -> float:
+    """Return the chance that an owner takes no commands: what is ``given``, else the class's own."""
+    return given.get(name, DEVICES[name].traits.opt_out_share)
+
+
 def _calls(kernel: Callable[..., None] | None, *given: Any) -> list[Call]:
     """Return the call of a kernel; none of one that a class does not need."""
     return [] if kernel is None else [Call(kernel, *given)]
@@ -106,7 +112,7 @@ class Fleet:
         self.n_all, self.receiving = n_all, receiving
         opt_out = devices.behaviour.opt_out_share
         self.classes = {
-            name: make_device_arrays(name, structure, getattr(devices, name), n_all, opt_out.get(name, 0.0), by_device)
+            name: make_device_arrays(name, structure, getattr(devices, name), n_all, _opt_out(name, opt_out), by_device)
             for name in structure.class_slice
         }
         stages = groupby(self.classes.values(), key=lambda st: st.device.stage)  # classes stand in order of their stage
@@ -268,6 +274,23 @@ class Fleet:
                 given = (self.n_shard, due, kept, names.index(register), here, lo, not calls, out)
                 calls.append(Call(sum_register, *given, by_world=True))
         return calls
+
+    def harm(self) -> dict[str, str]:
+        """Return the registers by which people lose -> the setting of their price, ordered by the price's name.
+
+        Raises
+        ------
+        InputError
+            Where two classes give one register different prices.
+        """
+        found: dict[str, str] = {}
+        for st in self.classes.values():
+            for name, price in st.device.harm.items():
+                if found.setdefault(name, price) != price:
+                    raise InputError(
+                        f"{st.device.name}: register {name} costs {price}; allowed: {found[name]}, as elsewhere"
+                    )
+        return dict(sorted(found.items(), key=lambda item: (item[1], item[0])))
 
     def total(self, register: str) -> Array:
         """Return a register's sum over all devices (padding left out), float64 (n_world,)."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from der_gym.core.units import SLOT_PER_DAY
+from der_gym.devices import DEVICES
 from der_gym.engine.program import Call
 from der_gym.fleet.structure import Structure
 from der_gym.scenario.model import Scenario
@@ -63,7 +64,7 @@ class MarketSession:
         self.n_block = scenario.episode.n_block + scenario.episode.n_block_after
         self.receiving = any(config.metering == "receiving" for config in scenario.services)
         self.episode = Episode(scenario, signals, n_world, len(pool.keys))
-        standby = np.array([structure.class_names[k] == "battery" for k in structure.cell_class])
+        standby = np.array([DEVICES[structure.class_names[k]].traits.standby_in_award for k in structure.cell_class])
         given = (self.episode, structure, pool, sample, self.n_block, self.receiving, standby)
         self.planner = Planner(scenario.plan, *given)
         weights = leaf_weights(structure, scenario.services)

@@ -41,7 +41,7 @@ class Simulator:
     workers : int, optional
         Threads; the result does not depend on it. Default: as many as pay.
     by_device : bool
-        Whether registers that only add up (energy through a battery, starts ...) are kept for every device, at 60
+        Whether registers that only add up (energy through a store, starts ...) are kept for every device, at 60
         bytes each; else their sum of each class.
     assets : ScenarioAssets, optional
         What the scenario's worlds share. Default: made from the scenario, and from its files as they are now.

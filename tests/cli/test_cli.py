@@ -91,7 +91,7 @@ def test_lists(command: Command, what: str, name: str) -> None:
 def test_run_shows_ledger_outcome_and_causes(command: Command) -> None:
     out = succeed(command("run", "tertiary-1-tiny", "--controller", "idle", "--seed", 1, *SHORT))
     assert "idle, seed 1, from 2026-08-03" in out
-    for line in ("revenue", "penalty", "total", "blocks passed", "unserved_kwh_th"):
+    for line in ("revenue", "penalty", "total", "blocks passed", "unserved_kwh"):
         assert line in out
     assert "no command: nothing was asked of any leaf" in out
 

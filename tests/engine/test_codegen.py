@@ -30,7 +30,7 @@ class LampConfig(DeviceConfig):
 def make(**change: Any) -> DeviceModel:
     """Return a class without functions: a lamp that is on, and dimmed by a command."""
     own = {
-        "name": "lamp", "japanese": "照明", "echonet": 0x0290, "stage": 1, "command": "swing",
+        "name": "lamp", "english": "lamp", "japanese": "照明", "echonet": 0x0290, "stage": 1, "command": "swing",
         "traits": Traits(continuous=True), "config": LampConfig, "layout": Layout(LampConfig),
         "params": rows("lamp.params", "full_kw | kW | on"), "state": rows("lamp.state", "level | - | of it"),
         "energy": rows("lamp.energy", "burnt_kwh | kWh | so far"),

@@ -75,7 +75,7 @@ def test_noting_hears_the_kernels_of_a_step_and_changes_nothing() -> None:
             steps.append(env.step(action))
     assert (steps[0][0] == steps[1][0]).all()
     assert {
-        "devices.battery.model.advance",
+        "devices.battery.battery.advance",
         "network.deliver.deliver",
         "services.tertiary_1.settlement.advance",
     } <= heard.keys()

@@ -13,7 +13,7 @@ from der_gym.core.errors import InputError
 from der_gym.evaluation.causes import CAUSES
 from der_gym.evaluation.report import page
 from der_gym.evaluation.report.firm_page import read_firm
-from der_gym.evaluation.report.page import ASSETS, SCRIPTS, check_target, render, rounded
+from der_gym.evaluation.report.page import ASSETS, SCRIPTS, check_target, devices, render, rounded
 from der_gym.services.tertiary_1.settlement import LINES
 from der_gym.simulation import fleet_ledger
 
@@ -29,14 +29,12 @@ def data_of(text: str) -> object:
 @pytest.mark.parametrize("kind", KINDS)
 def test_data_come_back_as_they_were(kind: str) -> None:
     given = {"name": NASTY, "more": ["{{script}}", "\u2028", "<!--", "日本語 & \\u003c"], "n": [1, 2.5, None]}
-    assert data_of(render(kind, "t", given)) == given
+    assert data_of(render(kind, "t", given)) == {"devices": devices(), **given}
 
 
 def test_what_is_not_finite_becomes_null() -> None:
-    assert data_of(render("run", "t", {"a": [float("nan"), float("inf"), 1.0], "b": {"c": -float("inf")}})) == {
-        "a": [None, None, 1.0],
-        "b": {"c": None},
-    }
+    given = {"devices": None, "a": [float("nan"), float("inf"), 1.0], "b": {"c": -float("inf")}}
+    assert data_of(render("run", "t", given)) == {"devices": None, "a": [None, None, 1.0], "b": {"c": None}}
 
 
 @pytest.mark.parametrize("kind", KINDS)

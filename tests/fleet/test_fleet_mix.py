@@ -20,9 +20,11 @@ MIX = (
     {"device": "ev", "path": "P6", "cloud": "E", "share": 120},
 )
 
+PLACES = {"host": "battery", "guests": ("ecocute", "ev")}
+
 
 def fleet(n_device: int = 1000, **more) -> FleetConfig:
-    return FleetConfig(**{"n_device": n_device, "mix": MIX} | more)
+    return FleetConfig(**{"n_device": n_device, "mix": MIX} | PLACES | more)
 
 
 @given(st.lists(st.floats(0.0, 1e6), min_size=1, max_size=12).filter(lambda w: sum(w) > 1e-6), st.integers(0, 10**7))
@@ -50,7 +52,7 @@ def test_counts_follow_the_shares_at_any_size() -> None:
 def test_small_leaves_get_one_and_absent_ones_none() -> None:
     rows = [{"device": "battery", "path": "P3", "share": 1.0}, {"device": "ev", "path": "P6", "share": 1e-6}]
     rows.append({"device": "ecocute", "path": "P4", "share": 0.0})
-    assert leaf_counts(FleetConfig(n_device=10, mix=rows)).tolist() == [9, 1, 0]
+    assert leaf_counts(FleetConfig(**PLACES, n_device=10, mix=rows)).tolist() == [9, 1, 0]
     with pytest.raises(InputError, match="n_device: 3; allowed: at least 4"):
         sample_table(fleet(3))
 
@@ -77,7 +79,7 @@ def test_refused(change: dict, words: str) -> None:
 
 def test_ids_and_addresses_do_not_depend_on_the_rest_of_the_fleet() -> None:
     small, large = sample_table(fleet(100)), sample_table(fleet(700))
-    without_ev = sample_table(FleetConfig(n_device=616, mix=MIX[:3]))
+    without_ev = sample_table(FleetConfig(**PLACES, n_device=616, mix=MIX[:3]))
     renamed = sample_table(fleet(700, mix=[{**row, "leaf": "all"} for row in MIX]))
     uid = dict(zip(large.labels("id").texts().tolist(), large.uid.tolist(), strict=True))
     assert len(set(uid.values())) == 700
@@ -109,7 +111,7 @@ def test_guests_live_at_hosts_in_the_stated_share() -> None:
 
 def test_more_guests_than_hosts_fill_every_host_once() -> None:
     mix = [{"device": "battery", "path": "P3", "share": 1}, {"device": "ev", "path": "P6", "share": 9}]
-    table = sample_table(FleetConfig(n_device=100, mix=mix, colocated_share=1.0))
+    table = sample_table(FleetConfig(**PLACES, n_device=100, mix=mix, colocated_share=1.0))
     assert len(table.site.names) == 90
     assert len(sample_table(fleet(200, colocated_share=0.0)).site.names) == 200
 

@@ -27,7 +27,17 @@ MIX = (
 
 
 def fleet(n_device: int = 680, **more) -> ResourceTable:
-    return sample_table(FleetConfig(n_device=n_device, mix=MIX, n_feeder=3, colocated_share=0.4, **more))
+    return sample_table(
+        FleetConfig(
+            host="battery",
+            guests=("ecocute", "ev"),
+            n_device=n_device,
+            mix=MIX,
+            n_feeder=3,
+            colocated_share=0.4,
+            **more,
+        )
+    )
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +204,9 @@ def test_regrouping_and_sharding_keep_addresses_and_given(structure: Structure, 
 
 def test_adding_a_class_changes_no_other_address() -> None:
     with_ev = fleet(680)
-    without = sample_table(FleetConfig(n_device=540, mix=MIX[1:4], colocated_share=0.4))
+    without = sample_table(
+        FleetConfig(host="battery", guests=("ecocute", "ev"), n_device=540, mix=MIX[1:4], colocated_share=0.4)
+    )
     a, b = (Structure.build(each, {}, ORDER, shard_size=200) for each in (with_ev, without))
     names = {without.id_of(row): address for row, address in luck(b).items()}
     both = {with_ev.id_of(row): address for row, address in luck(a).items()}

@@ -75,7 +75,9 @@ def test_written_table_reads_the_same(tmp_path: Path) -> None:
 
 def test_sampled_table_survives_the_file(tmp_path: Path) -> None:
     mix = [{"device": "battery", "path": "P3", "share": 2}, {"device": "ev", "path": "P6", "share": 1, "leaf": "cars"}]
-    table = sample_table(FleetConfig(n_device=200, mix=mix, n_feeder=3, colocated_share=0.5))
+    table = sample_table(
+        FleetConfig(host="battery", guests=("ecocute", "ev"), n_device=200, mix=mix, n_feeder=3, colocated_share=0.5)
+    )
     write_csv(table, tmp_path / "t.csv")
     assert same(table, read_csv(tmp_path / "t.csv", DEVICES, CHANNELS))
 

@@ -205,7 +205,7 @@ def test_settings_of_classes_that_are_not_there_do_not_count() -> None:
 def test_the_sources_of_a_pool_are_those_that_shape_it() -> None:
     found = closure.names([Pool.__module__], reference_days_file._WITHOUT)
     inside = {"simulation.reference_days", "simulation.fleet_arrays", "simulation.exogenous", "simulation.metering"}
-    inside |= {"devices.site", "devices.behaviour", "numerics.rng", "engine.compile", "engine.program"}
+    inside |= {"devices.site", "devices.membership", "numerics.rng", "engine.compile", "engine.program"}
     assert {f"der_gym.{name}" for name in inside} <= found
     assert not [name for name in found if name.startswith(("der_gym.devices.battery", "der_gym.devices.ev"))]
     assert not [name for name in found if name.split(".")[1] in ("env", "cli", "evaluation", "controllers", "services")]

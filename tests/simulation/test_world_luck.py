@@ -42,7 +42,7 @@ def by_uid(sim: Simulator, w: int) -> dict[str, dict[Any, Any]]:
     }.items():
         store = fleet.classes[device]
         for name in names:
-            values = store.state[w, store.device.state.index(name)].tolist()
+            values = store.state[w, store.device.state.number(name)].tolist()
             luck[name] = dict(zip(st.uid[0, store.lo : store.hi].tolist(), values, strict=True))
     outages = sim.network.cloud[w, :, net.CLOUD.OUT_0_FROM :].tolist()
     luck["cloud"] = dict(zip(st.cloud_names, outages, strict=True))

@@ -83,8 +83,8 @@ def test_set_points_inside_a_tick_act_for_its_rest() -> None:
 def test_what_is_drawn_is_stored_lost_or_used_over_two_days(commanded: bool) -> None:
     sim = started(scenario(fleet__n_device=1000, episode__n_block=12, **ALL_STAY), [1, 2], by_device=True)
     fleet = sim.fleet
-    eta = fleet.classes["battery"].params[:, fleet.classes["battery"].device.params.index("efficiency")]
-    start = {name: store.register(store.device.acc[0]).copy() for name, store in fleet.classes.items()}
+    eta = fleet.classes["battery"].params[:, fleet.classes["battery"].device.params.EFFICIENCY]
+    start = {name: store.register(store.device.energy.names[0]).copy() for name, store in fleet.classes.items()}
     power = {name: np.zeros(sim.n_world) for name in fleet.classes}
     every = np.ones(sim.n_world, dtype=bool)
 
@@ -104,7 +104,7 @@ def test_what_is_drawn_is_stored_lost_or_used_over_two_days(commanded: bool) -> 
     for name, drawn in drawn_kwh(sim).items():  # registers and power agree
         np.testing.assert_allclose(drawn, power[name], rtol=1e-6)
     b, e, v = (
-        {name: st.register(name) for name in st.device.acc + st.device.book}
+        {name: st.register(name) for name in (*st.device.energy, *st.device.registers)}
         for st in (fleet.classes[device] for device in ("battery", "ecocute", "ev"))
     )
     into = b["charged_kwh"] * eta - b["discharged_kwh"] / eta - b["loss_kwh"]
@@ -138,7 +138,7 @@ def test_a_command_moves_energy_and_what_it_costs_is_losses_and_stores() -> None
         return (two - one).reshape(2, -1).sum(axis=1)
 
     store = idle.fleet.classes["battery"]
-    eta = store.params[:, store.device.params.index("efficiency")].astype(np.float64)
+    eta = store.params[:, store.device.params.EFFICIENCY].astype(np.float64)
     drawn = more("battery", "charged_kwh") - more("battery", "discharged_kwh")
     wasted = more("battery", "charged_kwh", 1 - eta) + more("battery", "discharged_kwh", 1 / eta - 1)
     closing = drawn - more("battery", "energy_kwh") - wasted - more("battery", "loss_kwh")

@@ -135,7 +135,7 @@ def test_registers_of_padding_are_not_booked() -> None:
     sim = play(scenario(fleet__n_device=150), [1, 2], 1, n=40)
     here = sim.structure.present.astype(bool)
     for store in sim.fleet.classes.values():
-        store.acc[:] = np.where(np.tile(here[:, None, store.lo : store.hi], (2, 1, 1)), 1.0, 1e6)
+        store.energy[:] = np.where(np.tile(here[:, None, store.lo : store.hi], (2, 1, 1)), 1.0, 1e6)
     homes = sim.structure.present[:, slice(*sim.structure.class_slice["ecocute"])].sum()
     assert (sim.fleet.total("unserved_kwh") == homes).all()
     assert (sim.fleet.total("no such register") == 0).all()
@@ -149,7 +149,7 @@ def test_registers_of_devices_add_up_to_those_of_their_class() -> None:
         take(sim, 0.5, 60)
     for name, store in each.fleet.classes.items():
         here = each.fleet.fleet[:, FLEET.METER_GAIN, store.lo : store.hi]
-        for register in store.device.book:
+        for register in store.device.registers:
             values = store.register(register)
             assert values.shape == here.shape and sums.fleet.classes[name].register(register).shape[1] == 1
             np.testing.assert_allclose(each.fleet.total(register), sums.fleet.total(register), rtol=1e-7)

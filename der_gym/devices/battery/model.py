@@ -27,6 +27,7 @@ _0, _HALF, _1, _HOUR_S = np.float32(0.0), np.float32(0.5), np.float32(1.0), np.f
 
 BATTERY = DeviceModel(
     name="battery",
+    english="battery",
     japanese="家庭用蓄電池",
     echonet=0x027D,
     stage=2,

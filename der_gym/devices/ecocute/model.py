@@ -35,6 +35,7 @@ _WATT, _SLOT_S, _MINUTE = np.float32(1000.0), 900, 60
 
 ECOCUTE = DeviceModel(
     name="ecocute",
+    english="EcoCute water heater",
     japanese="エコキュート",
     echonet=0x026B,
     stage=1,

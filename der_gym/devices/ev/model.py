@@ -25,6 +25,7 @@ _SHORT_KWH = np.float64(1.0)  # a car that leaves with less counts as short
 
 EV = DeviceModel(
     name="ev",
+    english="EV charger",
     japanese="EV充電器",
     echonet=0x02A1,
     stage=1,
@@ -73,7 +74,9 @@ EV = DeviceModel(
         "loss_kwh": Register("kWh", "lost charging", ("lost\nkWh", "損失\nkWh"), row="drawn", scale="lost_per_kws"),
         "stops": Register("-", "stops by command", ("stops", "停止"), row="stopped"),
         "sessions": Register("-", "cars that left", ("sessions", "充電回数"), row="leaves"),
-        "short_cars": Register("-", "cars that left a kWh short or more", ("short\ncars", "不足台数"), row="short"),
+        "short_cars": Register(
+            "-", "cars that left a kWh short or more", ("short\ncars", "不足台数"), row="short", shown=True
+        ),
         "missing_kwh": Register(
             "kWh",
             "by which cars left short of their need",

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -22,8 +23,6 @@ from der_gym.engine.schema import Table
 from der_gym.simulation.simulator import Simulator
 
 Array = np.ndarray
-# registers of comfort lost: EV energy missing, hot water missing, times that a tank ran dry
-HARM = ("missing_kwh", "unserved_kwh", "runouts")
 TERMS = Table(
     "reward",
     "float64 (n_world, N): parts of a step's reward",
@@ -111,6 +110,13 @@ def score(  # type: ignore[no-untyped-def]
         reward[w] = total
 
 
+def _setting(scenario: Any, path: str) -> float:
+    """Return the setting of a scenario by its dotted path."""
+    for name in path.split("."):
+        scenario = getattr(scenario, name)
+    return float(scenario)
+
+
 class Reward:
     """The reward of ``simulator``'s worlds."""
 
@@ -125,13 +131,14 @@ class Reward:
         c = self.config
         self.weights = np.array([c.money, c.accuracy, c.lockout_share])
         self.extra = {name: np.zeros(n) for name in REWARD_TERMS}
-        self.harm = np.zeros((len(HARM), n))
-        self.prices = np.array([c.comfort_yen_kwh, c.heat_yen_kwh, c.runout_yen])
+        self.harms = simulator.fleet.harm()
+        self.harm = np.zeros((len(self.harms), n))
+        self.prices = np.array([_setting(simulator.scenario, price) for price in self.harms.values()], dtype=np.float64)
 
     def scoring(self, active: Array) -> list[Call]:
         """Return what works out the reward of the ``active`` worlds' step; comfort is read where `refreshed`."""
         market, fleet, read = self.simulator.market, self.simulator.fleet, self.simulator.step_plan.refreshed
-        totals = [call for k, name in enumerate(HARM) for call in fleet.totalling(name, read, self.harm[k])]
+        totals = [call for k, name in enumerate(self.harms) for call in fleet.totalling(name, read, self.harm[k])]
         scores = [
             Call(add_scores, active, k == 0, session.service.score_kw, self.score_kw, by_world=True)
             for k, session in enumerate(market.sessions)

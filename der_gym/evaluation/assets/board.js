@@ -45,8 +45,7 @@ function columns() {
     ["col_against", "against_base", (row) => spread(row, "against_base", two)],
     ["col_beats", "beats_next", plain("beats_next", 2)],
     ["col_penalty", "penalty_yen", plain("penalty_yen", 0)],
-    ["col_water", "unserved_kwh_th", plain("unserved_kwh_th", 2)],
-    ["col_ev", "ev_missing_kwh", plain("ev_missing_kwh", 2)],
+    ...DATA.harm.filter(({ key }) => Object.hasOwn(DATA.rows[0], key)).map(({ key, title }) => [title[state.lang], key, plain(key, 2)]),
     ["col_messages", "messages_per_unit", plain("messages_per_unit", 1)],
     ["col_cause", "main_cause", (row) => (row.main_cause ? t(row.main_cause) : "–")],
   ];

@@ -8,9 +8,8 @@ function capability() {
   if (!seasons.length) return null;
   const pick = choice("season", seasons, "season");
   const rows = DATA.capability.filter((row) => row.season === state.pick.season);
-  const hue = { all: "black", battery: "blue", ecocute: "orange", ev: "green" };
   const series = rows.flatMap((row, i) => {
-    const tone = color(hue[row.class] || TONES[i % TONES.length]), name = t(row.class);
+    const tone = color(row.class === "all" ? "black" : device(row.class) ? device(row.class).colour : TONES[i % TONES.length]), name = t(row.class);
     return [
       { key: `${row.class} p50`, label: t("p50", { name }), color: tone, values: row.p50, width: 2 },
       { key: `${row.class} p10`, label: t("p10", { name }), color: tone, values: row.p10, dash: [5, 4], width: 1.5 },

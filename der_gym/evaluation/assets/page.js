@@ -9,9 +9,14 @@ const state = {
   pick: {}, // choice -> value
 };
 
+/** Return what the page holds of a device class, null where there is none of that name. */
+function device(name) {
+  return DATA.devices && Object.hasOwn(DATA.devices, name) ? DATA.devices[name] : null;
+}
+
 /** Return a text in the language chosen, with {name} filled in; what has no translation is shown as it is. */
 function t(key, fill) {
-  const pair = Object.hasOwn(WORDS, key) ? WORDS[key] : null;
+  const pair = Object.hasOwn(WORDS, key) ? WORDS[key] : device(key) ? device(key).title : null;
   let text = pair ? pair[state.lang] : key;
   for (const [name, value] of Object.entries(fill || {})) text = text.replaceAll(`{${name}}`, value);
   return text;

@@ -110,7 +110,7 @@ function power() {
 /** Return a colour by class, shaded among the leaves of a class: hues that colour-blind readers tell apart. */
 function leafColor(i) {
   const classes = DATA.leaves.classes, own = classes[i];
-  const hue = { battery: 205, ecocute: 33, ev: 162 }[own] ?? 318;
+  const hue = device(own) ? device(own).hue : 318;
   const rank = classes.slice(0, i).filter((name) => name === own).length, n = classes.filter((name) => name === own).length;
   const share = n > 1 ? rank / (n - 1) : 0.4;
   return state.dark ? `hsl(${hue} 62% ${38 + 40 * share}%)` : `hsl(${hue} 74% ${26 + 46 * share}%)`;
@@ -180,10 +180,9 @@ function messages() {
 
 function stored() {
   const tone = ["blue", "orange", "green", "purple", "red", "sky"];
-  const hue = { battery: "blue", ecocute: "orange", ev: "green" };
   const chart = lines(overTime({
     id: "stored", label: t("stored"), unit: t("kwh"), series: DATA.stored.classes.map((name, i) => (
-      { key: name, label: t(name), color: color(hue[name] || tone[i % tone.length]), values: DATA.stored.kwh[i], dash: [undefined, [8, 4], [3, 3]][i % 3], width: 2 })),
+      { key: name, label: t(name), color: color(device(name) ? device(name).colour : tone[i % tone.length]), values: DATA.stored.kwh[i], dash: [undefined, [8, 4], [3, 3]][i % 3], width: 2 })),
   }));
   return card("stored", t("stored"), t("stored_how"), chart);
 }

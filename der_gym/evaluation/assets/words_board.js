@@ -32,8 +32,6 @@ Object.assign(WORDS, {
   col_against: ["reward against\n{base} [95 %]", "{base} との\n報酬の差 [95 %]"],
   col_beats: ["P(beats the\nnext below)", "次位に勝つ\n確率"],
   col_penalty: ["penalty\nyen", "ペナルティ\n円"],
-  col_water: ["hot water\nmissing, kWh", "給湯不足\nkWh"],
-  col_ev: ["car energy\nmissing, kWh", "EV 充電不足\nkWh"],
   col_messages: ["messages\nper device", "機器あたり\n通信数"],
   col_cause: ["fails\nmostly by", "主な\n原因"],
   reward: ["Reward and blocks passed, with intervals", "報酬と適合率、区間つき"],

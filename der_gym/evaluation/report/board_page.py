@@ -10,7 +10,7 @@ import numpy as np
 
 from der_gym.evaluation.causes import CAUSES
 from der_gym.evaluation.firm import capability
-from der_gym.evaluation.measures import MEASURES
+from der_gym.evaluation.measures import shown_registers, titles
 from der_gym.evaluation.report import page
 from der_gym.evaluation.report.firm_page import Promise, capability_rows, firm_data
 from der_gym.evaluation.report.page import rounded
@@ -38,7 +38,8 @@ def board_data(board: Scoreboard, firm: Promise | None = None) -> dict[str, Any]
         "order": order,
         "hidden": far_below(board),
         "rows": [_row(row) for row in board.summary()],
-        "measures": {m.name: m.title for m in MEASURES},
+        "measures": titles(),
+        "harm": [{"key": name, "title": r.title} for name, r in shown_registers().items() if r.harm and r.by_home],
         "profiles": {"x": rounded(at, 4), "of": profiles},
         "by_hour": {name: pass_rates(s.played, hours(s.played)) for name, s in board.scores.items()},
         "by_season": {name: season_rates(s.played) for name, s in board.scores.items()},

@@ -16,6 +16,7 @@ import numpy as np
 
 from der_gym.core.errors import InputError
 from der_gym.core.files import write_text
+from der_gym.devices import DEVICES
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 SCRIPTS = {
@@ -70,7 +71,7 @@ def render(kind: str, title: str, data: Mapping[str, Any]) -> str:
     parts = {
         "{{title}}": escape(title),
         "{{style}}": _asset("vendor/uPlot.min.css") + _asset("page.css"),
-        "{{data}}": _json(data),
+        "{{data}}": _json({"devices": devices(), **data}),
         "{{script}}": scripts,
     }
     page = _asset("page.html")
@@ -84,6 +85,12 @@ def write(path: str | Path, kind: str, title: str, data: Mapping[str, Any]) -> P
     target = Path(path)
     write_text(target, render(kind, title, data))
     return target
+
+
+def devices() -> dict[str, dict[str, Any]]:
+    """Return what pages show of each device class: its names, the colour of its lines, the hue of its leaves."""
+    models = (DEVICES[name] for name in DEVICES)
+    return {m.name: {"title": [m.english, m.japanese], "colour": m.traits.colour, "hue": m.traits.hue} for m in models}
 
 
 @cache

@@ -136,7 +136,7 @@ def corrected(base_kw, seen_kw, plan_now_kw, quiet, persistence):  # type: ignor
 def stand_by(plan_kw: F8, standby: NDArray[np.bool_], awarded: NDArray[np.bool_]) -> F8:
     """Return ``plan_kw`` (W, n_block, n_leaf) with 0 for leaves on standby in awarded blocks.
 
-    ``standby`` is (n_leaf,) bool, ``awarded`` (W, n_block) bool. A battery's plan is its planned operation: energy made
+    ``standby`` is (n_leaf,) bool, ``awarded`` (W, n_block) bool. A store's plan is its planned operation: energy made
     ready, then standing by [A]. Apply it after `corrected`.
     """
     return np.where(standby & awarded[:, :, None], 0.0, plan_kw)
