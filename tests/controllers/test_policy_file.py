@@ -142,8 +142,8 @@ def test_a_field_that_a_package_adds_leaves_a_policy_as_it_is(folder: Path, worl
     finally:
         del FIELDS._items[added_kw.key]
     plain, more = Policy.load(folder), Policy.load(folder)
-    plain.bind(worlds.layout, facts(worlds))
-    more.bind(other.layout, facts(other))
+    plain.bind(worlds.layout, public_info(worlds))
+    more.bind(other.layout, public_info(other))
     assert other.layout.size > worlds.layout.size and plain.places.tolist() == more.places.tolist()
 
 
