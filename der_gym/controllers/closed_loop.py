@@ -26,29 +26,25 @@ from pydantic import Field
 from der_gym.controllers import own_power
 from der_gym.controllers.base import Array, ControllerConfig, PublicInfo, Rule, State
 from der_gym.controllers.loop import (
-    BLOCKS,
-    DOWN_KW,
     EACH,
-    N_EACH,
-    N_NOW,
+    EACH_FIELDS,
+    GROUP,
+    MEMORY,
     NOW,
-    PAST,
-    SENT,
-    STEP,
-    UP_KW,
+    NOW_FIELDS,
     Delays,
     n_past,
     recall,
     shown_kw,
     total,
 )
-from der_gym.controllers.own_power import IS_STORE, SETTING, bias_kw, learn_own, need_kw
+from der_gym.controllers.own_power import FIXED, SETTING, bias_kw, learn_own, need_kw
 from der_gym.controllers.reading import entries, read
 from der_gym.engine.compile import kernel
 from der_gym.env.observation.layout import Layout
 from der_gym.numerics.approx import clip
 
-FLEET_GAIN = SETTING  # place of `c`
+SETTINGS = SETTING.extended("closed loop settings", "fleet_gain | - | aggregator | response over what leaves have")
 
 
 class LoopConfig(ControllerConfig):
@@ -89,25 +85,25 @@ class ClosedLoopConfig(LoopConfig):
 @kernel
 def share(need, each, fixed, action):  # type: ignore[no-untyped-def]
     """Set the fractions that share a need, kW, in proportion to what leaves have."""
-    up = clip(need / max(total(each[:, UP_KW]), 1e-6), 0.0, 1.0)
-    down = clip(need / max(total(each[:, DOWN_KW]), 1e-6), -1.0, 0.0)
+    up = clip(need / max(total(each[:, EACH.UP_KW]), 1e-6), 0.0, 1.0)
+    down = clip(need / max(total(each[:, EACH.DOWN_KW]), 1e-6), -1.0, 0.0)
     for j in range(action.size):
-        action[j] = up if need > 0.0 else down * fixed[j, IS_STORE]
+        action[j] = up if need > 0.0 else down * fixed[j, FIXED.IS_STORE]
 
 
 @kernel
 def decide(obs, start, at, unit, c, fixed, showing, group, leaf, action):  # type: ignore[no-untyped-def]
     """Set the fractions of every row, float32 (n, n_leaf), and move its memory on; the tables are those of `loop`."""
     seen = np.empty(at.size)
-    now, each = seen[:N_NOW], seen[N_NOW:].reshape((-1, N_EACH))
+    now, each = seen[: NOW.N], seen[NOW.N :].reshape((-1, EACH.N))
     for w in range(obs.shape[0]):
         read(at, unit, obs[w], seen)
         recall(start[w], now, each, group[w], leaf[w])
         for j in range(action.shape[1]):
             x, f, m = each[j], fixed[j], leaf[w, j]
-            x[UP_KW] *= c[FLEET_GAIN]
-            x[DOWN_KW] *= f[IS_STORE]  # loads are not asked to take more
-            learn_own(now, x, f, shown_kw(x, showing[j], m), c, group[w, STEP], m)
+            x[EACH.UP_KW] *= c[SETTINGS.FLEET_GAIN]
+            x[EACH.DOWN_KW] *= f[FIXED.IS_STORE]  # loads are not asked to take more
+            learn_own(now, x, f, shown_kw(x, showing[j], m), c, group[w, GROUP.STEP], m)
         bias = bias_kw(now, each, fixed, c, group[w], leaf[w])
         share(need_kw(now, bias, c, group[w]), each, fixed, action[w])
 
@@ -125,8 +121,13 @@ class ClosedLoop(Rule):
         super().bind(layout, public)
         delays = Delays(public)
         fixed = np.stack(self.columns(), axis=1).astype(np.float64)
-        self.known = (*entries(layout, NOW + BLOCKS, EACH), np.array(self.constants()), fixed, *self.tables(delays))
-        self.n_group, self.n_memory = PAST + n_past(public.decision_s), SENT + delays.n_lag
+        self.known = (
+            *entries(layout, NOW_FIELDS, EACH_FIELDS),
+            np.array(self.constants()),
+            fixed,
+            *self.tables(delays),
+        )
+        self.n_group, self.n_memory = GROUP.PAST + n_past(public.decision_s), MEMORY.SENT + delays.n_lag
 
     def constants(self) -> list[float]:
         """Return the places of ``c``."""

@@ -6,8 +6,8 @@ The kernels of a rule work one row of the batch after the other on tables in flo
     each   (n_leaf, n)  what it says of each leaf
     fixed  (n_leaf, n)  what is known of each leaf beforehand
     c      (n,)         settings
-    group  (n,)         memory of the group; the past targets begin at PAST
-    leaf   (n_leaf, n)  memory of each leaf; its messages begin at SENT
+    group  (n,)         memory of the group; the past targets begin at GROUP.PAST
+    leaf   (n_leaf, n)  memory of each leaf; its messages begin at MEMORY.SENT
 """
 
 from __future__ import annotations
@@ -16,23 +16,77 @@ import numpy as np
 
 from der_gym.controllers.base import PublicInfo
 from der_gym.engine.compile import kernel, scalar
+from der_gym.engine.schema import Table
 from der_gym.simulation.aggregator_view import N_AHEAD
 
 LAG_MAX_S = 300.0  # what the market allows a response to lag [M]
 BIN_S = 300.0  # a request is announced for so long
 _MINUTE_S = 60.0
 
-NOW = ("unit_kw", "award_kw", "target_kw", "target_bin_end_kw", "response_kw", "bin_left", "block_left", "temp_c")
-BLOCKS = ("block.award_kw", "block.plan_kw")
-UNIT_KW, AWARD_KW, TARGET_KW, BIN_END_KW, RESPONSE_KW, BIN_LEFT, BLOCK_LEFT, TEMP_C, BLOCK_AWARD_KW = range(9)
-BLOCK_PLAN_KW = BLOCK_AWARD_KW + N_AHEAD  # of this block; the next ones follow
-N_NOW = BLOCK_PLAN_KW + N_AHEAD
+_AHEAD = "".join(
+    f"\nblock_{name}_{k} | kW | aggregator | {meaning}, block {k} from now"
+    for name, meaning in (("award_kw", "commitment"), ("plan_kw", "plan"))
+    for k in range(N_AHEAD)
+)
+NOW_FIELDS = (
+    *("unit_kw", "award_kw", "target_kw", "target_bin_end_kw", "response_kw", "bin_left", "block_left", "temp_c"),
+    *("block.award_kw", "block.plan_kw"),
+)
+NOW = Table(
+    "now",
+    "float64 (N,): what the observation says of the group, in the order of NOW_FIELDS",
+    """
+    unit_kw     | kW   | aggregator | the unit of the observation
+    award_kw    | kW   |            | commitment
+    target_kw   | kW   |            | target of the coming minute
+    bin_end_kw  | kW   |            | target at the end of this 5-minute bin
+    response_kw | kW   |            | plan less seen power
+    bin_left    | -    |            | part of the bin that is left
+    block_left  | -    |            | part of the block that is left
+    temp_c      | degC |            | outdoor temperature
+    """
+    + _AHEAD,
+)
 
-EACH = ("leaf.seen_kw", "leaf.plan_kw", "leaf.age_mean_s", "leaf.sent_a", "leaf.wait_s", "leaf.up_kw", "leaf.down_kw")
-SEEN_KW, PLAN_KW, AGE_S, SENT_A, WAIT_S, UP_KW, DOWN_KW, N_EACH = range(8)
+EACH_FIELDS = (
+    *("leaf.seen_kw", "leaf.plan_kw", "leaf.age_mean_s", "leaf.sent_a", "leaf.wait_s", "leaf.up_kw", "leaf.down_kw"),
+)
+EACH = Table(
+    "each",
+    "float64 (n_leaf, N): what the observation says of each leaf, in the order of EACH_FIELDS",
+    """
+    seen_kw | kW | aggregator | power by telemetry
+    plan_kw | kW |            | its part of the plan
+    age_s   | s  |            | mean age of its reports
+    sent_a  | -  |            | fraction in force by the last message sent
+    wait_s  | s  |            | time until the channel takes the next command
+    up_kw   | kW |            | upward capability
+    down_kw | kW |            | downward capability
+    """,
+)
 
-STEP, WAS_PLAN_KW, BEFORE_PLAN_KW, BASE, SWITCHED, PAST = range(6)  # BASE, SWITCHED, GAIN: of the merit order alone
-OWN_KW, GAIN, SENT = range(3)
+GROUP = Table(
+    "group",
+    "float64 (N + n_past,): memory of the group; from GROUP.PAST on the past targets, newest first",
+    """
+    step           | -  | engine | decisions so far
+    was_plan_kw    | kW |        | plan of this block
+    before_plan_kw | kW |        | plan of the block before
+    base           | -  |        | slow share that switching leaves carry (merit order)
+    switched       | -  |        | their fraction (merit order)
+    past           | kW |        | targets as they were at each decision
+    """,
+)
+
+MEMORY = Table(
+    "memory",
+    "float64 (n_leaf, N + n_lag): memory of each leaf; from MEMORY.SENT on its messages, newest first",
+    """
+    own_kw | kW | engine | power without commands, as estimated
+    gain   | -  |        | response over expected response (merit order)
+    sent   | -  |        | fractions sent
+    """,
+)
 
 
 def n_past(decision_s: float) -> int:
@@ -119,15 +173,15 @@ def weigh(sent, weight):  # type: ignore[no-untyped-def]
 @kernel
 def shown_kw(x, weight, m):  # type: ignore[no-untyped-def]
     """Return the response of a leaf that telemetry should show by now: ``x`` of `each`, ``m`` of `leaf`."""
-    return expected_kw(weigh(m[SENT:], weight), x[UP_KW], x[DOWN_KW])
+    return expected_kw(weigh(m[MEMORY.SENT :], weight), x[EACH.UP_KW], x[EACH.DOWN_KW])
 
 
 @kernel
 def recall(start, now, each, group, leaf):  # type: ignore[no-untyped-def]
     """Begin the memory anew where ``start``; take in what was asked and what was sent by now."""
     if start:
-        group[:], leaf[:, :], leaf[:, GAIN] = 0.0, 0.0, 1.0
-    group[STEP] += 1.0
-    push(group[PAST:], now[TARGET_KW])
+        group[:], leaf[:, :], leaf[:, MEMORY.GAIN] = 0.0, 0.0, 1.0
+    group[GROUP.STEP] += 1.0
+    push(group[GROUP.PAST :], now[NOW.TARGET_KW])
     for j in range(leaf.shape[0]):
-        push(leaf[j, SENT:], each[j, SENT_A])
+        push(leaf[j, MEMORY.SENT :], each[j, EACH.SENT_A])

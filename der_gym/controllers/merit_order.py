@@ -23,35 +23,29 @@ from pydantic import Field
 from der_gym.controllers import own_power
 from der_gym.controllers.base import Array
 from der_gym.controllers.closed_loop import ClosedLoop, LoopConfig
-from der_gym.controllers.loop import (
-    AWARD_KW,
-    BASE,
-    DOWN_KW,
-    GAIN,
-    N_EACH,
-    N_NOW,
-    PLAN_KW,
-    SEEN_KW,
-    SENT,
-    SENT_A,
-    STEP,
-    SWITCHED,
-    UP_KW,
-    WAIT_S,
-    Delays,
-    expected_kw,
-    recall,
-    shown_kw,
-    total,
-    weigh,
-)
-from der_gym.controllers.own_power import FIXED, IS_STORE, SETTING, bias_kw, learn_own, need_kw
+from der_gym.controllers.loop import EACH, GROUP, MEMORY, NOW, Delays, expected_kw, recall, shown_kw, total, weigh
+from der_gym.controllers.own_power import FIXED, SETTING, bias_kw, learn_own, need_kw
 from der_gym.controllers.reading import read
 from der_gym.engine.compile import kernel, scalar
 from der_gym.numerics.approx import clip
 
-LEARNING, BASE_SPEED, BASE_STEP, BASE_SHARE, CHANGE_SHARE = range(SETTING, SETTING + 5)  # places of `c`
-IS_FINE, NOMINAL_KW = range(FIXED, FIXED + 2)  # columns of `fixed`
+SETTINGS = SETTING.extended(
+    "merit order settings",
+    """
+    learning     | - | aggregator | step of the least mean squares
+    base_speed   | - |            | of the base per decision
+    base_step    | - |            | least change of the switching leaves
+    base_share   | - |            | their part of the base
+    change_share | - |            | a fraction that moves by no more is not sent
+    """,
+)
+COLUMNS = FIXED.extended(
+    "merit order columns",
+    """
+    is_fine    | -  | aggregator | 1 where the leaf follows what moves
+    nominal_kw | kW |            | rated swing
+    """,
+)
 _LEARN_FROM = 0.03  # of nominal: a smaller expected response says nothing about the answer
 _GAIN_MIN, _GAIN_MAX = 0.5, 2.0
 
@@ -83,33 +77,33 @@ class MeritOrderConfig(LoopConfig):
 @kernel
 def learn_gain(x, f, expected, c, m):  # type: ignore[no-untyped-def]
     """Move the gain of a leaf with stores towards seen over expected response, kW."""
-    wrong = (x[PLAN_KW] - x[SEEN_KW] - m[GAIN] * expected) / max(expected, 1e-6)
-    heard = f[IS_FINE] > 0.0 and expected > _LEARN_FROM * f[NOMINAL_KW]
-    m[GAIN] = clip(m[GAIN] + (c[LEARNING] * wrong if heard else 0.0), _GAIN_MIN, _GAIN_MAX)
+    wrong = (x[EACH.PLAN_KW] - x[EACH.SEEN_KW] - m[MEMORY.GAIN] * expected) / max(expected, 1e-6)
+    heard = f[COLUMNS.IS_FINE] > 0.0 and expected > _LEARN_FROM * f[COLUMNS.NOMINAL_KW]
+    m[MEMORY.GAIN] = clip(m[MEMORY.GAIN] + (c[SETTINGS.LEARNING] * wrong if heard else 0.0), _GAIN_MIN, _GAIN_MAX)
 
 
 @kernel
 def coming(a, acting, m):  # type: ignore[no-untyped-def]
     """Return a leaf's mean fraction over the coming step if ``a`` is in force: most of it may be on its way already."""
-    return weigh(m[SENT:], acting[1:]) + acting[0] * a
+    return weigh(m[MEMORY.SENT :], acting[1:]) + acting[0] * a
 
 
 @scalar
 def in_force(a, x, c):  # type: ignore[no-untyped-def]
     """Return the fraction that the path lets through: ``a``, or the last one while ``a`` is too early or too close."""
-    goes = abs(a - x[SENT_A]) > c[CHANGE_SHARE] and x[WAIT_S] <= 0.0
-    return a if goes else x[SENT_A]
+    goes = abs(a - x[EACH.SENT_A]) > c[SETTINGS.CHANGE_SHARE] and x[EACH.WAIT_S] <= 0.0
+    return a if goes else x[EACH.SENT_A]
 
 
 @kernel
 def switch(need, live, each, c, group):  # type: ignore[no-untyped-def]
     """Return the fraction of the switching leaves: a slow share of the base, in need everybody's."""
-    wanted = clip(need / max(total(each[:, UP_KW]), 1e-6), 0.0, 1.0)
-    group[BASE] += c[BASE_SPEED] * (wanted - group[BASE])
-    aim = c[BASE_SHARE] * (1.0 if wanted >= 1.0 else group[BASE])
-    moves = abs(aim - group[SWITCHED]) >= c[BASE_STEP]
-    group[SWITCHED] = (aim if moves else group[SWITCHED]) if live else 0.0
-    return group[SWITCHED]
+    wanted = clip(need / max(total(each[:, EACH.UP_KW]), 1e-6), 0.0, 1.0)
+    group[GROUP.BASE] += c[SETTINGS.BASE_SPEED] * (wanted - group[GROUP.BASE])
+    aim = c[SETTINGS.BASE_SHARE] * (1.0 if wanted >= 1.0 else group[GROUP.BASE])
+    moves = abs(aim - group[GROUP.SWITCHED]) >= c[SETTINGS.BASE_STEP]
+    group[GROUP.SWITCHED] = (aim if moves else group[GROUP.SWITCHED]) if live else 0.0
+    return group[GROUP.SWITCHED]
 
 
 @kernel
@@ -117,9 +111,9 @@ def carry_base(a, each, fixed, acting, leaf, action):  # type: ignore[no-untyped
     """Set the switching leaves' fractions; return what they will give in the coming step, kW."""
     given_kw = 0.0
     for j in range(action.size):
-        if fixed[j, IS_FINE] == 0.0:
+        if fixed[j, COLUMNS.IS_FINE] == 0.0:
             action[j] = a
-            given_kw += coming(a, acting[j], leaf[j]) * each[j, UP_KW]
+            given_kw += coming(a, acting[j], leaf[j]) * each[j, EACH.UP_KW]
     return given_kw
 
 
@@ -128,14 +122,14 @@ def carry_rest(left_kw, live, each, fixed, acting, order, c, leaf, action):  # t
     """Set the fine leaves' fractions in their order; each takes its part of what the ones before it leave open, kW."""
     up_kw, down_kw = 0.0, 0.0
     for j in range(action.size):
-        up_kw += each[j, UP_KW] * fixed[j, IS_FINE]
-        down_kw += each[j, DOWN_KW] * fixed[j, IS_FINE]
+        up_kw += each[j, EACH.UP_KW] * fixed[j, COLUMNS.IS_FINE]
+        down_kw += each[j, EACH.DOWN_KW] * fixed[j, COLUMNS.IS_FINE]
     for j in order:
         x = each[j]
         part = clip(left_kw / max(up_kw if left_kw > 0.0 else down_kw, 1e-6), -1.0, 1.0)
         a = part if live else 0.0
-        left_kw -= expected_kw(coming(in_force(a, x, c), acting[j], leaf[j]), x[UP_KW], x[DOWN_KW])
-        up_kw, down_kw = up_kw - x[UP_KW], down_kw - x[DOWN_KW]
+        left_kw -= expected_kw(coming(in_force(a, x, c), acting[j], leaf[j]), x[EACH.UP_KW], x[EACH.DOWN_KW])
+        up_kw, down_kw = up_kw - x[EACH.UP_KW], down_kw - x[EACH.DOWN_KW]
         action[j] = a
 
 
@@ -143,19 +137,19 @@ def carry_rest(left_kw, live, each, fixed, acting, order, c, leaf, action):  # t
 def decide(obs, start, at, unit, c, fixed, showing, acting, order, group, leaf, action):  # type: ignore[no-untyped-def]
     """Set the fractions of every row, float32 (n, n_leaf), and move its memory on; the tables are those of `loop`."""
     seen = np.empty(at.size)
-    now, each = seen[:N_NOW], seen[N_NOW:].reshape((-1, N_EACH))
+    now, each = seen[: NOW.N], seen[NOW.N :].reshape((-1, EACH.N))
     for w in range(obs.shape[0]):
         read(at, unit, obs[w], seen)
         recall(start[w], now, each, group[w], leaf[w])
         for j in range(action.shape[1]):
             x, f, m = each[j], fixed[j], leaf[w, j]
-            x[DOWN_KW] *= f[IS_STORE]  # loads are not asked to take more
+            x[EACH.DOWN_KW] *= f[FIXED.IS_STORE]  # loads are not asked to take more
             learn_gain(x, f, shown_kw(x, showing[j], m), c, m)
-            x[UP_KW] *= m[GAIN]
-            learn_own(now, x, f, shown_kw(x, showing[j], m), c, group[w, STEP], m)
+            x[EACH.UP_KW] *= m[MEMORY.GAIN]
+            learn_own(now, x, f, shown_kw(x, showing[j], m), c, group[w, GROUP.STEP], m)
         bias = bias_kw(now, each, fixed, c, group[w], leaf[w])
         need = need_kw(now, bias, c, group[w])
-        live = now[AWARD_KW] > 0.0
+        live = now[NOW.AWARD_KW] > 0.0
         base_kw = carry_base(switch(need, live, each, c, group[w]), each, fixed, acting, leaf[w], action[w])
         carry_rest(need - base_kw, live, each, fixed, acting, order, c, leaf[w], action[w])
 

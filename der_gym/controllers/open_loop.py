@@ -9,12 +9,31 @@ from der_gym.controllers.base import Array, ControllerConfig, PublicInfo, Rule, 
 from der_gym.controllers.loop import aim_kw, n_past, push, total
 from der_gym.controllers.reading import entries, read
 from der_gym.engine.compile import kernel
+from der_gym.engine.schema import Table
 from der_gym.env.observation.layout import Layout
 from der_gym.numerics.approx import clip
 
-_NOW = ("unit_kw", "award_kw", "target_kw", "target_bin_end_kw", "bin_left")
-_UNIT_KW, AWARD_KW, TARGET_KW, BIN_END_KW, BIN_LEFT, N_NOW = range(6)
-GAIN, LAG_STEPS, DECISION_S = range(3)
+NOW_FIELDS = ("unit_kw", "award_kw", "target_kw", "target_bin_end_kw", "bin_left")
+NOW = Table(
+    "open loop now",
+    "float64 (N,): what the observation says of the group, in the order of NOW_FIELDS",
+    """
+    unit_kw    | kW | aggregator | the unit of the observation
+    award_kw   | kW |            | commitment
+    target_kw  | kW |            | target of the coming minute
+    bin_end_kw | kW |            | target at the end of this 5-minute bin
+    bin_left   | -  |            | part of the bin that is left
+    """,
+)
+SETTING = Table(
+    "open loop settings",
+    "float64 (N,)",
+    """
+    gain       | - | aggregator | commanded over wanted power
+    lag_steps  | - |            | lag of the target, in decisions
+    decision_s | s |            | time between two decisions
+    """,
+)
 
 
 class OpenLoopConfig(ControllerConfig):
@@ -33,14 +52,16 @@ class OpenLoopConfig(ControllerConfig):
 def decide(obs, start, at, unit, c, past_kw, action):  # type: ignore[no-untyped-def]
     """Set the fractions of every row, float32 (n, n_leaf), and push its target into the past ones."""
     seen = np.empty(at.size)
-    now, up_kw = seen[:N_NOW], seen[N_NOW:].reshape((-1, 1))
+    now, up_kw = seen[: NOW.N], seen[NOW.N :].reshape((-1, 1))
     for w in range(obs.shape[0]):
         read(at, unit, obs[w], seen)
         if start[w]:
             past_kw[w] = 0.0
-        push(past_kw[w], now[TARGET_KW])
-        wanted_kw = c[GAIN] * aim_kw(past_kw[w], now[BIN_END_KW], now[BIN_LEFT], c[LAG_STEPS], c[DECISION_S])
-        action[w] = clip(wanted_kw / max(total(up_kw[:, 0]), 1e-6), 0.0, 1.0) if now[AWARD_KW] > 0.0 else 0.0
+        push(past_kw[w], now[NOW.TARGET_KW])
+        wanted_kw = c[SETTING.GAIN] * aim_kw(
+            past_kw[w], now[NOW.BIN_END_KW], now[NOW.BIN_LEFT], c[SETTING.LAG_STEPS], c[SETTING.DECISION_S]
+        )
+        action[w] = clip(wanted_kw / max(total(up_kw[:, 0]), 1e-6), 0.0, 1.0) if now[NOW.AWARD_KW] > 0.0 else 0.0
 
 
 class OpenLoop(Rule):
@@ -55,7 +76,7 @@ class OpenLoop(Rule):
         super().bind(layout, public)
         step_s = public.decision_s
         c = np.array([self.config.gain, self.config.lag_s / step_s, step_s])
-        self.known = (*entries(layout, _NOW, ("leaf.up_kw",)), c)
+        self.known = (*entries(layout, NOW_FIELDS, ("leaf.up_kw",)), c)
 
     def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
         """Return one fraction for all leaves of a row."""

@@ -7,31 +7,34 @@ from typing import Any
 import numpy as np
 
 from der_gym.controllers.base import Array, PublicInfo
-from der_gym.controllers.loop import (
-    AGE_S,
-    AWARD_KW,
-    BEFORE_PLAN_KW,
-    BIN_END_KW,
-    BIN_LEFT,
-    BLOCK_AWARD_KW,
-    BLOCK_LEFT,
-    BLOCK_PLAN_KW,
-    OWN_KW,
-    PAST,
-    RESPONSE_KW,
-    SEEN_KW,
-    STEP,
-    TEMP_C,
-    WAS_PLAN_KW,
-    aim_kw,
-    total,
-)
+from der_gym.controllers.loop import EACH, GROUP, MEMORY, NOW, aim_kw, total
 from der_gym.core.units import BLOCK_S
 from der_gym.engine.compile import kernel, scalar
+from der_gym.engine.schema import Table
 from der_gym.numerics.approx import clip
 
-IS_STORE, IS_HEATER, SPEED, REPORT_S, FIXED = range(5)  # columns of `fixed`, those of single rules begin at FIXED
-LAG_STEPS, DECISION_S, N_LAG, SLOPE_PART, HEATER_GAIN, FROST_GAIN, SETTING = range(7)  # places of `c`, likewise
+FIXED = Table(
+    "fixed",
+    "float64 (n_leaf, N): what is known of each leaf beforehand; rules add columns of their own",
+    """
+    is_store  | - | aggregator | 1 where the leaf holds stores alone
+    is_heater | - |            | 1 where it holds heaters
+    speed     | - |            | of the smoothing per decision
+    report_s  | s |            | mean age of the last report of a device that reports
+    """,
+)
+SETTING = Table(
+    "settings",
+    "float64 (N,): settings of a loop; rules add places of their own",
+    """
+    lag_steps   | - | aggregator | lag of the target, in decisions
+    decision_s  | s |            | time between two decisions
+    n_lag       | - |            | decisions that telemetry may lag
+    slope_part  | - |            | part of the plan's slope that is carried on
+    heater_gain | - |            | power of heaters over their reports
+    frost_gain  | - |            | more of it in frost
+    """,
+)
 
 _OLDEST_S = 3600.0  # a report older than this is shown as this old
 _UNSEEN_MAX = 0.5
@@ -63,23 +66,27 @@ def silent_share(age_s, report_s):  # type: ignore[no-untyped-def]
 @scalar
 def heater_gain(temp_c, c):  # type: ignore[no-untyped-def]
     """Return what water heaters draw over what they report: a nominal power that knows neither frost nor losses."""
-    return c[HEATER_GAIN] + c[FROST_GAIN] * clip((_FROST_C - temp_c) / _FROST_K, 0.0, 1.0)
+    return c[SETTING.HEATER_GAIN] + c[SETTING.FROST_GAIN] * clip((_FROST_C - temp_c) / _FROST_K, 0.0, 1.0)
 
 
 @scalar
 def drawn_kw(x, f, temp_c, c):  # type: ignore[no-untyped-def]
     """Return what a leaf draws, from what it reports; batteries stand by at 0 kW and need no help."""
-    gain = heater_gain(temp_c, c) if f[IS_HEATER] > 0.0 else 1.0
-    return x[SEEN_KW] if f[IS_STORE] > 0.0 else x[SEEN_KW] * (1.0 + silent_share(x[AGE_S], f[REPORT_S])) * gain
+    gain = heater_gain(temp_c, c) if f[FIXED.IS_HEATER] > 0.0 else 1.0
+    return (
+        x[EACH.SEEN_KW]
+        if f[FIXED.IS_STORE] > 0.0
+        else x[EACH.SEEN_KW] * (1.0 + silent_share(x[EACH.AGE_S], f[FIXED.REPORT_S])) * gain
+    )
 
 
 @kernel
 def learn_own(now, x, f, shown_kw, c, step, m):  # type: ignore[no-untyped-def]
     """Move a leaf's own power, kept in its memory, towards what it draws plus the response that should show by now."""
-    own_kw = drawn_kw(x, f, now[TEMP_C], c) + shown_kw
-    level_kw = own_kw if step <= 1.0 else m[OWN_KW] + f[SPEED] * (own_kw - m[OWN_KW])
-    early = step <= c[N_LAG]  # reports of batteries from before their standby
-    m[OWN_KW] = 0.0 if early and f[IS_STORE] > 0.0 else level_kw
+    own_kw = drawn_kw(x, f, now[NOW.TEMP_C], c) + shown_kw
+    level_kw = own_kw if step <= 1.0 else m[MEMORY.OWN_KW] + f[FIXED.SPEED] * (own_kw - m[MEMORY.OWN_KW])
+    early = step <= c[SETTING.N_LAG]  # reports of batteries from before their standby
+    m[MEMORY.OWN_KW] = 0.0 if early and f[FIXED.IS_STORE] > 0.0 else level_kw
 
 
 @kernel
@@ -88,13 +95,13 @@ def plan_step_kw(now, group):  # type: ignore[no-untyped-def]
 
     Its half-hour means, joined from middle to middle, give the slope.
     """
-    plan_kw = now[BLOCK_PLAN_KW]
-    before_kw = group[WAS_PLAN_KW] if now[BLOCK_LEFT] >= 1.0 else group[BEFORE_PLAN_KW]
-    before_kw = plan_kw if group[STEP] <= 1.0 else before_kw
-    group[WAS_PLAN_KW], group[BEFORE_PLAN_KW] = plan_kw, before_kw
-    goes_on = now[BLOCK_AWARD_KW + 1] > 0.0  # after the last award batteries stand by no more
-    ahead_kw = now[BLOCK_PLAN_KW + 1] - plan_kw if goes_on else 0.0
-    return plan_kw - before_kw if now[BLOCK_LEFT] > 0.5 else ahead_kw
+    plan_kw = now[NOW.BLOCK_PLAN_KW_0]
+    before_kw = group[GROUP.WAS_PLAN_KW] if now[NOW.BLOCK_LEFT] >= 1.0 else group[GROUP.BEFORE_PLAN_KW]
+    before_kw = plan_kw if group[GROUP.STEP] <= 1.0 else before_kw
+    group[GROUP.WAS_PLAN_KW], group[GROUP.BEFORE_PLAN_KW] = plan_kw, before_kw
+    goes_on = now[NOW.BLOCK_AWARD_KW_1] > 0.0  # after the last award batteries stand by no more
+    ahead_kw = now[NOW.BLOCK_PLAN_KW_1] - plan_kw if goes_on else 0.0
+    return plan_kw - before_kw if now[NOW.BLOCK_LEFT] > 0.5 else ahead_kw
 
 
 @kernel
@@ -102,22 +109,24 @@ def age_of_load_s(leaf, fixed):  # type: ignore[no-untyped-def]
     """Return the mean age of the loads' reports, weighted by what they draw."""
     load_kw, aged_kws = 0.0, 0.0
     for j in range(leaf.shape[0]):
-        own_kw = 0.0 if fixed[j, IS_STORE] > 0.0 else max(leaf[j, OWN_KW], 0.0)
+        own_kw = 0.0 if fixed[j, FIXED.IS_STORE] > 0.0 else max(leaf[j, MEMORY.OWN_KW], 0.0)
         load_kw += own_kw
-        aged_kws += own_kw * fixed[j, REPORT_S]
+        aged_kws += own_kw * fixed[j, FIXED.REPORT_S]
     return aged_kws / max(load_kw, 1e-6)
 
 
 @kernel
 def bias_kw(now, each, fixed, c, group, leaf):  # type: ignore[no-untyped-def]
     """Return plan less own power as it should be now: the loads have gone on along the plan since they reported."""
-    age_s = age_of_load_s(leaf, fixed) + c[DECISION_S] / 2.0
-    grown_kw = c[SLOPE_PART] * age_s / BLOCK_S * plan_step_kw(now, group)
-    return now[RESPONSE_KW] + total(each[:, SEEN_KW]) - total(leaf[:, OWN_KW]) - grown_kw
+    age_s = age_of_load_s(leaf, fixed) + c[SETTING.DECISION_S] / 2.0
+    grown_kw = c[SETTING.SLOPE_PART] * age_s / BLOCK_S * plan_step_kw(now, group)
+    return now[NOW.RESPONSE_KW] + total(each[:, EACH.SEEN_KW]) - total(leaf[:, MEMORY.OWN_KW]) - grown_kw
 
 
 @kernel
 def need_kw(now, bias, c, group):  # type: ignore[no-untyped-def]
     """Return the response to command where plan less own power is ``bias``, kW; 0 once the award is over."""
-    wanted_kw = aim_kw(group[PAST:], now[BIN_END_KW], now[BIN_LEFT], c[LAG_STEPS], c[DECISION_S])
-    return wanted_kw - bias if now[AWARD_KW] > 0.0 else 0.0
+    wanted_kw = aim_kw(
+        group[GROUP.PAST :], now[NOW.BIN_END_KW], now[NOW.BIN_LEFT], c[SETTING.LAG_STEPS], c[SETTING.DECISION_S]
+    )
+    return wanted_kw - bias if now[NOW.AWARD_KW] > 0.0 else 0.0

@@ -90,6 +90,10 @@ class Table(ModuleType):
     def __contains__(self, name: object) -> bool:
         return name in self.names
 
+    def extended(self, name: str, rows: str) -> Table:
+        """Return a table of these rows and, behind them, of others: arrays that a special case makes wider."""
+        return Table(name, self.about, f"{self.text()}\n{rows}")
+
     def number(self, name: str) -> int:
         """Return the number of the row ``name``; AttributeError names the nearest one."""
         number: int = getattr(self, name.upper())

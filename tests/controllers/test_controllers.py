@@ -336,7 +336,7 @@ def test_a_leaf_that_gives_more_is_learned_and_asked_less() -> None:
         toy.step(t, action[0])
         start = np.array([False])
     assert state is not None
-    assert state["leaf"][0, :, loop.GAIN] == pytest.approx([1.5, 1.0, 1.0], abs=0.05)
+    assert state["leaf"][0, :, loop.MEMORY.GAIN] == pytest.approx([1.5, 1.0, 1.0], abs=0.05)
 
 
 def test_without_batteries_all_leaves_follow() -> None:

@@ -13,10 +13,10 @@ Array = np.ndarray
 
 def table(obs: Array) -> tuple[Array, Array]:
     """Return what an observation says of the group and of each leaf, as the kernels have it."""
-    at, unit = reading.entries(LAYOUT, loop.NOW + loop.BLOCKS, loop.EACH)
+    at, unit = reading.entries(LAYOUT, loop.NOW_FIELDS, loop.EACH_FIELDS)
     seen = np.empty(at.size)
     reading.read(at, unit, obs, seen)
-    return seen[: loop.N_NOW], seen[loop.N_NOW :].reshape(3, loop.N_EACH)
+    return seen[: loop.NOW.N], seen[loop.NOW.N :].reshape(3, loop.EACH.N)
 
 
 @pytest.mark.parametrize(("lag_s", "steps", "expected"), [(0, 5, 50.0), (60, 5, 40.0), (90, 5, 35.0), (300, 9, 40.0)])
@@ -51,17 +51,17 @@ def test_silent_homes_and_frost_are_reckoned_with() -> None:
         config = base.settings("closed_loop", {"heater_gain": 1.0, "frost_gain": 0.3})
         fixed, c = np.stack(own_power.columns(FACTS, config), axis=1), np.array(own_power.constants(FACTS, config))
         now, each = table(obs)
-        drawn = [own_power.drawn_kw(each[j], fixed[j], now[loop.TEMP_C], c) for j in range(3)]
+        drawn = [own_power.drawn_kw(each[j], fixed[j], now[loop.NOW.TEMP_C], c) for j in range(3)]
         assert drawn == pytest.approx([50.0, 0.0, heater_kw], rel=1e-3)
 
 
 def test_the_plan_says_how_loads_grow_since_they_reported() -> None:
     config = base.settings("closed_loop", {"slope_part": 1.0})
     fixed, c = np.stack(own_power.columns(FACTS, config), axis=1), np.array(own_power.constants(FACTS, config))
-    group, leaf = np.zeros(loop.PAST + 7), np.zeros((3, loop.SENT + 4))
-    leaf[:, loop.OWN_KW] = 0.0, 0.0, 200.0
+    group, leaf = np.zeros(loop.GROUP.PAST + 7), np.zeros((3, loop.MEMORY.SENT + 4))
+    leaf[:, loop.MEMORY.OWN_KW] = 0.0, 0.0, 200.0
     for step, (left, grown_kw) in enumerate(((0.6, 0.0), (0.4, 60.0 * (150.0 + 30.0) / 1800.0))):
-        group[loop.STEP] = step + 1.0
+        group[loop.GROUP.STEP] = step + 1.0
         seen = {"leaf.seen_kw": [0.0, 0.0, 200.0], "block.plan_kw": [200.0, 260.0, 260.0], "block_left": left}
         now, each = table(encode(LAYOUT, CALM | seen | {"response_kw": 40.0}))
         bias_kw = own_power.bias_kw(now, each, fixed, c, group, leaf)

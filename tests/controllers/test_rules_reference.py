@@ -124,11 +124,15 @@ def test_entries_are_read_as_the_layout_decodes_them() -> None:
 
 
 def test_places_of_fields_are_those_of_their_names() -> None:
-    assert len(loop.NOW) == loop.BLOCK_AWARD_KW and len(loop.EACH) == loop.N_EACH
-    for name, place in {"unit_kw": loop.UNIT_KW, "target_kw": loop.TARGET_KW, "temp_c": loop.TEMP_C}.items():
-        assert loop.NOW[place] == name
-    for name, place in {"seen_kw": loop.SEEN_KW, "sent_a": loop.SENT_A, "down_kw": loop.DOWN_KW}.items():
-        assert loop.EACH[place] == f"leaf.{name}"
+    assert loop.NOW_FIELDS[: loop.NOW.BLOCK_AWARD_KW_0][-1] == "temp_c" and len(loop.EACH_FIELDS) == loop.EACH.N
+    for name, place in {
+        "unit_kw": loop.NOW.UNIT_KW,
+        "target_kw": loop.NOW.TARGET_KW,
+        "temp_c": loop.NOW.TEMP_C,
+    }.items():
+        assert loop.NOW_FIELDS[place] == name
+    for name, place in {"seen_kw": loop.EACH.SEEN_KW, "sent_a": loop.EACH.SENT_A, "down_kw": loop.EACH.DOWN_KW}.items():
+        assert loop.EACH_FIELDS[place] == f"leaf.{name}"
 
 
 def test_a_rule_is_compiled_once_for_any_number_of_rows() -> None:
