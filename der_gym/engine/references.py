@@ -67,6 +67,8 @@ def _line_makes(line: Any, state: Any) -> bool:
     """Return whether one line of numba's code may make something that has to be freed."""
     if isinstance(line, ir.SetItem | ir.StaticSetItem):  # of a whole array: numba may copy it first
         return any(_is_freed(var, state) for var in line.list_vars() if var.name != line.target.name)
+    if isinstance(line, ir.Return):  # the caller gives back a reference, so that one must have been taken
+        return _is_freed(line.value, state)
     return isinstance(line, ir.Assign) and not isinstance(line.value, _NAMED) and _value_makes(line, state)
 
 
