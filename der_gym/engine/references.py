@@ -69,6 +69,8 @@ def _line_makes(line: Any, state: Any) -> bool:
         return _is_freed(line.value, state)
     if isinstance(line, ir.SetItem | ir.StaticSetItem):  # of a whole array: numba may copy it first
         return any(_is_freed(var, state) for var in line.list_vars() if var.name != line.target.name)
+    if isinstance(line, ir.Return):  # the caller gives back a reference, so that one must have been taken
+        return _is_freed(line.value, state)
     return isinstance(line, ir.Assign) and not isinstance(line.value, _NAMED) and _value_makes(line, state)
 
 
