@@ -4,7 +4,8 @@
 |---|---|---|
 | a row of params, state, energy | this device's entry | all |
 | rated_kw, dead_s | shared rows of the fleet | draw writes them; rated_kw is read by all but save |
-| cmd_start, cmd_end, cmd_end_share, accepts_commands | the command in force | tick; the last in capability too |
+| cmd_start, cmd_end, cmd_end_share | the command in force | tick |
+| accepts_commands, standby | 1 where it takes commands; where it stands by | tick; the first in capability too |
 | power_kw, shown_kw | mean power of the tick, and what the device reports of it | tick writes them |
 | enrolled | 1 while the device is a member | tick, capability |
 | a row of SITE | of the device's home, gathered first | draw, tick, capability |
@@ -48,7 +49,16 @@ _ARGUMENTS = {
 }
 _FLEET = {
     "draw": ("rated_kw", "dead_s"),
-    "advance": ("rated_kw", "cmd_start", "cmd_end", "cmd_end_share", "accepts_commands", "power_kw", "shown_kw"),
+    "advance": (
+        "rated_kw",
+        "cmd_start",
+        "cmd_end",
+        "cmd_end_share",
+        "accepts_commands",
+        "standby",
+        "power_kw",
+        "shown_kw",
+    ),
     "capability": ("rated_kw",),
 }
 _WRITES = {"rated_kw": "draw", "dead_s": "draw", "power_kw": "advance", "shown_kw": "advance"}

@@ -65,8 +65,6 @@ def makes(state: Any) -> bool:
 
 def _line_makes(line: Any, state: Any) -> bool:
     """Return whether one line of numba's code may make something that has to be freed."""
-    if isinstance(line, ir.Return):  # of a part of what was given: its caller lets it go, so it must be held here
-        return _is_freed(line.value, state)
     if isinstance(line, ir.SetItem | ir.StaticSetItem):  # of a whole array: numba may copy it first
         return any(_is_freed(var, state) for var in line.list_vars() if var.name != line.target.name)
     if isinstance(line, ir.Return):  # the caller gives back a reference, so that one must have been taken

@@ -25,6 +25,7 @@ FLEET = Table(
     pending_kw        | kW |            | report on its way, infinite: none; its sample is the last before the tick
     seen_kw           | kW | aggregator | last report that arrived
     seen_s            | s  |            | when that was sampled
+    standby           | -  | truth      | 1 in half hours in which its leaf's stores stand by for a service
     """,
 )
 
@@ -62,7 +63,6 @@ EXOGENOUS = Table(
     mains_c     | degC  |            | temperature of the water mains
     sun_kw_m2   | kW/m2 |            | global horizontal irradiance
     house_shape | kW    |            | a household with load_scale = 1 at this time, noise = 1
-    standby     | -     |            | 1 inside awarded blocks: a store planned at standby stands by
     storm       | -     |            | 1 under a storm warning: batteries hold full
     season      | -     |            | 0 mid-season, 1 summer, 2 winter
     freq_hz     | Hz    |            | local frequency minus nominal

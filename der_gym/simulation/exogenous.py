@@ -14,7 +14,7 @@ _HALF_HOUR_S = 1800
 
 
 @kernel
-def context(w0, w1, active, t_s, abs_s, dt_s, day0, kinds, window, standby, ctx):  # type: ignore[no-untyped-def]
+def context(w0, w1, active, t_s, abs_s, dt_s, day0, kinds, window, ctx):  # type: ignore[no-untyped-def]
     """Fill the context rows for the tick that begins now.
 
     Parameters
@@ -25,8 +25,6 @@ def context(w0, w1, active, t_s, abs_s, dt_s, day0, kinds, window, standby, ctx)
         Per day of the episode: weekend, season, storm.
     window : float32 (n_world, n_column, n_step)
         Signals from the episode's start, every 300 s; linear between for temperature and sun.
-    standby : uint8 (n_world, n_block)
-        1 in blocks in which stores stand by.
     ctx : float32 (n_world, N_CTX)
     """
     last = window.shape[2] - 1
@@ -56,4 +54,3 @@ def context(w0, w1, active, t_s, abs_s, dt_s, day0, kinds, window, standby, ctx)
         row[EXOGENOUS.SUN_KW_M2] = sun[i] + (sun[j] - sun[i]) * part
         row[EXOGENOUS.MAINS_C] = window[w, columns.SIGNALS.MAINS_C, i]
         row[EXOGENOUS.HOUSE_SHAPE] = home.HOUSE_SHAPE[day[1], day[0], sod // _HALF_HOUR_S]
-        row[EXOGENOUS.STANDBY] = np.float32(standby[w, block]) if block < standby.shape[1] else np.float32(0.0)

@@ -53,8 +53,6 @@ class MarketSession:
         The fleet's own lines; the statement of all.
     committed : uint8 (n_world, n_block)
         1 where some service has a commitment.
-    standby : uint8 (n_world, n_block)
-        1 where stores stand by.
     """
 
     def __init__(
@@ -71,7 +69,7 @@ class MarketSession:
         self.sessions = [self._session(config, n_world, weights[config.id]) for config in scenario.services]
         self.fleet_ledger = FleetLedger(scenario.costs, n_world, self.n_block, structure.n_device)
         self.ledger = self._ledger(n_world)
-        self.committed, self.standby = (np.zeros((n_world, self.n_block), dtype=np.uint8) for _ in range(2))
+        self.committed = np.zeros((n_world, self.n_block), dtype=np.uint8)
 
     def _session(self, config: Any, n_world: int, weight: Array) -> ServiceSession:
         st = self.structure
@@ -99,7 +97,7 @@ class MarketSession:
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on."""
         parts: tuple[Any, ...] = (self.episode, self.planner, *self.sessions, self.fleet_ledger, self.ledger)
-        own = {"market.committed": self.committed, "market.standby": self.standby}
+        own = {"market.committed": self.committed}
         return own | {name: array for part in parts for name, array in part.arrays().items()}
 
     def choose(self, w: int, generator: np.random.Generator, options: Mapping[str, Any]) -> None:
@@ -124,8 +122,6 @@ class MarketSession:
             session.service.draw(self._opening(session, mask, which, generators, keys))
         awards = np.stack([session.service.award_kw for session in self.sessions])
         self.committed[mask] = np.any(awards > 0, axis=0)[mask]
-        stands = awards * np.array([session.service.stands_by for session in self.sessions])[:, None, None]
-        self.standby[mask] = np.any(stands > 0, axis=0)[mask]
         self.planner.begin(mask)
         self.planner.forecast(which, self._standing_leaves())
         for session in self.sessions:
@@ -135,8 +131,9 @@ class MarketSession:
 
     def _standing_leaves(self) -> Array:
         """Return where leaves stand by for a service, bool (n_world, n_block, n_leaf)."""
-        every = (*self.standby.shape, self.structure.n_leaf)
-        found: Array = np.broadcast_to(self.standby[:, :, None] > 0, every)
+        found = np.zeros((*self.committed.shape, self.structure.n_leaf), dtype=bool)
+        for session in (each for each in self.sessions if each.service.stands_by):
+            found |= (session.service.award_kw > 0)[:, :, None] & (session.leaf_weight > 0)
         return found
 
     def _opening(

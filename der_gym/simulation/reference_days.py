@@ -109,8 +109,7 @@ def run_pool(
     day0 = fleet.day().copy()
     window = np.broadcast_to(signals.values, (n_fleet, *signals.values.shape))
     window = np.ascontiguousarray(window)
-    awarded = np.zeros((n_fleet, 1), dtype=np.uint8)
-    begun = (active, fleet.t_s, fleet.abs_s, REFRESH_S, day0, kinds, window, awarded, fleet.ctx)
+    begun = (active, fleet.t_s, fleet.abs_s, REFRESH_S, day0, kinds, window, fleet.ctx)
     begin, work = [Call(context, *begun, by_world=True)], [*fleet.advance_devices(active), *recorder.adding()]
     refresh = fleet.redraw_slots(active)
     workers = min(parallel.default_workers(), n_fleet)

@@ -31,12 +31,21 @@ class EpisodeReset:
     pool : Pool
     place : dict
         Class -> int16 (n_shard, n): the pool's place that a device takes its state from.
+    standing : bool (n_world, n_block, n_leaf)
+        Where stores stand by for a service.
     workers : int
         Threads.
     """
 
     def __init__(
-        self, fleet: Fleet, network: NetworkRuntime, meters: Meters, pool: Pool, place: dict[str, Array], workers: int
+        self,
+        fleet: Fleet,
+        network: NetworkRuntime,
+        meters: Meters,
+        pool: Pool,
+        place: dict[str, Array],
+        standing: Array,
+        workers: int,
     ) -> None:
         self._fleet, self._wires, self._tallies = fleet, network, meters
         self._due, self._turn, self._draws = (np.zeros(fleet.n_world, dtype=bool) for _ in range(3))
@@ -49,6 +58,7 @@ class EpisodeReset:
             dawn,
             *fleet.update_membership(self._turn),
             fleet.redraw_house_noise(self._due),
+            fleet.stand_by(self._due, standing),
         ]
         steps = (fleet.draw_params(self._draws), fleet.copy_params_from(self._due, self._model), calls)
         self._steps = [Program(each, fleet.n_world, fleet.n_shard, workers) for each in steps]

@@ -100,7 +100,9 @@ class Simulator:
         parts = (scenario, self.fleet, self.network, self.market, self.meters, self.frequency, self.view)
         self.step_plan = StepPlan(*parts, self.nominal_kw, self.workers)
         place, pool = self.assets.sample.place, self.assets.pool
-        self._open = EpisodeReset(self.fleet, self.network, self.meters, pool, place, self.workers)
+        self._open = EpisodeReset(
+            self.fleet, self.network, self.meters, pool, place, self.market.planner.standing, self.workers
+        )
 
     def _nominal(self) -> Array:
         """Return each leaf's rated swing, kW, from the pool's first fleet: the unit of its action and telemetry."""

@@ -107,6 +107,7 @@ class StepPlan:
             network.refill_quotas(self._midnight),
             network.draw_link_outages(self._midnight, f.keys, f.abs_s, f.t_s, f.fleet),
             *f.update_membership(self._turn),
+            f.stand_by(self._turn, self.market.planner.standing),
             *f.redraw_slots(self._due),
             network.compute_arrivals(f.keys, f.fleet),
             network.deliver_messages(active, f.t_s, dt, f.fleet),
@@ -125,7 +126,7 @@ class StepPlan:
     def context(self, active: Array, dt: int) -> Call:
         """Return what fills the exogenous rows of a tick of ``dt`` seconds that begins now."""
         f, e = self.fleet, self.market.episode
-        given = (active, f.t_s, f.abs_s, dt, e.day0, e.kinds, e.window, self.market.standby, f.ctx)
+        given = (active, f.t_s, f.abs_s, dt, e.day0, e.kinds, e.window, f.ctx)
         return Call(context, *given, by_world=True)
 
     def _book(self) -> list[Call]:

@@ -146,7 +146,7 @@ def test_opted_out_devices_keep_their_own_schedule() -> None:
 def test_a_slow_unit_ends_its_discharge_slowly_and_charges_at_once() -> None:
     slow = {"ramp_fast_share": 0.0, "ramp_middle_share": 0.0, "release_min_s": 240.0, "release_max_s": 240.0}
     f = make(n=4, soc=0.7, given=(3.0, 1.0), usable_kwh=(9.8,), usable_share=(1.0,), **EXACT, **slow)
-    f.ctx[:, EXOGENOUS.STANDBY] = 1.0
+    f.fleet[:, FLEET.STANDBY] = 1.0
     advance(f, 1.0)
     assert advance(f, 1.0) == pytest.approx(-3.0)
     assert [float(advance(f, 0.0).mean()) for _ in range(5)] == pytest.approx(
@@ -192,7 +192,7 @@ def test_no_sequence_of_commands_crosses_a_limit(soc: float, ticks: list[Any]) -
     start = f.energy[:, ENERGY.ENERGY_KWH].copy()
     for a0, a1, part, dt, net, (standby, storm), sod_s in ticks:
         f.site[:, SITE.NET_KW] = net
-        f.ctx[:, EXOGENOUS.STANDBY], f.ctx[:, EXOGENOUS.STORM], f.ctx[:, EXOGENOUS.SOD_S] = standby, storm, sod_s
+        f.fleet[:, FLEET.STANDBY], f.ctx[:, EXOGENOUS.STORM], f.ctx[:, EXOGENOUS.SOD_S] = standby, storm, sod_s
         power = advance(f, a0, a1, part, dt)
         check_limits(f, power, net, storm)
         check_limits(f, f.state[:, 0], net, storm, slack=1e-6)
@@ -250,7 +250,7 @@ def test_charge_falls_beyond_four_fifths_and_stops_when_full() -> None:
 
 def test_standing_by_costs_energy_down_to_the_reserve() -> None:
     f = make(n=20, soc=0.01, standby_min_kw=0.02, standby_max_kw=0.02)
-    f.ctx[:, EXOGENOUS.STANDBY] = 1.0
+    f.fleet[:, FLEET.STANDBY] = 1.0
     start = f.energy[0, ENERGY.ENERGY_KWH].copy()
     assert (advance(f, 0.0) == 0.0).all()
     assert start - f.energy[0, ENERGY.ENERGY_KWH] == pytest.approx(0.02 / 60, rel=1e-6)
@@ -314,7 +314,7 @@ def test_the_share_of_panel_homes_that_charge_by_night_follows_the_season() -> N
 
 def test_standby_gives_nothing_of_its_own_and_still_follows_a_command() -> None:
     f = make(given=(3.0, 1.0), **EXACT, **FAST)
-    f.ctx[:, EXOGENOUS.STANDBY] = 1.0
+    f.fleet[:, FLEET.STANDBY] = 1.0
     f.site[:, SITE.NET_KW] = -2.0
     assert (advance(f) == 0.0).all()
     advance(f, 0.2)
@@ -329,7 +329,7 @@ def test_what_the_gauge_promises_is_delivered_for_half_an_hour(soc: float) -> No
     instant = {"ramp_fast_min_s": 0.2, "ramp_fast_max_s": 0.2}
     for row, a in ((CAPABILITY.UP_KW, 1.0), (CAPABILITY.DOWN_KW, -1.0)):
         f = make(n=100, soc=soc, **EXACT, **FAST, **instant)
-        f.ctx[:, EXOGENOUS.STANDBY] = 1.0
+        f.fleet[:, FLEET.STANDBY] = 1.0
         promised = capability(f)[row, 0]
         given_kw = np.zeros(f.n)
         for _ in range(30):

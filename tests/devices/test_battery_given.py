@@ -52,7 +52,7 @@ def test_holding_a_charge_back_is_given() -> None:
 
 def test_in_standby_all_that_is_discharged_is_given_and_a_charge_gives_nothing() -> None:
     f = make(soc=0.8, **ALL_FAST)
-    f.ctx[:, EXOGENOUS.STANDBY] = 1.0
+    f.fleet[:, FLEET.STANDBY] = 1.0
     before = f.registers[0, REGISTERS.DISCHARGED_KWH].copy()
     given = f.registers[0, REGISTERS.WITHHELD_KWH].copy()
     for _ in range(30):
