@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from der_gym.engine.compile import kernel, part, scalar
-from der_gym.network.tables import CHANNEL, GATE, MAIL, N_HOLD_A, NEVER_S, SENDER, moment, wrapped
+from der_gym.network.tables import CHANNEL, GATE, MAIL, NEVER_S, SENDER, moment, wrapped
 from der_gym.numerics.sums import back, in_order
 
 _ZERO = np.float32(0.0)
@@ -32,9 +32,9 @@ def expire(a0, a1, part, valid, start, end):  # type: ignore[no-untyped-def]
 @kernel
 def deliver(  # type: ignore[no-untyped-def]
     s0, s1, n_shard, active, t_s, dt_s, cell_lo, cell_hi, cell_leaf, gate, path, mail, leaf, ring_lo, ring, since,
-    coming, cell_row, cell_pair, hold,
+    coming, later, first_cell, column, cell_row, hold,
 ):  # fmt: skip
-    """Set what every device holds of each stream for the tick [t, t + dt]: see HOLD.
+    """Set what every device holds of one value of its messages for the tick [t, t + dt]: see HOLD.
 
     Parameters
     ----------
@@ -49,10 +49,14 @@ def deliver(  # type: ignore[no-untyped-def]
     coming : float32 (S, n_slot, n_cell)
         The earliest arrival still to come of each message in each cell: messages that nobody gets in this tick are
         left out, up to the oldest that somebody gets.
+    later : float32 (S, n_slot, n_cell)
+        Out: the same after the tick. Give ``coming`` itself when all values of a message are held.
+    first_cell : int
+        Cells before it are left out.
+    column : int
+        The value that is held: MAIL.A or MAIL.B.
     cell_row : int64 (n_cell,)
-        First row of ``hold`` of the cell's stream.
-    cell_pair : bool (n_cell,)
-        Whether the stream's messages carry a second value; its rows follow those of the first.
+        First of the value's four rows of ``hold``.
     hold : float32 (S, n_row, N)
 
     Notes
@@ -64,16 +68,13 @@ def deliver(  # type: ignore[no-untyped-def]
         if not active[w]:
             continue
         start, end = np.float32(t_s[w]), np.float32(t_s[w] + dt_s)
-        for c in range(cell_lo.shape[0]):
+        for c in range(first_cell, cell_lo.shape[0]):
             book = leaf[w, cell_leaf[c]]
             if not book[SENDER.DIRTY] and book[SENDER.EXPIRES_S] >= t_s[w] + dt_s:
                 continue
-            lo, hi, first, pair = cell_lo[c], cell_hi[c], cell_row[c], cell_pair[c]
+            lo, hi, first = cell_lo[c], cell_hi[c], cell_row[c]
             a0, a1 = hold[s, first, lo:hi], hold[s, first + 1, lo:hi]
             part, valid = hold[s, first + 2, lo:hi], hold[s, first + 3, lo:hi]
-            other = first + N_HOLD_A if pair else first
-            b0, b1 = hold[s, other, lo:hi], hold[s, other + 1, lo:hi]
-            b_part, b_valid = hold[s, other + 2, lo:hi], hold[s, other + 3, lo:hi]
             depth, step = int(gate[cell_leaf[c], GATE.DEPTH]), path[c, CHANNEL.STEP_S]
             rolled = news = False
             for k in range(int(book[SENDER.FLYING])):
@@ -82,28 +83,20 @@ def deliver(  # type: ignore[no-untyped-def]
                 if not news:
                     continue
                 m = mail[w, cell_leaf[c], slot]
-                a, b, until = np.float32(m[MAIL.A]), np.float32(m[MAIL.B]), np.float32(m[MAIL.VALID_UNTIL])
+                a, until = np.float32(m[column]), np.float32(m[MAIL.VALID_UNTIL])
                 if until <= start:  # whoever held it is on its own schedule; whoever gets it now drops it
                     continue
                 at, zero = ring_lo[c] + slot * (hi - lo), np.float32(since[w, c, slot])
                 arrive = ring[s, at : at + hi - lo]
                 if rolled:
-                    coming[s, slot, c] = _take(a, until, start, end, zero, step, arrive, a0, a1, part, valid)
-                    if pair:
-                        _take(b, until, start, end, zero, step, arrive, b0, b1, b_part, b_valid)
+                    later[s, slot, c] = _take(a, until, start, end, zero, step, arrive, a0, a1, part, valid)
                 else:
-                    coming[s, slot, c] = _roll_and_take(a, until, start, end, zero, step, arrive, a0, a1, part, valid)
-                    if pair:
-                        _roll_and_take(b, until, start, end, zero, step, arrive, b0, b1, b_part, b_valid)
+                    later[s, slot, c] = _roll_and_take(a, until, start, end, zero, step, arrive, a0, a1, part, valid)
                 rolled = True
             if not rolled:
                 _roll(start, a0, a1, part, valid)
-                if pair:
-                    _roll(start, b0, b1, b_part, b_valid)
             if book[SENDER.EXPIRES_S] < t_s[w] + dt_s:
                 _expire_all(start, end, a0, a1, part, valid)
-                if pair:
-                    _expire_all(start, end, b0, b1, b_part, b_valid)
 
 
 # The next four are kernels, not parts: loops that choose between held and new values pack only when made alone.

@@ -183,7 +183,7 @@ class NetworkRuntime:
         rows = 0 if n == 1 else net.N_HOLD_A + (n - 1) * net.HOLD.N
         self.hold = np.zeros((n_all, rows, self.structure.n_place if rows else 0), dtype=np.float32)
         self._row = np.repeat(np.array(self.hold_row, dtype=np.int64), self.structure.n_cell)
-        self._pair = np.repeat(np.arange(n) > 0, self.structure.n_cell)
+        self._later = np.zeros_like(self.coming) if rows else self.coming  # nobody reads it
 
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on."""
@@ -255,11 +255,17 @@ class NetworkRuntime:
         out = (self.ring_lo, self.ring, self.coming, self.last)
         return Call(post, self.n_shard, keys, self.structure.uid, *self._cells, *ways, fleet, *out)
 
-    def deliver_messages(self, active: Array, t_s: Array, dt_s: int, fleet: Array) -> Call:
-        """Set what each device holds during the tick."""
+    def deliver_messages(self, active: Array, t_s: Array, dt_s: int, fleet: Array) -> list[Call]:
+        """Set what each device holds during the tick: the second values of other streams, then all first values."""
         mail = (self.gate, self.path, self.mail, self.leaf, self.ring_lo, self.ring, self.since, self.coming)
-        held = fleet if len(self.streams) == 1 else self.hold
-        return Call(deliver, self.n_shard, active, t_s, dt_s, *self._cells, *mail, self._row, self._pair, held)
+        given = (self.n_shard, active, t_s, dt_s, *self._cells, *mail)
+        if len(self.streams) == 1:
+            return [Call(deliver, *given, self.coming, 0, net.MAIL.A, self._row, fleet)]
+        second = (self._later, self.structure.n_cell, net.MAIL.B, self._row + net.N_HOLD_A, self.hold)
+        return [
+            Call(deliver, *given, *second),
+            Call(deliver, *given, self.coming, 0, net.MAIL.A, self._row, self.hold),
+        ]
 
     def report_telemetry(self, active: Array, keys: Array, t_s: Array, dt_s: int, fleet: Array) -> Call:
         """Bring the aggregator's table up to the end of the tick."""

@@ -28,7 +28,8 @@ Array = np.ndarray
 _FORM = "pool 2"
 _UNREAD = {"row", "trees"}  # of the structure: the table's rows and the trees over the cells shape no pool
 # The registry of all classes does not count, the classes in use do. A structure counts by what it holds.
-_WITHOUT = ("der_gym.devices", "der_gym.fleet.structure")
+# Nobody sends a message in a pool: behaviours that answer messages shape none.
+_WITHOUT = ("der_gym.devices", "der_gym.fleet.structure", "der_gym.simulation.behaviour_arrays")
 
 
 def pool_name(settings: Mapping[str, Any], structure: Structure) -> str | None:

@@ -110,7 +110,7 @@ class StepPlan:
             f.stand_by(self._turn, self.market.planner.standing),
             *f.redraw_slots(self._due),
             network.compute_arrivals(f.keys, f.fleet),
-            network.deliver_messages(active, f.t_s, dt, f.fleet),
+            *network.deliver_messages(active, f.t_s, dt, f.fleet),
             *f.decide(active, dt, network.hold, network.message_rows()),
             *f.advance_devices(active),
             *f.account(active, dt),

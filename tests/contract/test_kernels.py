@@ -84,8 +84,8 @@ def test_every_kernel_is_compiled_once(signatures: Signatures) -> None:
 
 PACKED = re.compile(r"\sv?(add|sub|mul|div|min|max|sqrt|round|rndscale|fn?m(add|sub)\d+|cmp\w*)p[sd]\s")
 X86 = platform.machine().lower() in {"x86_64", "amd64"}
-# They have no loop over devices: they call those that do, cut rows, or ask once per cell.
-CALLERS = {"network.deliver.deliver", "network.deliver._rows", "network.report._is_out"}
+# They have no loop over devices: they call those that do, or ask once per cell.
+CALLERS = {"network.deliver.deliver", "network.report._is_out"}
 PHYSICS = [site.advance_sites, deliver.deliver, arrive.post, report.report]  # device classes: `test_devices`
 
 

@@ -229,21 +229,27 @@ def test_a_copied_world_keeps_the_values_in_force_between_gates(registered: None
 # --- faults
 
 
+def offer(**changes: Any) -> dict[str, Any]:
+    """Return the overrides of a scenario with the offer alone, changed."""
+    return {"action.heads": ["offer"], "action.settings": {"offer": changes}}
+
+
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
         ({"action.heads": ["dispach"]}, "heads: unknown name 'dispach'; did you mean 'dispatch'"),
         ({"action.heads": []}, "action.heads: .*at least 1"),
         ({"action.heads": ["dispatch", "dispatch"]}, "heads: dispatch: fills a of 'dispatch' as dispatch does"),
-        ({"action.heads": ["offer"], "action.settings": {"ofer": {"high": 3}}}, "settings: unknown name 'ofer'; did you mean 'offer'"),
-        ({"action.heads": ["offer"], "action.settings": {"offer": {"hgh": 3}}}, "hgh: unknown key; did you mean 'high'"),
-        ({"action.heads": ["offer"], "action.settings": {"offer": {"high": -3}}}, "offer: low 0, high -3; allowed: low < high"),
-        ({"action.heads": ["offer"], "action.settings": {"offer": {"gate_s": 90}}}, "offer: gate_s 90; allowed: a multiple of decision_s 60"),
-        ({"action.heads": ["offer"], "action.settings": {"offer": {"channel": "P44"}}}, "offer: channel: unknown name 'P44'; did you mean 'P4'"),
-        ({"action.heads": ["dispatch", "dead_band_hz"]}, "dead_band_hz: fills b of 'rule'; allowed: beside a head that fills a"),
+        ({"action.heads": ["dispatch", "dead_band_hz"]}, "dead_band_hz: fills b of 'rule'; allowed: beside a head"),
+        ({"action.settings": {"ofer": {"high": 3}}}, "settings: unknown name 'ofer'"),
+        ({**offer(), "action.settings": {"ofer": {"high": 3}}}, "unknown name 'ofer'; did you mean 'offer'"),
+        (offer(hgh=3), "hgh: unknown key; did you mean 'high'"),
+        (offer(high=-3), "offer: low 0, high -3; allowed: low < high"),
+        (offer(gate_s=90), "offer: gate_s 90; allowed: a multiple of decision_s 60"),
+        (offer(channel="P44"), "offer: channel: unknown name 'P44'; did you mean 'P4'"),
         ({"action.settings": {"dispatch": {"channel": "P4"}}}, "dispatch: channel 'P4'; allowed: none"),
     ],
-)  # fmt: skip
+)
 def test_heads_that_cannot_be_are_refused(registered: None, changes: dict[str, Any], fault: str) -> None:
     with pytest.raises(InputError, match=fault) as error:
         load("tertiary-1-tiny", changes)

@@ -267,12 +267,12 @@ def test_wrong_actions_are_named(singles: list[DERGroupEnv]) -> None:
         action = np.zeros(n)
         action[3] = value
         with pytest.raises(
-            InputError, match=rf"action: -?{abs(value)} in world 0, entry 3 \({env.layout.leaf_names[3]}\)"
+            InputError, match=rf"action: -?{abs(value)} in world 0, entry 3 \(dispatch\[{env.layout.leaf_names[3]}\]\)"
         ):
             env.step(action)
         both = np.zeros((3, n))
         both[2, 0] = value
-        with pytest.raises(InputError, match=rf"in world 2, entry 0 \({first}\)"):
+        with pytest.raises(InputError, match=rf"in world 2, entry 0 \(dispatch\[{first}\]\)"):
             many.step(both)
     with pytest.raises(InputError, match=rf"allowed: \(3, {n}\)"):
         many.step(np.zeros((2, n)))

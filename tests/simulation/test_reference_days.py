@@ -208,6 +208,7 @@ def test_the_sources_of_a_pool_are_those_that_shape_it() -> None:
     inside |= {"devices.site", "devices.membership", "numerics.rng", "engine.compile", "engine.program"}
     assert {f"der_gym.{name}" for name in inside} <= found
     assert not [name for name in found if name.startswith(("der_gym.devices.battery", "der_gym.devices.ev"))]
+    assert "der_gym.devices.behaviours" not in found  # nobody sends a message in a pool
     assert not [name for name in found if name.split(".")[1] in ("env", "cli", "evaluation", "controllers", "services")]
     battery = closure.names(set(reference_days_file._modules(DEVICES["battery"])), reference_days_file._WITHOUT)
     assert {"der_gym.devices.battery.physics", "der_gym.devices.battery.config"} <= battery

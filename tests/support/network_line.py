@@ -124,7 +124,8 @@ class Line:
                 self._new_day(midnight)
             if k == 0:
                 w.compute_arrivals(self.keys, self.fleet)(0, n)
-            w.deliver_messages(self.active, self.t_s, self.tick_s, self.fleet)(0, n)
+            for call in w.deliver_messages(self.active, self.t_s, self.tick_s, self.fleet):
+                call(0, n)
             w.report_telemetry(self.active, self.keys, self.t_s, self.tick_s, self.fleet)(0, n)
             self.t_s[self.active] += self.tick_s
             self.abs_s[self.active] += self.tick_s

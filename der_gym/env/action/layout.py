@@ -9,11 +9,25 @@ from typing import Any
 import numpy as np
 
 from der_gym.core.errors import InputError, unknown
+from der_gym.engine.schema import Table
 from der_gym.env.action.heads import HEADS, Head
 from der_gym.network.streams import MessageStream
 
 Array = np.ndarray
 SLOTS = {"a": 1, "b": 2}  # column of a message
+PLAN = Table(
+    "action plan",
+    "float64 (n, N): where each entry of the action goes; an entry of the world has a line for every leaf",
+    """
+    entry  | - | engine | number of the entry
+    lane   | - |        | lane of the message
+    column | - |        | column of the message: 1 for a, 2 for b
+    every  | - |        | decisions between two values
+    counts | - |        | 1 on an entry's first line, else 0: a cut entry counts once
+    middle | - |        | middle of the head's bounds, in its unit
+    half   | - |        | half their distance
+    """,
+)
 
 
 @dataclass(frozen=True)
@@ -114,31 +128,23 @@ class ActionLayout:
             )
         return "\n".join(lines)
 
-    def plan(self, streams: Sequence[MessageStream], decision_s: int) -> tuple[Array, Array]:
-        """Return what `take_action` reads.
+    def plan(self, streams: Sequence[MessageStream], decision_s: int) -> Array:
+        """Return where each entry goes, float64 (n, PLAN.N).
 
         Parameters
         ----------
         streams : sequence of MessageStream
         decision_s : int
             Time between two decisions, s.
-
-        Returns
-        -------
-        where : int64 (n, 5)
-            Entry, lane, column of the message, decisions between two values, 1 at an entry's first line.
-        how : float64 (n, 2)
-            Middle and half width of the head's bounds.
         """
         kinds, n_leaf = [stream.kind for stream in streams], len(self.leaf_names)
-        where, how = [], []
+        rows = []
         for head, at, n in self.places.values():
-            every = max(head.gate_s // decision_s, 1)
+            every, first_lane = max(head.gate_s // decision_s, 1), kinds.index(head.kind) * n_leaf
             for leaf in range(n_leaf):
-                entry, lane = at + leaf % n, kinds.index(head.kind) * n_leaf + leaf
-                where.append((entry, lane, SLOTS[head.slot], every, int(leaf < n)))
-                how.append((_middle(head), _half(head)))
-        return np.array(where, dtype=np.int64), np.array(how)
+                goes = (at + leaf % n, first_lane + leaf, SLOTS[head.slot], every, int(leaf < n))
+                rows.append((*goes, _middle(head), _half(head)))
+        return np.array(rows, dtype=np.float64)
 
 
 def _middle(head: Head) -> float:

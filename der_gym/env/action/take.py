@@ -9,21 +9,21 @@ import numpy as np
 
 from der_gym.core.errors import InputError
 from der_gym.engine.compile import kernel
-from der_gym.env.action.layout import ActionLayout
+from der_gym.env.action.layout import PLAN, ActionLayout
 from der_gym.network.streams import MessageStream
 
 Array = np.ndarray
 
 
 @kernel
-def take_action(action, active, where, how, message, clipped, step_no, n_step, ended):  # type: ignore[no-untyped-def]
+def take_action(action, active, plan, message, clipped, step_no, n_step, ended):  # type: ignore[no-untyped-def]
     """Write actions into messages, count what was cut, count the step and mark the worlds that end with it.
 
     Parameters
     ----------
     action : float32 (n_world, n_entry)
     active : bool (n_world,)
-    where : int64 (n, 5); how : float64 (n, 2)
+    plan : float64 (n, PLAN.N)
         See `ActionLayout.plan`.
     message : float32 (n_world, n_lane, 3)
         Out: a and b of the lanes whose heads take a value at this decision.
@@ -51,13 +51,15 @@ def take_action(action, active, where, how, message, clipped, step_no, n_step, e
         ended[w] = active[w] and step_no[w] + 1 >= n_step
         n_ended += 1 if ended[w] else 0
         if active[w]:
-            for k in range(where.shape[0]):
-                if where[k, 3] > 1 and step_no[w] % where[k, 3] != 0:
+            for k in range(plan.shape[0]):
+                row = plan[k]
+                if row[PLAN.EVERY] > 1.0 and step_no[w] % int(row[PLAN.EVERY]) != 0:
                     continue
-                a, middle, half = action[w, where[k, 0]], how[k, 0], how[k, 1]
+                a, middle, half = action[w, int(row[PLAN.ENTRY])], row[PLAN.MIDDLE], row[PLAN.HALF]
                 cut = min(max(a, -1.0), 1.0)
-                message[w, where[k, 1], where[k, 2]] = cut * half + middle if middle != 0.0 else cut * half
-                clipped[w] += 1.0 if abs(a) > 1.0 and where[k, 4] == 1 else 0.0
+                value = cut * half + middle if middle != 0.0 else cut * half
+                message[w, int(row[PLAN.LANE]), int(row[PLAN.COLUMN])] = value
+                clipped[w] += row[PLAN.COUNTS] if abs(a) > 1.0 else 0.0
             step_no[w] += 1
     return -1, n_ended
 
@@ -127,7 +129,7 @@ class ActionTaker:
         if given.shape != (self.n_world, self.layout.size):
             raise InputError(self._shape_fault(given.shape))
         counted = (self.message, self.clipped, self.step_no, self.n_step, ended)
-        at, n_ended = take_action(given, active, *self._plan, *counted)
+        at, n_ended = take_action(given, active, self._plan, *counted)
         if at >= 0:
             w, j = divmod(at, self.layout.size)
             name = self.layout.names()[j]
