@@ -39,7 +39,6 @@ def context(w0, w1, active, t_s, abs_s, dt_s, day0, kinds, window, ctx):  # type
         j = min(i + 1, last)
         part = np.float32(middle - int(middle))
         temp, sun = window[w, columns.SIGNALS.TEMP_C], window[w, columns.SIGNALS.SUN_KW_M2]
-        block = int(t_s[w]) // _HALF_HOUR_S
         row[EXOGENOUS.T_S], row[EXOGENOUS.DT_S], row[EXOGENOUS.SOD_S] = (
             np.float32(t_s[w]),
             np.float32(dt_s),
