@@ -13,12 +13,17 @@ from pydantic import BaseModel, ValidationError
 
 from der_gym.core.data import read_value
 from der_gym.core.errors import InputError, unknown
+from der_gym.core.heads import HEADS
+from der_gym.devices import DEVICES
 from der_gym.devices.base import DeviceConfig
+from der_gym.devices.behaviours import BEHAVIOURS
+from der_gym.network.channels import CHANNELS
 from der_gym.scenario.config_files import configs
 from der_gym.scenario.model import Scenario
 from der_gym.scenario.moved import now_called, refuse_old_form
 from der_gym.scenario.settings import devices_model
 from der_gym.scenario.validation import explain, inner_model
+from der_gym.services import SERVICES
 
 
 def names() -> list[str]:
@@ -159,8 +164,15 @@ def _set_service(data: dict[str, Any], key: str, parents: list[str], last: str, 
     data["services"] = services
 
 
+def _load_plug_ins() -> None:
+    """Let the registries that settings name load other packages' plug-ins, whose warnings are no errors."""
+    for registry in (DEVICES, BEHAVIOURS, SERVICES, CHANNELS, HEADS):
+        len(registry)
+
+
 def _validate(data: dict[str, Any]) -> Scenario:
     refuse_old_form(data)
+    _load_plug_ins()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")

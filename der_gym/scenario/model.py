@@ -88,6 +88,10 @@ class Scenario(Settings):
         default_factory=dict, description="kind of message -> settings of the behaviour that answers it"
     )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let a pickle hold the settings as text: their models depend on the classes that are registered."""
+        return Scenario.model_validate_json, (self.model_dump_json(),)
+
     @classmethod
     def model_json_schema(cls, *given: Any, **more: Any) -> dict[str, Any]:
         """Return the JSON schema, with the settings of the device classes that are registered now."""

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -213,3 +217,41 @@ def test_only_the_view_can_be_read() -> None:
     assert {text.partition("[")[0] for text in every} == {"world", "service", "block", "leaf"}
     readers = {row.reader for table in columns.TABLES.values() for row in table.rows}
     assert readers == {"aggregator"}
+
+
+CHILD = """
+import sys, warnings
+warnings.simplefilter("error")
+sys.path.insert(0, sys.argv[1])
+import numpy as np
+from acme_kept import scaled_kw
+from der_gym.env.observation.kernel import compile_fields
+from der_gym.simulation.aggregator_view import BLOCK, LEAF, SERVICE, WORLD
+kernel = compile_fields((scaled_kw,))
+service, out = np.full((2, 3, len(SERVICE)), 5.0), np.zeros((2, 3))
+rest = np.zeros((2, len(WORLD))), service, np.zeros((2, 3, 3, len(BLOCK))), np.zeros((2, 4, len(LEAF)))
+kernel(0, 2, np.array([True, False]), *rest, np.zeros(1, np.int64), out)
+print(sum(kernel.stats.cache_hits.values()), *out.ravel())
+"""
+
+
+def test_another_process_finds_the_machine_code_until_the_function_changes(tmp_path: Path) -> None:
+    source = """
+from der_gym.env.observation.fields import field
+SCALE = {}
+@field("service.scaled_kw", unit="kW", scale="award", low=-5, high=5)
+def scaled_kw(target_kw):
+    return SCALE * target_kw
+"""
+    said = []
+    for scale in (2.0, 2.0, 3.0):
+        (tmp_path / "acme_kept.py").write_text(source.format(scale), encoding="utf-8")
+        env = {**os.environ, "DER_GYM_CACHE": str(tmp_path / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(
+            [sys.executable, "-c", CHILD, str(tmp_path)], env=env, capture_output=True, text=True, check=True
+        )
+        said.append([float(word) for word in done.stdout.split()])
+    assert said[0] == [0, 10, 10, 10, 0, 0, 0] and said[1] == [1, 10, 10, 10, 0, 0, 0]
+    assert said[2] == [0, 15, 15, 15, 0, 0, 0]
+    (kept,) = (tmp_path / "cache" / "generated").iterdir()
+    assert "service_scaled_kw(service[w, k, SERVICE.TARGET_KW])" in kept.read_text(encoding="utf-8")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -39,7 +42,8 @@ def write(fields: Sequence[Field]) -> str:
     about = ['    """Compute the fields that are functions.', "", *titles, '    """']
     loop = ["    for w in range(w0, w1):", "        if not active[w]:", "            continue"]
     lines = [f"        {line}" for k, each in enumerate(fields) for line in _lines(k, each)]
-    return "\n".join([*head, *about, *loop, *lines, ""])
+    said = '"""Written of the observation fields that are functions. Do not edit: the file is written anew."""'
+    return "\n".join([said, "", "", *head, *about, *loop, *lines, ""])
 
 
 def _lines(number: int, field: Field) -> Iterator[str]:
@@ -90,7 +94,11 @@ def compile_fields(fields: tuple[Field, ...]) -> Callable[..., None]:
     digest = hashlib.sha256(text.encode()).hexdigest()[:10]
     in_files = all(see(_plain(field)) is not None for field in fields)  # else nobody could see a function change
     file = (keep if in_files else remember)(f"fields_{digest}.py", text)
-    space: dict[str, Any] = {"__name__": f"der_gym_fields_{digest}", "kernel": kernel, **_tables(), **functions}
+    module = ModuleType(f"der_gym_fields_{digest}")
+    module.__file__, module.__spec__ = file, ModuleSpec(module.__name__, None, origin=file)
+    sys.modules[module.__name__] = module  # kept machine code is found by its module's name
+    space = vars(module)
+    space.update(_tables(), kernel=kernel, **functions)
     exec(compile(text, file, "exec"), space)
     made: Callable[..., None] = space[_NAME]
     if hasattr(made, "compile"):
