@@ -5,11 +5,13 @@ from der_gym.devices.base import DeviceModel
 from der_gym.devices.battery.model import BATTERY
 from der_gym.devices.ecocute.model import ECOCUTE
 from der_gym.devices.ev.model import EV
+from der_gym.devices.v2h.model import V2H
 
 DEVICES: Registry[DeviceModel] = Registry("device", "der_gym.devices")
 DEVICES.register("ecocute", ECOCUTE)
 DEVICES.register("ev", EV)
 DEVICES.register("battery", BATTERY)
+DEVICES.register("v2h", V2H)
 
 
 def with_trait(trait: str) -> tuple[str, ...]:

@@ -190,9 +190,12 @@ class Scenario(Settings):
     def hash(self) -> str:
         """Return 16 hex digits over all settings, and over what the named files hold now.
 
-        Of the settings in LATER only what is not their default counts.
+        Of the settings in LATER only what is not their default counts; of device classes those that are in the mix.
         """
         data = self.model_dump(mode="json")
+        if self.resources is None:  # a class that no device has says nothing about the worlds
+            idle = set(DEVICES) - {row.device for row in self.fleet.mix}
+            data["devices"] = {name: own for name, own in data["devices"].items() if name not in idle}
         for key, default in LATER.items():
             *above, last = key.split(".")
             at = reduce(lambda each, name: each[name], above, data)
