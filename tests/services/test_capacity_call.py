@@ -207,9 +207,9 @@ def test_calls_start_in_every_half_hour_that_fits_and_in_no_other() -> None:
     made.draw(opening(200, FLAT))
     starts = made._calls[:, settlement.CALL.START_BLOCK]
     assert sorted(set(starts.tolist())) == [10, 11, 12]
-    assert made.call_starts(9) == [10, 11, 12]
-    assert made.call_starts(13) == []  # 18 h at the earliest, 21 h at its end
-    assert made.call_starts(3) == [12]  # no call before 9 h
+    assert made.config.call_starts(9, 18) == [10, 11, 12]
+    assert made.config.call_starts(13, 18) == []  # 18 h at the earliest, 21 h at its end
+    assert made.config.call_starts(3, 18) == [12]  # no call before 9 h
 
 
 def test_contract_by_season_and_number_of_devices() -> None:
@@ -219,6 +219,14 @@ def test_contract_by_season_and_number_of_devices() -> None:
         made = CapacityCall(config, Scope(1, 20, 16, n_device=500))
         made.draw(opening(1, FLAT, season=season))
         assert made.unit_kw.tolist() == [kw / 2]
+
+
+def test_a_contract_is_scaled_and_a_part_of_the_episode_called() -> None:
+    fixed, table = service().config, CapacityCallConfig(name="capacity-call")
+    for config in (fixed, table):
+        before, after = (each.planned_kw("winter", 9, 500) for each in (config, config.scaled(1.5)))
+        assert after == pytest.approx(1.5 * before) and before > 0
+    assert fixed.called_share() == pytest.approx(3 / 8)
 
 
 def test_a_missing_sample_costs_the_half_hour() -> None:
@@ -339,6 +347,12 @@ def test_service_is_registered_under_its_name() -> None:
 def test_bad_settings_are_refused(change: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         CapacityCallConfig(name="capacity-call", **change)
+
+
+def test_starts_after_which_no_call_fits_are_refused() -> None:
+    CapacityCallConfig(name="capacity-call").check((9, 12), ("mid",))
+    with pytest.raises(ValueError, match=r"^starts_h 13: no call of 'capacity-call' fits, .*allowed: \[0, .*12\]$"):
+        CapacityCallConfig(name="capacity-call").check((9, 13), ("mid",))
 
 
 def test_a_notice_longer_than_the_episode_is_refused() -> None:

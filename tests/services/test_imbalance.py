@@ -174,7 +174,7 @@ def test_expected_power_is_that_of_days_of_the_same_kind() -> None:
 def test_kernels_equal_plain_python_and_a_slow_sum() -> None:
     runs, powers = [], np.random.default_rng(3).normal(400, 50, (130, 5))
     for by in (lambda kernel: kernel, plain_kernel):
-        made = Imbalance(config(margin_sd_pct=6.0), Scope(5, N_BLOCK, 3, n_device=1000))
+        made = Imbalance(config(margin_mean_pct=9.0), Scope(5, N_BLOCK, 3, n_device=1000))
         signals = {"imbalance_yen": BASE_YEN, "residual": np.random.default_rng(4).normal(0, 3, 24)}
         made.draw(opening(5, FLAT, n_block=N_BLOCK, **signals))
         runs.append(Alone(made, by))

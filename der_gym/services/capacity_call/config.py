@@ -6,15 +6,13 @@ memory: stylised, to be set right by a reader who has the rule book.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
 
 from pydantic import Field, field_validator, model_validator
 
-from der_gym.core.units import BLOCK_S, HOUR_S
+from der_gym.core.units import BLOCK_S, HOUR_S, SLOT_PER_DAY
 from der_gym.services.base import ServiceConfig
-
-Season = Literal["mid", "summer", "winter"]
-SEASONS: tuple[Season, ...] = ("mid", "summer", "winter")  # in the order of Opening.season
+from der_gym.signals.calendar import SEASONS, Season
 
 _PER_1000_KW: dict[Season, float] = {"mid": 60.0, "summer": 60.0, "winter": 60.0}
 
@@ -89,6 +87,37 @@ class CapacityCallConfig(ServiceConfig):
         if self.plan != "forecast":
             raise ValueError(f"plan: {self.plan!r}; the yardstick of a call is High 4 of 5; allowed: 'forecast'")
         return self
+
+    def planned_kw(self, season: Season, start_h: int, n_device: int) -> float:
+        """Return the contract, kW: the fixed one, or the table's for ``n_device`` devices."""
+        return self.contract_kw or self.contract_per_1000_kw[season] * n_device / 1000.0
+
+    def scaled(self, times: float) -> CapacityCallConfig:
+        """Return the same service with ``times`` the contract."""
+        fixed = None if self.contract_kw is None else self.contract_kw * times
+        table = {season: kw * times for season, kw in self.contract_per_1000_kw.items()}
+        return self.model_copy(update={"contract_kw": fixed, "contract_per_1000_kw": table})
+
+    def called_share(self) -> float:
+        """Return the called part of the shortest episode that holds a call."""
+        return self.hold_h / (self.first_notice_h + self.notice_h + self.hold_h)
+
+    def call_starts(self, start_h: int, n_block: int) -> list[int]:
+        """Return the half hours at which a call may start in ``n_block`` of them from ``start_h`` h of the day."""
+        per_hour = HOUR_S // BLOCK_S
+        earliest = max(self.first_notice_block + self.notice_blocks, (self.first_hour - start_h) * per_hour)
+        latest = min(n_block, (self.last_hour - start_h) * per_hour) - self.hold_blocks
+        return list(range(earliest, latest + 1))
+
+    def check(self, starts_h: Sequence[int], seasons: Sequence[str]) -> None:
+        """Raise ValueError where an episode may begin at an hour after which no call fits."""
+        fits = [h for h in range(24) if self.call_starts(h, SLOT_PER_DAY)]
+        late = [h for h in starts_h if h not in fits]
+        if late:
+            raise ValueError(
+                f"starts_h {late[0]}: no call of {self.id!r} fits, with {self.first_notice_h:g} h before the notice, "
+                f"{self.notice_h:g} h of it, {self.hold_h:g} h held until {self.last_hour} h; allowed: {fits}"
+            )
 
     @property
     def notice_blocks(self) -> int:

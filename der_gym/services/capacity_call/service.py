@@ -13,7 +13,8 @@ from der_gym.engine.schema import Table
 from der_gym.services.base import F8, Array, Opening, Sample, Scope, Service, ServiceConfig
 from der_gym.services.baselines.high_4_of_5 import high_4_of_5
 from der_gym.services.capacity_call import settlement as s
-from der_gym.services.capacity_call.config import SEASONS, CapacityCallConfig
+from der_gym.services.capacity_call.config import CapacityCallConfig
+from der_gym.signals.calendar import SEASONS
 
 WIDE = 10.0  # over-delivery up to so many times the contract stands inside the judged window: it is never penalised
 _SLOT_PER_HOUR = HOUR_S // BLOCK_S
@@ -80,9 +81,10 @@ class CapacityCall(Service):
         self.outside_kwh[mask], self._acc[mask], self._actual_kw[mask] = 0.0, 0.0, 0.0
         for w, generator in zip(opening.which, opening.luck, strict=True):
             off = bool(opening.kinds[w, 0, 0])
-            start = self._start(int(opening.start_h[w]), generator)
-            self._call(int(w), start, off, self._contract_kw(int(opening.season[w])))
-            self._baselines(int(w), int(opening.start_h[w]), off, opening)
+            season, start_h = SEASONS[opening.season[w]], int(opening.start_h[w])
+            contract_kw = self.config.planned_kw(season, start_h, self.scope.n_device)
+            self._call(int(w), self._start(start_h, generator), off, contract_kw)
+            self._baselines(int(w), start_h, off, opening)
 
     def settle(self, active: Array, t_s: F8, sample: Sample) -> list[Call]:
         """Return the call, by worlds, that takes the sample just ended."""
@@ -105,28 +107,16 @@ class CapacityCall(Service):
         yen: F8 = contract * (per_kw + c.hold_h * c.energy_price_yen_kwh)
         return np.maximum(yen, 1.0)
 
-    def call_starts(self, start_h: int) -> list[int]:
-        """Return the half hours of an episode from ``start_h`` h at which a call may start."""
-        c, first = self.config, start_h * _SLOT_PER_HOUR
-        earliest = max(c.first_notice_block + c.notice_blocks, c.first_hour * _SLOT_PER_HOUR - first)
-        latest = min(self.scope.n_block_awarded, c.last_hour * _SLOT_PER_HOUR - first) - c.hold_blocks
-        return list(range(earliest, latest + 1))
-
     def _start(self, start_h: int, generator: np.random.Generator) -> int:
-        starts = self.call_starts(start_h)
+        n_block = self.scope.n_block_awarded
+        starts = self.config.call_starts(start_h, n_block)
         if not starts:
-            fits = [h for h in range(24) if self.call_starts(h)]
+            fits = [h for h in range(24) if self.config.call_starts(h, n_block)]
             raise InputError(
                 f"services.{self.config.id}: no call fits an episode that starts at {start_h} h: it is held between "
                 f"{self.config.first_hour} and {self.config.last_hour} h; allowed episode.starts_h: {fits}"
             )
         return starts[int(generator.integers(len(starts)))]
-
-    def _contract_kw(self, season: int) -> float:
-        c = self.config
-        if c.contract_kw is not None:
-            return c.contract_kw
-        return c.contract_per_1000_kw[SEASONS[season]] * self.scope.n_device / 1000.0
 
     def _call(self, w: int, start: int, off: bool, contract_kw: float) -> None:
         """Write the call of world ``w``; a day ``off`` has none."""

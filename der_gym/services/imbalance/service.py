@@ -43,6 +43,8 @@ class Imbalance(Service):
         "published_margin_pct": (10.0, 0.0, 5.0),
     }
 
+    reads_history: ClassVar[bool] = True
+
     config: ImbalanceConfig
 
     def __init__(self, config: ImbalanceConfig, scope: Scope) -> None:
