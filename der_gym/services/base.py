@@ -118,7 +118,8 @@ class Opening:
     window : float32 (n_world, SIGNALS.N, n_step)
         Signals every 300 s from the start; it holds the future.
     history_kw : float64 (n_world, n_day, 48)
-        Half-hour means of the node's power on the days before, oldest first, without commands.
+        Half-hour means of the node's power on the days before, oldest first, without commands; no day for a service
+        that reads none.
     history_weekend : bool (n_world, n_day)
         Whether those days were Saturdays, Sundays or holidays.
     luck : sequence of Generator
@@ -225,6 +226,8 @@ class Service:
     worlds_luck: ClassVar[bool] = False  # draws from the world's own generator, not from one by its name
 
     own_baseline: ClassVar[bool] = False  # settles against ``baseline_kw``, not against the node's plan
+    reads_history: ClassVar[bool] = False  # ``Opening.history_kw`` is looked up (it is for those with an own baseline)
+    keeps_plan: ClassVar[bool] = False  # its target holds in every half hour, committed or not
 
     config: Any
     scope: Scope

@@ -69,7 +69,8 @@ class MarketSession:
         self.planner = Planner(scenario.plan, *given)
         weights = leaf_weights(structure, scenario.services)
         self.sessions = [self._session(config, n_world, weights[config.id]) for config in scenario.services]
-        self.fleet_ledger = FleetLedger(scenario.costs, n_world, self.n_block, structure.n_device)
+        holds = np.array([(s.leaf_weight[self.planner.standby_leaf] > 0).any() for s in self.sessions])
+        self.fleet_ledger = FleetLedger(scenario.costs, n_world, self.n_block, structure.n_device, holds)
         self.ledger = self._ledger(n_world)
         self.committed, self.standby = (np.zeros((n_world, self.n_block), dtype=np.uint8) for _ in range(2))
 
@@ -153,12 +154,14 @@ class MarketSession:
 
     def _history(self, session: ServiceSession, mask: Array, which: Array) -> tuple[Array, Array]:
         """Return the node's half-hour means and the weekends of the ten days before, (n_world, n_day, 48) and so on."""
-        power, _, weekend = self.planner.history(which) if session.service.own_baseline else (None, None, None)
-        if power is None or weekend is None:
+        if not (session.service.own_baseline or session.service.reads_history):
             return np.zeros((len(mask), 0, SLOT_PER_DAY)), np.zeros((len(mask), 0), dtype=bool)
-        scale = self.planner.sample.scale[: self.structure.n_cell] * session.cell_weight
+        power, _, weekend = self.planner.history(which)
+        scale = self.planner.sample.scale.copy()
+        scale[: self.structure.n_cell] *= session.cell_weight
+        scale[self.structure.n_cell :] *= (1.0, -1.0) if session.receiving else 0.0  # the homes' load less their PV
         means = np.zeros((len(mask), power.shape[1], SLOT_PER_DAY))
-        means[which] = power[..., : self.structure.n_cell].astype(np.float64) @ scale
+        means[which] = power.astype(np.float64) @ scale
         ends = np.zeros((len(mask), power.shape[1]), dtype=bool)
         ends[which] = weekend
         return means, ends

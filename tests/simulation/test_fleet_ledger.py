@@ -17,7 +17,7 @@ class Books:
     """A fleet of ten units in one leaf, from 14 h on, with one service."""
 
     def __init__(self, committed: list[int]) -> None:
-        self.ledger = FleetLedger(COSTS, 1, len(committed), 10)
+        self.ledger = FleetLedger(COSTS, 1, len(committed), 10, np.array([True]))
         self.ledger.begin(np.ones(1, dtype=bool), np.array([28]))
         self.sender, self.gate = np.zeros((1, 1, SENDER.N)), np.zeros((1, GATE.N))
         self.gate[0, GATE.N_UNIT] = 10.0

@@ -44,6 +44,7 @@ class Imbalance(Service):
     }
 
     reads_history: ClassVar[bool] = True
+    keeps_plan: ClassVar[bool] = True
 
     config: ImbalanceConfig
 
