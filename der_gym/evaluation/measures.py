@@ -71,6 +71,7 @@ def plan_error_share(played: Played, twin: Played) -> F8:
     means = error.reshape(len(error), -1, BIN_MIN).mean(axis=2)
     on = np.repeat(_awarded(played), means.shape[1] // played.award_kw.shape[1], axis=1)
     award = _ratio(played.award_kw.sum(axis=1), _awarded(played).sum(axis=1).astype(np.float64))
+    on = on | ~on.any(axis=1, keepdims=True)  # without an award the ratio is 0 whatever the error
     return _ratio(np.std(means, axis=1, where=on), award)
 
 

@@ -273,8 +273,13 @@ class Service:
 
     @property
     def stands_by(self) -> bool:
-        """Return whether stores of the node stand by in committed half hours: their plan there is 0 kW."""
+        """Return whether stores stand by for the service: their plan is then 0 kW."""
         return False
+
+    def standing(self) -> NDArray[np.bool_]:
+        """Return the half hours in which stores stand by, (n_world, n_block): the committed ones, or none."""
+        found: NDArray[np.bool_] = (self.award_kw > 0.0) & self.stands_by
+        return found
 
     def arrays(self) -> dict[str, Array]:
         """Return everything that ``draw`` or the calls change, by name, not copied."""

@@ -116,7 +116,7 @@ class FleetLedger:
         sender, gate
             The sender's book; see `network.tables`.
         committed : uint8 (n_world, n_block)
-            1 where some service has a commitment.
+            1 where some service has a commitment, or lets stores stand by.
         outside : list of float64 (n_world,)
             Plan - metered outside a commitment in that half hour, of each service.
         """

@@ -52,7 +52,7 @@ class MarketSession:
     fleet_ledger, ledger
         The fleet's own lines; the statement of all.
     committed : uint8 (n_world, n_block)
-        1 where some service has a commitment.
+        1 where some service has a commitment, or lets stores stand by.
     standby : uint8 (n_world, n_block)
         1 where stores stand by.
     """
@@ -123,10 +123,10 @@ class MarketSession:
         self.episode.begin(mask)
         for session in self.sessions:
             session.service.draw(self._opening(session, mask, which, generators, keys))
-        awards = np.stack([session.service.award_kw for session in self.sessions])
-        self.committed[mask] = np.any(awards > 0, axis=0)[mask]
-        stands = awards * np.array([session.service.stands_by for session in self.sessions])[:, None, None]
-        self.standby[mask] = np.any(stands > 0, axis=0)[mask]
+        services = [session.service for session in self.sessions]
+        self.standby[mask] = np.any([service.standing() for service in services], axis=0)[mask]
+        awarded = np.any([service.award_kw > 0 for service in services], axis=0)
+        self.committed[mask] = (awarded | (self.standby > 0))[mask]
         self.planner.begin(mask)
         self.planner.forecast(which, self._standing_leaves())
         for session in self.sessions:
@@ -158,7 +158,8 @@ class MarketSession:
             return np.zeros((len(mask), 0, SLOT_PER_DAY)), np.zeros((len(mask), 0), dtype=bool)
         power, _, weekend = self.planner.history(which)
         scale = self.planner.sample.scale.copy()
-        scale[: self.structure.n_cell] *= session.cell_weight
+        stands = self.planner.standby_cell & session.service.stands_by  # what stores drew before says nothing of then
+        scale[: self.structure.n_cell] *= session.cell_weight * ~stands
         scale[self.structure.n_cell :] *= (1.0, -1.0) if session.receiving else 0.0  # the homes' load less their PV
         means = np.zeros((len(mask), power.shape[1], SLOT_PER_DAY))
         means[which] = power.astype(np.float64) @ scale

@@ -81,7 +81,8 @@ def test_nothing_is_committed_and_nothing_asked_for() -> None:
     s = begun().service
     assert not s.award_kw.any() and not s.target_kw.any() and not s.request_kw.any() and not s.window_kw.any()
     assert s.unit_kw.tolist() == [400]
-    assert not s.own_baseline and not s.stands_by
+    assert not s.own_baseline and s.keeps_plan and s.standing().all()
+    assert not begun(stores_stand_by=False).service.standing().any()
 
 
 ACTUAL = [380.0, 440.0, 300.0, 410.0]  # of a plan of 400: errors +20 -40 +100 -10
@@ -123,8 +124,8 @@ def test_a_plan_kept_exactly_scores_one_and_earns_nothing() -> None:
     run = begun()
     run.half_hours([400.0] * 4, plan_kw=400.0)
     assert run.service.skill().tolist() == [1] and run.yen() == {"deviation": 0}
-    # the unit of money: a tenth of 4 x 200 kWh at the mean price of 10.5
-    assert run.service.yardstick_yen(np.ones(1, dtype=bool), None) == pytest.approx([0.1 * 800 * 10.5])
+    # the unit of money: 4 x 200 kWh at the mean price of 10.5
+    assert run.service.yardstick_yen(np.ones(1, dtype=bool), None) == pytest.approx([800 * 10.5])
 
 
 def test_holding_load_back_is_handed_over_to_be_repaid_at_retail() -> None:

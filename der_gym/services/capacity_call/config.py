@@ -14,7 +14,7 @@ from der_gym.core.units import BLOCK_S, HOUR_S, SLOT_PER_DAY
 from der_gym.services.base import ServiceConfig
 from der_gym.signals.calendar import SEASONS, Season
 
-_PER_1000_KW: dict[Season, float] = {"mid": 60.0, "summer": 60.0, "winter": 60.0}
+_PER_1000_KW: dict[Season, float] = {"mid": 120.0, "summer": 120.0, "winter": 120.0}
 
 
 class CapacityCallConfig(ServiceConfig):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from der_gym.core.units import BLOCK_S, HOUR_S, SLOT_PER_DAY
 from der_gym.engine.program import Call
@@ -52,6 +53,15 @@ class Imbalance(Service):
         super().__init__(config, scope)
         self._terms = np.zeros((scope.n_world, scope.n_block, s.TERMS.N))
         self._acc = np.zeros((scope.n_world, s.ACC.N))
+
+    @property
+    def stands_by(self) -> bool:
+        """Return whether stores stand by for balancing."""
+        return bool(self.config.stores_stand_by)
+
+    def standing(self) -> NDArray[np.bool_]:
+        """Return the half hours in which stores stand by, (n_world, n_block): all of the episode, or none."""
+        return np.full(self.award_kw.shape, self.stands_by)
 
     def arrays(self) -> dict[str, Array]:
         """Return everything that ``draw`` or the calls change, by name, not copied."""
