@@ -70,6 +70,7 @@ class MarketSession:
         weights = leaf_weights(structure, scenario.services)
         self.sessions = [self._session(config, n_world, weights[config.id]) for config in scenario.services]
         holds = np.array([(s.leaf_weight[self.planner.standby_leaf] > 0).any() for s in self.sessions])
+        self._holds_stores = holds
         self.fleet_ledger = FleetLedger(scenario.costs, n_world, self.n_block, structure.n_device, holds)
         self.ledger = self._ledger(n_world)
         self.committed, self.standby = (np.zeros((n_world, self.n_block), dtype=np.uint8) for _ in range(2))
@@ -124,7 +125,8 @@ class MarketSession:
         for session in self.sessions:
             session.service.draw(self._opening(session, mask, which, generators, keys))
         services = [session.service for session in self.sessions]
-        self.standby[mask] = np.any([service.standing() for service in services], axis=0)[mask]
+        stands = [service.standing() & holds for service, holds in zip(services, self._holds_stores, strict=True)]
+        self.standby[mask] = np.any(stands, axis=0)[mask]
         awarded = np.any([service.award_kw > 0 for service in services], axis=0)
         self.committed[mask] = (awarded | (self.standby > 0))[mask]
         self.planner.begin(mask)
