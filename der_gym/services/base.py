@@ -55,6 +55,10 @@ class ServiceConfig(SettingsModel):
         """Return the kW that an episode of this season and start commits of ``n_device`` devices; 0 where it is none."""
         return 0.0
 
+    def callable_blocks(self, start_h: int, n_block: int) -> range:
+        """Return which of the ``n_block`` half hours from ``start_h`` h may be called."""
+        return range(n_block)
+
     def scaled(self, times: float) -> ServiceConfig:
         """Return the same service with ``times`` its commitment; itself where it commits nothing."""
         return self

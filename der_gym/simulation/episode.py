@@ -70,12 +70,8 @@ class Episode:
             allowed = sorted(set(names.tolist()))
             raise InputError(f"episode.seasons {list(self.scenario.episode.seasons)}: no such day; allowed: {allowed}")
         if self.scenario.episode.days == "working":
-            fits &= ~calendar.is_holiday(days)
+            fits &= ~calendar.is_holiday(days)  # a split is of whole weeks, so some day is left
         kept: Array = days[fits]
-        if not len(kept):
-            raise InputError(
-                "episode.days working: no such day among these signals, split and seasons; allowed: all"
-            )
         return kept
 
     def check(self, options: Mapping[str, Any]) -> None:

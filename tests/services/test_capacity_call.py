@@ -210,6 +210,7 @@ def test_calls_start_in_every_half_hour_that_fits_and_in_no_other() -> None:
     assert made.config.call_starts(9, 18) == [10, 11, 12]
     assert made.config.call_starts(13, 18) == []  # 18 h at the earliest, 21 h at its end
     assert made.config.call_starts(3, 18) == [12]  # no call before 9 h
+    assert made.config.callable_blocks(9, 18) == range(10, 18) and made.config.callable_blocks(13, 4) == range(4)
 
 
 def test_contract_by_season_and_number_of_devices() -> None:

@@ -109,6 +109,11 @@ class CapacityCallConfig(ServiceConfig):
         latest = min(n_block, (self.last_hour - start_h) * per_hour) - self.hold_blocks
         return list(range(earliest, latest + 1))
 
+    def callable_blocks(self, start_h: int, n_block: int) -> range:
+        """Return which of the ``n_block`` half hours from ``start_h`` h may be called: all where no call fits."""
+        starts = self.call_starts(start_h, n_block)
+        return range(starts[0], starts[-1] + self.hold_blocks) if starts else range(n_block)
+
     def check(self, starts_h: Sequence[int], seasons: Sequence[str]) -> None:
         """Raise ValueError where an episode may begin at an hour after which no call fits."""
         fits = [h for h in range(24) if self.call_starts(h, SLOT_PER_DAY)]
