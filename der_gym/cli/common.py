@@ -99,5 +99,5 @@ def spread(row: Mapping[str, Any], name: str, form: Callable[[float], str] = num
 
 
 def hundred(value: float) -> str:
-    """Return a share in per cent without its sign."""
-    return f"{100 * value:.0f}"
+    """Return a share in per cent without its sign, '-' for NaN."""
+    return "-" if isnan(value) else f"{100 * value:.0f}"

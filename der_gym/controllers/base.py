@@ -47,6 +47,8 @@ class PublicInfo:
         Half width of the tolerance, share of the award.
     n_block : int
         Awarded blocks of an episode.
+    keeps_plan : bool
+        Whether the service's target holds in every half hour, not in committed ones alone.
     leaf_class : tuple of str
         Device class behind each leaf; several are joined by ``+``.
     way_p95_s : float64 (n_leaf,)
@@ -67,6 +69,7 @@ class PublicInfo:
     decision_s: float
     band_share: float
     n_block: int
+    keeps_plan: bool
     leaf_class: tuple[str, ...]
     way_p95_s: Array
     interval_s: Array
@@ -111,6 +114,7 @@ def public_info(worlds: HasWorlds, service: str | None = None) -> PublicInfo:
         decision_s=step_s,
         band_share=session.service.band_share,
         n_block=scenario.episode.n_block,
+        keeps_plan=session.service.keeps_plan,
         leaf_class=tuple("+".join(sorted({st.class_names[k] for k in st.cell_class[cells]})) for cells in own),
         way_p95_s=network.gate[leaves, net.GATE.ON_WAY_S].copy(),
         interval_s=network.gate[leaves, net.GATE.INTERVAL_S].copy(),

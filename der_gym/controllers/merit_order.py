@@ -24,7 +24,7 @@ from der_gym.controllers import own_power
 from der_gym.controllers.base import Array
 from der_gym.controllers.closed_loop import ClosedLoop, LoopConfig
 from der_gym.controllers.loop import EACH, GROUP, MEMORY, NOW, Delays, expected_kw, recall, shown_kw, total, weigh
-from der_gym.controllers.own_power import FIXED, SETTING, bias_kw, learn_own, need_kw
+from der_gym.controllers.own_power import FIXED, SETTING, bias_kw, has_target, learn_own, need_kw
 from der_gym.controllers.reading import read
 from der_gym.engine.compile import kernel, scalar
 from der_gym.numerics.approx import clip
@@ -149,7 +149,7 @@ def decide(obs, start, at, unit, c, fixed, showing, acting, order, group, leaf, 
             learn_own(now, x, f, shown_kw(x, showing[j], m), c, group[w, GROUP.STEP], m)
         bias = bias_kw(now, each, fixed, c, group[w], leaf[w])
         need = need_kw(now, bias, c, group[w])
-        live = now[NOW.AWARD_KW] > 0.0
+        live = has_target(now, c)
         base_kw = carry_base(switch(need, live, each, c, group[w]), each, fixed, acting, leaf[w], action[w])
         carry_rest(need - base_kw, live, each, fixed, acting, order, c, leaf[w], action[w])
 

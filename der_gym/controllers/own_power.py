@@ -33,6 +33,7 @@ SETTING = Table(
     slope_part  | - |            | part of the plan's slope that is carried on
     heater_gain | - |            | power of heaters over their reports
     frost_gain  | - |            | more of it in frost
+    keeps_plan  | - |            | 1 where the target holds in every half hour, committed or not
     """,
 )
 
@@ -44,7 +45,7 @@ _FROST_C, _FROST_K = 5.0, 3.0  # frost begins, and is whole so much lower: secti
 def constants(public: PublicInfo, config: Any) -> list[float]:
     """Return the places of ``c`` that all loops have."""
     delays = (config.lag_s / public.decision_s, public.decision_s, public.shown.shape[1])
-    return [*delays, config.slope_part, config.heater_gain, config.frost_gain]
+    return [*delays, config.slope_part, config.heater_gain, config.frost_gain, float(public.keeps_plan)]
 
 
 def columns(public: PublicInfo, config: Any) -> list[Array]:
@@ -89,8 +90,14 @@ def learn_own(now, x, f, shown_kw, c, step, m):  # type: ignore[no-untyped-def]
     m[MEMORY.OWN_KW] = 0.0 if early and f[FIXED.IS_STORE] > 0.0 else level_kw
 
 
+@scalar
+def has_target(now, c):  # type: ignore[no-untyped-def]
+    """Return whether there is a target to keep now: in committed half hours, or always."""
+    return c[SETTING.KEEPS_PLAN] > 0.0 or now[NOW.AWARD_KW] > 0.0
+
+
 @kernel
-def plan_step_kw(now, group):  # type: ignore[no-untyped-def]
+def plan_step_kw(now, group, keeps_plan):  # type: ignore[no-untyped-def]
     """Return how much the plan rises over half an hour around now.
 
     Its half-hour means, joined from middle to middle, give the slope.
@@ -99,7 +106,7 @@ def plan_step_kw(now, group):  # type: ignore[no-untyped-def]
     before_kw = group[GROUP.WAS_PLAN_KW] if now[NOW.BLOCK_LEFT] >= 1.0 else group[GROUP.BEFORE_PLAN_KW]
     before_kw = plan_kw if group[GROUP.STEP] <= 1.0 else before_kw
     group[GROUP.WAS_PLAN_KW], group[GROUP.BEFORE_PLAN_KW] = plan_kw, before_kw
-    goes_on = now[NOW.BLOCK_AWARD_KW_1] > 0.0  # after the last award batteries stand by no more
+    goes_on = keeps_plan or now[NOW.BLOCK_AWARD_KW_1] > 0.0  # after the last award batteries stand by no more
     ahead_kw = now[NOW.BLOCK_PLAN_KW_1] - plan_kw if goes_on else 0.0
     return plan_kw - before_kw if now[NOW.BLOCK_LEFT] > 0.5 else ahead_kw
 
@@ -119,14 +126,14 @@ def age_of_load_s(leaf, fixed):  # type: ignore[no-untyped-def]
 def bias_kw(now, each, fixed, c, group, leaf):  # type: ignore[no-untyped-def]
     """Return plan less own power as it should be now: the loads have gone on along the plan since they reported."""
     age_s = age_of_load_s(leaf, fixed) + c[SETTING.DECISION_S] / 2.0
-    grown_kw = c[SETTING.SLOPE_PART] * age_s / BLOCK_S * plan_step_kw(now, group)
+    grown_kw = c[SETTING.SLOPE_PART] * age_s / BLOCK_S * plan_step_kw(now, group, c[SETTING.KEEPS_PLAN] > 0.0)
     return now[NOW.RESPONSE_KW] + total(each[:, EACH.SEEN_KW]) - total(leaf[:, MEMORY.OWN_KW]) - grown_kw
 
 
 @kernel
 def need_kw(now, bias, c, group):  # type: ignore[no-untyped-def]
-    """Return the response to command where plan less own power is ``bias``, kW; 0 once the award is over."""
+    """Return the response to command where plan less own power is ``bias``, kW; 0 where there is no target."""
     wanted_kw = aim_kw(
         group[GROUP.PAST :], now[NOW.BIN_END_KW], now[NOW.BIN_LEFT], c[SETTING.LAG_STEPS], c[SETTING.DECISION_S]
     )
-    return wanted_kw - bias if now[NOW.AWARD_KW] > 0.0 else 0.0
+    return wanted_kw - bias if has_target(now, c) else 0.0

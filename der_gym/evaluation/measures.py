@@ -71,6 +71,7 @@ def plan_error_share(played: Played, twin: Played) -> F8:
     means = error.reshape(len(error), -1, BIN_MIN).mean(axis=2)
     on = np.repeat(_awarded(played), means.shape[1] // played.award_kw.shape[1], axis=1)
     award = _ratio(played.award_kw.sum(axis=1), _awarded(played).sum(axis=1).astype(np.float64))
+    on = on | ~on.any(axis=1, keepdims=True)  # without an award the ratio is 0 whatever the error
     return _ratio(np.std(means, axis=1, where=on), award)
 
 
@@ -152,13 +153,14 @@ def shown_registers() -> dict[str, Register]:
 
 
 def service_measures(played: Played) -> dict[str, F8]:
-    """Return, of each service, passed over judged periods, accuracy, penalty and yen, float64 (n_seed,) by name."""
+    """Return each service's passed share (NaN: nothing is judged), accuracy, penalty and yen, float64 (n_seed,)."""
     found: dict[str, F8] = {}
     for name, own in played.services.items():
         judged = ~np.isnan(own.passed)
         passed = np.where(judged, own.passed, 0.0).sum(axis=1)
         key = name.replace("-", "_")
-        found[f"{key}_pass_rate"] = _ratio(passed, judged.sum(axis=1).astype(np.float64))
+        rate = _ratio(passed, judged.sum(axis=1).astype(np.float64))
+        found[f"{key}_pass_rate"] = rate if judged.any() else np.full_like(rate, np.nan)
         found[f"{key}_accuracy"] = own.accuracy
         found[f"{key}_penalty_yen"] = -played.yen(f"{key}_penalty")
         lines = [k for k, line in enumerate(played.lines) if line.startswith(f"{key}_")]

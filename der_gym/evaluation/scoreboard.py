@@ -90,7 +90,8 @@ class Scoreboard:
         row |= {
             key: float(v.max() if "worst" in key else v.mean()) for key, v in score.columns.items() if key != "reward"
         }
-        row |= _spread("pass_rate", st.interval(self._of(name, "pass_rate"), st.mean))
+        judged = not np.isnan(score.played.passed).all()
+        row |= _spread("pass_rate", st.interval(self._of(name, "pass_rate"), st.mean) if judged else _NOTHING)
         row |= _spread("against_base", self._against(name))
         row |= _spread("beats_next", self._beats(name, after))
         causes = [failure.cause for failure in score.failures]

@@ -41,6 +41,7 @@ class EpisodeSettings(Settings):
     n_block_after: int = Field(2, ge=1, le=12, description="half hours after them: the rebound belongs to the episode")
     starts_h: tuple[int, ...] = Field((5, 14, 17), min_length=1, description="hours at which a window may start")
     seasons: tuple[Season, ...] = Field(SEASONS, min_length=1)
+    days: Literal["all", "working"] = Field("all", description="working: no Saturdays, Sundays and holidays")
 
     @model_validator(mode="after")
     def _hours(self) -> EpisodeSettings:

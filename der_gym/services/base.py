@@ -55,6 +55,10 @@ class ServiceConfig(SettingsModel):
         """Return the kW that an episode of this season and start commits of ``n_device`` devices; 0 where it is none."""
         return 0.0
 
+    def callable_blocks(self, start_h: int, n_block: int) -> range:
+        """Return which of the ``n_block`` half hours from ``start_h`` h may be called."""
+        return range(n_block)
+
     def scaled(self, times: float) -> ServiceConfig:
         """Return the same service with ``times`` its commitment; itself where it commits nothing."""
         return self
@@ -118,7 +122,8 @@ class Opening:
     window : float32 (n_world, SIGNALS.N, n_step)
         Signals every 300 s from the start; it holds the future.
     history_kw : float64 (n_world, n_day, 48)
-        Half-hour means of the node's power on the days before, oldest first, without commands.
+        Half-hour means of the node's power on the days before, oldest first, without commands; no day for a service
+        that reads none.
     history_weekend : bool (n_world, n_day)
         Whether those days were Saturdays, Sundays or holidays.
     luck : sequence of Generator
@@ -225,6 +230,8 @@ class Service:
     worlds_luck: ClassVar[bool] = False  # draws from the world's own generator, not from one by its name
 
     own_baseline: ClassVar[bool] = False  # settles against ``baseline_kw``, not against the node's plan
+    reads_history: ClassVar[bool] = False  # ``Opening.history_kw`` is looked up (it is for those with an own baseline)
+    keeps_plan: ClassVar[bool] = False  # its target holds in every half hour, committed or not
 
     config: Any
     scope: Scope
@@ -270,8 +277,13 @@ class Service:
 
     @property
     def stands_by(self) -> bool:
-        """Return whether stores of the node stand by in committed half hours: their plan there is 0 kW."""
+        """Return whether stores stand by for the service: their plan is then 0 kW."""
         return False
+
+    def standing(self) -> NDArray[np.bool_]:
+        """Return the half hours in which stores stand by, (n_world, n_block): the committed ones, or none."""
+        found: NDArray[np.bool_] = (self.award_kw > 0.0) & self.stands_by
+        return found
 
     def arrays(self) -> dict[str, Array]:
         """Return everything that ``draw`` or the calls change, by name, not copied."""

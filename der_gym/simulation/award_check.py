@@ -139,8 +139,9 @@ def _short_of(
 ) -> list[Shortfall]:
     st, n_block = assets.structure, assets.scenario.episode.n_block
     node = node_leaves(st, config)[st.cell_leaf]
+    blocks = np.array(config.callable_blocks(start_h, n_block))
     offered = window_kw(assets, config, season, start_h, award)
-    least = int(offered.argmin())
+    least = int(blocks[offered[blocks].argmin()])
     at_h = (start_h + least * _BLOCK_H) % 24
     stored = np.quantile(samples(assets, season, CAPABILITY.STORED_KWH, node), SURE, axis=0)
     held = float(stored[int(start_h / _BLOCK_H)]) * config.share

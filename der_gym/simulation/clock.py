@@ -28,7 +28,7 @@ def end_tick(w0, w1, active, dt_s, t_s, abs_s):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def open_step(w0, w1, active, t_s, step_h, sent, leaf, nominal_kw, asked_kwh, refreshed):  # type: ignore[no-untyped-def]
+def open_step(w0, w1, active, t_s, step_h, sent, leaf, node_kw, asked_kwh, refreshed):  # type: ignore[no-untyped-def]
     """Add the upward energy that messages ask of the leaves in the coming step: the last sent or the last arrived one.
 
     Parameters
@@ -36,18 +36,20 @@ def open_step(w0, w1, active, t_s, step_h, sent, leaf, nominal_kw, asked_kwh, re
     step_h : float
         Time to the next decision, h.
     sent : float64 (n_world, n_leaf, net.N_LEAF); leaf : float64 (n_world, n_leaf, LEAF.N)
-    nominal_kw : float64 (n_leaf,)
-        Rated swing: what the fraction 1 asks for.
-    asked_kwh : float64 (n_world,)
+    node_kw : float64 (n_service, n_leaf)
+        Each service's part of a leaf's rated swing: what the fraction 1 asks of it.
+    asked_kwh : float64 (n_world, n_service)
     refreshed : bool (n_world,)
         Out: False, see `mark_due`.
     """
     for w in range(w0, w1):
         refreshed[w] = False
         if active[w]:
-            for j in range(nominal_kw.shape[0]):
+            for j in range(node_kw.shape[1]):
                 in_force = sent[w, j, net.SENDER.SENT_A] if sent[w, j, net.SENDER.SENT_UNTIL] > t_s[w] else 0.0
-                asked_kwh[w] += max(in_force, leaf[w, j, LEAF.ARRIVED_A], 0.0) * nominal_kw[j] * step_h
+                a = max(in_force, leaf[w, j, LEAF.ARRIVED_A], 0.0)
+                for i in range(node_kw.shape[0]):
+                    asked_kwh[w, i] += a * node_kw[i, j] * step_h
 
 
 @kernel

@@ -65,10 +65,13 @@ class Episode:
         rules = splits.load_splits(configs() / "splits.yaml")
         days = splits.split_days(self.scenario.split, first, last, rules)
         names = np.array(SEASONS)[calendar.season(days)]
-        kept: Array = days[np.isin(names, self.scenario.episode.seasons)]
-        if not len(kept):
+        fits = np.isin(names, self.scenario.episode.seasons)
+        if not fits.any():
             allowed = sorted(set(names.tolist()))
             raise InputError(f"episode.seasons {list(self.scenario.episode.seasons)}: no such day; allowed: {allowed}")
+        if self.scenario.episode.days == "working":
+            fits &= ~calendar.is_holiday(days)  # a split is of whole weeks, so some day is left
+        kept: Array = days[fits]
         return kept
 
     def check(self, options: Mapping[str, Any]) -> None:

@@ -52,7 +52,7 @@ class MarketSession:
     fleet_ledger, ledger
         The fleet's own lines; the statement of all.
     committed : uint8 (n_world, n_block)
-        1 where some service has a commitment.
+        1 where some service has a commitment, or lets stores stand by.
     """
 
     def __init__(
@@ -67,7 +67,9 @@ class MarketSession:
         self.planner = Planner(scenario.plan, *given)
         weights = leaf_weights(structure, scenario.services)
         self.sessions = [self._session(config, n_world, weights[config.id]) for config in scenario.services]
-        self.fleet_ledger = FleetLedger(scenario.costs, n_world, self.n_block, structure.n_device)
+        holds = np.array([(s.leaf_weight[self.planner.standby_leaf] > 0).any() for s in self.sessions])
+        self._holds_stores = holds
+        self.fleet_ledger = FleetLedger(scenario.costs, n_world, self.n_block, structure.n_device, holds)
         self.ledger = self._ledger(n_world)
         self.committed = np.zeros((n_world, self.n_block), dtype=np.uint8)
 
@@ -120,8 +122,10 @@ class MarketSession:
         self.episode.begin(mask)
         for session in self.sessions:
             session.service.draw(self._opening(session, mask, which, generators, keys))
-        awards = np.stack([session.service.award_kw for session in self.sessions])
-        self.committed[mask] = np.any(awards > 0, axis=0)[mask]
+        services = [session.service for session in self.sessions]
+        stands = [service.standing() & holds for service, holds in zip(services, self._holds_stores, strict=True)]
+        awarded = np.any([service.award_kw > 0 for service in services], axis=0)
+        self.committed[mask] = (awarded | np.any(stands, axis=0))[mask]
         self.planner.begin(mask)
         self.planner.forecast(which, self._standing_leaves())
         for session in self.sessions:
@@ -132,8 +136,8 @@ class MarketSession:
     def _standing_leaves(self) -> Array:
         """Return where leaves stand by for a service, bool (n_world, n_block, n_leaf)."""
         found = np.zeros((*self.committed.shape, self.structure.n_leaf), dtype=bool)
-        for session in (each for each in self.sessions if each.service.stands_by):
-            found |= (session.service.award_kw > 0)[:, :, None] & (session.leaf_weight > 0)
+        for session in self.sessions:
+            found |= session.service.standing()[:, :, None] & (session.leaf_weight > 0)
         return found
 
     def _opening(
@@ -150,12 +154,15 @@ class MarketSession:
 
     def _history(self, session: ServiceSession, mask: Array, which: Array) -> tuple[Array, Array]:
         """Return the node's half-hour means and the weekends of the ten days before, (n_world, n_day, 48) and so on."""
-        power, _, weekend = self.planner.history(which) if session.service.own_baseline else (None, None, None)
-        if power is None or weekend is None:
+        if not (session.service.own_baseline or session.service.reads_history):
             return np.zeros((len(mask), 0, SLOT_PER_DAY)), np.zeros((len(mask), 0), dtype=bool)
-        scale = self.planner.sample.scale[: self.structure.n_cell] * session.cell_weight
+        power, _, weekend = self.planner.history(which)
+        scale = self.planner.sample.scale.copy()
+        stands = self.planner.standby_cell & session.service.stands_by  # what stores drew before says nothing of then
+        scale[: self.structure.n_cell] *= session.cell_weight * ~stands
+        scale[self.structure.n_cell :] *= (1.0, -1.0) if session.receiving else 0.0  # the homes' load less their PV
         means = np.zeros((len(mask), power.shape[1], SLOT_PER_DAY))
-        means[which] = power[..., : self.structure.n_cell].astype(np.float64) @ scale
+        means[which] = power.astype(np.float64) @ scale
         ends = np.zeros((len(mask), power.shape[1]), dtype=bool)
         ends[which] = weekend
         return means, ends

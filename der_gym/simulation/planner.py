@@ -44,6 +44,7 @@ class Planner:
         The homes' own load less PV, of the whole fleet.
     standing : bool (n_world, n_block, n_leaf)
         Leaves that stand by: their power there says nothing.
+    standby_cell : bool (n_cell,)
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class Planner:
         receiving: bool, standby: Array,
     ) -> None:  # fmt: skip
         self.forecaster, self.episode, self.structure = PlanForecaster(config), episode, structure
-        self.pool, self.sample, self.receiving, self._standby = pool, sample, receiving, standby
+        self.pool, self.sample, self.receiving, self.standby_cell = pool, sample, receiving, standby
         n_world, n_leaf, n_cell = len(episode.day0), structure.n_leaf, structure.n_cell
         self.fold = np.zeros((n_cell, n_leaf))
         self.fold[np.arange(n_cell), structure.cell_leaf] = 1.0
@@ -95,7 +96,7 @@ class Planner:
         now = e.kinds[which, 0, 0].astype(bool)
         base = self.forecaster.base(power, kind, now, first, n_block, past[:, :, :, 0], temp)
         base *= self.sample.scale
-        stands = committed[which][:, :, self.structure.cell_leaf] & self._standby
+        stands = committed[which][:, :, self.structure.cell_leaf] & self.standby_cell
         self.base_kw[which] = np.where(stands, 0.0, base[:, :, :n_cell]) @ self.fold
         self.leaf_kw[which] = self.base_kw[which]
         self.standing[which] = committed[which] & self.standby_leaf

@@ -90,7 +90,8 @@ class StepPlan:
 
     def _opening(self, nominal_kw: Array) -> list[Call]:
         t_s, network, step_h = self.fleet.t_s, self.network, self.scenario.decision_s / HOUR_S
-        asked = (network.leaf, self.view.leaf, nominal_kw, self.market.fleet_ledger.asked_kwh, self.refreshed)
+        node_kw = np.stack([session.leaf_weight * nominal_kw for session in self.market.sessions])
+        asked = (network.leaf, self.view.leaf, node_kw, self.market.fleet_ledger.asked_kwh, self.refreshed)
         opens = Call(clock.open_step, self.active, t_s, step_h, *asked, by_world=True)
         return [network.send_messages(self.active, t_s, self.message), opens]
 

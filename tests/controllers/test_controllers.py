@@ -25,6 +25,7 @@ FACTS = PublicInfo(
     decision_s=60.0,
     band_share=0.1,
     n_block=12,
+    keeps_plan=False,
     leaf_class=("battery", "battery", "ecocute"),
     way_p95_s=np.array([120.0, 5.0, 120.0]),
     interval_s=np.array([60.0, 30.0, 300.0]),

@@ -17,7 +17,7 @@ class Books:
     """A fleet of ten units in one leaf, from 14 h on, with one service."""
 
     def __init__(self, committed: list[int]) -> None:
-        self.ledger = FleetLedger(COSTS, 1, len(committed), 10)
+        self.ledger = FleetLedger(COSTS, 1, len(committed), 10, np.array([True]))
         self.ledger.begin(np.ones(1, dtype=bool), np.array([28]))
         self.sender, self.gate = np.zeros((1, 1, SENDER.N)), np.zeros((1, GATE.N))
         self.gate[0, GATE.N_UNIT] = 10.0
@@ -66,6 +66,20 @@ def test_load_held_back_outside_a_commitment_is_repaid_as_far_as_it_was_asked_fo
     b.end(0, 0, 0, 0, 70, 0)
     b.end(0, 0, withheld_kwh, 0, 70 + asked_kwh, 5.0)
     assert b.yen["owners_energy"] == pytest.approx(-repaid_kwh * 30)  # theirs, or load that comes back later
+
+
+def test_each_services_own_deviation_is_repaid_as_far_as_its_own_leaves_were_asked() -> None:
+    # Two services: the first's node holds stores, the second's does not.
+    ledger = FleetLedger(COSTS, 1, 1, 10, np.array([True, False]))
+    ledger.begin(np.ones(1, dtype=bool), np.array([28]))
+    outside, ends = [np.array([5.0]), np.array([6.0])], np.ones(1, dtype=bool)
+    sender, gate, t_s = np.zeros((1, 1, SENDER.N)), np.zeros((1, GATE.N)), np.full(1, 1800.0)
+    calls = ledger.booking(ends, t_s, sender, gate, np.ones((1, 1), dtype=np.uint8), outside)
+    ledger.asked_kwh[0] = (8.0, 2.0)
+    ledger.totals[2][:] = 4.0  # withheld by stores: part of the 5 kWh of their node, which counts
+    for call in calls:
+        call(0, 1)
+    assert ledger.ledger_yen[0, LINES.OWNERS_ENERGY] == pytest.approx(-(5 + 2) * 30)
 
 
 def test_the_statement_puts_lines_of_a_kind_together_and_adds_them() -> None:

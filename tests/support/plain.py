@@ -17,3 +17,8 @@ def plain(module: Any) -> dict[str, Any]:
             home = vars(module) if value.__module__ == module.__name__ else plain(sys.modules[value.__module__])
             names[name] = FunctionType(value.py_func.__code__, names if home is vars(module) else home, name)
     return names
+
+
+def plain_kernel(kernel: Any) -> Any:
+    """Return a compiled kernel as plain Python, with everything that it calls."""
+    return plain(sys.modules[kernel.py_func.__module__])[kernel.py_func.__name__]

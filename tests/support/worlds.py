@@ -40,10 +40,17 @@ MIX = [
 
 
 def small(name: str = "tertiary-1", changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the overrides that make a shipped scenario small; a list of market size keeps its least award."""
-    least = load(name).services[0].min_bid_kw
+    """Return the overrides that make a shipped scenario small.
+
+    A list of market size keeps its least award; a scenario with a call keeps the half hours that hold it.
+    """
+    services = load(name).services
+    least = getattr(services[0], "min_bid_kw", 0.0)
     award = {"services.tertiary-1.award_kw": least, "fleet.n_device": 400} if least > 100 else {}
-    return {**SMALL, **award, **(changes or {})}
+    calls = any(hasattr(config, "notice_h") for config in services)
+    own = {k: v for k, v in SMALL.items() if not k.startswith("services.") and not (calls and "n_block" in k)}
+    limits = {f"services.{config.id}.limits": "off" for config in services}
+    return {**own, **limits, **award, **(changes or {})}
 
 
 def scenario(name: str = "tertiary-1", **changes: Any) -> Scenario:

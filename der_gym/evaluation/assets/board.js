@@ -3,13 +3,15 @@
 const NAMES = DATA.order;
 const NEAR = NAMES.filter((name) => !DATA.hidden.includes(name));
 const CAUSE_TONES = { "no command": "black", "plan error": "orange", rebound: "purple", "energy empty": "red", saturation: "yellow", unreachable: "sky", delay: "blue", control: "green" };
+const JUDGED = DATA.rows.some((row) => row.pass_rate !== null); // the first service judges periods
 const sorting = { column: 1, down: true };
 
 const tone = (name) => color(TONES[NAMES.indexOf(name) % TONES.length]);
 const dash = (name) => DASHES[Math.floor(NAMES.indexOf(name) / 2) % DASHES.length];
 
 function sections() {
-  return [summary(), board(), intervals(), profiles(), byHour(), bySeason(), causes(), capability(), firm()].filter(Boolean);
+  const verdicts = JUDGED ? [byHour(), bySeason(), causes()] : [];
+  return [summary(), board(), intervals(), profiles(), ...verdicts, capability(), firm()].filter(Boolean);
 }
 
 function summary() {
@@ -22,7 +24,7 @@ function summary() {
     head.interrupted ? h("p", { class: "tag" }, t("interrupted")) : null,
     h("div", { class: "tiles" },
       tile(t("best"), reward.controller, spread(reward, "reward", (v) => num(v, 2))),
-      tile(t("best_pass"), passes.controller, `${spread(passes, "pass_rate", (v) => num(100 * v))} %`),
+      JUDGED ? tile(t("best_pass"), passes.controller, `${spread(passes, "pass_rate", (v) => num(100 * v))} %`) : null,
       tile(t("best_yen"), yen.controller, `${num(yen.yen_per_registered_kw, 1)} ${t("col_yen_kw").replace("\n", " ")}`)));
 }
 
@@ -83,7 +85,7 @@ function intervals() {
   const left = canvasBox((box, width) => { box.append(dots([{ title: null, rows: mark("reward", 1) }], width, t("axis_reward"))); }, t("axis_reward"));
   const right = canvasBox((box, width) => { box.append(dots([{ title: null, rows: mark("pass_rate", 100) }], width, t("axis_pass"), [0, 100])); }, t("axis_pass"));
   const hidden = DATA.hidden.join(", ") || t("none");
-  return card("reward", t("reward"), t("reward_how", { hidden }), h("div", { class: "pair" }, left, right));
+  return card("reward", t("reward"), t("reward_how", { hidden }), h("div", { class: "pair" }, left, JUDGED ? right : null));
 }
 
 /** Return a drawing of dots with whiskers: groups [{title, rows [{name, tone, value, low, high}]}], one row each. */

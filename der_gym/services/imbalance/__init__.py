@@ -1,0 +1,1 @@
+"""Imbalance (インバランス) of a retail balancing group: the plan against the actual, at one price."""
