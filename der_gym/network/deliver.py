@@ -1,4 +1,4 @@
-"""What each device holds: the newest message that has arrived, until it ends."""
+"""The message that each device holds: the newest one that has arrived, until it ends."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def deliver(  # type: ignore[no-untyped-def]
     s0, s1, n_shard, active, t_s, dt_s, cell_lo, cell_hi, cell_leaf, gate, path, mail, leaf, ring_lo, ring, since,
     coming, cell_row, cell_pair, hold,
 ):  # fmt: skip
-    """Set what every device holds of each stream for the tick [t, t + dt]: see HOLD.
+    """Set the message of each stream that every device holds in the tick [t, t + dt]: see HOLD.
 
     Parameters
     ----------
@@ -47,8 +47,8 @@ def deliver(  # type: ignore[no-untyped-def]
     ring_lo : int64 (n_cell,); ring : uint16 (S, n_ring); since : float64 (n_world, n_cell, n_slot)
         See ``post``.
     coming : float32 (S, n_slot, n_cell)
-        The earliest arrival still to come of each message in each cell: messages that nobody gets in this tick are
-        left out, up to the oldest that somebody gets.
+        The earliest arrival still to come of each message in each cell. Messages that no device gets in this tick are
+        left out, up to the oldest that some device gets.
     cell_row : int64 (n_cell,)
         First row of ``hold`` of the cell's stream.
     cell_pair : bool (n_cell,)
@@ -83,7 +83,7 @@ def deliver(  # type: ignore[no-untyped-def]
                     continue
                 m = mail[w, cell_leaf[c], slot]
                 a, b, until = np.float32(m[MAIL.A]), np.float32(m[MAIL.B]), np.float32(m[MAIL.VALID_UNTIL])
-                if until <= start:  # whoever held it is on its own schedule; whoever gets it now drops it
+                if until <= start:  # a device that held it is on its own schedule; a device that gets it now drops it
                     continue
                 at, zero = ring_lo[c] + slot * (hi - lo), np.float32(since[w, c, slot])
                 arrive = ring[s, at : at + hi - lo]
@@ -111,7 +111,7 @@ def deliver(  # type: ignore[no-untyped-def]
 
 @kernel
 def _roll(start, a0, a1, part, valid):  # type: ignore[no-untyped-def]
-    """Begin a tick with what was held at the last one's end, unless it ended right there."""
+    """Begin a tick with the message held at the end of the last one, unless it ended right there."""
     for i in range(a0.shape[0]):
         held = a1[i] if valid[i] > start else _ZERO
         a0[i] = held
@@ -121,7 +121,7 @@ def _roll(start, a0, a1, part, valid):  # type: ignore[no-untyped-def]
 
 @kernel
 def _roll_and_take(a, until, start, end, since, step, arrive, a0, a1, part, valid):  # type: ignore[no-untyped-def]
-    """Do `_roll` and the first message's `_take` at once: most ticks have one, and rows are gone through once."""
+    """Do `_roll` and the first message's `_take` at once: most ticks have one, and the rows are read once."""
     least = _NEVER_BITS
     for i in range(arrive.shape[0]):
         t, old, old_valid = moment(arrive[i], since, step), a1[i], valid[i]
@@ -138,7 +138,7 @@ def _roll_and_take(a, until, start, end, since, step, arrive, a0, a1, part, vali
 
 @kernel
 def _take(a, until, start, end, since, step, arrive, a0, a1, part, valid):  # type: ignore[no-untyped-def]
-    """Let a newer message replace what is held where it has arrived; return the earliest arrival after ``end``.
+    """Replace the held message by a newer one that has arrived; return the earliest arrival after ``end``.
 
     Both values are loaded before one is chosen, so that the loop packs.
     """
@@ -175,7 +175,7 @@ def book_last(w, n_shard, cell_leaf, cell_slot, last, mail):  # type: ignore[no-
 
 @kernel
 def retire(w0, w1, n_shard, active, t_end, cell_leaf, gate, cell_slot, last, leaf, mail):  # type: ignore[no-untyped-def]
-    """Free the ring slots whose message has reached all it will reach, oldest first; note the next end of a message.
+    """Free the ring slots whose message has no arrival left, oldest first; note the next end of a message.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def retire(w0, w1, n_shard, active, t_end, cell_leaf, gate, cell_slot, last, lea
     cell_slot : int64 (n_world, n_cell)
         Slots posted in this tick; -1 afterwards, so that no message is posted twice.
     last : float64 (S, n_cell)
-        What ``post`` wrote.
+        As written by ``post``.
     """
     for w in range(w0, w1):
         if not active[w]:
@@ -205,8 +205,8 @@ def retire(w0, w1, n_shard, active, t_end, cell_leaf, gate, cell_slot, last, lea
 def _next_end(mail, book, now):  # type: ignore[no-untyped-def]
     """Return the earliest moment from ``now`` on at which a message that a device may hold ends.
 
-    Where the ring has turned over, a device that lost the later ones may still hold a message no longer in it: then
-    every tick looks, until the last message sent has ended.
+    When the ring has turned over, a device that lost the later messages may still hold one that is no longer in it.
+    Then every tick looks for its end, until the last message sent has ended.
     """
     if book[SENDER.SENT_UNTIL] < now:
         return np.float64(NEVER_S)
