@@ -1,11 +1,11 @@
-"""The folder of everything that can be made again: where it lies, which files in it are trusted, what is thrown away.
+"""The cache folder: its place, the files in it that are trusted, and the files that are removed.
 
-``kernels`` holds machine code. It is loaded by ``pickle``, which runs what a file says, so only a folder that nobody
-else may write is used. ``generated`` holds the sources that are written of device classes, for people and debuggers to
-read. ``pools`` holds reference days, arrays that are looked at where they lie.
+``kernels`` holds machine code. It is loaded by ``pickle``, which may run code of the file, so only a folder that no
+other user may write is used. ``generated`` holds the sources that are written of device classes, for people and
+debuggers to read. ``pools`` holds reference days: arrays that are mapped, not copied.
 
-A file's time of change is the time of its last use. Whenever a process has kept something new, files that nobody has
-used for a month go, and then the longest unused ones until the rest is small enough.
+A file's modification time is the time of its last use. When a process has kept something new, files without use for a
+month are removed, then the longest unused ones until the rest is small enough.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from pathlib import Path
 from der_gym.core.units import DAY_S
 
 KINDS = ("kernels", "generated", "pools")
-UNUSED_S = 30 * DAY_S  # files that nobody has used for so long go
-LARGEST_BYTES = 2_000_000_000  # of all files; above that the longest unused ones go
-IN_USE_S = 3600  # what was used so lately may be in use, and an unfinished file so young may be in the making
+UNUSED_S = 30 * DAY_S  # files without use for so long are removed
+LARGEST_BYTES = 2_000_000_000  # of all files; above it the longest unused ones are removed
+IN_USE_S = 3600  # a file used so lately may be in use; an unfinished file so young may still be written
 
 _folders: dict[tuple[str, Path, Path], Path | None] = {}
 _warned: set[str] = set()
@@ -33,7 +33,7 @@ _tidied: set[Path] = set()
 
 
 def cache_home() -> Path:
-    """Return the folder for everything that can be made again: ``DER_GYM_CACHE``, else the user's cache folder."""
+    """Return the cache folder: ``DER_GYM_CACHE``, else a folder in the user's cache."""
     named = os.environ.get("DER_GYM_CACHE")
     if named:
         return Path(named)
@@ -118,7 +118,7 @@ def used(path: Path) -> None:
 def new_file(path: Path) -> Iterator[Path]:
     """Yield a temporary file beside ``path``, for this user alone; on success it takes ``path``'s name.
 
-    What has been kept too long is thrown away afterwards, once per process.
+    Files that were kept too long are removed afterwards, once per process.
 
     Raises
     ------
@@ -151,7 +151,7 @@ class Kept:
     unused_s : float
         Seconds since its last use.
     whole : bool
-        False for what a process that was killed has left half written.
+        False for a file that a killed process has left half written.
     """
 
     path: Path
@@ -176,9 +176,9 @@ def contents(home: Path) -> list[Kept]:
 
 
 def prune(home: Path, unused_s: float = UNUSED_S, largest_bytes: float = LARGEST_BYTES) -> list[Kept]:
-    """Throw away what is old, then the longest unused files while all are too large; return what has gone.
+    """Remove old files, then the longest unused ones while all are too large; return the removed files.
 
-    Nothing goes that was used within the last hour. A process that looks at a file keeps what it looks at.
+    No file goes that was used within the last hour. A process that has mapped a file keeps its content.
 
     Parameters
     ----------
@@ -201,14 +201,14 @@ def prune(home: Path, unused_s: float = UNUSED_S, largest_bytes: float = LARGEST
 
 
 def clear(home: Path) -> list[Kept]:
-    """Throw away all that is kept; return what has gone. A process that looks at a file keeps what it looks at."""
+    """Remove all files; return them. A process that has mapped a file keeps its content."""
     return [kept for kept in contents(home) if _remove(kept)]
 
 
 def _remove(kept: Kept) -> bool:
     try:
         kept.path.unlink(missing_ok=True)
-    except OSError:  # another user's; on Windows also what a process looks at
+    except OSError:  # another user's; on Windows also a file that a process has mapped
         return False
     for above in kept.path.parents:  # folders of former versions
         if above.name in KINDS:

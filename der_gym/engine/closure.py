@@ -1,4 +1,4 @@
-"""Keys of what is made from code: they change with the code that it depends on, and with no other.
+"""Keys of things made from code: a key changes with the code that the thing depends on, and with no other code.
 
 Modules (`key`): their sources and those of all modules that they import, one after another.
 
@@ -9,9 +9,9 @@ Modules (`key`): their sources and those of all modules that they import, one af
 - Another installed library counts with the one file that is imported, unless this file imports numba or der_gym.
 - An import by a name that the program computes (``importlib.import_module``) is not seen.
 
-A compiled function (`function_key`): the compiler freezes whatever a function's globals name. So the key follows these
-names: the file of each function that is named, the value of each constant, and the closure of a module where anything
-else comes from. The rest of what the function's file imports cannot reach the machine code.
+A compiled function (`function_key`): the compiler freezes the values of a function's globals. So the key follows their
+names: the file of each named function, the value of each constant, and for anything else the closure of its module.
+Other imports of the function's file cannot reach the machine code.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import numpy as np
 from der_gym.engine.sources import OWN, VERSIONED, Source, read_source, top
 
 _COMPILER = "der_gym.engine.compile"  # its closure is part of every function's key
-# What keeps and finds, and shapes nothing of what is kept: it never counts.
+# These keep and find files, and do not shape their content: they never count.
 _KEEPING = frozenset(f"der_gym.engine.{name}" for name in ("cache", "closure", "imports", "kernel_cache", "sources"))
 _PLAIN = (int, float, complex, str, bytes, type(None))
 
@@ -47,7 +47,7 @@ def versions() -> str:
 
 
 def key(roots: Iterable[str], without: Iterable[str] = ()) -> str:
-    """Return the key of what some modules make.
+    """Return the key of a thing that some modules make.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def _closure(roots: Iterable[str], without: Iterable[str] = ()) -> dict[str, byt
 def function_key(function: Callable[..., Any]) -> str | None:
     """Return the key of the machine code of a Python function.
 
-    To be asked for once all that the function names is there, as when it is compiled. See `see`.
+    All globals that the function names must exist when it is called, as at its compilation. See `see`.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def function_key(function: Callable[..., Any]) -> str | None:
     Returns
     -------
     str or None
-        16 hex digits; None for a function that stands in no file: nobody could see it change.
+        16 hex digits; None for a function that stands in no file, because a change of it could not be seen.
     """
     followed = _Followed()
     followed.function(function)
@@ -116,13 +116,13 @@ def function_key(function: Callable[..., Any]) -> str | None:
 def see(function: Callable[..., Any]) -> Source | None:
     """Read a function's file, where it was not read before, and return it.
 
-    When a function is declared its file is as it was loaded; later it may have been edited.
+    At the declaration of a function its file is as it was loaded; later it may have been edited.
     """
     return read_source(function.__module__, function.__code__.co_filename)
 
 
 class _Followed:
-    """What functions name, and what is named there in turn.
+    """The names in functions, followed to their values and on.
 
     Attributes
     ----------
@@ -137,7 +137,7 @@ class _Followed:
         self._done, self._inside = set[int](), set[int]()
 
     def function(self, function: Any, name: str = "") -> None:
-        """Follow what a Python function names, itself named ``name`` by another."""
+        """Follow the names in a Python function, which another function calls ``name``."""
         self._constant(name, f"{function.__module__} {function.__qualname__}".encode())
         if id(function) in self._done:
             return
@@ -151,7 +151,7 @@ class _Followed:
             self._value(f"{name}/{each}", value, wanted)
 
     def _value(self, name: str, value: Any, wanted: list[str]) -> None:
-        """Follow what stands under a name."""
+        """Follow the value of a name."""
         plain = getattr(value, "py_func", value)
         if isinstance(value, np.ndarray | np.generic) and not value.dtype.hasobject:
             self._constant(name, f"{value.dtype.descr} {value.shape}".encode() + value.tobytes())
@@ -177,7 +177,7 @@ class _Followed:
             self._value(f"{name}.{k}", each, wanted)
 
     def _module(self, name: str, module: ModuleType, wanted: list[str]) -> None:
-        """Follow what may be taken of a module: ``wanted``."""
+        """Follow the names ``wanted`` of a module."""
         self._constant(name, module.__name__.encode())
         if top(module.__name__) in VERSIONED or id(module) in self._inside:
             return
@@ -197,7 +197,7 @@ class _Followed:
 
 
 def _named(function: Any, wanted: list[str]) -> Iterator[tuple[str, Any]]:
-    """Yield what a function's globals and the variables around it hold under the names that it uses."""
+    """Yield the values of the globals and enclosing variables that a function names."""
     yield from ((name, function.__globals__[name]) for name in wanted if name in function.__globals__)
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         with contextlib.suppress(ValueError):  # nothing stands there yet

@@ -1,8 +1,8 @@
 """Kernels from functions of numbers: the loops around such functions are written as Python source.
 
-A person writes what one device does, ``def follow(power_kw, limit_kw): ...; return power_kw`` (`stage`). The names of
-arguments say where values come from, the returned names where they go. `write_kernel` adds what such functions share:
-views of the rows, gathers, one packed loop per function, rows of scratch, masks, sums. `generated.load` keeps
+An author writes a function of one device, ``def follow(power_kw, limit_kw): ...; return power_kw`` (`stage`). The names
+of its arguments are the rows that it reads, the returned names the rows that it writes. `write_kernel` adds the common
+parts: views of the rows, gathers, one packed loop per function, rows of scratch, masks, sums. `generated.load` keeps
 the text as a file.
 """
 
@@ -23,7 +23,7 @@ WIDTH = 118
 
 @dataclass(frozen=True)
 class Place:
-    """Where a kernel finds what a function's argument names.
+    """Where a kernel finds the value of a function's argument.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Form:
-    """What the kernels of one kind share, whatever the device class.
+    """The parts that the kernels of one kind share in all device classes.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class Form:
     arguments : str
         After ``s0, s1, n_shard``.
     places : mapping
-        What functions may name.
+        The names that functions may use.
     above, first, last : sequence of str
         Lines before the loop over shards, at the start and at the end of its body.
     wanted : sequence of str
@@ -91,16 +91,16 @@ class Entry:
 
 @dataclass
 class _Names:
-    """What the functions of one kernel name, and where each name is found.
+    """The names in the functions of one kernel, and the place of each.
 
     Attributes
     ----------
     used : dict
         Places that are named, in order.
     scratch : dict
-        Rows that live for this call only, in order: gathers, and what functions hand to later ones.
+        Rows that live for this call only, in order: gathers, and results for later functions.
     values : set
-        What is the same for all devices.
+        Names whose value is the same for all devices.
     """
 
     form: Form
@@ -114,7 +114,7 @@ class _Names:
         Raises
         ------
         InputError
-            Where nothing is called so, or nothing has given it yet.
+            For an unknown name, or one that no earlier function has returned.
         """
         if name in self.scratch or name in self.values:
             return
@@ -135,7 +135,7 @@ class _Names:
         Raises
         ------
         InputError
-            Where that may not be written.
+            For a name that may not be written.
         """
         place = self.form.places.get(name)
         if place is not None and (once or not place.writes):
@@ -214,7 +214,7 @@ def write_kernel(form: Form, stages: Sequence[Stage], entries: Sequence[Entry] =
 
 
 def _check(stage: Stage, names: _Names) -> None:
-    """Note what a stage reads and writes, and refuse what its kernel cannot do."""
+    """Note the names that a stage reads and writes; raise InputError where its kernel cannot do it."""
     form = names.form
     if stage.name in RESERVED or stage.name in form.places:
         raise InputError(f"{stage.label}: is also the name of what kernels hold; name the function otherwise")
@@ -288,7 +288,7 @@ def _once(stages: Sequence[Stage]) -> Iterator[str]:
 
 
 def _loops(stages: Sequence[Stage], names: _Names, entries: Sequence[Entry]) -> Iterator[str]:
-    """Yield one loop per function, under its condition, and what is entered into registers."""
+    """Yield one loop per function, under its condition, and the entries into registers."""
     places, open_due, left = names.form.places, "", list(entries)
     always = {name for stage in stages if not stage.when for name in (*stage.gives, *places)}
     for stage in [stage for stage in stages if not stage.once]:

@@ -1,7 +1,8 @@
-"""The one place where numba is set up: two decorators, and a kernel cache that cannot go stale.
+"""The one place where numba is set up: three decorators, and a kernel cache that cannot go stale.
 
 ``scalar`` marks a pure, branch-free function of numbers that is inlined into the loops; ``kernel`` marks a loop over
-arrays. Both compile without fast-math, so a kernel gives the bits of the same loop in plain Python.
+arrays; ``part`` marks a loop that only kernels call. All compile without fast-math, so a kernel gives the bits of the
+same loop in plain Python.
 
 Kernels are kept on disk (`kernel_cache`), each under a key over what its code depends on (`closure`).
 """
@@ -15,14 +16,14 @@ from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# no_cfunc_wrapper: nobody calls a kernel through a C pointer, and the wrappers take a twentieth of the compile time
+# no_cfunc_wrapper: no kernel is called through a C pointer, and the wrappers take a twentieth of the compile time
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False, "no_cfunc_wrapper": True}
 _CLOSED: dict[str, Any] = {"nopython": True, "no_cpython_wrapper": True}
 
 
 @cache
 def _quiet_compiler() -> None:
-    """Let no garbage be collected while something compiles: a compiler's many small objects take a tenth longer so."""
+    """Switch the garbage collector off during compilation: it takes a tenth of the time and finds little."""
     from numba.core import event
 
     class Quiet(event.Listener):  # type: ignore[misc]
@@ -56,7 +57,7 @@ def kernel(function: F) -> F:
 
 @cache
 def _kinds() -> Any:
-    """Return the module `dispatch`, whose loops know from here on their ways in from Python."""
+    """Return the module `dispatch`, after its loops were given their ways in from Python."""
     from der_gym.engine import dispatch
 
     dispatch.Closed.open, dispatch.Closed.has_bridge = staticmethod(opened), staticmethod(has_bridge)

@@ -1,4 +1,4 @@
-"""What a compiled function does when Python calls it: the three kinds that `compile` makes."""
+"""The three kinds of compiled functions that `compile` makes, and how Python calls each."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _HANDED = (np.ndarray, int, float, np.float32)
 
 
 class Unmade(JITCodeLibrary):  # type: ignore[misc]
-    """Code that is linked into others' alone: a tenth of all the time to compile is saved.
+    """Code that is only linked into the code of others; this saves a tenth of all the time to compile.
 
-    It gets no machine code of its own, and what links it optimises it.
+    It gets no machine code of its own. The function that links it optimises it.
     """
 
     def _optimize_final_module(self) -> None:
@@ -36,11 +36,11 @@ class Unmade(JITCodeLibrary):  # type: ignore[misc]
         return self  # asked for ``set_env`` only
 
     def set_env(self, name: str, env: Any) -> None:
-        """Do nothing: what has no machine code needs no environment."""
+        """Do nothing: a function without machine code needs no environment."""
 
 
 class Linked(Counted):
-    """Compiles to what others link."""
+    """Compiles to code that others link."""
 
     def __init__(self, typing_context: Any, target_context: Any, library: Any, *rest: Any) -> None:
         super().__init__(typing_context, target_context, Unmade(target_context.codegen(), "linked"), *rest)

@@ -17,7 +17,7 @@ def load(name: str, text: str) -> ModuleType:
     """Return the module of a written source.
 
     The file's name holds a hash of the text, so that it stays where it is until the text changes, and a second process
-    finds the machine code of the first. A file that somebody has edited is written anew, with one warning. What runs
+    finds the machine code of the first. An edited file is written anew, with one warning. The code that runs
     is always ``text``. Where no file can be written the text is kept in memory.
 
     Parameters
@@ -36,7 +36,7 @@ def load(name: str, text: str) -> ModuleType:
     module.__spec__ = ModuleSpec(full, None, origin=module.__file__)
     sys.modules[full] = module
     try:
-        exec(compile(text, module.__file__, "exec"), vars(module))  # what stands on disk may have been edited
+        exec(compile(text, module.__file__, "exec"), vars(module))  # the file may have been edited
     except BaseException:
         del sys.modules[full]
         raise

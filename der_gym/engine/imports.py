@@ -15,7 +15,7 @@ class Import(NamedTuple):
     module : str
         Absolute dotted name.
     names : tuple of str
-        What is taken of it (``*`` for all); empty for ``import module``.
+        Names that are imported from it (``*`` for all); empty for ``import module``.
     """
 
     module: str
@@ -28,7 +28,7 @@ def imports(text: bytes, package: str) -> Iterator[Import]:
     Parameters
     ----------
     text : bytes
-        A source of Python. What is no Python holds no import.
+        A source of Python. Text that is no Python holds no import.
     package : str
         Dotted name of the package that relative imports start from.
     """

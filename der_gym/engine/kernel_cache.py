@@ -1,8 +1,8 @@
 """Machine code of kernels on disk, in place of numba's own cache: one file for each kernel and types of arguments.
 
 A file's name holds the key of the kernel's code (`closure.function_key`) and of the types. Its first bytes are a
-checksum of the rest: what is empty, cut or foreign is compiled anew. Numba's cache would look at the kernel's own file
-alone, write an index beside, and fail on damaged files.
+checksum of the rest: a kernel whose file is empty, cut or foreign is compiled anew. Numba's cache would look at the
+kernel's own file alone, write an index beside, and fail on damaged files.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
             cache.warn_once(f"cache folder {path.parent}: {error.strerror}; kernels are compiled anew at every start")
 
     def _asked(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
-        """Return what a compiled form is asked for by: types, processor, and the function itself."""
+        """Return the index of a compiled form: types, processor, and the function itself."""
         code = self._function.__code__
         around = tuple(cell.cell_contents for cell in self._function.__closure__ or ())
         own = hashlib.sha256(code.co_code + dumps(around)).hexdigest()
@@ -114,14 +114,14 @@ class KernelCache(_Cache):  # type: ignore[misc]
         self._enabled = False
 
     def flush(self) -> None:
-        """Forget what was kept of this function."""
+        """Forget the compiled forms of this function."""
         folder = cache.folder("kernels")
         for path in folder.glob(f"{self._name}.*.nbc") if folder is not None else ():
             path.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> bytes:
-    """Return what a file keeps; ValueError where it is not whole, or others may have written it."""
+    """Return the content of a file; ValueError where it is not whole, or others may have written it."""
     with open(path, "rb") as file:
         if not cache.private(os.fstat(file.fileno())):
             raise ValueError("others may write it")

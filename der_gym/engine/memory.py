@@ -21,7 +21,7 @@ def not_looking() -> Iterator[None]:
 
 
 def trim() -> None:
-    """Give back what has been freed but is kept for later: after tables larger than what stays, that is most of it.
+    """Give freed memory back to the system. After large temporary tables that is most of the memory of the process.
 
     Does nothing where the C library has no ``malloc_trim`` (other than glibc).
     """

@@ -49,7 +49,7 @@ def words(given: Sequence[Any]) -> tuple[str, list[int]]:
 
 
 def address(kernel: Any, given: Sequence[Any]) -> int | None:
-    """Return where a kernel's machine code for two whole numbers and these arguments begins; compiles what is new.
+    """Return the address of a kernel's machine code for two whole numbers and these arguments; compile it if need be.
 
     None for a kernel that returns something.
     """
@@ -60,7 +60,7 @@ def address(kernel: Any, given: Sequence[Any]) -> int | None:
 
 
 def _kind(each: Any) -> Any:
-    """Return what numba's type of an argument depends on."""
+    """Return the properties of an argument on which numba's type depends."""
     if isinstance(each, np.ndarray):
         flags = each.flags
         return each.dtype.str, each.ndim, flags.c_contiguous, flags.f_contiguous, flags.writeable, flags.aligned
@@ -136,8 +136,8 @@ def bridge(kinds: str) -> int:
 def walker() -> Callable[[int, int, int, int], int]:
     """Return ``0 walk(table, n, next, end)``: every row (bridge, words, kernel, width, most) for each number taken.
 
-    Numbers are taken from ``next[0]``, one more each time, up to ``end``: so threads share them. Whoever finds none
-    left sets in ``next[2]`` what bits its calls' statuses had, and adds 1 to ``next[1]``, see `waiter`.
+    Numbers are taken from ``next[0]``, one more each time, up to ``end``: so threads share them. A thread
+    that finds none left sets the bits of its calls' statuses in ``next[2]``, and adds 1 to ``next[1]``, see `waiter`.
     """
     from llvmlite import ir
 
@@ -188,7 +188,7 @@ def waiter() -> Callable[[int, int], int]:
 
 @contextmanager
 def _loop(b: Any, take: Callable[[], Any], end: Any) -> Iterator[Any]:
-    """Write a loop around what the block writes: it takes a number, and goes on while that is below ``end``."""
+    """Write a loop around the code of the block: it takes a number, and goes on while that is below ``end``."""
     head, body, done = (b.append_basic_block(name) for name in ("head", "body", "done"))
     b.branch(head)
     b.position_at_end(head)
@@ -202,7 +202,7 @@ def _loop(b: Any, take: Callable[[], Any], end: Any) -> Iterator[Any]:
 
 @contextmanager
 def _counted(b: Any, n: Any) -> Iterator[Any]:
-    """Write a loop over 0 .. ``n`` around what the block writes."""
+    """Write a loop over 0 .. ``n`` around the code of the block."""
     from llvmlite import ir
 
     i64 = ir.IntType(64)
@@ -219,7 +219,7 @@ def _counted(b: Any, n: Any) -> Iterator[Any]:
 
 
 def _function(name: str, types: list[Any]) -> tuple[Any, Any, Any]:
-    """Return a new module, its function ``name`` that returns a status, and what writes into it."""
+    """Return a new module, its function ``name`` that returns a status, and the builder of its code."""
     from llvmlite import ir
 
     module = ir.Module(f"der_gym_{name}_{len(_engines)}")

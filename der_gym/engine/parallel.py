@@ -1,4 +1,4 @@
-"""Threads that work one job together; what each takes of it never shows in a result."""
+"""Threads that work one job together; the result does not depend on the part of each thread."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class _Hand:
         self._go.release()
 
     def end(self) -> BaseException | None:
-        """Wait for the work's end and return what it raised; interrupts wait as well, and one is returned then."""
+        """Wait for the work's end and return its exception, if any; an interrupt waits as well and is returned then."""
         stop: BaseException | None = None
         while True:
             try:
@@ -98,7 +98,7 @@ def together(work: Callable[[], None], workers: int) -> None:
     """Call ``work()`` in as many threads at once: it takes its share until nothing is left.
 
     Where the threads are busy (another environment of this process steps just now) this thread does all of it.
-    Raises what a call raised, this thread's error first, once every call has ended: none writes on afterwards.
+    Raises the exception of a call, this thread's first, once every call has ended: none writes on afterwards.
     """
     global _crew
     if _crew.owner != os.getpid():  # threads do not live on in a fork

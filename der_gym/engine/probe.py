@@ -1,8 +1,8 @@
 """A trial of the way into kernels before the first one is called.
 
-`native` lays arguments down as numba's machine code takes them, which numba promises to nobody. So a small kernel is
-called by the same way first, with numbers and arrays that are known, and tells what it found. It reads no array before
-the words of all of them are right, so that a changed order of words is told and does not end the process.
+`native` lays arguments down in the order of numba's machine code. Numba does not document this order. So a small kernel
+is called by the same way first, with known numbers and arrays, and returns what it found. It reads no array before the
+words of all of them are right, so that a changed order of words is reported and does not end the process.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _arrays() -> tuple[Array, Array, Array]:
 
 
 def _told(arrays: tuple[Array, ...]) -> list[float]:
-    """Return what the words of the numbers and arrays say."""
+    """Return the values that the words of the numbers and arrays hold."""
     words = [word for a in arrays for word in (a.size, a.itemsize, *a.shape, *a.strides)]
     return [float(each) for each in (_LO, _HI, _WHOLE, True, _SINGLE, _DOUBLE, *words)]
 
@@ -80,7 +80,7 @@ def _called(way_in: Callable[..., Any]) -> list[Array]:
 
 
 def fault(kernel: Callable[..., Any]) -> str | None:
-    """Return what is wrong with the way into kernels, None where it works.
+    """Return the fault of the way into kernels, None where it works.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def fault(kernel: Callable[..., Any]) -> str | None:
         touch = kernel(_touch)
         found = _called(lambda lo, hi, given: native.call(touch, lo, hi, given))
         right = _called(lambda lo, hi, given: _touch(lo, hi, *given))
-    except Exception as error:  # whatever a numba of another make does
+    except Exception as error:  # another version of numba may raise anything
         return f"{type(error).__name__}: {error}"
     same = all(a.tobytes() == b.tobytes() for a, b in zip(found, right, strict=True))
     return None if same else "a kernel found other arguments than it was given"

@@ -1,8 +1,8 @@
 """Programs: many kernels, bound to their arrays, worked one after another in one call without Python in between.
 
-A step of one world calls forty kernels where its devices take 25 us, and each call from Python costs one or more. So
-each call's arguments are laid down once, and a small loop in machine code walks the list (`native`). The interpreter is
-free meanwhile: threads work side by side, each through the whole step of a few worlds at a time.
+A step of one world calls forty kernels and takes 25 us; each call from Python would take 1 us or more. So each call's
+arguments are laid down once, and a small loop in machine code walks the list (`native`). It does not hold the
+interpreter: threads work side by side, each through the whole step of a few worlds at a time.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Program:
         return self._parts
 
     def plainly(self) -> None:
-        """Make the calls from Python, each for all worlds at once: the same bits, and what listens hears them."""
+        """Make the calls from Python, each for all worlds at once: the same bits, and listeners are called."""
         for call in self.calls:
             width = 1 if call.by_world else self._n_shard
             if _heard is not None:
@@ -111,7 +111,7 @@ class Program:
         return made
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what is bound to this process's memory: a copy binds its own."""
+        """Leave out the addresses in this process's memory: a copy makes its own."""
         return {**self.__dict__, "_parts": None}
 
 
@@ -136,7 +136,7 @@ class _Walk:
         self._next[:] = self._first, 0, 0
 
     def ended(self) -> bool:
-        """Look for a while whether all threads have ended."""
+        """Poll for a while whether all threads have ended."""
         return bool(self._wait(self._next.ctypes.data, self._n_thread))
 
     def __call__(self) -> None:
@@ -159,7 +159,7 @@ def _few(calls: Sequence[Call], n: int, n_thread: int) -> int:
 
 @contextmanager
 def listening(heard: Heard) -> Iterator[None]:
-    """Let ``heard`` have every call of every program, before it is made up to a number, within the block."""
+    """Call ``heard(call, hi)`` before every call of every program within the block."""
     global _heard
     _heard, before = heard, _heard
     try:

@@ -1,8 +1,8 @@
 """Counting of references to arrays, which numba leaves out of a loop that makes no array.
 
-Numba's machine code counts who holds an array, so that one made inside a loop is freed again. It counts the arrays that
-a loop was given as well, and that takes a tenth of the time to compile. A loop that makes none needs no counting. This
-is decided from the inferred types of everything that the loop computes, not from names in its source: a loop counts
+Numba's machine code counts references to an array, so that an array made inside a loop is freed. It counts references
+to the arguments of the loop as well, and that takes a tenth of the time to compile. A loop that makes no array needs no
+counting. This is decided from the inferred types of all values in the loop, not from names in its source: a loop counts
 unless every step of it is known to make no array.
 """
 
@@ -17,7 +17,7 @@ from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.dispatcher import Dispatcher
 from numba.core.typed_passes import NopythonTypeInference
 
-_NAMED = (ir.Arg, ir.Var, ir.Const, ir.Global, ir.FreeVar)  # other names of what is there already
+_NAMED = (ir.Arg, ir.Var, ir.Const, ir.Global, ir.FreeVar)  # other names of existing values
 _VIEWS = {"static_getitem", "cast", "phi", "build_tuple", "exhaust_iter"}  # parts of it
 _ATTRIBUTES = {"T", "view"}  # of an array, that copy nothing; ``view`` is then called
 
@@ -73,7 +73,7 @@ def _line_makes(line: Any, state: Any) -> bool:
 
 
 def _value_makes(line: Any, state: Any) -> bool:
-    """Return whether what one line assigns may have to be freed, or may need something that has."""
+    """Return whether the value that a line assigns may have to be freed, or may refer to such a value."""
     value, made = line.value, _is_freed(line.target, state)
     if not isinstance(value, ir.Expr):
         return True  # unknown

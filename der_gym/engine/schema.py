@@ -30,7 +30,7 @@ class Row:
         ``-`` for a share, a count or a flag.
     reader : str
         Who may read it: ``truth`` the physics alone, ``meter`` settlement, ``aggregator`` controllers and observations,
-        ``engine`` book-keeping that means nothing outside.
+        ``engine`` the code alone.
     meaning : str
     """
 
@@ -46,7 +46,7 @@ class Table(ModuleType):
     Parameters
     ----------
     name : str
-        What errors and the documentation call it.
+        Its name in errors and in the documentation.
     about : str
         Shape and dtype of the array, and what it holds.
     rows : str

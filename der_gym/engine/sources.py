@@ -1,4 +1,4 @@
-"""Source files of modules: where they lie, what they hold as it was loaded, and what they import."""
+"""Source files of modules: their place, their text as it was loaded, and their imports."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def top(name: str) -> str:
 
 
 class Source:
-    """One file of Python: what it holds, and what it imports.
+    """One file of Python: its text and its imports.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class Source:
 
     @cached_property
     def counts(self) -> bool:
-        """Whether what it imports counts as well."""
+        """Whether its imports count as well."""
         return not self._installed or any(top(each.module) in _COMPILING for each in self._imports)
 
     @cached_property
@@ -73,7 +73,7 @@ def _targets(found: Import) -> Iterator[str]:
     if top(found.module) in VERSIONED:
         return
     place = _place(found.module)
-    if place is None or place.folders is None:  # a module: whatever is taken of it stands there
+    if place is None or place.folders is None:  # a module: all names taken of it stand there
         yield found.module
         return
     for name in found.names or ("*",):

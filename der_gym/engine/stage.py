@@ -1,4 +1,4 @@
-"""A function of numbers that an author wrote: what it takes and returns by name, and when it is called."""
+"""A function of numbers that an author wrote: the names of its arguments and results, and the time of its calls."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Layer 1: the ways of a command and of a report: paths, maker clouds, links, messages, telemetry."""
+"""The network: channels, maker clouds, links, messages on their way out, telemetry on its way back."""

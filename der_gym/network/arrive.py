@@ -55,12 +55,12 @@ def arrival(t_cloud, latency, down, up, dead, longest):  # type: ignore[no-untyp
 
 @scalar
 def place(u, steps):  # type: ignore[no-untyped-def]
-    """Return the place in the latency table of the draw ``u`` in (0, 1): one draw says whether and how late.
+    """Return the place in the latency table of the draw ``u`` in (0, 1): one draw decides loss and latency.
 
     Parameters
     ----------
     u : float32
-        Its lower part is spread over the table; the rest, the share of messages that are lost, stands behind it.
+        Its lower part is spread over the table. Its upper part, the share of lost messages, lies behind the table.
     steps : float32
         The table's last quantile over the share of messages that come.
     """
@@ -70,7 +70,7 @@ def place(u, steps):  # type: ignore[no-untyped-def]
 
 @scalar
 def in_queue(uid):  # type: ignore[no-untyped-def]
-    """Return a device's place in its cloud's queue, float32 in (0, 1): of its address alone, the same in all worlds."""
+    """Return a device's place in its cloud's queue, float32 in (0, 1): a function of its address alone."""
     return rng.unit(rng.mix(np.uint32(uid ^ _PLACE)))
 
 
@@ -102,7 +102,7 @@ def post(  # type: ignore[no-untyped-def]
     ----------
     path : float32 (n_cell, N_PATH)
     salt : uint32 (n_cell,)
-        Parts the luck of streams; 0 for dispatch.
+        Separates the draws of streams; 0 for dispatch.
     table : float32 (n_cell, 257, 2)
         Latency quantiles, s; see `ChannelConfig.table`.
     cell_t : float64 (n_world, n_cell)
@@ -114,7 +114,7 @@ def post(  # type: ignore[no-untyped-def]
     ring : uint16 (S, n_ring)
         Out: the moments, in steps of the path's STEP_S after ``cell_t``; see `rows.code`. Known error: half a step.
     coming : float32 (S, n_slot, n_cell)
-        Out: 0, ``deliver`` shall look.
+        Out: 0, so that ``deliver`` looks for arrivals.
     last : float64 (S, n_cell)
         Out: the cell's last arrival.
     """

@@ -20,7 +20,7 @@ from der_gym.network.tables import NEVER_S, QUANTILE_STEPS
 from der_gym.numerics.approx import paired
 
 TAIL = 5e-4  # a latency table ends at the quantile 1 - TAIL; the rest of the tail is cut there
-_LEAST_S, _MOST_S = 1e-6, float(DAY_S)  # where a latency is looked for, s
+_LEAST_S, _MOST_S = 1e-6, float(DAY_S)  # range in which a latency is searched, s
 _HALVINGS = 60
 
 Period = Annotated[float, Field(gt=0, le=DAY_S)]
@@ -113,10 +113,10 @@ class ChannelConfig(BaseModel):
     def table(self) -> np.ndarray:
         """Return the latency quantiles for ``core.approx.lookup``, float32 (257, 2), seconds.
 
-        The last entry, at ``LOST_AT``, is never: there looks a message that is lost.
+        The last entry, at ``LOST_AT``, is never: the draw of a lost message points there.
 
-        Known error: read between entries on a straight line, so the slowest 1/255 of a heavy tail comes later than it
-        should (P3: up to 1.3 times, P1: up to 1.6 times the time).
+        Known error: values between entries lie on a straight line, so the slowest 1/255 of a heavy tail comes too late
+        (P3: up to 1.3 times, P1: up to 1.6 times the time).
         """
         p = np.clip(np.linspace(0.0, 1.0, QUANTILE_STEPS), TAIL, 1 - TAIL)
         return paired(np.append(self.quantiles(p), NEVER_S))
@@ -126,14 +126,14 @@ class ChannelConfig(BaseModel):
         return self.quantile(1 - TAIL) + 2.0 * self.longest_poll_s + 2.0
 
     def p95_s(self, then_s: Sequence[float] = (0.0,)) -> float:
-        """Return the 95 % quantile of latency plus the wait for the poll plus what follows, s.
+        """Return the 95 % quantile of latency, wait for the poll and further times together, s.
 
         Parameters
         ----------
         then_s : sequence of float
-            What follows at the device, s: values that are equally likely, such as 200 quantiles.
+            Further times at the device, s: equally likely values, such as 200 quantiles.
 
-        Known error: latency, wait and what follows are each taken as independent and summed by grids of 200 x 200
+        Known error: latency, wait and further times are taken as independent and summed by grids of 200 x 200
         quantiles.
         """
         grid = (np.arange(200) + 0.5) / 200

@@ -65,7 +65,7 @@ def scaled(path: ChannelConfig, k: float) -> ChannelConfig:
 
 
 def _fault(where: str, error: ValidationError) -> str:
-    """Return one line for the first fault of a path's fields: key, what is allowed, value or nearest name."""
+    """Return one line for the first fault of a path's fields: key, allowed values, value or nearest name."""
     first = error.errors()[0]
     key = ".".join([where, *map(str, first["loc"])])
     if first["type"] == "extra_forbidden" and len(first["loc"]) == 1:

@@ -47,8 +47,8 @@ def deliver(  # type: ignore[no-untyped-def]
     ring_lo : int64 (n_cell,); ring : uint16 (S, n_ring); since : float64 (n_world, n_cell, n_slot)
         See ``post``.
     coming : float32 (S, n_slot, n_cell)
-        The earliest arrival still to come of each message in each cell: messages that nobody gets in this tick are
-        left out, up to the oldest that somebody gets.
+        The earliest arrival still to come of each message in each cell: messages that no device gets in
+        this tick are left out, up to the oldest that some device gets.
     later : float32 (S, n_slot, n_cell)
         Out: the same after the tick. Give ``coming`` itself when all values of a message are held.
     first_cell : int
@@ -84,7 +84,7 @@ def deliver(  # type: ignore[no-untyped-def]
                     continue
                 m = mail[w, cell_leaf[c], slot]
                 a, until = np.float32(m[column]), np.float32(m[MAIL.VALID_UNTIL])
-                if until <= start:  # whoever held it is on its own schedule; whoever gets it now drops it
+                if until <= start:  # a device that held it is on its own schedule; a device that gets it now drops it
                     continue
                 at, zero = ring_lo[c] + slot * (hi - lo), np.float32(since[w, c, slot])
                 arrive = ring[s, at : at + hi - lo]

@@ -117,7 +117,7 @@ def draw_clouds(active, keys, day0, day0_s, n_day, name, rates, cloud):  # type:
 
 @part
 def _in_order(row):  # type: ignore[no-untyped-def]
-    """Sort the outages of a cloud's row by their beginning: who waits for them passes once."""
+    """Sort the outages of a cloud's row by their beginning, so that one pass finds all that a message waits for."""
     for i in range(1, N_OUTAGE):
         for k in range(CLOUD.OUT_0_FROM + 2 * i, CLOUD.OUT_0_FROM, -2):
             if row[k] < row[k - 2]:

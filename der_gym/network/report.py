@@ -11,13 +11,13 @@ from der_gym.numerics import rng
 
 _ZERO = np.float32(0.0)
 _NONE = np.float32(np.inf)
-_PHASES = np.float32(256.0)  # that a period is cut into
+_PHASES = np.float32(256.0)  # parts of a period
 _SPREAD, _LOW = np.uint64(0x7FEB352D), np.uint64(0xFFFFFFFF)
 
 
 @scalar
 def hash_unit(x, y):  # type: ignore[no-untyped-def]
-    """Return a float32 in (0, 1) from two uint32: a 32-bit avalanche hash, for draws that bind nobody's fate."""
+    """Return a float32 in (0, 1) from two uint32: a 32-bit avalanche hash, for draws of small weight."""
     return rng.unit(rng.mix(np.uint32(np.uint32(x) ^ np.uint32((np.uint64(y) * _SPREAD) & _LOW))))
 
 
@@ -27,9 +27,9 @@ def report_one(  # type: ignore[no-untyped-def]
 ):
     """Return (pending_kw, seen_kw, seen_s) after the tick [start, end].
 
-    A device samples at its own phase, no sooner than the last report has come (``period`` >= ``delay``): so what is on
-    its way at the start of a tick was sampled last before it. Where a tick spans both, the newest sample that arrives
-    by its end is seen. ``x`` is the device's uid as uint32, ``key`` the world's, ``phase`` from `draw_phases`.
+    A device samples at its own phase, and not before its last report has come (``period`` >= ``delay``). So a report on
+    its way at the start of a tick is the last sample before the tick. Where a tick spans both, the newest sample that
+    arrives by its end is seen. ``x`` is the device's uid as uint32, ``key`` the world's, ``phase`` from `draw_phases`.
     Known error: a sample reads the mean power of the tick, there also of one up to the delay before it, and of
     several samples in a tick only the newest counts: where it is lost, the table ages by the tick, not by the period.
     """
@@ -54,7 +54,7 @@ def report_one(  # type: ignore[no-untyped-def]
 
 @kernel
 def draw_phases(uid, phase):  # type: ignore[no-untyped-def]
-    """Write when each device samples, in 256ths of its period: of its address alone, the same in all worlds.
+    """Write when each device samples, in 256ths of its period: a function of its address, the same in all worlds.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def show_power(s0, s1, n_shard, active, fleet):  # type: ignore[no-untyped-def]
 def report(  # type: ignore[no-untyped-def]
     s0, s1, n_shard, active, keys, uid, phase, t_s, dt_s, cell_lo, cell_hi, cell_cloud, path, cloud, fleet
 ):
-    """Advance the aggregator's table by one tick; where the cloud is out nothing comes, and what is on its way is lost.
+    """Advance the aggregator's table by one tick; while a cloud is out, all reports are lost.
 
     Parameters are those of ``deliver``, ``post`` and `draw_phases`.
     """
@@ -132,7 +132,7 @@ def report(  # type: ignore[no-untyped-def]
 
 @part
 def _is_out(cloud, t):  # type: ignore[no-untyped-def]
-    """Return whether a cloud's row says that it is out at ``t``."""
+    """Return whether a cloud is out at ``t`` by its row."""
     out = False
     for k in range(N_OUTAGE):
         out = out or cloud[CLOUD.OUT_0_FROM + 2 * k] <= t < cloud[CLOUD.OUT_0_FROM + 2 * k + 1]

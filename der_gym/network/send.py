@@ -1,4 +1,4 @@
-"""The sender: which leaf's message goes out now, and when its clouds have it."""
+"""The sender: the messages of leaves that go out now, and the time at which their clouds have them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def after_outage(cloud, t):  # type: ignore[no-untyped-def]
 def wants_sending(leaf, gate, a, b, kind, now):  # type: ignore[no-untyped-def]
     """Return whether a lane's message goes out: it changed or runs out, its interval has passed, quota is left.
 
-    A message with a = 0 says nothing: it goes out only where it ends one that may be in force.
+    A message with a = 0 says nothing. It goes out only to end a message that may be in force.
     """
     moved = abs(a - leaf[SENDER.SENT_A]) > gate[GATE.CHANGE] or (a == 0.0 and leaf[SENDER.SENT_A] != 0.0)
     other = a != 0.0 and (kind != leaf[SENDER.SENT_KIND] or abs(b - leaf[SENDER.SENT_B]) > gate[GATE.CHANGE_B])
@@ -41,7 +41,7 @@ def all_wait(cell_leaf, cell_t, j, now):  # type: ignore[no-untyped-def]
 
 @part
 def _take_slot(leaf, n_slot):  # type: ignore[no-untyped-def]
-    """Book one more message of a leaf; the stragglers of the oldest are given up where the ring is full."""
+    """Take a slot for one more message of a leaf; a full ring gives up the late arrivals of its oldest message."""
     if leaf[SENDER.FLYING] == n_slot:
         leaf[SENDER.OLDEST] = wrapped(int(leaf[SENDER.OLDEST]) + 1, n_slot)
         leaf[SENDER.FLYING] -= 1
@@ -65,7 +65,7 @@ def send(  # type: ignore[no-untyped-def]
     now : float64 (n_world,)
         Seconds of the episode.
     message : float32 (n_world, n_lane, 3)
-        kind, a, b as the aggregator wants them now.
+        Kind, a and b of the message that the aggregator wants now.
     gate : float64 (n_lane, N_GATE)
     cell_leaf, cell_cloud : int64 (n_cell,)
         Lane and cloud of each cell. A cell stands once for every stream; a lane is a stream's way to a leaf.
@@ -83,8 +83,8 @@ def send(  # type: ignore[no-untyped-def]
 
     Notes
     -----
-    A message that its cloud has not taken up yet gives its place in the queue to the leaf's next one, so that behind
-    a slow cloud, or one that is out, at most one message of a cell waits, and it is the newest.
+    A message that its cloud has not taken up yet gives its place in the queue to the leaf's next one. So at most one
+    message of a cell waits for a slow cloud, or one that is out, and it is the newest.
     """
     n_leaf = mail.shape[1]
     for w in range(w0, w1):

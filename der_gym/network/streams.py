@@ -31,7 +31,7 @@ class MessageStream:
 
     @property
     def salt(self) -> np.uint32:
-        """Return what parts this stream's luck from that of others: 0 for dispatch, else the CRC-32 of its kind."""
+        """Return the number that separates the draws of streams: 0 for dispatch, else the CRC-32 of the kind."""
         return np.uint32(0 if self.kind == "dispatch" else zlib.crc32(self.kind.encode()))
 
 

@@ -7,11 +7,11 @@ import numpy as np
 from der_gym.engine.compile import scalar
 from der_gym.engine.schema import Table
 
-NEVER_S = np.float32(1e9)  # a time that does not come
+NEVER_S = np.float32(1e9)  # later than any time of an episode
 NEVER = np.uint16(65_535)  # the ring's code of it
 LAST = np.float32(65_534.0)  # its last moment
 QUANTILE_STEPS = 256  # entries of a path's latency table
-LOST_AT = QUANTILE_STEPS  # its place of what is lost
+LOST_AT = QUANTILE_STEPS  # place of a lost message in it
 
 _HALF = np.float32(0.5)
 

@@ -1,6 +1,7 @@
 """Exponential, logarithm, normal quantile and table look-up in float32, built from exact operations only.
 
-A library's ``exp`` differs between machines in the last bit; these do not, and they vectorise.
+A library's ``exp`` differs between machines in the last bit. These functions give the same bits on every machine, and
+loops over them vectorise.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def clip(x, low, high):  # type: ignore[no-untyped-def]
 
 @scalar
 def degree_8(x, x2, a, b, c, d, e, f, g, h, i):  # type: ignore[no-untyped-def]
-    """Return ``a x^8 + b x^7 + ... + i`` in pairs (Estrin): half as many steps that wait for one another."""
+    """Return ``a x^8 + b x^7 + ... + i`` in pairs (Estrin), with half as many dependent steps."""
     high = (a * x2 + (b * x + c)) * x2 + (d * x + e)
     return (high * x2 + (f * x + g)) * x2 + (h * x + i)
 
@@ -96,7 +97,7 @@ def normal_quantile(u):  # type: ignore[no-untyped-def]
 
 
 def paired(values: np.ndarray) -> np.ndarray:
-    """Return what `lookup` reads, float32 (n, 2): each value beside the step to the next, 0 for the last one."""
+    """Return the table of `lookup`, float32 (n, 2): each value and the step to the next one, 0 after the last."""
     value = values.astype(np.float32)
     return np.stack([value, np.diff(value, append=value[-1:])], axis=1)
 

@@ -1,8 +1,8 @@
 """Sums of products in lanes that the processor's wide registers hold: fast, and the same bits on every machine.
 
-A compiler may not reorder a sum, so it adds numbers one by one. Here the order is ours: lane ``k`` takes the places
-``k, k + 16, k + 32, ...``, which is what one wide addition does for all lanes at once; then the upper half of the
-lanes is added to the lower until one is left.
+A compiler may not reorder a sum, so it adds numbers one by one. Here the order is fixed: lane ``k`` takes the places
+``k, k + 16, k + 32, ...``, so that one wide addition serves all lanes. Then the upper half of the lanes is added to the
+lower half until one lane is left.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Randomness by address: a draw is a pure function of where it belongs, never of when it was asked for.
+"""Randomness by address: a draw is a pure function of its address, and does not depend on the draws before it.
 
-Philox4x32-10 [1]_ hashes the counter (uid, stream, slot, draw) under a world's key. The same device under another
-tree, beside one more class, or at another tick length has the same luck.
+Philox4x32-10 [1]_ hashes the counter (uid, stream, slot, draw) under a world's key. A device keeps its
+draws under another tree, beside one more class, and at another tick length.
 
 References
 ----------
@@ -84,7 +84,7 @@ def mix(x):  # type: ignore[no-untyped-def]
 
 @scalar
 def quick(k0, k1, uid, stream_, slot):  # type: ignore[no-untyped-def]
-    """Return 32 bits at an address, four times as fast as Philox: for what is redrawn every few minutes.
+    """Return 32 bits at an address, four times as fast as Philox: for values that are redrawn every few minutes.
 
     Independence between neighbouring addresses is tested (correlation, serial and chi-square tests), not proven.
     """
@@ -101,6 +101,6 @@ def quick_uniform(k0, k1, uid, stream_, slot):  # type: ignore[no-untyped-def]
 
 @scalar
 def uniform4(k0, k1, uid, stream_, slot, draw):  # type: ignore[no-untyped-def]
-    """Return four independent float32 in (0, 1) at an address, for the price of one."""
+    """Return four independent float32 in (0, 1) at an address, in the time of one."""
     c0, c1, c2, c3 = philox(k0, k1, np.uint32(uid), stream_, np.uint32(slot), np.uint32(draw))
     return unit(c0), unit(c1), unit(c2), unit(c3)

@@ -17,7 +17,7 @@ _0, _ONE = np.float32(0.0), np.float32(1.0)
 
 @part
 def dot(v, w):  # type: ignore[no-untyped-def]
-    """Return the float64 sum of ``v * w`` over two float32 arrays: full packets in lanes, then what is left over."""
+    """Return the float64 sum of ``v * w`` over two float32 arrays: full packets in lanes, then the rest one by one."""
     n = v.shape[0]
     total = packets(v, w, _LOWEST)
     for i in range(n // N_LANE * N_LANE, n):
@@ -27,21 +27,21 @@ def dot(v, w):  # type: ignore[no-untyped-def]
 
 @part
 def find_enrolled(gain, here):  # type: ignore[no-untyped-def]
-    """Write into ``here``, float32 (n,), 1 where a device is in the list, which its METER_GAIN tells, else 0."""
+    """Write 1 into ``here``, float32 (n,), where a device is enrolled (its METER_GAIN is not 0), else 0."""
     for i in range(gain.shape[0]):
         here[i] = _ONE if gain[i] > _0 else _0
 
 
 @part
 def enter(values, here, scale, out):  # type: ignore[no-untyped-def]
-    """Enter what a shard's devices did in a tick into one of their registers; who is not ``here`` does not count.
+    """Add a tick of a shard's devices to one of their registers; only enrolled devices count.
 
     Parameters
     ----------
     values : float32 (n,)
         Of each device, in the register's unit over ``scale``.
     here : float32 (n,)
-        1 while the device is in the list, else 0.
+        1 while the device is enrolled, else 0.
     scale : float
     out : float64 (1,) or (n,)
         Their sum, or each device's own.
@@ -64,7 +64,7 @@ def any_positive(values):  # type: ignore[no-untyped-def]
 
 @scalar
 def in_order(t):  # type: ignore[no-untyped-def]
-    """Return an int32 that orders float32 ``t`` >= 0 as ``t`` does: a loop for the least or greatest of these packs."""
+    """Return an int32 that orders float32 ``t`` >= 0 as ``t`` does; loops for the least or greatest of these pack."""
     return np.float32(t).view(np.int32)
 
 
@@ -93,7 +93,7 @@ def sum_register(w0, w1, n_shard, due, acc, row, present, lo, first, out):  # ty
     present : uint8 (n_shard, N)
         0 for padding; the class takes places ``lo .. lo + n``.
     first : bool
-        Begin at 0; else add to what other classes gave.
+        Begin at 0; else add to the sum of other classes.
     out : float64 (n_world,)
     """
     n = acc.shape[2]

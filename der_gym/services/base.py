@@ -1,7 +1,8 @@
-"""The form of a service: what it is told, what it keeps, and what it hands to the step.
+"""The form of a service: its settings, its arrays, and the calls that it adds to the step.
 
-A service is a market product or another use of the group (三次調整力①, 発動指令電源, インバランス ...). It settles one node: a set of control leaves, each with a weight. A scenario may hold several services; `simulation.portfolio`
-composes them, and every array here leads with the world.
+A service is a market product or another use of the group (三次調整力①, 発動指令電源, インバランス ...). It settles one
+node: a set of control leaves, each with a weight. A scenario may hold several services; `simulation.market_session`
+composes them. Every array here leads with the world.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ class SettingsModel(BaseModel):
 
 
 class ServiceConfig(SettingsModel):
-    """What every service is told in a scenario; each has a model of its own that adds its rules and prices."""
+    """Settings that every service has in a scenario; the model of a service adds its rules and prices."""
 
     name: str
     """The service's registered name."""
     id: str = ""
-    """What its columns and ledger lines are called by; the name where it is empty. Two of a kind need two."""
+    """Name of its columns and ledger lines; by default its registered name. Two services of a kind need two ids."""
     node: str | tuple[str, ...] = "all"
     """Devices that it measures: ``all``, or nodes such as ``function/CLASS`` (tree/node). No control leaf is cut."""
     share: float = Field(1.0, gt=0.0, le=1.0)
@@ -46,13 +47,13 @@ class ServiceConfig(SettingsModel):
     """Yardstick of settlement (基準値): a causal forecast frozen an hour before its block, or, as an ablation, the
     power that the fleet would draw without commands."""
     limits: Literal["enforce", "warn", "off"] = "warn"
-    """What a commitment above the p10 availability does."""
+    """Effect of a commitment above the p10 availability."""
 
     def check(self, starts_h: Sequence[int], seasons: Sequence[str]) -> None:
         """Raise ValueError where episodes of these starts and seasons do not fit the service."""
 
     def planned_kw(self, season: Season, start_h: int, n_device: int) -> float:
-        """Return the kW that an episode of this season and start commits of ``n_device`` devices; 0 where it is none."""
+        """Return the kW that an episode of this season and start commits of ``n_device`` devices; 0 for none."""
         return 0.0
 
     def callable_blocks(self, start_h: int, n_block: int) -> range:
@@ -78,14 +79,14 @@ class ServiceConfig(SettingsModel):
 
 @dataclass(frozen=True)
 class Periods:
-    """A service's own boundaries; nobody else knows them.
+    """A service's own boundaries; no other part of the code depends on them.
 
     Attributes
     ----------
     sample_s : int
-        The meter's means are taken over so long; the tick divides it.
+        Length of a mean of the meter, s; the tick divides it.
     period_s : int
-        Length of a row of the outcome; samples divide it.
+        Length of a row of the outcome, s; samples divide it.
     """
 
     sample_s: int = 60
@@ -148,7 +149,7 @@ class Opening:
 
 @dataclass(frozen=True)
 class Scope:
-    """Where a service stands in the simulation.
+    """The sizes that a service is made for.
 
     Attributes
     ----------
@@ -201,7 +202,7 @@ class Service:
     unit_kw : float64 (n_world,)
         The unit of the observation: the episode's greatest commitment.
     request_kw : float64 (n_world, n_bin); target_kw : float64 (n_world, n_minute)
-        What is asked for in each 5 minutes; the trajectory to follow. Both hold the future.
+        Requested power of each 5 minutes; the trajectory to follow. Both hold the future.
     window_kw : float64 (n_world, 2, n_window)
         Least and greatest mean that each judged window may have, tolerance apart.
     outcome : float64 (n_world, n_period, OUTCOME.N)
@@ -216,7 +217,7 @@ class Service:
     baseline_kw : float64 (n_world, n_block)
         Its own yardstick of each half hour, where ``own_baseline``; else the plan of the node is.
     shown : float64 (n_world, FIELDS.N)
-        Its own columns of what an aggregator knows.
+        Its own columns of the aggregator's view.
     """
 
     name: ClassVar[str]
@@ -294,7 +295,7 @@ class Service:
         }
 
     def choose(self, w: int, generator: np.random.Generator) -> None:
-        """Draw from the world's own generator what belongs to the choice of the episode; the default draws nothing."""
+        """Draw the service's part of the episode's choice from the world's own generator; the default draws nothing."""
 
     def draw(self, opening: Opening) -> None:
         """Start an episode in the masked worlds: commitments, requests, prices."""
@@ -309,7 +310,7 @@ class Service:
         return []
 
     def yardstick_yen(self, mask: Array, costs: Any) -> F8:
-        """Return what following every request exactly would leave, yen, (n,): the unit of the reward's money."""
+        """Return the yen of a group that follows every request exactly, (n,): the unit of the reward's money."""
         raise NotImplementedError
 
     def yardstick_kw(self, mask: Array) -> F8:

@@ -1,4 +1,4 @@
-"""What the group itself costs, whatever service it plays: owners, makers, wear, messages."""
+"""Costs of the fleet itself, the same for all services: owners, makers, wear, messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Meters: what settlement sees is what happened times a gain that each device's meter keeps for life."""
+"""Meters: settlement reads the true power times a gain that each device's meter keeps for life."""
 
 from __future__ import annotations
 

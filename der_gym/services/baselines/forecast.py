@@ -1,7 +1,7 @@
 """The plan (基準値): a causal forecast per leaf and block, frozen an hour before its block.
 
 The base of a block is the mean of the latest like days (weekday or weekend) at that half hour, moved by a temperature
-slope per leaf; as its gate closes it is corrected by what was last seen of the leaves that were left alone.
+slope per leaf; as its gate closes it is corrected by the last seen power of leaves without commands.
 
     base = mean_like(P) + beta * (T_forecast - mean_like(T)),    beta = S_xy / (S_xx + n * shrink_k^2)
     plan = base + persistence * (seen - plan_now)                where no command was in force for an hour, else base
@@ -10,7 +10,7 @@ S_xy and S_xx are sums over all days and the window's half hours of deviations f
 kind of day; the ridge draws a slope from few or mild days to zero [1]_.
 
 A forecaster that read the response would let a group earn by lowering its own yardstick (sandbagging); leaves under
-command therefore never move it. ``perfect`` plans come from the twin and are the simulator's to fill in.
+command therefore never move it. The simulator fills in ``perfect`` plans from the twin.
 
 Known error: a window over midnight keeps the first day's kind; holidays need to be in the flags; one slope serves all
 half hours of the window. Aim: sd of the 5-minute error 3-4 % of the award at the device point [C].
@@ -48,7 +48,7 @@ class PlanConfig(SettingsModel):
 
 
 class PlanForecaster:
-    """Forecasts per leaf for all worlds at once; keeps nothing, so the caller owns the plan.
+    """Forecasts per leaf for all worlds at once. It keeps no state; the caller owns the plan.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class PlanForecaster:
         temp_history_c: F8,
         temp_forecast_c: F8,
     ) -> F8:
-        """Return the forecast of every block before anything of the day was seen, (W, n_block, n_leaf) f8.
+        """Return the forecast of every block before the day began, kW, (W, n_block, n_leaf) f8.
 
         Parameters
         ----------
@@ -84,7 +84,7 @@ class PlanForecaster:
         temp_history_c : (W, n_day, 48) f8
             Outdoor temperature of those days.
         temp_forecast_c : (W, n_block) f8
-            What was forecast for the blocks at the plan's time.
+            Temperature forecast for the blocks at the time of the plan.
 
         Raises
         ------
@@ -100,7 +100,7 @@ class PlanForecaster:
         mean_c = np.einsum("wd,wdb->wb", weight, temp)
         moved = mean_kw + self._slope(power, temp, kind)[:, None, :] * (temp_forecast_c - mean_c)[:, :, None]
         low, high = power.min(axis=(1, 2))[:, None, :], power.max(axis=(1, 2))[:, None, :]
-        held: F8 = np.clip(moved, low, high)  # a slope must not lead out of what the leaf has ever drawn at these hours
+        held: F8 = np.clip(moved, low, high)  # not beyond the range of the leaf's power at these hours
         return held
 
     def _slope(self, power_kw: F8, temp_c: F8, kind: NDArray[np.bool_]) -> F8:

@@ -141,7 +141,7 @@ class Tertiary1Config(ServiceConfig):
 
 
 def stylised_fields(model: type[SettingsModel] = Tertiary1Config) -> list[tuple[str, str, str]]:
-    """Return (field, default, meaning) of every [M] number, for the table that a reader with the rule book corrects."""
+    """Return (field, default, meaning) of every [M] number, so that a reader with the rule book can correct it."""
     return [
         (name, str(field.default), " ".join((field.description or "").split()))
         for name, field in model.model_fields.items()

@@ -22,9 +22,9 @@ from der_gym.signals.table import SIGNALS
 class Tertiary1(Service):
     """Awards, requests, targets, verdicts and ledger of ``n_world`` episodes that start at a block boundary.
 
-    The last blocks of an episode are unawarded, so that the ramp to zero and the rebound are settled as imbalance within
-    the episode. Requests, targets and prices of the whole episode stand here from the start, and verdicts come at once,
-    where the market's come days later: what may be observed is the environment's to cut.
+    The last blocks of an episode are unawarded, so that the ramp to zero and the rebound are settled as imbalance
+    within the episode. The arrays hold requests, targets and prices of the whole episode from the start, and verdicts
+    at once (the market's come days later). The aggregator's view shows only what is known at each moment.
 
     Raises
     ------
@@ -133,7 +133,7 @@ class Tertiary1(Service):
         return [Call(s.advance, *given, *own, self.outside_kwh, self.score_kw, by_world=True)]
 
     def yardstick_yen(self, mask: NDArray[np.bool_], costs: Any) -> F8:
-        """Return what a group that follows every request exactly would leave, at least half of the kW part, yen."""
+        """Return the yen of a group that follows every request exactly, at least half of the kW part, (n,)."""
         c, award = self.config, self.award_kw[mask]
         fixed = award.sum(axis=1) * (c.bid_price_yen_kw * (1 - c.owners_share) - c.fee_yen_kw)
         kwh = self.yardstick_kw(mask) / 2

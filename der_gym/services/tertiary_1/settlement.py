@@ -4,18 +4,19 @@ A minute adds its mean response ``plan - metered`` to a window; a full window (5
 is assessed and booked. A window's *error* is the distance of its mean from the nearest value that the target had at an
 allowed lag: 0 inside, positive above, negative below. A window is in band when ``|error| <= band_share * award``.
 
-* Assessment I asks whether the reserved power was there: ``shortfall_kw`` is the worst window's missing power where
+* Assessment I judges whether the reserved power was there: ``shortfall_kw`` is the worst window's missing power where
   that is out of band, else 0.
-* Assessment II asks whether the response followed: it fails when any window is out of band, in either direction.
+* Assessment II judges whether the response followed: it fails when any window is out of band, in either direction.
 * The penalty is ``factor * bid price *`` the larger of I and II, never both, where II counts the worst window's
   ``|error|`` (``proportional``, so that over-delivery costs too) or the award (``block``); no more than the award.
   A block with a minute missing fails with its whole award. All of this is stylised [M].
 
-* Owners are repaid at retail what their batteries *gave*: drew less than their own schedule, which in awarded blocks is
-  standby. So holding batteries back after the award, to push their charging past the end, is paid for as well.
+* Owners are repaid at retail the energy that their batteries withheld: drew less than their own schedule, which in
+  awarded blocks is standby. So holding batteries back after the award, to push their charging past the end, is paid for
+  as well.
 * Outside awarded blocks a deviation from the plan is settled at the one imbalance price. Load that is held back there
-  comes back after the books close: what is drawn less than planned, as far as it was asked for, is repaid like what
-  batteries gave (the larger of the two), so it earns nothing. What homes do of themselves costs nobody.
+  returns after the episode. So the energy drawn less than planned, as far as it was asked for, is repaid like withheld
+  energy (the larger of the two), and earns nothing. Deviations that nobody asked for are not charged to owners.
 
 Known error: energy is paid on ``min(delivered, requested)`` of each window without lag, so a late response is paid a
 little less; a response during the last ramp-down lies in an unawarded block and is imbalance.
@@ -93,7 +94,7 @@ ACC = Table(
 
 LOW, HIGH = 0, 1  # rows of window_kw
 _HOUR_MIN = 60.0
-_EDGE = 1.0 + 1e-9  # a mean exactly on the band's edge passes whatever the last bits say
+_EDGE = 1.0 + 1e-9  # a mean on the band's edge passes, whatever its last bits
 
 
 @scalar
@@ -143,7 +144,7 @@ def penalise(cfg, award_kw, acc, out):  # type: ignore[no-untyped-def]
     if not passed:
         whole = (
             cfg[CFG.BLOCK_MODE] > 0.0 or out[OUTCOME.JUDGED_SHARE] < 1.0
-        )  # what could not be judged was not delivered
+        )  # a window that could not be judged counts as not delivered
         second_kw = award_kw if whole else abs(out[OUTCOME.WORST_ERROR_KW])
         penalised_kw = min(max(out[OUTCOME.SHORTFALL_KW], second_kw), award_kw)
         out[OUTCOME.PENALTY_YEN] = cfg[CFG.PENALTY_FACTOR] * cfg[CFG.BID_PRICE_YEN_KW] * penalised_kw
@@ -154,7 +155,7 @@ def penalise(cfg, award_kw, acc, out):  # type: ignore[no-untyped-def]
 
 @scalar
 def book_award(cfg, term, lockout_yen, out, ledger):  # type: ignore[no-untyped-def]
-    """Book what only an awarded block has."""
+    """Book the lines that only an awarded block has."""
     revenue = term[TERMS.AWARD_KW] * cfg[CFG.BID_PRICE_YEN_KW]
     ledger[LINES.REVENUE] += revenue
     ledger[LINES.ENERGY] += out[OUTCOME.PAID_KWH] * cfg[CFG.ENERGY_PRICE_YEN_KWH]

@@ -1,19 +1,19 @@
-"""The judged trajectory of a request, and what a response may be when it lags.
+"""The judged trajectory of a request, and the values that a lagging response may have.
 
 At the start of each 5-minute bin a request is announced. Under ``edc`` the target runs linearly towards it through
-the bin, by at most ``award / response_time_s`` per second, and holds what it has reached (Δ = 300 s):
+the bin, by at most ``award / response_time_s`` per second, and then holds its value (Δ = 300 s):
 
     y[b+1] = y[b] + clip(request[b] - y[b], -rate * Δ, rate * Δ),   rate = max(award now, award before) / response_time
 
 Under ``simple`` the value is known 15 minutes before its block and stands from its first minute to its last. After the
-last awarded block the target goes to zero; nobody judges it there.
+last awarded block the target goes to zero; it is not judged there.
 
 A window's mean, seen a lag ``l`` late, is ``F(l) = mean of y(t - l)``. F is continuous, so a response equal to any
 value between its least and its greatest for ``0 <= l <= lag_allowance_s`` was the target at some allowed lag. Both are
 exact: F is quadratic between multiples of 300 s, so its extremes stand at the ends or at a vertex of a piece.
 
-All of it is worked out at reset, because requests do not depend on the group. These arrays therefore hold the future:
-what an observation may show (requests announced so far, the target up to now) is for the environment to cut.
+All of it is worked out at reset, because requests do not depend on the group. So these arrays hold the future. The
+aggregator's view shows only the requests announced so far and the target up to now.
 """
 
 from __future__ import annotations
