@@ -7,8 +7,8 @@
 What is on its way, to the devices or back, is in the expectation, so the loop does not answer to it a second time.
 Own power is smoothed and, for loads, carried on along the plan's slope over the age of the reports. It is estimated
 rather than the error, because the plan steps at each block and the homes do not. Where the expectation is wrong (homes
-that do not answer, a wrong capability) the difference shows up as own power too: this is the integral part. Limits do not
-wind it up, for the expectation follows what was really sent.
+that do not answer, a wrong capability) the difference shows up as own power too: this is the integral part. Limits do
+not wind it up, for the expectation follows what was really sent.
 
 References
 ----------

@@ -121,8 +121,8 @@ def firm(
     Parameters
     ----------
     scenario, overrides
-        As for :func:`der_gym.evaluation.scoreboard.evaluate`. Every service's ``limits`` are set off: awards above what is
-        there are the question.
+        As for :func:`der_gym.evaluation.scoreboard.evaluate`. Every service's ``limits`` are set off: awards above what
+        is there are the question.
     controllers : sequence of str or (name, Controller)
     seasons, starts : sequence, optional
         Default: all of the scenario.

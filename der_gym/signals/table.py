@@ -28,7 +28,7 @@ SIGNALS = Table(
     mains_c            | degC    |            | temperature of the water mains
     spot_yen           | yen/kWh |            | day-ahead price of the half hour
     imbalance_yen      | yen/kWh | meter      | imbalance price of the half hour
-    residual           | -       | engine     | net load against its hour, over its deviation; above 0: more than planned
+    residual           | -       | engine     | net load against its hour, over its deviation; above 0: more than plan
     """,
 )
 

@@ -1,1 +1,1 @@
-"""Layer 2: the parts that the simulator composes: fleet, network, context, pool of days, market session, the table of what the aggregator sees."""
+"""Layer 2: what the simulator composes: fleet, network, context, pool of days, market session, the view of the aggregator."""

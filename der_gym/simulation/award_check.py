@@ -1,7 +1,7 @@
 """What the group could give, by season and time of day, and whether an award is above it.
 
-Read from the pool of days: the fleet left alone, its capability at each half hour. *p10* is what is there on nine of ten
-days and fleets. Power: the devices' upward response for 30 minutes, summed. Energy: what upward response can draw on
+Read from the pool of days: the fleet left alone, its capability at each half hour. *p10* is what is there on nine of
+ten days and fleets. Power: the devices' upward response for 30 minutes, summed. Energy: what upward response can draw on
 when the window opens, against mean request x award x hours.
 
 Batteries stand by in a window, where the pool's go on to serve their homes. So their power at a block is taken as that

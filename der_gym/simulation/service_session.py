@@ -52,8 +52,8 @@ class ServiceSession:
         self.sample_s = service.periods.sample_s
         if self.sample_s % tick_s or BLOCK_S % self.sample_s:
             raise InputError(
-                f"services.{config.id}: samples of {self.sample_s} s; allowed: whole ticks (tick_s {tick_s}) that divide "
-                f"{BLOCK_S} s"
+                f"services.{config.id}: samples of {self.sample_s} s; allowed: whole ticks (tick_s {tick_s}) that "
+                f"divide {BLOCK_S} s"
             )
         self.n_tick = self.sample_s // tick_s
         self.plan_kw = service.baseline_kw if service.own_baseline else np.zeros((n_world, n_block))

@@ -9,7 +9,7 @@ import pytest
 from batteries import EXACT, FAST, advance, make, mine
 
 from der_gym.devices.battery.model import BATTERY
-from der_gym.engine.tables import EXOGENOUS, FLEET, SITE
+from der_gym.engine.tables import FLEET, SITE
 
 REGISTERS = BATTERY.registers
 
