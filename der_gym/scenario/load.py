@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from der_gym.core.data import read_value
 from der_gym.core.errors import InputError, unknown
 from der_gym.scenario.config_files import configs
+from der_gym.scenario.merging import anchored, merge, set_dotted, with_defaults
 from der_gym.scenario.model import Scenario
-from der_gym.scenario.validation import explain, inner_model
+from der_gym.scenario.validation import explain
 
 
 def names() -> list[str]:
@@ -30,9 +31,16 @@ def load(source: str | Path | Mapping[str, Any] | Scenario, overrides: Mapping[s
     ----------
     source : str, Path, mapping or Scenario
         A shipped name (``names()``), a path to a YAML file, or the settings themselves. A ``base`` key names the
-        scenario whose settings these change.
+        scenario whose settings these change: a file beside this one, or a shipped name.
     overrides : mapping, optional
-        Dotted key -> value, such as ``{"fleet.n_device": 200}``.
+        Dotted key -> value, such as ``{"fleet.n_device": 200}``. A mapping changes the entries that it names, of a
+        table (``market.award_table_kw``) too; a list replaces the list.
+
+    Returns
+    -------
+    Scenario
+        Paths to files (``resources``, ``signals.prices`` ...) are absolute. A relative path in a YAML file is read
+        beside that file; one in a mapping or an override is read from the current folder.
 
     Raises
     ------
@@ -46,19 +54,19 @@ def load(source: str | Path | Mapping[str, Any] | Scenario, overrides: Mapping[s
     else:
         data = _read(source)
     for key, value in (overrides or {}).items():
-        _set(data, key, value)
-    return _validate(data)
+        data = set_dotted(data, key, value, Scenario)
+    return _validate(with_defaults(anchored(data, Path.cwd(), Scenario), Scenario))
 
 
 def _read(source: str | Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     path = Path(source)
-    if path.suffix not in (".yaml", ".yml"):
+    if not is_yaml(path):
         if str(source) not in names():
             raise unknown("scenario", str(source), names())
         path = configs() / "scenarios" / f"{source}.yaml"
     if path.resolve() in above:
         raise InputError(f"{path}: base: leads back to itself by {' -> '.join(p.stem for p in above)}")
-    data = read_yaml(path)
+    data = anchored(read_yaml(path), path.parent, Scenario)
     data.setdefault("name", path.stem)
     return _with_base(data, path.parent, (*above, path.resolve()))
 
@@ -76,36 +84,19 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return data
 
 
+def is_yaml(path: Path) -> bool:
+    """Return whether a path ends as a YAML file does, in capitals or not."""
+    return path.suffix.lower() in (".yaml", ".yml")
+
+
 def _with_base(data: dict[str, Any], folder: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     base = data.pop("base", None)
     if base is None:
         return data
-    beside = folder / f"{base}.yaml"
-    return merge(_read(beside if beside.exists() else base, above), data)
-
-
-def merge(base: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``base`` with ``change`` laid over it, mapping by mapping; lists are replaced whole."""
-    merged = dict(base)
-    for key, value in change.items():
-        old = merged.get(key)
-        merged[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
-    return merged
-
-
-def _set(data: dict[str, Any], key: str, value: Any) -> None:
-    *parents, last = key.split(".")
-    model: Any = Scenario
-    for part in key.split("."):
-        if isinstance(model, type) and issubclass(model, BaseModel) and part not in model.model_fields:
-            raise unknown(f"overrides: {key}", part, model.model_fields)
-        model = inner_model(model, part)
-    at = data
-    for part in parents:
-        nested = at.get(part)
-        at[part] = dict(nested) if isinstance(nested, Mapping) else {}
-        at = at[part]
-    at[last] = value
+    if not isinstance(base, str):
+        raise InputError(f"base: {base!r}; allowed: the name of a shipped scenario, or a YAML file beside this one")
+    beside = folder / (base if is_yaml(Path(base)) else f"{base}.yaml")
+    return merge(_read(beside if is_yaml(Path(base)) or beside.exists() else base, above), data)
 
 
 def _validate(data: dict[str, Any]) -> Scenario:

@@ -13,6 +13,7 @@ from der_gym.devices import DEVICES
 from der_gym.fleet.mix import FleetConfig
 from der_gym.fleet.tree import TreeConfig
 from der_gym.network.config import NetworkConfig
+from der_gym.scenario.merging import PATH
 from der_gym.scenario.settings import (
     DevicesConfig,
     MarketSettings,
@@ -32,7 +33,9 @@ class Scenario(Settings):
     decision_s: int = Field(60, ge=1, le=1800, description="time between two actions, s")
     split: str = Field("train", description="dates that an episode may fall on: train, validation or test")
     fleet: FleetConfig
-    resources: str | None = Field(None, description="CSV of one's own resources, in place of the fleet's mix")
+    resources: str | None = Field(
+        None, description="CSV of one's own resources, in place of the fleet's mix", json_schema_extra=PATH
+    )
     groups: dict[str, TreeConfig] = Field(default_factory=dict, description="trees; 'control' commands")
     devices: DevicesConfig = DevicesConfig()  # type: ignore[valid-type]
     network: NetworkConfig = NetworkConfig()

@@ -10,6 +10,7 @@ from der_gym.devices import DEVICES
 from der_gym.devices.base import DeviceConfig
 from der_gym.devices.behaviour import BehaviourConfig
 from der_gym.devices.site import HouseConfig
+from der_gym.scenario.merging import PATH
 from der_gym.services.baselines.forecast import PlanConfig
 from der_gym.services.tertiary_1.config import Tertiary1Config
 from der_gym.signals.request import RequestConfig
@@ -81,10 +82,10 @@ class SignalSettings(Settings):
     """Where prices, demand and weather come from: made up, or a publisher's files."""
 
     synthetic: SyntheticConfig = SyntheticConfig()
-    prices: str | None = Field(None, description="JEPX spot summary CSV")
-    demand: str | None = Field(None, description="area 5-minute demand and PV CSV")
-    weather: str | None = Field(None, description="JMA hourly CSV")
-    request: str | None = Field(None, description="one's own request CSV")
+    prices: str | None = Field(None, description="JEPX spot summary CSV", json_schema_extra=PATH)
+    demand: str | None = Field(None, description="area 5-minute demand and PV CSV", json_schema_extra=PATH)
+    weather: str | None = Field(None, description="JMA hourly CSV", json_schema_extra=PATH)
+    request: str | None = Field(None, description="one's own request CSV", json_schema_extra=PATH)
     request_sign: Literal["upward_positive", "upward_negative"] = "upward_positive"
     area: str = "tokyo"
     station: str = "tokyo"

@@ -13,7 +13,8 @@ import yaml
 
 from der_gym.core.errors import InputError
 from der_gym.scenario.config_files import configs
-from der_gym.scenario.load import load, merge, names, read_yaml
+from der_gym.scenario.load import load, names, read_yaml
+from der_gym.scenario.merging import merge
 from der_gym.scenario.model import Scenario
 from der_gym.scenario.validation import explain
 from der_gym.simulation.assets import scenario_assets
