@@ -26,11 +26,22 @@ DEFAULTS: dict[str, str] = {
     "metering_point": "device",
     "leaf": "",
 }
+WORDS = {"device": "class", "cloud": "maker_cloud"}  # a column's word where the attribute has another name
 NUMBERS = ("rated_kw", "reverse_flow_allowed", "site_import_max_kw", "site_export_max_kw")
 METERING_POINTS = ("device", "receiving")
 HOME_KW = (0.0, 50.0)  # low voltage: contracts below 50 kW
 SITE_KW = (0.0, 10_000.0)
 TEXT_BYTES = 200
+
+
+def word_of(column: str) -> str:
+    """Return a column's word, by that word or by its attribute: ``class`` for ``class`` and for ``device``."""
+    return WORDS.get(column, column)
+
+
+def attribute_of(column: str) -> str:
+    """Return the attribute of `ResourceTable` that a column stands in, by either name: ``device`` for ``class``."""
+    return next((attribute for attribute, word in WORDS.items() if word == column), column)
 
 
 @dataclass(frozen=True)
@@ -91,12 +102,12 @@ class ResourceTable:
         return bytes(self.id[row]).decode()
 
     def labels(self, column: str) -> Labels:
-        """Return a text column by name; an unknown name raises InputError."""
+        """Return a text column by its word (``class``) or attribute (``device``); an unknown name raises InputError."""
         if column == "id":
             return Labels(self.id, np.arange(len(self), dtype=np.uint32))
-        if column not in TEXTS:
-            raise unknown("column", column, ("id", *TEXTS))
-        found: Labels = getattr(self, column)
+        if attribute_of(column) not in TEXTS:
+            raise unknown("column", column, ("id", *map(word_of, TEXTS)), WORDS)
+        found: Labels = getattr(self, attribute_of(column))
         return found
 
     def take(self, rows: Ints) -> ResourceTable:
@@ -130,26 +141,42 @@ def _common_codes(a: Labels, b: Labels) -> tuple[Ints, Ints]:
 
 
 def make_table(columns: Mapping[str, Sequence[Any]]) -> ResourceTable:
-    """Return a table from plain columns; ``id`` and ``device`` are required, the others have the CSV's defaults.
+    """Return a table from plain columns; ``id`` and ``class`` are required, the others have the CSV's defaults.
+
+    Parameters
+    ----------
+    columns : mapping
+        Column -> its values, one per device. ``device`` and ``cloud`` may stand for ``class`` and ``maker_cloud``.
 
     Raises
     ------
     InputError
         For an unknown column, columns of unequal length, or what `assemble` refuses.
     """
-    for name in columns:
-        if name not in ("id", *TEXTS, *NUMBERS):
-            raise unknown("column", name, ("id", *TEXTS, *NUMBERS))
+    columns = _by_attribute(columns)
     for name in ("id", "device"):
         if name not in columns:
-            raise InputError(f"column {name!r} is missing")
+            raise InputError(f"column {word_of(name)!r} is missing")
     ids = checked_ids([str(text) for text in columns["id"]])
     for name, values in columns.items():
         if len(values) != len(ids):
-            raise InputError(f"column {name}: {len(values)} values for {len(ids)} ids")
+            raise InputError(f"column {word_of(name)}: {len(values)} values for {len(ids)} ids")
     texts = {name: label_texts([str(text) for text in columns[name]]) for name in TEXTS if name in columns}
     numbers = {name: np.asarray(columns[name], dtype=np.float64) for name in NUMBERS if name in columns}
     return assemble(ids, texts, numbers)
+
+
+def _by_attribute(columns: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
+    """Return columns by the table's attributes; refuse unknown ones and one that stands there by both its names."""
+    found: dict[str, Sequence[Any]] = {}
+    for name, values in columns.items():
+        attribute = attribute_of(name)
+        if attribute not in ("id", *TEXTS, *NUMBERS):
+            raise unknown("column", name, ("id", *map(word_of, TEXTS), *NUMBERS), WORDS)
+        if attribute in found:
+            raise InputError(f"column {word_of(name)!r} stands twice, as {attribute!r} too")
+        found[attribute] = values
+    return found
 
 
 def assemble(

@@ -186,7 +186,7 @@ def test_validate_tells_what_a_file_is(command: Command, tmp_path: Path) -> None
     assert "20 resources" in out
     assert out.splitlines()[-1] == "ok"
     out = succeed(command("validate", fleet))
-    assert "by device: battery 1, ev 1" in out
+    assert "by class: battery 1, ev 1" in out
 
 
 @pytest.mark.parametrize(
@@ -245,3 +245,10 @@ def test_values_stay_what_a_setting_wants() -> None:
     assert good == {"a": "off", "b": "2026-08-03", "c": True, "d": [1, 2], "e": 0.5, "f": None}
     with pytest.raises(InputError, match="is not YAML"):
         parse_settings(pairs[-1:])
+
+
+def test_set_gives_lists_and_mappings(command: Command) -> None:
+    assert parse_settings(["groups.control.by=[class]"]) == {"groups.control.by": ["class"]}
+    assert parse_settings(["market={n_block: 2}"]) == {"market": {"n_block": 2}}
+    short = [*SHORT, "--controller", "idle", "--set", "fleet.n_device=20"]
+    assert "idle, seed 0" in succeed(command("run", "tertiary-1-tiny", *short, "--set", "groups.control.by=[device]"))

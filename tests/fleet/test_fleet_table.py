@@ -91,7 +91,9 @@ GOOD = "b1,battery,5,P3,s1,tokyo,1,device,10\n"
         ("id,class\n", ["empty"]),
         ("id,class\n\n,\n", ["empty"]),
         ("id,clas\nb1,battery\n", ["line 1", "'clas'", "did you mean 'class'"]),
-        ("id,cloud\n", ["line 1", "'cloud'", "did you mean 'maker_cloud'"]),
+        ("id,devices\n", ["line 1", "'devices'", "did you mean 'class'"]),
+        ("id,class,device\nb1,battery,battery\n", ["line 1", "column 'class' stands twice"]),
+        ("id,cloud\n", ["line 1", "column 'class' is missing"]),
         ("id,rated_kw\nb1,5\n", ["line 1", "'class'", "missing"]),
         ("id,class,id\nb1,battery,b1\n", ["'id'", "twice"]),
         ("id;class\nb1;battery\n", ["line 1", "id;class"]),
@@ -170,9 +172,13 @@ def test_reversal_counts_under_one_operator(
 
 
 def test_make_table_refuses_columns_that_do_not_fit() -> None:
-    with pytest.raises(InputError, match="did you mean 'device'"):
+    with pytest.raises(InputError, match="did you mean 'class'"):
         make_table({"id": ["a"], "devic": ["ev"]})
-    with pytest.raises(InputError, match="'device' is missing"):
+    with pytest.raises(InputError, match="'class' is missing"):
+        make_table({"id": ["a"], "cloud": ["A"]})
+    with pytest.raises(InputError, match="column 'class' stands twice"):
+        make_table({"id": ["a"], "device": ["ev"], "class": ["ev"]})
+    with pytest.raises(InputError, match="'class' is missing"):
         make_table({"id": ["a"]})
     with pytest.raises(InputError, match="2 values for 1 ids"):
         make_table({"id": ["a"], "device": ["ev", "ev"]})
@@ -212,3 +218,16 @@ def test_labels_find_rows() -> None:
     column = label_texts(["x", "", "y", "x"])
     assert column.list_names() == ["x", "", "y"] and column.codes.dtype == np.uint8
     assert column.codes_of(["y", "none", "x"]).tolist() == [0, 2] and column.first_row(2) == 2
+
+
+def test_the_words_of_trees_and_mix_are_those_of_the_file(tmp_path: Path) -> None:
+    text = "id,{},path,{}\nb1,battery,P1,A\nv1,ev,P6,B\n"
+    by_word, by_other = (
+        read(tmp_path, text.format(*names)) for names in (("class", "maker_cloud"), ("device", "cloud"))
+    )
+    assert same(by_word, by_other)
+    assert same(
+        by_word,
+        make_table({"id": ["b1", "v1"], "class": ["battery", "ev"], "path": ["P1", "P6"], "maker_cloud": ["A", "B"]}),
+    )
+    assert by_word.labels("class") is by_word.labels("device") is by_word.device

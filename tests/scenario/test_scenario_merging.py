@@ -18,7 +18,7 @@ def test_a_tree_can_be_set_by_a_dotted_key() -> None:
 
 
 def test_an_unknown_word_of_a_tree_names_the_nearest() -> None:
-    with pytest.raises(InputError, match="overrides: groups.control.bye: unknown name 'bye'; did you mean 'by'"):
+    with pytest.raises(InputError, match=r"overrides: groups.control.bye: unknown name 'bye'; did you mean 'by'"):
         load("tertiary-1", {"groups.control.bye": ["class"]})
     group = {"name": "g", "wher": {"class": "battery"}}
     with pytest.raises(InputError, match=r"groups.control.groups.0.wher: unknown key; did you mean 'where'"):
