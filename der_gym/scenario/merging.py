@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.config import JsonDict
 
 from der_gym.core.errors import unknown
 from der_gym.scenario.validation import inner_type, is_mapping, key_type, model_of
 
-PATH = {"format": "path"}  # json_schema_extra of a field that names a file
+PATH: JsonDict = {"format": "path"}  # json_schema_extra of a field that names a file
 
 
 def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
