@@ -67,8 +67,17 @@ class FleetConfig(BaseModel):
     n_feeder: int = Field(default=1, ge=1, le=10_000, description="feeders over which the sites are spread")
     retailer: str = Field(default="retailer-1", description="operator of the sites' balancing groups")
     market_list: str = Field(default="list-1", description="list in which all are registered")
-    metering_point: str = Field(default="device", pattern="^(device|receiving)$", description="device or receiving")
     placing_seed: int = Field(default=0, ge=0, lt=2**32, description="which guest lives where, which site hangs where")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_metering_point(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and "metering_point" in data:
+            value = data["metering_point"]
+            raise ValueError(
+                f"metering_point is no setting of the fleet any more; write market.rules.metering: {value}"
+            )
+        return data
 
     @model_validator(mode="after")
     def _rows_differ(self) -> FleetConfig:
@@ -132,7 +141,7 @@ def sample_table(config: FleetConfig) -> ResourceTable:
     texts = {name: _by_row(config, name, row_of) for name in ("device", "path", "cloud", "leaf")}
     texts["site"] = _sites(config, ids, texts["device"])
     texts["feeder"] = _feeders(config, texts["site"])
-    texts |= {name: constant(getattr(config, name), n) for name in ("area", "market_list", "metering_point")}
+    texts |= {name: constant(getattr(config, name), n) for name in ("area", "market_list")}
     texts |= {name: constant(config.retailer, n) for name in ("demand_bg", "generation_bg")}
     return assemble(ids, texts, {})
 

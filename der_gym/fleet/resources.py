@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ DEFAULTS: dict[str, str] = {
     "demand_bg": "",
     "generation_bg": "",
     "market_list": "",
-    "metering_point": "device",
+    "metering_point": "",
     "leaf": "",
 }
 WORDS = {"device": "class", "cloud": "maker_cloud"}  # a column's word where the attribute has another name
@@ -65,7 +65,7 @@ class ResourceTable:
     market_list : Labels
         The list or pattern in which the device is registered.
     metering_point : Labels
-        ``device`` or ``receiving``; one per resource.
+        ``device`` or ``receiving``; one per resource. Empty: as the service measures (`metered_at`).
     leaf : Labels
         Name of the control leaf, empty where selectors (or class, path and cloud) decide.
     rated_kw : float64 (n,)
@@ -117,16 +117,35 @@ class ResourceTable:
             columns[name] = value.take(rows) if isinstance(value, Labels) else value[rows]
         return ResourceTable(**columns)
 
+    def metered_at(self, point: str) -> ResourceTable:
+        """Return the table as a service that measures at ``point`` takes it, every metering point filled in.
+
+        Raises
+        ------
+        InputError
+            Where a device is registered at another metering point.
+        """
+        column = self.metering_point
+        other = np.isin(column.codes, column.codes_of(set(METERING_POINTS) - {point}))
+        if other.any():
+            row = int(np.argmax(other))
+            raise InputError(
+                f"column metering_point: {int(other.sum())} devices, such as {self.id_of(row)!r}, are registered at "
+                f"{column.text(row)!r}; market.rules.metering is {point!r}; allowed: the same, or empty cells"
+            )
+        return replace(self, metering_point=constant(point, len(self)))
+
     def feed_back(self) -> Floats:
         """Return (n,) 1 where a reversal of the flow counts, 0 where not, NaN where it is to be drawn.
 
         At the device point a reversal counts only if the site's demand and generation balancing groups have one
         operator [S: the market's rules for low-voltage groups]; where both are named and differ it is not allowed,
-        whatever ``reverse_flow_allowed`` says. At the receiving point the registered word stands.
+        whatever ``reverse_flow_allowed`` says. At the receiving point the registered word stands. An
+        empty metering point is the device's.
         """
         demand, generation = _common_codes(self.demand_bg, self.generation_bg)
         named = (demand >= 0) & (generation >= 0)
-        at_device = np.isin(self.metering_point.codes, self.metering_point.codes_of(["device"]))
+        at_device = np.isin(self.metering_point.codes, self.metering_point.codes_of(["device", ""]))
         return np.where(named & at_device & (demand != generation), 0.0, self.reverse_flow_allowed)
 
 
@@ -214,7 +233,7 @@ def assemble(
     columns |= {name: nan for name in NUMBERS} | dict(texts) | dict(numbers)
     table = ResourceTable(id=ids, uid=addresses(ids, "id", where), **columns)
     check_ranges(table, kw_limits or {}, where)
-    check_names("metering_point", table.metering_point, METERING_POINTS, where)
+    check_names("metering_point", table.metering_point, ("", *METERING_POINTS), where)
     check_sites(table, where)
     return table
 

@@ -13,7 +13,7 @@ Columns (``id`` and ``class`` are required; an empty cell means the default):
 | maker_cloud | A | any name |
 | path | P3 | a path |
 | area, feeder, demand_bg, generation_bg, market_list, leaf | none | any name |
-| metering_point | device | device, receiving |
+| metering_point | the service's | device, receiving; as ``market.rules.metering`` says |
 | reverse_flow_allowed | drawn | 1, 0, true, false, yes, no |
 | site_import_max_kw, site_export_max_kw | the class's default | 0 to 10,000 kW |
 """

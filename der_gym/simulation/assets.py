@@ -70,7 +70,7 @@ def arrange(
     """
     switched = {name: [p for p in CHANNELS if name in scenario.network.path(p).switched] for name in DEVICES}
     trees = {**DEFAULT_TREES, **scenario.groups}
-    resources = _table(scenario)
+    resources = _table(scenario).metered_at(scenario.market.rules.metering)
     structure = build(resources, trees, switched)
     _refuse_slow(scenario, structure)
     return resources, structure, trees, switched

@@ -66,7 +66,7 @@ def test_small_leaves_get_one_and_absent_ones_none() -> None:
         ({"mix": (MIX[0], {**MIX[0], "share": 3})}, "battery-P3-A stands twice"),
         ({"mix": ({**MIX[0], "shares": 1},)}, "Extra inputs"),
         ({"n_devices": 10}, "Extra inputs"),
-        ({"metering_point": "home"}, "pattern"),
+        ({"metering_point": "receiving"}, "write market.rules.metering: receiving"),
         ({"colocated_share": 1.5}, "less than or equal to 1"),
     ],
 )

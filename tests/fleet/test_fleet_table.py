@@ -40,7 +40,7 @@ def test_defaults_of_the_optional_columns(tmp_path: Path) -> None:
     assert table.labels("id").texts().tolist() == ["b1", "e1"]
     assert table.site.texts().tolist() == ["b1", "e1"]
     assert (table.path.text(0), table.cloud.text(1), table.area.text(0)) == ("P3", "A", "")
-    assert table.metering_point.text(1) == "device"
+    assert table.metering_point.text(1) == ""
     assert np.isnan(table.rated_kw).all() and np.isnan(table.feed_back()).all()
 
 
@@ -158,6 +158,7 @@ def test_a_limit_may_stand_on_one_row_of_its_site(tmp_path: Path) -> None:
         ("r1", "r2", "device", 1.0, 0.0),
         ("r1", "r2", "device", np.nan, 0.0),
         ("r1", "r2", "receiving", 1.0, 1.0),
+        ("r1", "r2", "", 1.0, 0.0),
         ("r1", "", "device", 1.0, 1.0),
         ("r1", "r1", "device", np.nan, np.nan),
         ("r1", "r1", "device", 0.0, 0.0),
@@ -231,3 +232,14 @@ def test_the_words_of_trees_and_mix_are_those_of_the_file(tmp_path: Path) -> Non
         make_table({"id": ["b1", "v1"], "class": ["battery", "ev"], "path": ["P1", "P6"], "maker_cloud": ["A", "B"]}),
     )
     assert by_word.labels("class") is by_word.labels("device") is by_word.device
+
+
+def test_a_device_is_metered_where_the_service_measures() -> None:
+    columns = {"id": ["a", "b"], "class": ["battery"] * 2, "demand_bg": ["r1"] * 2, "generation_bg": ["r2"] * 2}
+    table = make_table(columns | {"reverse_flow_allowed": [1, 1], "metering_point": ["", "receiving"]})
+    assert table.feed_back().tolist() == [0, 1]
+    assert table.metered_at("receiving").feed_back().tolist() == [1, 1]
+    with pytest.raises(
+        InputError, match=r"1 devices, such as 'b', are registered at 'receiving'.*metering is 'device'"
+    ):
+        table.metered_at("device")

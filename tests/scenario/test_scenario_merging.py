@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,3 +47,16 @@ def test_a_mapping_given_for_a_model_changes_what_it_names() -> None:
     assert made.devices.behaviour.opt_out_share == {"battery": 0.02, "ecocute": 0.02, "ev": 0.5}  # type: ignore[attr-defined]
     both = load(made, {"network.paths": {"P1": {"hold_s": 60}}, "network.paths.P3.hold_s": 90})
     assert (both.network.path("P1").hold_s, both.network.path("P3").hold_s) == (60, 90)
+
+
+def test_the_metering_point_is_the_service_s_alone(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"fleet: metering_point is no setting of the fleet any more; write market.ru"):
+        load({"base": "tertiary-1", "fleet": {"metering_point": "receiving"}})
+    file = tmp_path / "list.csv"
+    file.write_text("id,class,path,metering_point\nb-1,battery,P1,receiving\nb-2,battery,P1,\n", encoding="utf-8")
+    own = {"resources": file, "market.rules.metering": "receiving"}
+    assert arrange(load("tertiary-1", own))[0].metering_point.list_names() == ["receiving"]
+    with pytest.raises(
+        InputError, match=r"such as 'b-1', are registered at 'receiving'; market.rules.metering is 'dev"
+    ):
+        arrange(load("tertiary-1", {"resources": file}))
