@@ -70,6 +70,12 @@ def ring_depth(paths: list[ChannelConfig], decision_s: float) -> int:
     return depth
 
 
+def fees_yen_month(structure: Structure, config: NetworkConfig) -> Array:
+    """Return what the units of each cell pay for their path in a month, yen, float64 (n_cell,)."""
+    fees = [config.fee_yen_month(structure.path_names[k]) for k in structure.cell_path]
+    return np.asarray(np.array(fees) * units(structure), np.float64)
+
+
 class NetworkRuntime:
     """Messages and reports of ``n_world`` worlds.
 
@@ -84,6 +90,11 @@ class NetworkRuntime:
         Days that an episode can touch: outages are drawn for them at its start.
     kinds : bool
         Whether messages other than dispatch are understood.
+
+    Attributes
+    ----------
+    fee_yen_month : float64 (n_cell,)
+        What the units of each cell pay for their path in a month, yen.
     """
 
     def __init__(
@@ -102,6 +113,7 @@ class NetworkRuntime:
         longest_s = self.path[:, net.CHANNEL.LONGEST_S] + self.service_s
         self.path[:, net.CHANNEL.STEP_S] = [step_s(float(t)) for t in longest_s]
         self.gate = gate_rows(structure, paths, config, decision_s)
+        self.fee_yen_month = fees_yen_month(structure, config)
         self.link_cfg, self.rates = outages.link_constants(config), outages.cloud_rates(config)
         names = [zlib.crc32(name.encode()) for name in structure.cloud_names]
         self.cloud_name = np.array(names, dtype=np.uint32)
