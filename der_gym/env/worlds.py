@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from der_gym.core.errors import InputError
 from der_gym.devices.behaviour import KINDS
 from der_gym.engine.compile import kernel
 from der_gym.engine.program import Call
+from der_gym.env.action.check import read_action
 from der_gym.env.action.heads import HEADS
 from der_gym.env.observation.layout import Layout, observe
 from der_gym.env.reward.reward import TERMS, Reward
@@ -22,7 +23,7 @@ from der_gym.scenario.model import Scenario
 from der_gym.services.tertiary_1.settlement import LINES, OUTCOME
 from der_gym.simulation import aggregator_view, books
 from der_gym.simulation.simulator import Simulator
-from der_gym.simulation.snapshot import Snapshot
+from der_gym.simulation.snapshot import Snapshot, check_alike, check_fits, checked_places
 
 Array = np.ndarray
 INFO = (
@@ -126,15 +127,7 @@ class Worlds:
 
     def _take(self, action: Any, active: Array, ended: Array) -> bool:
         """Check actions (n_world, n_leaf), cut them to [-1, 1], count them; mark the worlds that end with this one."""
-        try:
-            given = np.asarray(action, dtype=np.float32)
-        except (TypeError, ValueError):
-            raise InputError(f"action: {type(action).__name__} is no array of numbers") from None
-        if given.shape != (self.n_world, self.layout.n_leaf):
-            raise InputError(
-                f"action: shape {given.shape}; allowed: {(self.n_world, self.layout.n_leaf)}, one fraction per leaf "
-                f"({', '.join(self.layout.leaf_names)})"
-            )
+        given = read_action(action, (self.n_world, self.layout.n_leaf), self.layout.leaf_names)
         counted = (self._message, self.clipped, self.step_no, self._n_step, ended)
         at, n_ended = books.take_action(given, active, *counted)
         if at >= 0:
@@ -188,15 +181,22 @@ class Worlds:
             out[f"reward_{name}"] = float(value[w])
         return out
 
-    def snapshot(self, worlds: list[int]) -> tuple[Snapshot, dict[str, Array]]:
-        """Return the chosen worlds whole, the environment's own books included."""
-        own = {**self.reward.arrays(), "clipped": self.clipped, "step_no": self.step_no}
-        return self.simulator.snapshot(worlds), {name: array[worlds].copy() for name, array in own.items()}
+    def _own(self) -> dict[str, Array]:
+        """Return the environment's own books by name, each with one row per world."""
+        return {**self.reward.arrays(), "clipped": self.clipped, "step_no": self.step_no}
 
-    def restore(self, kept: tuple[Snapshot, dict[str, Array]], worlds: list[int]) -> None:
-        """Put worlds back, or elsewhere."""
-        self.simulator.restore(kept[0], worlds)
-        own = {**self.reward.arrays(), "clipped": self.clipped, "step_no": self.step_no}
+    def snapshot(self, worlds: Sequence[int]) -> tuple[Snapshot, dict[str, Array]]:
+        """Return the chosen worlds whole, the environment's own books included."""
+        places = checked_places(worlds, self.n_world)
+        return self.simulator.snapshot(places), {name: array[places].copy() for name, array in self._own().items()}
+
+    def restore(self, kept: tuple[Snapshot, dict[str, Array]], worlds: Sequence[int]) -> None:
+        """Put worlds back, or elsewhere; what cannot be put back is refused by InputError, and nothing is changed."""
+        if not isinstance(kept, tuple) or len(kept) < 2 or not isinstance(kept[1], Mapping):
+            raise InputError(f"restore: {type(kept).__name__}; allowed: what snapshot() returned")
+        places, own = check_fits(kept[0], self.scenario.hash(), self.n_world, worlds), self._own()
+        check_alike("snapshot", kept[1], {name: (array, len(places)) for name, array in own.items()})
+        self.simulator.restore(kept[0], places)
         for name, array in own.items():
-            array[worlds] = kept[1][name]
-        self._see(np.isin(np.arange(self.n_world), worlds))
+            array[places] = kept[1][name]
+        self._see(np.isin(np.arange(self.n_world), places))

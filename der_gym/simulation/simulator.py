@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from der_gym.engine import parallel
 from der_gym.engine.program import Program, share
 from der_gym.engine.tables import CAPABILITY, FLEET
 from der_gym.scenario.model import Scenario
-from der_gym.simulation import metering
+from der_gym.simulation import metering, snapshot_limits
 from der_gym.simulation.aggregator_view import AggregatorView
 from der_gym.simulation.assets import scenario_assets
 from der_gym.simulation.award_check import check_award
@@ -55,8 +56,9 @@ class Simulator:
     def __init__(
         self, scenario: Scenario, n_world: int = 1, workers: int | None = None, by_device: bool = False
     ) -> None:
-        if n_world < 1:
-            raise InputError(f"n_world: {n_world}; allowed: 1 or more")
+        for name, count in (("n_world", n_world), ("workers", 1 if workers is None else workers)):
+            if not isinstance(count, int | np.integer) or count < 1:
+                raise InputError(f"{name}: {count!r}; allowed: 1 or more")
         self.scenario, self.n_world, self.by_device = scenario, n_world, by_device
         self.assets = scenario_assets(scenario)
         check_award(self.assets)
@@ -236,9 +238,10 @@ class Simulator:
         return take(self.scenario.hash(), self.arrays(), self.n_world, which, self.generators)
 
     def restore(self, snapshot: Snapshot, worlds: Sequence[int] | None = None) -> None:
-        """Put a snapshot's worlds into the given places of this simulator, one for one."""
+        """Put a snapshot's worlds into the given places, one for one; a snapshot that is refused changes nothing."""
         which = list(range(self.n_world)) if worlds is None else list(worlds)
-        for w, generator in put(snapshot, self.scenario.hash(), self.arrays(), self.n_world, which).items():
+        check = partial(snapshot_limits.check, market=self.market, network=self.network)
+        for w, generator in put(snapshot, self.scenario.hash(), self.arrays(), self.n_world, which, check).items():
             self.generators[w] = generator
         self.never[which] = False
 
