@@ -85,6 +85,8 @@ class FleetConfig(BaseModel):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"mix: {twice[0]} stands twice; one row for each class, path and maker cloud")
+        if self.host in self.guests or len(set(self.guests)) < len(self.guests):
+            raise ValueError(f"guests {list(self.guests)}: allowed: other classes than host {self.host!r}, each once")
         if not sum(row.share for row in self.mix) > 0.0:
             raise ValueError("mix: the shares add up to 0; at least one must be above 0")
         return self

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from der_gym.core.errors import unknown
 from der_gym.core.units import BLOCK_S, REFRESH_S
@@ -13,6 +13,7 @@ from der_gym.devices import DEVICES
 from der_gym.fleet.mix import FleetConfig
 from der_gym.fleet.tree import TreeConfig
 from der_gym.network.config import NetworkConfig
+from der_gym.scenario.config_files import split_names
 from der_gym.scenario.merging import PATH
 from der_gym.scenario.settings import (
     DevicesConfig,
@@ -59,7 +60,17 @@ class Scenario(Settings):
         for name in self.devices.behaviour.opt_out_share:  # type: ignore[attr-defined]
             if name not in DEVICES:
                 raise unknown("devices.behaviour.opt_out_share", name, DEVICES)
+        for name in (self.fleet.host, *self.fleet.guests):
+            if name not in DEVICES:
+                raise unknown("fleet.host and fleet.guests", name, DEVICES)
         return self
+
+    @field_validator("split")
+    @classmethod
+    def _split_known(cls, value: str) -> str:
+        if value not in split_names():
+            raise unknown("split", value, split_names())
+        return value
 
     @property
     def horizon_s(self) -> int:

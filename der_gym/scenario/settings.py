@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model, field_validator, model_validator
 
+from der_gym.core.errors import unknown
 from der_gym.devices import DEVICES
 from der_gym.devices.base import DeviceConfig
 from der_gym.devices.behaviour import BehaviourConfig
@@ -13,6 +14,8 @@ from der_gym.devices.site import HouseConfig
 from der_gym.scenario.merging import PATH
 from der_gym.services.baselines.forecast import PlanConfig
 from der_gym.services.tertiary_1.config import Tertiary1Config
+from der_gym.signals.jepx import AREAS
+from der_gym.signals.jma import STATIONS
 from der_gym.signals.request import RequestConfig
 from der_gym.signals.synthetic import SyntheticConfig
 
@@ -87,10 +90,27 @@ class SignalSettings(Settings):
     weather: str | None = Field(None, description="JMA hourly CSV", json_schema_extra=PATH)
     request: str | None = Field(None, description="one's own request CSV", json_schema_extra=PATH)
     request_sign: Literal["upward_positive", "upward_negative"] = "upward_positive"
-    area: str = "tokyo"
-    station: str = "tokyo"
+    area: str = Field("tokyo", description="price area of the file of prices")
+    station: str = Field("tokyo", description="weather station of the file of weather")
     start: str | None = Field(None, description="a fixed date YYYY-MM-DD of the episode")
     storm_share: float = Field(0.0, ge=0, le=1, description="days under a storm warning: batteries hold full")
+
+    @field_validator("area", "station")
+    @classmethod
+    def _place_known(cls, value: str, info: ValidationInfo) -> str:
+        known = AREAS if info.field_name == "area" else STATIONS
+        if value not in known:
+            raise unknown("signals", value, known)
+        return value
+
+    @model_validator(mode="after")
+    def _nothing_idle(self) -> SignalSettings:
+        """Refuse what would change nothing: made-up series are Tokyo's, and only a file has a sign."""
+        for name, source in (("area", "prices"), ("station", "weather"), ("request_sign", "request")):
+            value = getattr(self, name)
+            if getattr(self, source) is None and value != type(self).model_fields[name].default:
+                raise ValueError(f"{name} {value!r} changes nothing without a file; allowed: with signals.{source}")
+        return self
 
 
 class PoolSettings(Settings):
