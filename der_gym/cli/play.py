@@ -98,7 +98,7 @@ def _play(
             name: _one(stage, name, controller, seed, options, told, watchers.get(name, Recorder))
             for name, controller in chosen.items()
         }
-    worlds = stage.worlds(1)
+    worlds, board.notes = stage.worlds(1), stage.notes
     facts = EvalContext(plays[IDLE], float(worlds.layout.nominal_kw.sum()), worlds.simulator.structure.n_device)
     for name, played in plays.items():
         found = failures(played, plays[IDLE], scenario.market.rules.band_share)
@@ -151,6 +151,8 @@ def _show(console: Console, board: Scoreboard, name: str) -> None:
     console.print(service, "")
     for failure in score.failures:
         console.print(failure.line, soft_wrap=True)
+    for note in board.notes:
+        console.print(f"Done to your files: {note}", soft_wrap=True, markup=False)
 
 
 def _nan(played: Played) -> Any:

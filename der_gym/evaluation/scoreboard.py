@@ -56,6 +56,8 @@ class Scoreboard:
         In the order in which they were played.
     interrupted : bool
         Whether the comparison was ended early; what is here is whole.
+    notes : list of str
+        What was done to the user's files: gaps filled, requests cut to the award.
     """
 
     scenario: Scenario
@@ -64,6 +66,7 @@ class Scoreboard:
     base: str = BASE
     scores: dict[str, Score] = field(default_factory=dict)
     interrupted: bool = False
+    notes: list[str] = field(default_factory=list)
 
     def ranking(self) -> list[str]:
         """Return the controllers, the best interquartile mean of the reward first."""
@@ -197,4 +200,5 @@ def _add(
     facts = EvalContext(twin, float(worlds.layout.nominal_kw.sum()), worlds.simulator.structure.n_device)
     found = failures(played, twin, rules.band_share)
     seconds = time.perf_counter() - began
+    board.notes = stage.notes
     board.scores[name] = Score(name, played, measure(played, facts), found, seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,7 +48,7 @@ class MarketSession:
     ) -> None:
         m = scenario.market
         self.scenario, self.structure, self.signals, self.pool = scenario, structure, signals, pool
-        self.sample = sample
+        self.sample, self.notes = sample, list(signals.notes)  # what was done to the user's files, a line each
         self.n_block = m.n_block + m.n_block_after
         product = SERVICES[m.product]
         self.product = product(m.rules, n_world, m.n_block, self.n_block)
@@ -220,8 +221,11 @@ class MarketSession:
         own = request.load_request(str(self.scenario.signals.request), self.scenario.signals.request_sign)
         out = own.window(self.start_abs_s()[which], self.n_block * 6)
         limit = np.repeat(self.award_kw[which], 6, axis=1)
-        clipped: Array = np.clip(out, 0.0, limit)
-        return clipped
+        cut, note = request.cut_to_award(str(self.scenario.signals.request), out, limit)
+        if note and note not in self.notes:
+            self.notes.append(note)
+            warnings.warn(note, stacklevel=2)
+        return cut
 
     def _forecast(self, which: Array) -> None:
         """Forecast every block from the ten days before; blocks 0 and 1 are frozen already when the window opens."""
