@@ -11,6 +11,7 @@ from rich.console import Console
 from der_gym.cli import common
 from der_gym.controllers import Controller
 from der_gym.core.errors import InputError
+from der_gym.core.figures import figure
 from der_gym.env.worlds import Worlds
 from der_gym.evaluation import results
 from der_gym.evaluation.causes import clock, failures
@@ -134,7 +135,7 @@ def _show(console: Console, board: Scoreboard, name: str) -> None:
     console.print(f"{scenario.name}: {scenario.title}", soft_wrap=True)
     award, blocks = float(played.award_kw.max()), int((~_nan(played)).sum())
     starts = clock(int(played.start_abs_s[0]))
-    console.print(f"{name}, seed {board.seeds[0]}, from {starts}, award {award:,.0f} kW in {blocks} blocks\n")
+    console.print(f"{name}, seed {board.seeds[0]}, from {starts}, award {figure(award)} kW in {blocks} blocks\n")
     ledger = common.table("Ledger, yen", ["line", name, *([IDLE] if name != IDLE else [])])
     for k, line in enumerate(LINES):
         row = [common.number(float(played.book[0, k]), 0)]

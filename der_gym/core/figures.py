@@ -6,18 +6,18 @@ from math import isfinite
 
 
 def decimals(size: float) -> int:
-    """Return how many decimals a figure of this size shows: 3 below 0.1, 2 below 1, 1 below 100, else none.
+    """Return how many decimals a figure of this size shows: 3 below 0.1, 2 below 1, 1 below 10, else none.
 
     Examples
     --------
     >>> [decimals(size) for size in (0.04, 0.4, 3.26, 40.0, 326.0)]
-    [3, 2, 1, 1, 0]
+    [3, 2, 1, 0, 0]
     """
     size = abs(size)
-    return 3 if size < 0.1 else 2 if size < 1.0 else 1 if size < 100.0 else 0
+    return 3 if size < 0.1 else 2 if size < 1.0 else 1 if size < 10.0 else 0
 
 
-def figure(value: float, size: float | None = None) -> str:
+def figure(value: float, size: float | None = None, sign: str = "") -> str:
     """Return a figure with thousands marks and decimals by its size; trailing noughts are left out.
 
     Parameters
@@ -25,6 +25,8 @@ def figure(value: float, size: float | None = None) -> str:
     value : float
     size : float, optional
         What the decimals follow: the greatest figure of those that stand together. Default: the value itself.
+    sign : str
+        ``+`` shows a plus as well.
 
     Returns
     -------
@@ -40,6 +42,6 @@ def figure(value: float, size: float | None = None) -> str:
     """
     if not isfinite(value):
         return "-"
-    text = f"{value:,.{decimals(value if size is None else size)}f}"
+    text = f"{value:{sign},.{decimals(value if size is None else size)}f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
-    return "0" if text in ("-0", "") else text
+    return "0" if text in ("-0", "+0") else text

@@ -20,10 +20,14 @@ def test_nought_has_no_sign(value: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.35, "0.35"), (-0.049, "-0.049"), (22.04, "22"), (99.97, "100"), (-1600.4, "-1,600")]
+    ("value", "text"), [(0.35, "0.35"), (-0.049, "-0.049"), (5.0, "5"), (22.6, "23"), (0.999, "1"), (-1600.4, "-1,600")]
 )
 def test_decimals_follow_the_size(value: float, text: str) -> None:
     assert figure(value) == text
+
+
+def test_a_plus_is_shown_where_asked() -> None:
+    assert [figure(value, sign="+") for value in (0.35, -3.0, 0.0, 1e-9)] == ["+0.35", "-3", "0", "0"]
 
 
 def test_what_is_not_finite_is_a_dash() -> None:
