@@ -18,7 +18,7 @@ from stable_baselines3 import PPO
 from agents.residual_env import Corrected
 from der_gym.core.errors import DerGymError, InputError
 from der_gym.core.files import whole_file
-from der_gym.simulation.snapshot import Snapshot
+from der_gym.simulation.snapshot import Snapshot, check_alike
 
 Array = np.ndarray
 FILE = "checkpoint.npz"
@@ -118,7 +118,10 @@ def _load_worlds(env: Corrected, text: dict[str, Any], arrays: dict[str, Array])
     def part(name: str) -> dict[str, Array]:
         return {key[len(name) + 1 :]: a for key, a in arrays.items() if key.startswith(f"{name}.")}
 
-    env.venv.reset()
+    env.reset()
+    now = {"base": env.base, "reach": env.reach, **{f"memory.{k}": a for k, a in (env.memory or {}).items()}}
+    given = {name: a for name, a in arrays.items() if name in ("base", "reach") or name.startswith("memory.")}
+    check_alike("--resume", given, {name: (a, len(a)) for name, a in now.items()})
     kept = Snapshot(str(arrays[_HASH]), part("world"), tuple(text["generators"]))
     env.venv.native.restore((kept, part("own"), arrays["ended"]))  # type: ignore[attr-defined]
     env.memory, env.base, env.reach = part("memory"), arrays["base"], arrays["reach"]

@@ -140,7 +140,9 @@ def evaluate(
     out: Out = None,
     overwrite: Overwrite = False,
     split: Split = "test",
-    base: Annotated[str, typer.Option(help="Controller that the others are compared with.")] = "closed_loop",
+    base: Annotated[
+        str | None, typer.Option(help="Controller that the others are compared with. Default: closed_loop.")
+    ] = None,
     settings: Settings = None,
     traces: Annotated[bool, typer.Option(help="Whether to write every minute as well.")] = True,
     report: Report = None,

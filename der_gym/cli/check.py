@@ -48,7 +48,7 @@ def _resources(file: Path) -> list[str]:
 
 def _counts(resources: ResourceTable) -> list[str]:
     lines = [f"  {len(resources):,} resources at {len(resources.site.names):,} sites"]
-    for column in ("device", "path", "cloud"):
+    for column in ("class", "path", "maker_cloud"):
         labels = resources.labels(column)
         counted = zip(labels.list_names(), np.bincount(labels.codes, minlength=len(labels.names)), strict=True)
         lines.append(f"  by {column}: " + ", ".join(f"{name} {n:,}" for name, n in sorted(counted)))

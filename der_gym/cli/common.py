@@ -83,13 +83,13 @@ def table(title: str, columns: Sequence[str], left: int = 1, caption: str = "") 
 
 
 def number(value: float, digits: int = 2) -> str:
-    """Return a number with thousands marks, '-' for NaN."""
-    return "-" if isnan(value) else f"{value:,.{digits}f}"
+    """Return a number with thousands marks, '-' for NaN; never '-0'."""
+    return "-" if isnan(value) else f"{round(value, digits) + 0.0:,.{digits}f}"
 
 
 def percent(value: float) -> str:
     """Return a share in per cent."""
-    return "-" if isnan(value) else f"{100 * value:.1f} %"
+    return "-" if isnan(value) else f"{round(100 * value, 1) + 0.0:.1f} %"
 
 
 def spread(row: Mapping[str, Any], name: str, form: Callable[[float], str] = number) -> str:

@@ -42,7 +42,7 @@ def evaluate(
     out: Path | None,
     overwrite: bool,
     split: str,
-    base: str,
+    base: str | None,
     pairs: Sequence[str],
     traces: bool,
     asked: Pages,

@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from der_gym.cli import common
+from der_gym.core.figures import figure
 from der_gym.core.files import write_text
 from der_gym.evaluation import results
 from der_gym.evaluation.firm import Firm
@@ -65,10 +66,11 @@ def _capability(found: Firm, season: str) -> Table:
     rows = [row for row in found.capability if row["season"] == season]
     title = f"Upward kW for 30 minutes, {season}: median over days, and (p10) what nine of ten days offer"
     made = common.table(title, ["class", *(f"{hour} h" for hour in HOURS)])
+    most = max(row["up_p50_kw"] for row in rows)
     for name in dict.fromkeys(row["class"] for row in rows):
         own = {row["hour"]: row for row in rows if row["class"] == name}
-        made.add_row(name, *(common.number(own[hour]["up_p50_kw"], 0) for hour in HOURS))
-        made.add_row(f"{name} (p10)", *(common.number(own[hour]["up_p10_kw"], 0) for hour in HOURS))
+        made.add_row(name, *(figure(own[hour]["up_p50_kw"], most) for hour in HOURS))
+        made.add_row(f"{name} (p10)", *(figure(own[hour]["up_p10_kw"], most) for hour in HOURS))
     return made
 
 
@@ -81,7 +83,7 @@ def _awards(found: Firm) -> Table:
     keys = dict.fromkeys((row["controller"], row["season"], row["start_h"]) for row in found.awards)
     for key in keys:
         own = {r["level"]: r for r in found.awards if (r["controller"], r["season"], r["start_h"]) == key}
-        kw = [common.number(own[level]["firm_kw"], 0) for level in levels]
-        scaled = [common.number(own[level]["firm_kw_per_1000"], 0) for level in levels]
+        kw = [figure(own[level]["firm_kw"]) for level in levels]
+        scaled = [figure(own[level]["firm_kw_per_1000"]) for level in levels]
         made.add_row(key[0], key[1], f"{key[2]} h", *kw, *scaled)
     return made

@@ -11,6 +11,7 @@ from rich.console import Console
 from der_gym.cli import common
 from der_gym.controllers import Controller
 from der_gym.core.errors import InputError
+from der_gym.core.figures import figure
 from der_gym.env.worlds import Worlds
 from der_gym.evaluation import results
 from der_gym.evaluation.causes import clock, failures
@@ -91,7 +92,7 @@ def _play(
             name: _one(stage, name, controller, seed, options, told, watchers.get(name, Recorder))
             for name, controller in chosen.items()
         }
-    worlds = stage.worlds(1)
+    worlds, board.notes = stage.worlds(1), stage.notes
     facts = EvalContext(plays[IDLE], float(worlds.layout.nominal_kw.sum()), worlds.simulator.structure.n_device)
     for name, played in plays.items():
         found = failures(played, plays[IDLE])
@@ -133,7 +134,7 @@ def _show(console: Console, board: Scoreboard, name: str) -> None:
     console.print(f"{scenario.name}: {scenario.title}", soft_wrap=True)
     award, blocks = float(played.award_kw.max()), int((~_nan(played)).sum())
     starts = clock(int(played.start_abs_s[0]))
-    console.print(f"{name}, seed {board.seeds[0]}, from {starts}, award {award:,.0f} kW in {blocks} blocks\n")
+    console.print(f"{name}, seed {board.seeds[0]}, from {starts}, award {figure(award)} kW in {blocks} blocks\n")
     ledger = common.table("Ledger, yen", ["line", name, *([IDLE] if name != IDLE else [])])
     for k, line in enumerate(played.lines):
         row = [common.number(float(played.ledger_yen[0, k]), 0)]
@@ -150,6 +151,8 @@ def _show(console: Console, board: Scoreboard, name: str) -> None:
     console.print(service, "")
     for failure in score.failures:
         console.print(failure.line, soft_wrap=True)
+    for note in board.notes:
+        console.print(f"Done to your files: {note}", soft_wrap=True, markup=False)
 
 
 def _nan(played: Played) -> Any:

@@ -9,7 +9,15 @@ import yaml
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's data without its surprises: ``off`` and ``2026-08-03`` stay text, as settings want them."""
+    """YAML's data without its surprises: ``off`` and ``2026-08-03`` stay text; no key stands twice in a mapping."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in seen:
+                raise yaml.YAMLError(f"line {key.start_mark.line + 1}: key {key.value!r} stands twice in one mapping")
+            seen.add((key.tag, key.value) if isinstance(key, yaml.ScalarNode) else id(key))
+        return super().construct_mapping(node, deep)
 
 
 _Loader.yaml_implicit_resolvers = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 class DerGymError(Exception):
@@ -20,8 +20,8 @@ def nearest(name: str, allowed: Iterable[str]) -> str | None:
     return close[0] if close else None
 
 
-def unknown(what: str, name: str, allowed: Iterable[str]) -> InputError:
-    """Return the error for a name that is not in a list.
+def unknown(what: str, name: str, allowed: Iterable[str], also: Mapping[str, str] | None = None) -> InputError:
+    """Return the error for a name that is not in a list; ``also`` maps other words to the allowed name they stand for.
 
     Examples
     --------
@@ -29,6 +29,7 @@ def unknown(what: str, name: str, allowed: Iterable[str]) -> InputError:
     "scenario: unknown name 'tertiary1'; did you mean 'tertiary-1'? allowed: tertiary-1, tertiary-1-tiny"
     """
     names = sorted(allowed)
-    close = nearest(name, names)
+    close = nearest(name, [*names, *(also or {})])
+    close = (also or {}).get(close or "", close)
     hint = f"did you mean {close!r}? " if close else ""
     return InputError(f"{what}: unknown name {name!r}; {hint}allowed: {', '.join(names)}")

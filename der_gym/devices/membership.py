@@ -8,18 +8,18 @@ import numpy as np
 from pydantic import Field
 
 from der_gym.devices.base import DeviceConfig
+from der_gym.devices.meter import device_gain
 from der_gym.engine.compile import kernel
 from der_gym.engine.schema import Table
 from der_gym.engine.tables import FLEET
-from der_gym.numerics import approx, rng
+from der_gym.numerics import rng
 
 OPT_OUT_SLOT_S = 10_800  # an owner decides for three hours at a time
 
 _JOIN = rng.stream("behaviour.join")
 _LEAVE = rng.stream("behaviour.leave")
 _OPT_OUT = rng.stream("behaviour.opt_out")
-_GAIN = rng.stream("meter.gain")
-_ZERO, _ONE, _THIRD = np.float32(0.0), np.float32(1.0), np.float32(1.0 / 3.0)
+_ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 _FAR, _TO_DRAW = np.float32(100.0), np.float32(-1.0)
 
 SETTINGS = Table(
@@ -92,5 +92,4 @@ def update_membership(s0, s1, n_shard, active, keys, uid, present, abs_s, t_s, c
             takes[i] = inside if stays else _ZERO
         for i in range(hi - lo):  # few join, and what a meter errs by stays
             if gain[i] == _TO_DRAW:
-                z = approx.normal_quantile(rng.quick_uniform(f0, f1, ids[i], _GAIN, np.uint32(0)))
-                gain[i] = _ONE + approx.clip(z * tolerance * _THIRD, -tolerance, tolerance)
+                gain[i] = device_gain(f0, f1, ids[i], tolerance)

@@ -9,6 +9,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from der_gym.core.errors import InputError
 from der_gym.env.observation.layout import field_table
 from der_gym.env.render import FPS, MODES, Renderer, check_mode, warn_no_mode
 from der_gym.env.worlds import Worlds
@@ -96,7 +97,15 @@ class DERGroupEnv(gym.Env[Array, Array]):
         return self._observation(), self._info()
 
     def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
-        """Take one decision; returns observation, reward, terminated (never), truncated, info."""
+        """Take one decision; returns observation, reward, terminated (never), truncated, info.
+
+        Raises
+        ------
+        InputError
+            For an action that is none, and where the episode has ended or never begun.
+        """
+        if self.worlds.step_no[0] >= self.worlds.scenario.n_step:
+            raise InputError("step: the episode has ended; call reset() first")
         ended = self.worlds.step(action[None] if isinstance(action, np.ndarray) else [action], self._one)
         if self._renderer is not None:
             self._renderer.note(self._one)

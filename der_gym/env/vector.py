@@ -16,6 +16,7 @@ from der_gym.core.errors import InputError
 from der_gym.env.render import FPS, Renderer, check_mode, warn_no_mode
 from der_gym.env.worlds import Worlds
 from der_gym.scenario.model import Scenario
+from der_gym.simulation.snapshot import check_alike, checked_places
 
 Array = np.ndarray
 MODES = ("rgb_array", "ansi")  # a window shows one world
@@ -138,14 +139,17 @@ class DERGroupVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
 
     def snapshot(self, worlds: Sequence[int] | None = None) -> Any:
         """Return chosen worlds whole, autoreset flags included."""
-        which = list(range(self.num_envs)) if worlds is None else list(worlds)
-        return (*self.worlds.snapshot(which), self._ended[which].copy())
+        which = range(self.num_envs) if worlds is None else worlds
+        return (*self.worlds.snapshot(which), self._ended[list(which)].copy())
 
     def restore(self, kept: Any, worlds: Sequence[int] | None = None) -> None:
-        """Put worlds back, or into other places."""
-        which = list(range(self.num_envs)) if worlds is None else list(worlds)
-        self.worlds.restore(kept[:2], which)
-        self._ended[which] = kept[2] if len(kept) > 2 else False
+        """Put worlds back, or into other places; a refused snapshot changes nothing."""
+        which = checked_places(range(self.num_envs) if worlds is None else worlds, self.num_envs, distinct=True)
+        flags = kept[2:3] if isinstance(kept, tuple) else ()
+        for ended in flags:
+            check_alike("snapshot", {"ended": ended}, {"ended": (self._ended, len(ended))})
+        self.worlds.restore(kept, which)
+        self._ended[which] = flags[0] if flags else False
         if self._renderer is not None:
             self._renderer.begin(np.isin(np.arange(self.num_envs), which))
         for w in which:

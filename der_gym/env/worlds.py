@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from der_gym.scenario.model import Scenario
 from der_gym.services.base import OUTCOME
 from der_gym.simulation.aggregator_view import SERVICE
 from der_gym.simulation.simulator import Simulator
-from der_gym.simulation.snapshot import Snapshot
+from der_gym.simulation.snapshot import Snapshot, check_alike, check_fits, checked_places
 
 Array = np.ndarray
 COUNTED = ("blocks_passed", "blocks_judged", "blocks_abandoned", "error_kw", "true_minus_metered_kwh")
@@ -202,17 +202,22 @@ class Worlds:
         for name, array in (self._arrays() | self._shown()).items():
             array[:] = kept[name]
 
-    def snapshot(self, worlds: list[int]) -> tuple[Snapshot, dict[str, Array]]:
+    def snapshot(self, worlds: Sequence[int]) -> tuple[Snapshot, dict[str, Array]]:
         """Return the chosen worlds whole, the environment's own books included."""
-        own = {name: array[worlds].copy() for name, array in self._arrays().items()}
-        return self.simulator.snapshot(worlds), own
+        places = checked_places(worlds, self.n_world)
+        return self.simulator.snapshot(places), {name: array[places].copy() for name, array in self._arrays().items()}
 
-    def restore(self, kept: tuple[Snapshot, dict[str, Array]], worlds: list[int]) -> None:
-        """Put worlds back, or elsewhere."""
-        self.simulator.restore(kept[0], worlds)
-        for name, array in self._arrays().items():
-            array[worlds] = kept[1][name]
-        self._see(np.isin(np.arange(self.n_world), worlds))
+    def restore(self, kept: tuple[Snapshot, dict[str, Array]], worlds: Sequence[int]) -> None:
+        """Put worlds back, or elsewhere; what cannot be put back is refused by InputError, and nothing is changed."""
+        if not isinstance(kept, tuple) or len(kept) < 2 or not isinstance(kept[1], Mapping):
+            raise InputError(f"restore: {type(kept).__name__}; allowed: what snapshot() returned")
+        own = self._arrays()
+        places = check_fits(kept[0], self.simulator.files_hash, self.n_world, worlds)
+        check_alike("snapshot", kept[1], {name: (array, len(places)) for name, array in own.items()})
+        self.simulator.restore(kept[0], places)
+        for name, array in own.items():
+            array[places] = kept[1][name]
+        self._see(np.isin(np.arange(self.n_world), places))
 
 
 def _around(simulator: Simulator, layout: Layout) -> Worlds:

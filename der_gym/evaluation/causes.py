@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from der_gym.core.figures import figure
 from der_gym.core.units import BLOCK_S, DAY_S
 from der_gym.evaluation.play import Played
 from der_gym.signals.calendar import date_of
@@ -104,9 +105,8 @@ class Failure:
         """Return the failure in one line."""
         sign = "over" if self.worst_kw > 0 else "short"
         share = abs(self.worst_kw) / self.award_kw
-        return (
-            f"{self.starts} block {self.block}: {abs(self.worst_kw):.0f} kW {sign} ({share:.0%} of award): {self.text}"
-        )
+        size = f"{figure(abs(self.worst_kw))} kW {sign} ({share:.0%} of award)"
+        return f"{self.starts} block {self.block}: {size}: {self.text}"
 
 
 def cause(block: Block) -> tuple[str, str]:
@@ -126,7 +126,7 @@ def cause(block: Block) -> tuple[str, str]:
 
 
 def _kw(value: float, sign: str = "") -> str:
-    return f"{value:{sign}.0f} kW" if abs(value) >= 10 else f"{value:{sign}.1f} kW"
+    return f"{figure(value, sign=sign)} kW"
 
 
 def _too(block: Block) -> str:

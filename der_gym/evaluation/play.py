@@ -174,6 +174,11 @@ class EpisodeRunner:
         self.scenario, self.workers = scenario, workers
         self._made: dict[int, Worlds] = {}
 
+    @property
+    def notes(self) -> list[str]:
+        """Return what was done to the user's files so far: a line each, no line twice."""
+        return list(dict.fromkeys(note for made in self._made.values() for note in made.simulator.market.notes))
+
     def worlds(self, n_world: int) -> Worlds:
         """Return ``n_world`` worlds; their next reset clears what was played."""
         if n_world not in self._made:

@@ -119,7 +119,7 @@ def save(board: Scoreboard, folder: Path, traces: bool = True, command: Sequence
             np.savez_compressed(file, **arrays)
         written.append(folder / f"traces-{name}.npz")
     more: dict[str, Any] = {"split": board.split, "seeds": board.seeds, "controllers": list(board.scores)}
-    more |= {"base": board.base, "interrupted": board.interrupted}
+    more |= {"base": board.base, "interrupted": board.interrupted, "done_to_your_files": board.notes}
     return [*written, _write(folder / "run.json", record(board.scenario, command, **more))]
 
 

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from der_gym.controllers import Controller
-from der_gym.core.errors import InputError
+from der_gym.core.errors import InputError, unknown
 from der_gym.evaluation import statistics as st
 from der_gym.evaluation.causes import Failure, failures
+from der_gym.evaluation.controller_factory import label
 from der_gym.evaluation.controller_factory import players as picked
 from der_gym.evaluation.measures import EvalContext, measure
 from der_gym.evaluation.play import CHUNK, EpisodeRunner, Played
@@ -55,6 +56,8 @@ class Scoreboard:
         In the order in which they were played.
     interrupted : bool
         Whether the comparison was ended early; what is here is whole.
+    notes : list of str
+        What was done to the user's files: gaps filled, requests cut to the award.
     """
 
     scenario: Scenario
@@ -63,6 +66,7 @@ class Scoreboard:
     base: str = BASE
     scores: dict[str, Score] = field(default_factory=dict)
     interrupted: bool = False
+    notes: list[str] = field(default_factory=list)
 
     def ranking(self) -> list[str]:
         """Return the controllers, the best interquartile mean of the reward first."""
@@ -133,7 +137,7 @@ def evaluate(
     split: str = "test",
     *,
     overrides: Mapping[str, Any] | None = None,
-    base: str = BASE,
+    base: str | None = None,
     chunk: int = CHUNK,
     workers: int | None = None,
     progress: Told | None = None,
@@ -151,8 +155,8 @@ def evaluate(
         ``test``, ``validation`` or ``train``: dates and seeds.
     overrides : mapping, optional
         Dotted settings of the scenario.
-    base : str
-        Controller that the others are compared with, where it is among them.
+    base : str, optional
+        One of them, or idle: the others are compared with it. Default: closed_loop, where it is among them.
     chunk : int
         Worlds at once; the result does not depend on it.
     workers : int, optional
@@ -168,11 +172,14 @@ def evaluate(
     Raises
     ------
     InputError
-        For an unknown controller, split or setting.
+        For an unknown controller, split or setting, and a base that is not among the controllers.
     """
     seeds = seeds_of(split, n_seed)
-    board = Scoreboard(load(scenario, {**(overrides or {}), "split": split}), split, seeds, base)
     players = picked([IDLE]) | picked(controllers)
+    if base is not None and label(base) not in players:
+        raise unknown("base", base, players)
+    chosen = BASE if base is None else label(base)
+    board = Scoreboard(load(scenario, {**(overrides or {}), "split": split}), split, seeds, chosen)
     try:
         stage = EpisodeRunner(board.scenario, workers)
         for name, controller in players.items():
@@ -193,4 +200,5 @@ def _add(
     facts = EvalContext(twin, float(worlds.layout.nominal_kw.sum()), worlds.simulator.structure.n_device)
     found = failures(played, twin)
     seconds = time.perf_counter() - began
+    board.notes = stage.notes
     board.scores[name] = Score(name, played, measure(played, facts), found, seconds)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +12,16 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from der_gym.core.errors import InputError
 from der_gym.fleet.labels import Ints, Labels, addresses, constant, labels, mix64
-from der_gym.fleet.resources import ResourceTable, assemble
+from der_gym.fleet.resources import ResourceTable, assemble, attribute_of
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class MixRow(BaseModel):
-    """One part of a fleet: devices of a class that hang on one path and maker cloud."""
+    """One part of a fleet: devices of a class that hang on one path and maker cloud.
+
+    ``class`` and ``maker_cloud``, the resource table's words, may stand for ``device`` and ``cloud``.
+    """
 
     model_config = _STRICT
 
@@ -26,6 +30,16 @@ class MixRow(BaseModel):
     cloud: str = Field(default="A", description="maker cloud")
     share: float = Field(ge=0.0, description="weight; the shares need not add up to 1")
     leaf: str = Field(default="", description="control leaf; empty: device-path-cloud")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _words(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        twice = [name for name in data if attribute_of(name) != name and attribute_of(name) in data]
+        if twice:
+            raise ValueError(f"{twice[0]!r} and {attribute_of(twice[0])!r} are one column; allowed: one of them")
+        return {attribute_of(name): value for name, value in data.items()}
 
     @property
     def name(self) -> str:
@@ -55,15 +69,25 @@ class FleetConfig(BaseModel):
     n_feeder: int = Field(default=1, ge=1, le=10_000, description="feeders over which the sites are spread")
     retailer: str = Field(default="retailer-1", description="operator of the sites' balancing groups")
     market_list: str = Field(default="list-1", description="list in which all are registered")
-    metering_point: str = Field(default="device", pattern="^(device|receiving)$", description="device or receiving")
     placing_seed: int = Field(default=0, ge=0, lt=2**32, description="which guest lives where, which site hangs where")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_metering_point(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and "metering_point" in data:
+            value = data["metering_point"]
+            raise ValueError(f"metering_point is no setting of the fleet any more; write services.ID.metering: {value}")
+        return data
 
     @model_validator(mode="after")
     def _rows_differ(self) -> FleetConfig:
         names = [row.name for row in self.mix]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"mix: {twice[0]} stands twice; one row for each device, path and cloud")
+            raise ValueError(f"mix: {twice[0]} stands twice; one row for each class, path and maker cloud")
+        guests = self.guests or ()
+        if self.host in guests or len(set(guests)) < len(guests):
+            raise ValueError(f"guests {list(guests)}: allowed: other classes than host {self.host!r}, each once")
         if not sum(row.share for row in self.mix) > 0.0:
             raise ValueError("mix: the shares add up to 0; at least one must be above 0")
         return self
@@ -127,7 +151,7 @@ def sample_table(config: FleetConfig, hosts: Sequence[str] = (), guests: Sequenc
     places = hosts if config.host is None else (config.host,), guests if config.guests is None else config.guests
     texts["site"] = _sites(config, ids, texts["device"], *places)
     texts["feeder"] = _feeders(config, texts["site"])
-    texts |= {name: constant(getattr(config, name), n) for name in ("area", "market_list", "metering_point")}
+    texts |= {name: constant(getattr(config, name), n) for name in ("area", "market_list")}
     texts |= {name: constant(config.retailer, n) for name in ("demand_bg", "generation_bg")}
     return assemble(ids, texts, {})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -23,14 +23,25 @@ DEFAULTS: dict[str, str] = {
     "demand_bg": "",
     "generation_bg": "",
     "market_list": "",
-    "metering_point": "device",
+    "metering_point": "",
     "leaf": "",
 }
+WORDS = {"device": "class", "cloud": "maker_cloud"}  # a column's word where the attribute has another name
 NUMBERS = ("rated_kw", "reverse_flow_allowed", "site_import_max_kw", "site_export_max_kw")
 METERING_POINTS = ("device", "receiving")
 HOME_KW = (0.0, 50.0)  # low voltage: contracts below 50 kW
 SITE_KW = (0.0, 10_000.0)
 TEXT_BYTES = 200
+
+
+def word_of(column: str) -> str:
+    """Return a column's word, by that word or by its attribute: ``class`` for ``class`` and for ``device``."""
+    return WORDS.get(column, column)
+
+
+def attribute_of(column: str) -> str:
+    """Return the attribute of `ResourceTable` that a column stands in, by either name: ``device`` for ``class``."""
+    return next((attribute for attribute, word in WORDS.items() if word == column), column)
 
 
 @dataclass(frozen=True)
@@ -54,7 +65,7 @@ class ResourceTable:
     market_list : Labels
         The list or pattern in which the device is registered.
     metering_point : Labels
-        ``device`` or ``receiving``; one per resource.
+        ``device`` or ``receiving``; one per resource. Empty: as the service measures (`metered_at`).
     leaf : Labels
         Name of the control leaf, empty where selectors (or class, path and cloud) decide.
     rated_kw : float64 (n,)
@@ -91,12 +102,12 @@ class ResourceTable:
         return bytes(self.id[row]).decode()
 
     def labels(self, column: str) -> Labels:
-        """Return a text column by name; an unknown name raises InputError."""
+        """Return a text column by its word (``class``) or attribute (``device``); an unknown name raises InputError."""
         if column == "id":
             return Labels(self.id, np.arange(len(self), dtype=np.uint32))
-        if column not in TEXTS:
-            raise unknown("column", column, ("id", *TEXTS))
-        found: Labels = getattr(self, column)
+        if attribute_of(column) not in TEXTS:
+            raise unknown("column", column, ("id", *map(word_of, TEXTS)), WORDS)
+        found: Labels = getattr(self, attribute_of(column))
         return found
 
     def take(self, rows: Ints) -> ResourceTable:
@@ -106,16 +117,35 @@ class ResourceTable:
             columns[name] = value.take(rows) if isinstance(value, Labels) else value[rows]
         return ResourceTable(**columns)
 
+    def metered_at(self, point: str) -> ResourceTable:
+        """Return the table as a service that measures at ``point`` takes it, every metering point filled in.
+
+        Raises
+        ------
+        InputError
+            Where a device is registered at another metering point.
+        """
+        column = self.metering_point
+        other = np.isin(column.codes, column.codes_of(set(METERING_POINTS) - {point}))
+        if other.any():
+            row = int(np.argmax(other))
+            raise InputError(
+                f"column metering_point: {int(other.sum())} devices, such as {self.id_of(row)!r}, are registered at "
+                f"{column.text(row)!r}; the services' metering is {point!r}; allowed: the same, or empty cells"
+            )
+        return replace(self, metering_point=constant(point, len(self)))
+
     def feed_back(self) -> Floats:
         """Return (n,) 1 where a reversal of the flow counts, 0 where not, NaN where it is to be drawn.
 
         At the device point a reversal counts only if the site's demand and generation balancing groups have one
         operator [S: the market's rules for low-voltage groups]; where both are named and differ it is not allowed,
-        whatever ``reverse_flow_allowed`` says. At the receiving point the registered word stands.
+        whatever ``reverse_flow_allowed`` says. At the receiving point the registered word stands. An
+        empty metering point is the device's.
         """
         demand, generation = _common_codes(self.demand_bg, self.generation_bg)
         named = (demand >= 0) & (generation >= 0)
-        at_device = np.isin(self.metering_point.codes, self.metering_point.codes_of(["device"]))
+        at_device = np.isin(self.metering_point.codes, self.metering_point.codes_of(["device", ""]))
         return np.where(named & at_device & (demand != generation), 0.0, self.reverse_flow_allowed)
 
 
@@ -130,26 +160,42 @@ def _common_codes(a: Labels, b: Labels) -> tuple[Ints, Ints]:
 
 
 def make_table(columns: Mapping[str, Sequence[Any]]) -> ResourceTable:
-    """Return a table from plain columns; ``id`` and ``device`` are required, the others have the CSV's defaults.
+    """Return a table from plain columns; ``id`` and ``class`` are required, the others have the CSV's defaults.
+
+    Parameters
+    ----------
+    columns : mapping
+        Column -> its values, one per device. ``device`` and ``cloud`` may stand for ``class`` and ``maker_cloud``.
 
     Raises
     ------
     InputError
         For an unknown column, columns of unequal length, or what `assemble` refuses.
     """
-    for name in columns:
-        if name not in ("id", *TEXTS, *NUMBERS):
-            raise unknown("column", name, ("id", *TEXTS, *NUMBERS))
+    columns = _by_attribute(columns)
     for name in ("id", "device"):
         if name not in columns:
-            raise InputError(f"column {name!r} is missing")
+            raise InputError(f"column {word_of(name)!r} is missing")
     ids = checked_ids([str(text) for text in columns["id"]])
     for name, values in columns.items():
         if len(values) != len(ids):
-            raise InputError(f"column {name}: {len(values)} values for {len(ids)} ids")
+            raise InputError(f"column {word_of(name)}: {len(values)} values for {len(ids)} ids")
     texts = {name: label_texts([str(text) for text in columns[name]]) for name in TEXTS if name in columns}
     numbers = {name: np.asarray(columns[name], dtype=np.float64) for name in NUMBERS if name in columns}
     return assemble(ids, texts, numbers)
+
+
+def _by_attribute(columns: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
+    """Return columns by the table's attributes; refuse unknown ones and one that stands there by both its names."""
+    found: dict[str, Sequence[Any]] = {}
+    for name, values in columns.items():
+        attribute = attribute_of(name)
+        if attribute not in ("id", *TEXTS, *NUMBERS):
+            raise unknown("column", name, ("id", *map(word_of, TEXTS), *NUMBERS), WORDS)
+        if attribute in found:
+            raise InputError(f"column {word_of(name)!r} stands twice, as {attribute!r} too")
+        found[attribute] = values
+    return found
 
 
 def assemble(
@@ -187,7 +233,7 @@ def assemble(
     columns |= {name: nan for name in NUMBERS} | dict(texts) | dict(numbers)
     table = ResourceTable(id=ids, uid=addresses(ids, "id", where), **columns)
     check_ranges(table, kw_limits or {}, where)
-    check_names("metering_point", table.metering_point, METERING_POINTS, where)
+    check_names("metering_point", table.metering_point, ("", *METERING_POINTS), where)
     check_sites(table, where)
     return table
 

@@ -2,6 +2,8 @@
 
 Columns (``id`` and ``class`` are required; an empty cell means the default):
 
+``device`` and ``cloud`` may stand for ``class`` and ``maker_cloud``.
+
 | column | default | allowed |
 |---|---|---|
 | id | - | distinct, up to 200 bytes |
@@ -11,7 +13,7 @@ Columns (``id`` and ``class`` are required; an empty cell means the default):
 | maker_cloud | A | any name |
 | path | P3 | a path |
 | area, feeder, demand_bg, generation_bg, market_list, leaf | none | any name |
-| metering_point | device | device, receiving |
+| metering_point | the service's | device, receiving; as ``services.ID.metering`` says |
 | reverse_flow_allowed | drawn | 1, 0, true, false, yes, no |
 | site_import_max_kw, site_export_max_kw | the class's default | 0 to 10,000 kW |
 """
@@ -36,26 +38,20 @@ from der_gym.fleet.resources import (
     NUMBERS,
     TEXT_BYTES,
     TEXTS,
+    WORDS,
     ResourceTable,
     assemble,
+    attribute_of,
     check_names,
     checked_ids,
     make_table,
+    word_of,
 )
 
 __all__ = ["COLUMNS", "ResourceTable", "make_table", "read_csv", "write_csv"]
 
 # CSV column -> the table's
-COLUMNS: dict[str, str] = {
-    "id": "id",
-    "class": "device",
-    "rated_kw": "rated_kw",
-    "site": "site",
-    "maker_cloud": "cloud",
-    **{name: name for name in ("path", "area", "feeder", "demand_bg", "generation_bg", "market_list", "leaf")},
-    **{name: name for name in ("metering_point", "reverse_flow_allowed", "site_import_max_kw", "site_export_max_kw")},
-}
-_CSV_NAME = {attribute: name for name, attribute in COLUMNS.items()}
+COLUMNS: dict[str, str] = {word_of(attribute): attribute for attribute in ("id", *TEXTS, *NUMBERS)}
 _BOOLEANS = {"1": 1.0, "true": 1.0, "yes": 1.0, "0": 0.0, "false": 0.0, "no": 0.0}
 _ENCODINGS = ("utf-8-sig", "cp932")
 _CHUNK = 65_536
@@ -157,14 +153,14 @@ def _checked_header(header: list[str], path: Path) -> list[str]:
     for k, name in enumerate(header):
         if "\0" in name:  # UTF-16
             raise _no_text(path)
-        if name not in COLUMNS:
-            raise unknown("line 1, column", name, COLUMNS)
-        if name in header[:k]:
-            raise InputError(f"line 1: column {name!r} stands twice")
+        if attribute_of(name) not in COLUMNS.values():
+            raise unknown("line 1, column", name, COLUMNS, WORDS)
+        if attribute_of(name) in map(attribute_of, header[:k]):
+            raise InputError(f"line 1: column {word_of(name)!r} stands twice")
     for name in ("id", "class"):
-        if name not in header:
+        if attribute_of(name) not in map(attribute_of, header):
             raise InputError(f"line 1: column {name!r} is missing; found: {', '.join(header)}")
-    return [COLUMNS[name] for name in header]
+    return [attribute_of(name) for name in header]
 
 
 def _columns(file: _File, header: list[str]) -> tuple[NDArray[np.bytes_], dict[str, Labels]]:
@@ -196,7 +192,7 @@ def _stripped(name: str, coder: Coder, codes: NDArray[Any]) -> Labels:
     place = clean.codes([text.strip() for text in coder])
     for text in clean:
         if len(text.encode()) > TEXT_BYTES or "\0" in text:
-            raise InputError(f"column {_CSV_NAME[name]}: {text[:20]!r}; allowed: up to {TEXT_BYTES} bytes, no NUL")
+            raise InputError(f"column {word_of(name)}: {text[:20]!r}; allowed: up to {TEXT_BYTES} bytes, no NUL")
     return labels(clean, place[codes] if len(place) else codes)
 
 
@@ -232,7 +228,7 @@ def _numbers(name: str, column: Labels, where: Callable[[int], str]) -> NDArray[
 
 def write_csv(table: ResourceTable, path: str | Path) -> None:
     """Write a table, whole or not at all, as UTF-8 with a byte order mark; NaN becomes an empty cell."""
-    names = [_CSV_NAME[name] for name in ("id", *TEXTS, *NUMBERS)]
+    names = [word_of(name) for name in ("id", *TEXTS, *NUMBERS)]
     with whole_file(path) as temporary, temporary.open("w", encoding="utf-8-sig", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(names)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from der_gym.core.errors import InputError, unknown
 from der_gym.fleet.labels import Coder, Ints, Labels
-from der_gym.fleet.resources import ResourceTable
+from der_gym.fleet.resources import ResourceTable, word_of
 
 CONTROL = "control"
 _STRICT = ConfigDict(extra="forbid", frozen=True)
@@ -22,7 +23,7 @@ _LISTED = 200  # an error lists no more names than this
 class GroupConfig(BaseModel):
     """A group: those devices of the group above that every selector of ``where`` takes; it may hold groups.
 
-    >>> fast = GroupConfig(name="fast", where={"device": "heater", "path": ["P1", "P3"]})
+    >>> fast = GroupConfig(name="fast", where={"class": "heater", "path": ["P1", "P3"]})
     """
 
     model_config = _STRICT
@@ -33,6 +34,16 @@ class GroupConfig(BaseModel):
     )
     groups: tuple[GroupConfig, ...] = Field(default=(), description="groups within")
 
+    @field_validator("where")
+    @classmethod
+    def _words(cls, where: dict[str, Any]) -> dict[str, Any]:
+        """Name each column by the resource table's word: ``class`` for ``device``."""
+        named = {word_of(column): value for column, value in where.items()}
+        if len(named) < len(where):
+            twice = next(column for column in where if word_of(column) != column)
+            raise ValueError(f"{twice!r} and {word_of(twice)!r} are one column; allowed: one of them")
+        return named
+
 
 class TreeConfig(BaseModel):
     """A tree by columns (``by: [area, feeder]``: a node per area, within it one per feeder) or by ``groups``."""
@@ -42,6 +53,11 @@ class TreeConfig(BaseModel):
     by: tuple[str, ...] = Field(default=(), description="columns, from the root down; an empty text goes no deeper")
     groups: tuple[GroupConfig, ...] = Field(default=(), description="groups below the root")
 
+    @field_validator("by")
+    @classmethod
+    def _words(cls, by: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(word_of, by))
+
     @model_validator(mode="after")
     def _one_of(self) -> TreeConfig:
         if bool(self.by) == bool(self.groups):
@@ -50,9 +66,9 @@ class TreeConfig(BaseModel):
 
 
 DEFAULT_TREES: Mapping[str, TreeConfig] = {
-    "cloud": TreeConfig(by=("cloud",)),
+    "cloud": TreeConfig(by=("maker_cloud",)),
     "place": TreeConfig(by=("area", "feeder")),
-    "function": TreeConfig(by=("device",)),
+    "function": TreeConfig(by=("class",)),
     "balancing_group": TreeConfig(by=("demand_bg",)),
     "market_list": TreeConfig(by=("market_list",)),
 }
@@ -133,7 +149,7 @@ def control_tree(table: ResourceTable, config: TreeConfig | None = None) -> Tree
     outside = ~np.isin(tree.node_of, tree.leaves) | (tree.node_of == 0)
     if outside.any():
         row = int(np.argmax(outside))
-        what = "/".join(table.labels(column).text(row) for column in ("device", "path", "cloud"))
+        what = "/".join(table.labels(column).text(row) for column in ("class", "path", "maker_cloud"))
         raise InputError(
             f"tree 'control': {int(outside.sum())} devices are in no leaf, such as {table.id_of(row)!r} ({what}); "
             f"it ends in {tree.nodes[int(tree.node_of[row])]!r}"
@@ -221,7 +237,7 @@ def _codes(label: Labels, values: Sequence[str], what: str) -> Ints:
 
 
 def _by_hint(table: ResourceTable) -> Tree:
-    columns = [table.labels(name) for name in ("leaf", "device", "path", "cloud")]
+    columns = [table.labels(name) for name in ("leaf", "class", "path", "maker_cloud")]
     keys = combine([(column.codes, len(column.names)) for column in columns])
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     coder, leaf = Coder(), np.empty(len(first), np.int32)

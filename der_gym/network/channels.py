@@ -66,7 +66,7 @@ class ChannelConfig(BaseModel):
     request_per_s: float = Field(10.0, gt=0, description="calls that the cloud takes per second")
     batch: int = Field(100, ge=1, description="devices in one call")
     quota_per_day: int = Field(100_000, ge=1, description="commands that a unit may be sent in a day")
-    yen_per_unit_month: float = Field(0.0, ge=0, description="the maker's fee for its interface")
+    yen_per_unit_month: float = Field(0.0, ge=0, description="fee for the interface, yen per unit and month [A]")
     switched: tuple[str, ...] = Field((), description="device classes that this path can only start and stop")
 
     @model_validator(mode="after")

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from der_gym.core.data import read_value
 from der_gym.core.errors import InputError, unknown
 from der_gym.core.heads import HEADS
 from der_gym.devices import DEVICES
-from der_gym.devices.base import DeviceConfig
 from der_gym.devices.behaviours import BEHAVIOURS
 from der_gym.network.channels import CHANNELS
 from der_gym.scenario.config_files import configs
+from der_gym.scenario.merging import anchored, merge, set_dotted, with_defaults
 from der_gym.scenario.model import Scenario
 from der_gym.scenario.moved import now_called, refuse_old_form
-from der_gym.scenario.settings import devices_model
-from der_gym.scenario.validation import explain, inner_model
+from der_gym.scenario.validation import explain
 from der_gym.services import SERVICES
 
 
@@ -38,9 +37,16 @@ def load(source: str | Path | Mapping[str, Any] | Scenario, overrides: Mapping[s
     ----------
     source : str, Path, mapping or Scenario
         A shipped name (``names()``), a path to a YAML file, or the settings themselves. A ``base`` key names the
-        scenario whose settings these change.
+        scenario whose settings these change: a file beside this one, or a shipped name.
     overrides : mapping, optional
-        Dotted key -> value, such as ``{"fleet.n_device": 200}``.
+        Dotted key -> value, such as ``{"fleet.n_device": 200}``. A mapping changes the entries that it names, of a
+        table (``services.tertiary-1.award_table_kw``) too; a list replaces the list.
+
+    Returns
+    -------
+    Scenario
+        Paths to files (``resources``, ``signals.prices`` ...) are absolute. A relative path in a YAML file is read
+        beside that file; one in a mapping or an override is read from the current folder.
 
     Raises
     ------
@@ -54,19 +60,26 @@ def load(source: str | Path | Mapping[str, Any] | Scenario, overrides: Mapping[s
     else:
         data = _read(source)
     for key, value in (overrides or {}).items():
-        _set(data, key, value)
-    return _validate(data)
+        data = _set(data, key, value)
+    return _validate(with_defaults(anchored(data, Path.cwd(), Scenario), Scenario))
+
+
+def _set(data: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """Return settings with a dotted key set; the older form's keys are refused with their present name."""
+    if (new := now_called(key)) is not None:
+        raise InputError(f"overrides: {key}: this key is now {new}")
+    return set_dotted(data, key, value, Scenario)
 
 
 def _read(source: str | Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     path = Path(source)
-    if path.suffix not in (".yaml", ".yml"):
+    if not is_yaml(path):
         if str(source) not in names():
             raise unknown("scenario", str(source), names())
         path = configs() / "scenarios" / f"{source}.yaml"
     if path.resolve() in above:
         raise InputError(f"{path}: base: leads back to itself by {' -> '.join(p.stem for p in above)}")
-    data = read_yaml(path)
+    data = anchored(read_yaml(path), path.parent, Scenario)
     data.setdefault("name", path.stem)
     return _with_base(data, path.parent, (*above, path.resolve()))
 
@@ -84,84 +97,19 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return data
 
 
+def is_yaml(path: Path) -> bool:
+    """Return whether a path ends as a YAML file does, in capitals or not."""
+    return path.suffix.lower() in (".yaml", ".yml")
+
+
 def _with_base(data: dict[str, Any], folder: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     base = data.pop("base", None)
     if base is None:
         return data
-    beside = folder / f"{base}.yaml"
-    return merge(_read(beside if beside.exists() else base, above), data)
-
-
-def merge(base: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``base`` with ``change`` laid over it, mapping by mapping.
-
-    Lists are replaced whole, but ``services``: there an entry changes the one of its id.
-    """
-    merged = dict(base)
-    for key, value in change.items():
-        old = merged.get(key)
-        if key == "services" and isinstance(old, list | tuple):
-            merged[key] = _merge_services(list(old), value)
-        else:
-            merged[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
-    return merged
-
-
-def _id(service: Any) -> str:
-    return str(service.get("id") or service.get("name", "")) if isinstance(service, Mapping) else ""
-
-
-def _merge_services(base: list[Any], change: Any) -> Any:
-    """Return the services of a list, in its order; an entry keeps what it does not name of the base's of its id.
-
-    A mapping of ids changes those of the base and leaves the others.
-    """
-    known = {_id(each): dict(each) for each in base if isinstance(each, Mapping)}
-    if isinstance(change, Mapping):
-        for name, own in change.items():
-            if name not in known:
-                raise unknown("services", str(name), known)
-            known[name] = merge(known[name], own)
-        return [*known.values()]
-    if not isinstance(change, list | tuple):
-        return change
-    return [merge(known.get(_id(each), {}), each) if isinstance(each, Mapping) else each for each in change]
-
-
-def _set(data: dict[str, Any], key: str, value: Any) -> None:
-    if (new := now_called(key)) is not None:
-        raise InputError(f"overrides: {key}: this key is now {new}")
-    *parents, last = key.split(".")
-    if parents[:1] == ["services"]:
-        _set_service(data, key, parents[1:], last, value)
-        return
-    model: Any = Scenario
-    for part in key.split("."):
-        if isinstance(model, type) and issubclass(model, BaseModel) and part not in model.model_fields:
-            raise unknown(f"overrides: {key}", part, model.model_fields)
-        model = inner_model(model, part)
-        model = devices_model() if model is DeviceConfig else model
-    _put(data, parents, last, value)
-
-
-def _put(data: dict[str, Any], parents: Sequence[str], last: str, value: Any) -> None:
-    at = data
-    for part in parents:
-        nested = at.get(part)
-        at[part] = dict(nested) if isinstance(nested, Mapping) else {}
-        at = at[part]
-    at[last] = value
-
-
-def _set_service(data: dict[str, Any], key: str, parents: list[str], last: str, value: Any) -> None:
-    """Set ``services.ID.field``: the service of that id (- and _ alike) in the list."""
-    services = [dict(each) for each in data.get("services") or [{"name": "tertiary-1"}]]
-    ids = [_id(each).replace("_", "-") for each in services]
-    wanted = (parents or [last])[0].replace("_", "-")
-    if not parents or wanted not in ids:
-        raise unknown(f"overrides: {key}: service", wanted, ids)
-    _put(services[ids.index(wanted)], parents[1:], last, value)
-    data["services"] = services
+    if not isinstance(base, str):
+        raise InputError(f"base: {base!r}; allowed: the name of a shipped scenario, or a YAML file beside this one")
+    beside = folder / (base if is_yaml(Path(base)) else f"{base}.yaml")
+    return merge(_read(beside if is_yaml(Path(base)) or beside.exists() else base, above), data)
 
 
 def _load_plug_ins() -> None:

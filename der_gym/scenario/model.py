@@ -22,6 +22,7 @@ from der_gym.network.config import NetworkConfig
 from der_gym.network.streams import MessageStream
 from der_gym.scenario import action as actions
 from der_gym.scenario.action import ActionSettings
+from der_gym.scenario.config_files import PATH, split_names
 from der_gym.scenario.settings import (
     EpisodeSettings,
     PoolSettings,
@@ -70,7 +71,9 @@ class Scenario(Settings):
     decision_s: int = Field(60, ge=1, le=1800, description="time between two actions, s")
     split: str = Field("train", description="dates that an episode may fall on: train, validation or test")
     fleet: FleetConfig
-    resources: str | None = Field(None, description="CSV of one's own resources, in place of the fleet's mix")
+    resources: str | None = Field(
+        None, description="CSV of one's own resources, in place of the fleet's mix", json_schema_extra=PATH
+    )
     groups: dict[str, TreeConfig] = Field(default_factory=dict, description="trees; 'control' commands")
     devices: SerializeAsAny[DeviceConfig] = Field(default_factory=lambda: devices_model()())
     network: NetworkConfig = NetworkConfig()
@@ -144,6 +147,9 @@ class Scenario(Settings):
         for name in self.devices.behaviour.opt_out_share:  # type: ignore[attr-defined]
             if name not in DEVICES:
                 raise unknown("devices.behaviour.opt_out_share", name, DEVICES)
+        for name in (self.fleet.host, *(self.fleet.guests or ())):
+            if name is not None and name not in DEVICES:
+                raise unknown("fleet.host and fleet.guests", name, DEVICES)
         return self
 
     def service(self, name: str) -> ServiceConfig:
@@ -171,6 +177,13 @@ class Scenario(Settings):
     def answers(self) -> dict[str, Any]:
         """Return the settings of the behaviours in use beside dispatch, by kind of message."""
         return actions.behaviour_settings(self.behaviours, [stream.kind for stream in self.streams()])
+
+    @field_validator("split")
+    @classmethod
+    def _split_known(cls, value: str) -> str:
+        if value not in split_names():
+            raise unknown("split", value, split_names())
+        return value
 
     @property
     def horizon_s(self) -> int:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model, field_validator, model_validator
 
+from der_gym.core.errors import unknown
 from der_gym.devices import DEVICES
 from der_gym.devices.base import DeviceConfig
 from der_gym.devices.membership import MembershipConfig
 from der_gym.devices.site import HouseConfig
+from der_gym.scenario.config_files import CSV_OR_WORD, PATH
 from der_gym.signals.calendar import SEASONS, Season
 from der_gym.signals.frequency import NONE, SYNTHETIC, FrequencyConfig, check_source
+from der_gym.signals.jepx import AREAS
+from der_gym.signals.jma import STATIONS
 from der_gym.signals.synthetic import SyntheticConfig
 
 
@@ -54,17 +58,36 @@ class SignalSettings(Settings):
     """Where prices, demand and weather come from: made up, or a publisher's files."""
 
     synthetic: SyntheticConfig = SyntheticConfig()
-    prices: str | None = Field(None, description="JEPX spot summary CSV")
-    demand: str | None = Field(None, description="area 5-minute demand and PV CSV")
-    weather: str | None = Field(None, description="JMA hourly CSV")
-    request: str | None = Field(None, description="one's own request CSV")
+    prices: str | None = Field(None, description="JEPX spot summary CSV", json_schema_extra=PATH)
+    demand: str | None = Field(None, description="area 5-minute demand and PV CSV", json_schema_extra=PATH)
+    weather: str | None = Field(None, description="JMA hourly CSV", json_schema_extra=PATH)
+    request: str | None = Field(None, description="one's own request CSV", json_schema_extra=PATH)
     request_sign: Literal["upward_positive", "upward_negative"] = "upward_positive"
-    frequency: str = Field("none", description="grid frequency: none, synthetic, or a CSV of time and hz")
+    frequency: str = Field(
+        "none", description="grid frequency: none, synthetic, or a CSV of time and hz", json_schema_extra=CSV_OR_WORD
+    )
     frequency_model: FrequencyConfig = FrequencyConfig()
-    area: str = "tokyo"
-    station: str = "tokyo"
+    area: str = Field("tokyo", description="price area of the file of prices")
+    station: str = Field("tokyo", description="weather station of the file of weather")
     start: str | None = Field(None, description="a fixed date YYYY-MM-DD of the episode")
     storm_share: float = Field(0.0, ge=0, le=1, description="days under a storm warning: batteries hold full")
+
+    @field_validator("area", "station")
+    @classmethod
+    def _place_known(cls, value: str, info: ValidationInfo) -> str:
+        known = AREAS if info.field_name == "area" else STATIONS
+        if value not in known:
+            raise unknown("signals", value, known)
+        return value
+
+    @model_validator(mode="after")
+    def _nothing_idle(self) -> SignalSettings:
+        """Refuse what would change nothing: made-up series are Tokyo's, and only a file has a sign."""
+        for name, source in (("area", "prices"), ("station", "weather"), ("request_sign", "request")):
+            value = getattr(self, name)
+            if getattr(self, source) is None and value != type(self).model_fields[name].default:
+                raise ValueError(f"{name} {value!r} changes nothing without a file; allowed: with signals.{source}")
+        return self
 
     @model_validator(mode="after")
     def _frequency_can_be(self) -> SignalSettings:

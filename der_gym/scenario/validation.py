@@ -1,12 +1,16 @@
-"""One line for the first fault of a settings model."""
+"""Settings models from outside: the type behind a key, and one line for the first fault."""
 
 from __future__ import annotations
 
-from typing import Any, get_args
+import types
+from collections.abc import Mapping
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from der_gym.core.errors import nearest
+from der_gym.devices.base import DeviceConfig
+from der_gym.scenario.settings import devices_model
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
@@ -28,19 +32,51 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     return f"{where}: {message}{shown}"
 
 
-def fields_at(model: Any, loc: tuple[Any, ...]) -> list[str]:
+def fields_at(model: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
+    """Return the names of the fields of the model that stands at ``loc`` within ``model``; none where no model does."""
+    kind: Any = model
     for part in loc:
-        if isinstance(part, str) and isinstance(model, type) and issubclass(model, BaseModel):
-            model = inner_model(model, part) if part in model.model_fields else model
-    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+        kind = inner_type(kind, part)
+    found = model_of(kind)
+    return list(found.model_fields) if found is not None else []
 
 
-def inner_model(model: Any, part: str) -> Any:
-    """Return the model of field ``part``, or None where it is no model."""
-    if not (isinstance(model, type) and issubclass(model, BaseModel)):
-        return None
-    annotation = model.model_fields[part].annotation
-    for option in (annotation, *get_args(annotation)):
-        if isinstance(option, type) and issubclass(option, BaseModel):
-            return option
+def inner_type(kind: Any, part: Any) -> Any:
+    """Return the type of what stands under a key: a model's field, a mapping's value, a tuple's entry; else None."""
+    for option in _options(kind):
+        if _is_model(option) and part in option.model_fields:
+            return option.model_fields[part].annotation
+        if is_mapping(option):
+            return get_args(option)[1]
+        if get_origin(option) in (tuple, list) and isinstance(part, int):
+            return get_args(option)[0]
     return None
+
+
+def model_of(kind: Any) -> type[BaseModel] | None:
+    """Return the model among the options of a type, or None."""
+    return next((option for option in _options(kind) if _is_model(option)), None)
+
+
+def is_mapping(kind: Any) -> bool:
+    """Return whether a type is a mapping of keys to values, such as ``dict[str, float]``."""
+    return any(get_origin(option) in (dict, Mapping) for option in _options(kind))
+
+
+def key_type(kind: Any) -> Any:
+    """Return the type of the keys of a mapping's type, or None."""
+    return next((get_args(option)[0] for option in _options(kind) if get_origin(option) in (dict, Mapping)), None)
+
+
+def _options(kind: Any) -> list[Any]:
+    """Return the types that a type allows: what stands in a union or behind ``Annotated``, else itself."""
+    origin = get_origin(kind)
+    if origin is Annotated:
+        return _options(get_args(kind)[0])
+    if origin in (Union, types.UnionType):
+        return [option for each in get_args(kind) for option in _options(each)]
+    return [devices_model() if kind is DeviceConfig else kind]
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)

@@ -19,6 +19,7 @@ from der_gym.core.units import BLOCK_S
 from der_gym.engine.program import Call
 from der_gym.engine.schema import Table
 from der_gym.signals.calendar import Season
+from der_gym.signals.request_file import OwnRequest
 
 F8 = NDArray[np.float64]
 Array = NDArray[Any]
@@ -129,7 +130,7 @@ class Opening:
         Whether those days were Saturdays, Sundays or holidays.
     luck : sequence of Generator
         Of each world of ``which``, the service's own.
-    request : RequestSeries, optional
+    request : OwnRequest, optional
         A request of one's own, in place of drawn ones.
     """
 
@@ -144,7 +145,7 @@ class Opening:
     history_kw: F8
     history_weekend: Array
     luck: Sequence[np.random.Generator]
-    request: Any = None
+    request: OwnRequest | None = None
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,20 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from der_gym.core.errors import InputError
-from der_gym.signals.request_file import RequestSeries, load_request
+from der_gym.signals.request_file import OwnRequest, RequestSeries, cut_to_award, load_request
 from der_gym.signals.series import decay
 from der_gym.signals.table import STEP_S as BIN_S
 
-__all__ = ["RequestConfig", "RequestSeries", "edc_request", "load_request", "simple_mean_share", "simple_request"]
+__all__ = [
+    "OwnRequest",
+    "RequestConfig",
+    "RequestSeries",
+    "cut_to_award",
+    "edc_request",
+    "load_request",
+    "simple_mean_share",
+    "simple_request",
+]
 
 F8 = npt.NDArray[np.float64]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from der_gym.core.errors import InputError, unknown
+from der_gym.core.figures import figure
 from der_gym.core.units import BLOCK_S
 from der_gym.signals.calendar import datetime_of
 from der_gym.signals.csvfile import Line, find_column, plain, read_files
@@ -39,6 +41,49 @@ class RequestSeries:
                 f"allowed: {held[0]} .. {held[1]} in steps of {BIN_S // 60} min"
             )
         return np.asarray(self.request_kw[first[:, None] + np.arange(n_bin)], np.float64)
+
+
+@dataclass(frozen=True)
+class OwnRequest:
+    """A user's series of requests, and ``note``, which hears a line of everything that is cut from it."""
+
+    path: str
+    series: RequestSeries
+    note: Callable[[str], None]
+
+    def within(self, abs_s: npt.ArrayLike, award_kw: F8) -> F8:
+        """Return the requests from ``abs_s`` int64 (W,) on, held within ``award_kw`` float64 (W, n_bin)."""
+        cut, note = cut_to_award(self.path, self.series.window(abs_s, award_kw.shape[1]), award_kw)
+        if note:
+            self.note(note)
+        return cut
+
+
+def cut_to_award(path: str, asked_kw: F8, award_kw: F8) -> tuple[F8, str]:
+    """Return requests held within the award, and one line that says what was cut; empty where nothing was.
+
+    Parameters
+    ----------
+    path : str
+        The file, for the line.
+    asked_kw : float64 (W, n_bin)
+        As the file has them, kW.
+    award_kw : float64 (W, n_bin)
+        Award of each bin's block, kW.
+    """
+    cut, awarded = asked_kw > award_kw, award_kw > 0.0
+    n_above, n_after = int((cut & awarded).sum()), int((cut & ~awarded).sum())
+    texts = []
+    if n_above:
+        least, most = (figure(value) for value in (award_kw[awarded].min(), award_kw.max()))
+        award = least if least == most else f"{least} to {most}"
+        greatest = figure(asked_kw[cut & awarded].max())
+        texts.append(
+            f"{n_above} of {int(awarded.sum())} bins cut to the award of {award} kW (up to {greatest} kW asked)"
+        )
+    if n_after:
+        texts.append(f"{n_after} bins outside the awarded blocks set to 0")
+    return np.minimum(asked_kw, award_kw), f"{path}: {'; '.join(texts)}" if texts else ""
 
 
 def load_request(path: str | Path, sign: str) -> RequestSeries:

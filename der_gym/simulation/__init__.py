@@ -1,1 +1,1 @@
-"""Layer 2: what the simulator composes: fleet, network, context, pool of days, market session, the view of the aggregator."""
+"""Layer 2: what the simulator composes: fleet, network, context, pool of days, market session, aggregator's view."""

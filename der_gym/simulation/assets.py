@@ -91,7 +91,9 @@ def arrange(
     """
     switched = {name: _switched(scenario, name) for name in DEVICES}
     trees = {**DEFAULT_TREES, **scenario.groups}
-    resources = _table(scenario)
+    resources, points = _table(scenario), {config.metering for config in scenario.services}
+    if len(points) == 1:  # else each device keeps the point that it is registered at
+        resources = resources.metered_at(*points)
     structure = build(resources, trees, switched)
     _refuse_slow(scenario, structure)
     return resources, structure, trees, switched

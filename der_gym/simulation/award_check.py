@@ -1,14 +1,12 @@
 """What the group could give, by season and time of day, and whether an award is above it.
 
 Read from the pool of days: the fleet left alone, its capability at each half hour. *p10* is what is there on nine of
-ten days and fleets. Power: the devices' upward response for 30 minutes, summed. Energy: what upward response can draw on
-when the window opens, against mean request x award x hours.
-
-Batteries stand by in a window, where the pool's go on to serve their homes. So their power at a block is taken as that
-at the window's start, less in the same measure as the energy that the blocks before have asked for on average.
-Known error: the mean over played windows is 5-15 % above this (a part-empty store still holds its power for 30
-minutes), their own tenth percentile below it by up to a third, for days differ in what they ask; links that are down
-are counted as there.
+ten days and fleets. Power: the devices' upward response for 30 minutes, summed. Energy: what upward response can draw
+on when the window opens, against mean request x award x hours.  Batteries stand by in a window, where the pool's go
+on to serve their homes. So their power at a block is taken as that at the window's start, less in the same measure as
+the energy that the blocks before have asked for on average. Known error: the mean over played windows is 5-15 % above
+this (a part-empty battery still holds its power for 30 minutes), their own tenth percentile below it by up to a
+third, for days differ in what they ask; links that are down are counted as there.
 """
 
 from __future__ import annotations
@@ -20,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from der_gym.core.errors import InputError
+from der_gym.core.figures import figure
 from der_gym.core.units import BLOCK_S, HOUR_S, SLOT_PER_DAY
 from der_gym.devices import DEVICES
 from der_gym.engine.tables import CAPABILITY
@@ -59,8 +58,8 @@ class Shortfall:
         """Return the shortfall in one line."""
         unit = "kW" if self.what == "power" else "kWh"
         return (
-            f"award {self.award_kw:.0f} kW in {self.season} from {self.start_h} h: {self.what} needed "
-            f"{self.needed:.0f} {unit}, at {self.at_h:g} h nine of ten days offer {self.available:.0f}"
+            f"award {figure(self.award_kw)} kW in {self.season} from {self.start_h} h: {self.what} needed "
+            f"{figure(self.needed)} {unit}, at {self.at_h:g} h nine of ten days offer {figure(self.available)}"
         )
 
 
@@ -175,7 +174,7 @@ def availability_table(assets: ScenarioAssets) -> str:
     for hour in range(24):
         cells = ""
         for power, energy in figures.values():
-            cells += f"  {power[2 * hour]:11.0f} {energy[2 * hour]:7.0f}"
+            cells += f"  {figure(power[2 * hour]):>11} {figure(energy[2 * hour]):>7}"
         lines.append(f"{hour:4d}{cells}")
     return "\n".join(lines)
 
@@ -198,8 +197,8 @@ def check_award(assets: ScenarioAssets) -> None:
     fits = fitting_kw(assets, config, worst.season, worst.start_h)
     more = f" ({len(found) - 1} more)" if len(found) > 1 else ""
     text = (
-        f"{worst.service}: {worst.line}{more}; allowed: {fits:.0f} kW (award x {fits / worst.award_kw:.2f}), another "
-        f"start, or services.{worst.service}.limits: off"
+        f"{worst.service}: {worst.line}{more}; allowed: {figure(fits)} kW (award x {fits / worst.award_kw:.2f}), "
+        f"another start, or services.{worst.service}.limits: off"
     )
     if config.limits == "enforce":
         raise InputError(f"{text}. {_hours(assets, worst)}")
@@ -209,5 +208,5 @@ def check_award(assets: ScenarioAssets) -> None:
 def _hours(assets: ScenarioAssets, short: Shortfall) -> str:
     row, unit = (CAPABILITY.UP_KW, "kW") if short.what == "power" else (CAPABILITY.STORED_KWH, "kWh")
     figures = sure(assets, short.season, row)
-    hours = ", ".join(f"{hour} h {figures[2 * hour]:.0f}" for hour in range(0, 24, 2))
+    hours = ", ".join(f"{hour} h {figure(figures[2 * hour])}" for hour in range(0, 24, 2))
     return f"Without calls, {short.season}, {unit}: {hours}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -59,6 +60,7 @@ class MarketSession:
         self, scenario: Scenario, structure: Structure, signals: SignalTable, pool: Pool, n_world: int, sample: Sample
     ) -> None:
         self.scenario, self.structure, self.pool = scenario, structure, pool
+        self.notes = list(signals.notes)  # what was done to the user's files, a line each
         self.n_block = scenario.episode.n_block + scenario.episode.n_block_after
         self.receiving = any(config.metering == "receiving" for config in scenario.services)
         self.episode = Episode(scenario, signals, n_world, len(pool.keys))
@@ -133,6 +135,12 @@ class MarketSession:
         self.fleet_ledger.begin(mask, self.episode.start_h * (SLOT_PER_DAY // 24))
         self.ledger.yen[mask] = 0.0
 
+    def _note(self, line: str) -> None:
+        """Warn once of what was done to the user's files."""
+        if line not in self.notes:
+            self.notes.append(line)
+            warnings.warn(line, stacklevel=2)
+
     def _standing_leaves(self) -> Array:
         """Return where leaves stand by for a service, bool (n_world, n_block, n_leaf)."""
         found = np.zeros((*self.committed.shape, self.structure.n_leaf), dtype=bool)
@@ -147,7 +155,10 @@ class MarketSession:
         own = zlib.crc32(session.id.encode())
         luck = generators if service.worlds_luck else [np.random.default_rng([own, *keys[w, 2:]]) for w in which]
         path = self.scenario.signals.request
-        asked = None if path is None else request.load_request(str(path), self.scenario.signals.request_sign)
+        sign = self.scenario.signals.request_sign
+        asked = (
+            None if path is None else request.OwnRequest(str(path), request.load_request(str(path), sign), self._note)
+        )
         history, weekend = self._history(session, mask, which)
         given = (e.day0, e.start_abs_s(), e.kinds, e.window, history, weekend, luck, asked)
         return Opening(mask, which, e.start_h, e.kinds[:, 0, 1], *given)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from der_gym.devices.meter import draw_gain
 from der_gym.engine.program import Call
 from der_gym.engine.tables import CAPABILITY, FLEET
-from der_gym.services.meter import draw_gain
 from der_gym.simulation import metering
 from der_gym.simulation.fleet_arrays import Fleet
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from der_gym.engine.program import Program, share
 from der_gym.engine.tables import CAPABILITY, FLEET
 from der_gym.scenario.model import Scenario
 from der_gym.signals.frequency import Frequency
+from der_gym.simulation import snapshot_limits
 from der_gym.simulation.aggregator_view import AggregatorView
 from der_gym.simulation.assets import ScenarioAssets, scenario_assets
 from der_gym.simulation.award_check import check_award
@@ -64,10 +66,11 @@ class Simulator:
         by_device: bool = False,
         assets: ScenarioAssets | None = None,
     ) -> None:
-        if n_world < 1:
-            raise InputError(f"n_world: {n_world}; allowed: 1 or more")
+        for name, count in (("n_world", n_world), ("workers", 1 if workers is None else workers)):
+            if not isinstance(count, int | np.integer) or count < 1:
+                raise InputError(f"{name}: {count!r}; allowed: 1 or more")
         self.scenario, self.n_world, self.by_device = scenario, n_world, by_device
-        self._hash = scenario.hash()  # of the files as they are read now
+        self.files_hash = scenario.hash()  # of the files as they are read now
         self.assets = scenario_assets(scenario) if assets is None else assets
         check_award(self.assets)
         st = self.structure = self.assets.structure
@@ -126,10 +129,14 @@ class Simulator:
         worlds of a scenario share is not copied.
         """
         made = (self.scenario, self.n_world, self.workers, self.by_device, self.assets)
-        return Simulator, made, (self._hash, self.arrays(), self.never, self.generators, self.on_tick, self.on_minute)
+        return (
+            Simulator,
+            made,
+            (self.files_hash, self.arrays(), self.never, self.generators, self.on_tick, self.on_minute),
+        )
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self._hash, kept, never, self.generators, self.on_tick, self.on_minute = state
+        self.files_hash, kept, never, self.generators, self.on_tick, self.on_minute = state
         for name, array in self.arrays().items():
             array[:] = kept[name]
         self.never[:] = never
@@ -255,12 +262,13 @@ class Simulator:
     def snapshot(self, worlds: Sequence[int] | None = None) -> Snapshot:
         """Return the chosen worlds whole; ``restore`` puts them back, or elsewhere, to the bit."""
         which = list(range(self.n_world)) if worlds is None else list(worlds)
-        return take(self._hash, self.arrays(), self.n_world, which, self.generators)
+        return take(self.files_hash, self.arrays(), self.n_world, which, self.generators)
 
     def restore(self, snapshot: Snapshot, worlds: Sequence[int] | None = None) -> None:
-        """Put a snapshot's worlds into the given places of this simulator, one for one."""
+        """Put a snapshot's worlds into the given places, one for one; a snapshot that is refused changes nothing."""
         which = list(range(self.n_world)) if worlds is None else list(worlds)
-        for w, generator in put(snapshot, self._hash, self.arrays(), self.n_world, which).items():
+        check = partial(snapshot_limits.check, market=self.market, network=self.network)
+        for w, generator in put(snapshot, self.files_hash, self.arrays(), self.n_world, which, check).items():
             self.generators[w] = generator
         self.never[which] = False
 
@@ -268,6 +276,6 @@ class Simulator:
         """Return a simulator that holds copies of the chosen worlds, with the same keys."""
         which = list(range(self.n_world)) if worlds is None else list(worlds)
         twin = Simulator(self.scenario, len(which), by_device=self.by_device, assets=self.assets)
-        twin._hash = self._hash
+        twin.files_hash = self.files_hash
         twin.restore(self.snapshot(which))
         return twin

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -103,27 +104,25 @@ def test_run_is_the_same_twice_and_differs_with_the_seed(command: Command) -> No
     assert first != other
 
 
+@pytest.mark.filterwarnings("always:.*bins cut to the award:UserWarning")
 def test_run_takes_a_fleet_a_request_and_an_hour(command: Command, tmp_path: Path) -> None:
     fleet, request = tmp_path / "fleet.csv", tmp_path / "request.csv"
     fleet.write_text("id,class,path\n" + "".join(f"b{i},battery,P1\n" for i in range(4)), encoding="utf-8")
-    rows = [f"2026-08-03 {10 + k // 12:02d}:{k % 12 * 5:02d},-1.0\n" for k in range(18)]
+    rows = [f"2026-08-03 {10 + k // 12:02d}:{k % 12 * 5:02d},{-3000 if k < 4 else -1}\n" for k in range(18)]
     request.write_text("datetime,request_kw\n" + "".join(rows), encoding="utf-8")
     words = ["--fleet", fleet, "--request", request, "--request-sign", "upward_negative", "--start", "2026-08-03"]
-    more = [
-        "--start-h",
-        10,
-        "--set",
-        "services.tertiary-1.award_kw=2",
-        "--set",
-        "services.tertiary-1.limits=off",
-        "--out",
-        tmp_path / "out",
-    ]
-    short = ["--set", "episode.n_block=2", "--set", "episode.n_block_after=1"]
-    out = succeed(command("run", "tertiary-1-tiny", "--controller", "open_loop", *words, *more, *short))
+    set_ = {"services.tertiary-1.award_kw": 2, "services.tertiary-1.limits": "off"}
+    set_ |= {"episode.n_block": 2, "episode.n_block_after": 1}
+    short = [word for key, value in set_.items() for word in ("--set", f"{key}={value}")]
+    more = ["--start-h", 10, "--out", tmp_path / "out"]
+    cut = r"4 of 12 bins cut to the award of 2 kW \(up to 3,000 kW asked\); 6 bins outside the awarded blocks set to 0"
+    code, out, err = command("run", "tertiary-1-tiny", "--controller", "open_loop", *words, *more, *short)
+    assert code == 0 and len(re.findall(cut, err)) == 1
+    assert re.search(f"Done to your files: {request}: {cut}", out)
     assert "from 2026-08-03 10:00, award 2 kW in 2 blocks" in out
     record = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
     assert record["settings"]["resources"] == str(fleet)
+    assert re.search(cut, record["done_to_your_files"][0]) and len(record["done_to_your_files"]) == 1
     assert record["settings"]["signals"]["request_sign"] == "upward_negative"
 
 
@@ -199,7 +198,7 @@ def test_validate_tells_what_a_file_is(command: Command, tmp_path: Path) -> None
     assert "20 resources" in out
     assert out.splitlines()[-1] == "ok"
     out = succeed(command("validate", fleet))
-    assert "by device: battery 1, ev 1" in out
+    assert "by class: battery 1, ev 1" in out
 
 
 @pytest.mark.parametrize(
@@ -278,3 +277,10 @@ def test_cache_shows_prunes_and_clears(command: Command, tmp_path: Path, monkeyp
     assert "add --prune" in refuse(command("cache", "--days", "3"))
     monkeypatch.setattr(caching, "folder", lambda kind: None)
     assert "DER_GYM_CACHE" in refuse(command("cache"))
+
+
+def test_set_gives_lists_and_mappings(command: Command) -> None:
+    assert parse_settings(["groups.control.by=[class]"]) == {"groups.control.by": ["class"]}
+    assert parse_settings(["episode={n_block: 2}"]) == {"episode": {"n_block": 2}}
+    short = [*SHORT, "--controller", "idle", "--set", "fleet.n_device=20"]
+    assert "idle, seed 0" in succeed(command("run", "tertiary-1-tiny", *short, "--set", "groups.control.by=[device]"))

@@ -64,11 +64,17 @@ def test_files_that_do_not_fit_are_named(tmp_path: Path, n_day: int, changes: di
 def test_a_request_of_ones_own_is_played_and_cut_to_the_award(tmp_path: Path) -> None:
     first = datetime.fromisoformat(MONDAY)
     rows = ["datetime,request_kw"]
-    rows += [f"{first + timedelta(minutes=30 * k):%Y-%m-%d %H:%M},{k % 7}" for k in range(96)]
-    env = made({"signals.request": str(write(tmp_path / "r.csv", rows)), "services.tertiary-1.award_kw": 5.0})
-    env.reset(seed=1, options={"start_h": 14})
+    asks = {28: 6, 29: 1, 30: 2}  # the half hours of the window from 14 h; the last has no award
+    rows += [f"{first + timedelta(minutes=30 * k):%Y-%m-%d %H:%M},{asks.get(k, 0)}" for k in range(96)]
+    words = (
+        r"r.csv: 6 of 12 bins cut to the award of 5 kW \(up to 6 kW asked\); 6 bins outside the awarded blocks set to 0"
+    )
+    with pytest.warns(UserWarning, match=words) as said:
+        env = made({"signals.request": str(write(tmp_path / "r.csv", rows)), "services.tertiary-1.award_kw": 5.0})
+        env.reset(seed=1, options={"start_h": 14})
+        env.reset(seed=2, options={"start_h": 14})
+    assert len(said) == 1 and env.worlds.simulator.market.notes == [str(said[0].message)]
     asked = env.worlds.simulator.market.primary.service.request_kw[0]
-    expected = np.minimum([28 % 7, 29 % 7, 30 % 7], 5.0) * [1, 1, 0]  # nothing is awarded in the last block
-    assert asked.tolist() == np.repeat(expected, 6).tolist()
+    assert asked.tolist() == np.repeat([5.0, 1.0, 0.0], 6).tolist()
     with pytest.raises(InputError, match="are not in the file"):
         made({"signals.request": str(write(tmp_path / "short.csv", rows[:8]))})

@@ -298,6 +298,7 @@ def test_an_autoreset_starts_the_past_anew(autoreset: str, steps: int) -> None:
 
 
 def test_figures() -> None:
+    assert figures.kw(0.35) == "0.35 kW" and figures.kw(-0.999) == "-1.0 kW"
     assert figures.kw(-0.04) == "0.0 kW" and figures.kw(1488.2) == "1,488 kW" and figures.kw(-7.25, "+") == "-7.2 kW"
     assert figures.kw(-123456.0) == "-123 MW" and figures.kw_range(9_000, 11_000) == "9.0 to 11.0 MW"
     assert figures.kw_scale([-50.0, 0.0, 50.0]) == ["-50", "0", "50 kW"]

@@ -276,7 +276,43 @@ def test_wrong_actions_are_named(singles: list[DERGroupEnv]) -> None:
             many.step(both)
     with pytest.raises(InputError, match=rf"allowed: \(3, {n}\)"):
         many.step(np.zeros((2, n)))
+    masked = np.ma.masked_array(np.zeros(n), mask=[True] + [False] * (n - 1))
+    text, huge = ["0.5"] * n, [10**400] + [0.0] * (n - 1)
+    for wrong in (masked, text, np.array(text), np.zeros(n, complex), [1j] * n, huge, [None] * n, np.zeros(n, object)):
+        with pytest.raises(InputError, match=r"action: .*; allowed: |action: .* is no array of numbers"):
+            env.step(wrong)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="a masked array"):
+        many.step([masked] * 3)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="action: inf in world 0"):
+        env.step(np.full(n, 1e300))
     assert same(before[0].arrays, env.snapshot()[0].arrays) == []  # a refused action changes nothing
+
+
+def test_the_single_environment_takes_no_step_past_its_end(singles: list[DERGroupEnv]) -> None:
+    env, rest = singles[0], np.zeros(singles[0].layout.n_leaf, dtype=np.float32)
+    env.reset(seed=1)
+    kept = env.snapshot()
+    ends = [env.step(rest)[3] for _ in range(SMALL_STEPS)]
+    assert ends == [False] * (SMALL_STEPS - 1) + [True]
+    last = env.snapshot()
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"step: the episode has ended; call reset\(\) first"):
+            env.step(rest)
+    assert same(last[0].arrays, env.snapshot()[0].arrays) == []
+    env.restore(kept)
+    assert env.step(rest)[3] is False
+    with pytest.raises(InputError, match="has ended"):
+        env.restore(last), env.step(rest)
+    env.reset()
+    env.step(rest)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 2.5, "2"])
+def test_workers_and_worlds_are_counted_from_one(wrong: Any) -> None:
+    with pytest.raises(InputError, match=rf"workers: {wrong!r}; allowed: 1 or more"):
+        DERGroupEnv("tertiary-1", small(), workers=wrong)
+    with pytest.raises(InputError, match=rf"n_world: {wrong!r}; allowed: 1 or more"):
+        vector("NextStep", wrong)
 
 
 def test_actions_out_of_range_are_cut_and_counted(singles: list[DERGroupEnv]) -> None:

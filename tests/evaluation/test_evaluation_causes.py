@@ -145,3 +145,8 @@ def test_a_failure_is_one_line() -> None:
 def test_the_clock_runs_over_midnight() -> None:
     assert clock(86_400 + 23 * 3600 + 1800) == "2000-01-02 23:30"
     assert clock(2 * 86_400) == "2000-01-03 00:00"
+
+
+def test_a_small_list_s_failure_shows_its_kw() -> None:
+    made = Failure(1, 0, "2026-08-03 14:00", -0.045, 0.3, "control", "control: too little was asked for")
+    assert made.line == "2026-08-03 14:00 block 0: 0.045 kW short (15% of award): control: too little was asked for"

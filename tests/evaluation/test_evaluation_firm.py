@@ -118,9 +118,9 @@ def test_the_fitting_award_fits_and_the_next_does_not() -> None:
 
 
 def test_what_an_award_above_the_availability_does() -> None:
-    with pytest.raises(InputError, match=r"award 1000 kW in summer from \d+ h.*allowed: .*0 h \d+, 2 h"):
+    with pytest.raises(InputError, match=r"award 1,000 kW in summer from \d+ h.*allowed: .*0 h \d+, 2 h"):
         award_check.check_award(made(services__tertiary_1__award_kw=1000.0, services__tertiary_1__limits="enforce"))
-    with pytest.warns(UserWarning, match="award 1000 kW"):
+    with pytest.warns(UserWarning, match="award 1,000 kW"):
         award_check.check_award(made(services__tertiary_1__award_kw=1000.0, services__tertiary_1__limits="warn"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -224,3 +224,10 @@ def test_names_used_here_are_those_of_the_table() -> None:
     assert board_module.IDLE in controller_factory.resolve(["all"])
     assert board_module.BASE in controller_factory.resolve(["all"])
     assert len({m.name for m in measures.MEASURES}) == len(measures.MEASURES)
+
+
+def test_a_base_that_does_not_play_is_refused() -> None:
+    with pytest.raises(InputError, match="base: unknown name 'open_lop'; did you mean 'open_loop'"):
+        evaluate("tertiary-1-tiny", ["open_loop"], 1, overrides=ONE_DAY, base="open_lop")
+    with pytest.raises(InputError, match="base: unknown name 'closed_loop'"):
+        evaluate("tertiary-1-tiny", ["open_loop"], 1, overrides=ONE_DAY, base="closed_loop")

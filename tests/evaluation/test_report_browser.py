@@ -11,6 +11,7 @@ import pytest
 from reports import NASTY, episode, need_browser
 from worlds import small
 
+from der_gym.core.figures import figure
 from der_gym.evaluation.firm import Firm
 from der_gym.evaluation.report.board_page import write_board
 from der_gym.evaluation.report.firm_page import Promise, write_firm
@@ -304,3 +305,14 @@ def test_a_board_of_one_seed_and_idle_alone_has_no_bands_and_no_complaints(tab: 
     assert page.locator("#scores tbody tr").count() == 1
     assert "NaN" not in page.inner_text("main") + page.locator("main").inner_html()
     assert tab.said == []
+
+
+def test_figures_follow_their_size_as_on_the_command_line(tab: Opened, pages: dict[str, Path]) -> None:
+    page = tab.open(pages["board"])
+    values = [0.35, -0.0004, 0.045, 3.26, 40.0, 1234.6, 5.0]
+    shown = page.evaluate(f"{values}.map(figure)")
+    assert [text.replace("\u2212", "-") for text in shown] == [figure(value) for value in values]
+    assert page.evaluate("figure(null)") == "–"
+    lead = page.evaluate("document.querySelector('.lead').textContent")
+    low, high = (figure(value) for value in page.evaluate("DATA.head.award_kw"))
+    assert (f"Award {low} kW" if low == high else f"Award {low} to {high} kW") in lead

@@ -102,7 +102,8 @@ def test_every_cause_and_line_of_the_ledger_has_its_text() -> None:
 
 def test_numbers_are_short() -> None:
     assert rounded([[1.2345, -0.01], [float("nan"), 2.0]])[0] == [1.2, 0.0]
-    assert str(rounded([-0.001])[0]) == "0.0"
+    assert str(rounded([-0.00001, 4.0])[0]) == "0.0"
+    assert rounded([0.3456, 0.04, 0.0]) == [0.346, 0.04, 0.0]  # a list of a few kW keeps its shape
 
 
 def test_a_page_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from der_gym.core.errors import InputError
-from der_gym.fleet.mix import FleetConfig, apportion, leaf_counts, sample_table
+from der_gym.fleet.mix import FleetConfig, MixRow, apportion, leaf_counts, sample_table
 
 MIX = (
     {"device": "battery", "path": "P3", "cloud": "A", "share": 280},
@@ -68,7 +68,7 @@ def test_small_leaves_get_one_and_absent_ones_none() -> None:
         ({"mix": (MIX[0], {**MIX[0], "share": 3})}, "battery-P3-A stands twice"),
         ({"mix": ({**MIX[0], "shares": 1},)}, "Extra inputs"),
         ({"n_devices": 10}, "Extra inputs"),
-        ({"metering_point": "home"}, "pattern"),
+        ({"metering_point": "receiving"}, "write services.ID.metering: receiving"),
         ({"colocated_share": 1.5}, "less than or equal to 1"),
     ],
 )
@@ -125,3 +125,10 @@ def test_a_site_hangs_on_one_feeder_and_feeders_are_filled_alike() -> None:
     counts = np.array(list(Counter(next(iter(f)) for f in feeder_of.values()).values()))
     assert len(counts) == 5
     assert (np.abs(counts - counts.mean()) < 5 * np.sqrt(counts.mean())).all()
+
+
+def test_a_row_takes_the_resource_table_s_words() -> None:
+    words = MixRow.model_validate({"class": "ev", "path": "P6", "maker_cloud": "B", "share": 1})
+    assert words == MixRow(device="ev", path="P6", cloud="B", share=1)
+    with pytest.raises(ValidationError, match="'class' and 'device' are one column"):
+        MixRow.model_validate({"class": "ev", "device": "ev", "path": "P6", "share": 1})

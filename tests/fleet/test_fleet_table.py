@@ -40,7 +40,7 @@ def test_defaults_of_the_optional_columns(tmp_path: Path) -> None:
     assert table.labels("id").texts().tolist() == ["b1", "e1"]
     assert table.site.texts().tolist() == ["b1", "e1"]
     assert (table.path.text(0), table.cloud.text(1), table.area.text(0)) == ("P3", "A", "")
-    assert table.metering_point.text(1) == "device"
+    assert table.metering_point.text(1) == ""
     assert np.isnan(table.rated_kw).all() and np.isnan(table.feed_back()).all()
 
 
@@ -93,7 +93,9 @@ GOOD = "b1,battery,5,P3,s1,tokyo,1,device,10\n"
         ("id,class\n", ["empty"]),
         ("id,class\n\n,\n", ["empty"]),
         ("id,clas\nb1,battery\n", ["line 1", "'clas'", "did you mean 'class'"]),
-        ("id,cloud\n", ["line 1", "'cloud'", "did you mean 'maker_cloud'"]),
+        ("id,devices\n", ["line 1", "'devices'", "did you mean 'class'"]),
+        ("id,class,device\nb1,battery,battery\n", ["line 1", "column 'class' stands twice"]),
+        ("id,cloud\n", ["line 1", "column 'class' is missing"]),
         ("id,rated_kw\nb1,5\n", ["line 1", "'class'", "missing"]),
         ("id,class,id\nb1,battery,b1\n", ["'id'", "twice"]),
         ("id;class\nb1;battery\n", ["line 1", "id;class"]),
@@ -158,6 +160,7 @@ def test_a_limit_may_stand_on_one_row_of_its_site(tmp_path: Path) -> None:
         ("r1", "r2", "device", 1.0, 0.0),
         ("r1", "r2", "device", np.nan, 0.0),
         ("r1", "r2", "receiving", 1.0, 1.0),
+        ("r1", "r2", "", 1.0, 0.0),
         ("r1", "", "device", 1.0, 1.0),
         ("r1", "r1", "device", np.nan, np.nan),
         ("r1", "r1", "device", 0.0, 0.0),
@@ -172,9 +175,13 @@ def test_reversal_counts_under_one_operator(
 
 
 def test_make_table_refuses_columns_that_do_not_fit() -> None:
-    with pytest.raises(InputError, match="did you mean 'device'"):
+    with pytest.raises(InputError, match="did you mean 'class'"):
         make_table({"id": ["a"], "devic": ["ev"]})
-    with pytest.raises(InputError, match="'device' is missing"):
+    with pytest.raises(InputError, match="'class' is missing"):
+        make_table({"id": ["a"], "cloud": ["A"]})
+    with pytest.raises(InputError, match="column 'class' stands twice"):
+        make_table({"id": ["a"], "device": ["ev"], "class": ["ev"]})
+    with pytest.raises(InputError, match="'class' is missing"):
         make_table({"id": ["a"]})
     with pytest.raises(InputError, match="2 values for 1 ids"):
         make_table({"id": ["a"], "device": ["ev", "ev"]})
@@ -214,3 +221,27 @@ def test_labels_find_rows() -> None:
     column = label_texts(["x", "", "y", "x"])
     assert column.list_names() == ["x", "", "y"] and column.codes.dtype == np.uint8
     assert column.codes_of(["y", "none", "x"]).tolist() == [0, 2] and column.first_row(2) == 2
+
+
+def test_the_words_of_trees_and_mix_are_those_of_the_file(tmp_path: Path) -> None:
+    text = "id,{},path,{}\nb1,battery,P1,A\nv1,ev,P6,B\n"
+    by_word, by_other = (
+        read(tmp_path, text.format(*names)) for names in (("class", "maker_cloud"), ("device", "cloud"))
+    )
+    assert same(by_word, by_other)
+    assert same(
+        by_word,
+        make_table({"id": ["b1", "v1"], "class": ["battery", "ev"], "path": ["P1", "P6"], "maker_cloud": ["A", "B"]}),
+    )
+    assert by_word.labels("class") is by_word.labels("device") is by_word.device
+
+
+def test_a_device_is_metered_where_the_service_measures() -> None:
+    columns = {"id": ["a", "b"], "class": ["battery"] * 2, "demand_bg": ["r1"] * 2, "generation_bg": ["r2"] * 2}
+    table = make_table(columns | {"reverse_flow_allowed": [1, 1], "metering_point": ["", "receiving"]})
+    assert table.feed_back().tolist() == [0, 1]
+    assert table.metered_at("receiving").feed_back().tolist() == [1, 1]
+    with pytest.raises(
+        InputError, match=r"1 devices, such as 'b', are registered at 'receiving'.*metering is 'device'"
+    ):
+        table.metered_at("device")

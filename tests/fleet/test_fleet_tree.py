@@ -96,9 +96,9 @@ def test_default_trees_overlap() -> None:
 @pytest.mark.parametrize(
     ("groups", "words"),
     [
-        ([{"name": "g", "where": {"divice": "ev"}}], ["'g'", "'divice'", "did you mean 'device'"]),
+        ([{"name": "g", "where": {"divice": "ev"}}], ["'g'", "'divice'", "did you mean 'class'"]),
         ([{"name": "g", "where": {"rated_kw": "5"}}], ["'g'", "'rated_kw'"]),
-        ([{"name": "g", "where": {"device": "batery"}}], ["where.device", "'batery'", "did you mean 'battery'"]),
+        ([{"name": "g", "where": {"device": "batery"}}], ["where.class", "'batery'", "did you mean 'battery'"]),
         ([{"name": "g", "where": {"path": ["P3", "P9"]}}], ["where.path", "'P9'"]),
         ([{"name": "g", "where": {"device": "ev", "cloud": "B"}}], ["'g'", "no device matches", "'B'"]),
         ([{"name": "g"}, {"name": "g"}], ["two groups", "'control'", "'g'"]),
@@ -147,3 +147,12 @@ def test_combine_sorts_as_its_columns_do_even_past_64_bits() -> None:
         order = np.lexsort(columns[::-1])
         assert (np.diff(key[order]) >= 0).all()
         assert len(np.unique(key)) == len(set(zip(*[c.tolist() for c in columns], strict=True)))
+
+
+def test_trees_take_the_resource_table_s_words_and_hold_them_alone() -> None:
+    words = TreeConfig(by=("class", "maker_cloud"))
+    assert words == TreeConfig(by=("device", "cloud")) and words.by == ("class", "maker_cloud")
+    assert tree({"name": "g", "where": {"class": "ev"}}) == tree({"name": "g", "where": {"device": "ev"}})
+    assert build_tree(table(), "x", words).nodes[1:4] == ("battery", "ecocute", "ev")
+    with pytest.raises(ValidationError, match="'device' and 'class' are one column"):
+        tree({"name": "g", "where": {"class": "ev", "device": "ev"}})

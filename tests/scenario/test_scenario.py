@@ -13,7 +13,8 @@ import yaml
 
 from der_gym.core.errors import InputError
 from der_gym.scenario.config_files import configs
-from der_gym.scenario.load import load, merge, names, read_yaml
+from der_gym.scenario.load import load, names, read_yaml
+from der_gym.scenario.merging import merge
 from der_gym.scenario.model import Scenario
 from der_gym.scenario.validation import explain
 from der_gym.simulation.assets import scenario_assets
@@ -77,6 +78,15 @@ def test_an_unknown_override_names_the_nearest(key: str, words: str) -> None:
         ({"fleet.mix": [*MIX, *MIX]}, "battery-P1-A stands twice"),
         ({"fleet": None}, "fleet"),
         ({"signals": "sunny"}, "signals: .*'sunny'"),
+        ({"split": "tset"}, "split: .*unknown name 'tset'; did you mean 'test'"),
+        ({"fleet.host": "batery"}, "fleet.host and fleet.guests: unknown name 'batery'; did you mean 'battery'"),
+        ({"fleet.guests": ["battery"]}, r"guests \['battery'\]: allowed: other classes than host 'battery'"),
+        ({"fleet.guests": ["ev", "ev"]}, "other classes than host 'battery', each once"),
+        ({"signals.area": "osaka"}, "signals.area: .*unknown name 'osaka'; .*allowed: chubu, chugoku"),
+        ({"signals.station": "osakaa"}, "signals.station: .*unknown name 'osakaa'; did you mean 'osaka'"),
+        ({"signals.area": "kyushu"}, "signals: area 'kyushu' changes nothing without a file; allowed: with signals.pr"),
+        ({"signals.station": "osaka"}, "station 'osaka' changes nothing without a file; allowed: with signals.weather"),
+        ({"signals.request_sign": "upward_negative"}, "changes nothing without a file; allowed: with signals.request"),
         ({"devices.behaviour.opt_out_share": {"batery": 0.1}}, "unknown name 'batery'; did you mean 'battery'"),
     ],
 )
@@ -134,7 +144,14 @@ def written(folder: Path, name: str, data: Any) -> Path:
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("- a\n- b\n", "holds list; allowed: a mapping"), ("", "holds NoneType"), ("a: [1", "is not YAML"), ("7", "int")],
+    [
+        ("- a\n- b\n", "holds list; allowed: a mapping"),
+        ("", "holds NoneType"),
+        ("a: [1", "is not YAML"),
+        ("7", "int"),
+        ("tick_s: 60\nmarket:\n  n_block: 2\n  n_block: 4\n", "line 4: key 'n_block' stands twice in one mapping"),
+        ("fleet: {mix: [{path: P1, path: P3}]}\n", "key 'path' stands twice"),
+    ],
 )
 def test_a_file_that_holds_no_mapping_is_refused(tmp_path: Path, text: str, words: str) -> None:
     path = written(tmp_path, "mine.yaml", text)

@@ -9,6 +9,7 @@ import numpy as np
 
 from der_gym.core.errors import InputError
 from der_gym.engine.compile import kernel
+from der_gym.env.action.check import read_numbers
 from der_gym.env.action.layout import PLAN, ActionLayout
 from der_gym.network.streams import MessageStream
 
@@ -120,12 +121,9 @@ class ActionTaker:
         Raises
         ------
         InputError
-            For another shape, or a value that is not finite.
+            For another shape, a value that is not finite, masked arrays, text, complex numbers and objects.
         """
-        try:
-            given = np.asarray(action, dtype=np.float32)
-        except (TypeError, ValueError):
-            raise InputError(f"action: {type(action).__name__} is no array of numbers") from None
+        given = read_numbers(action)
         if given.shape != (self.n_world, self.layout.size):
             raise InputError(self._shape_fault(given.shape))
         counted = (self.message, self.clipped, self.step_no, self.n_step, ended)

@@ -11,8 +11,8 @@ _STEPS = (1.0, 2.0, 5.0, 10.0)
 
 
 def number(value: float, sign: str = "") -> str:
-    """Return a number with three digits, or all before the point; ``sign="+"`` shows a plus."""
-    digits = 0 if abs(value) >= 99.95 else 1
+    """Return a number with three digits, or all before the point; two decimals below 1; ``sign="+"``: a plus."""
+    digits = 0 if abs(value) >= 99.95 else 2 if 0.05 <= abs(value) < 0.95 else 1
     return f"{round(value, digits) + 0.0:{sign},.{digits}f}"
 
 

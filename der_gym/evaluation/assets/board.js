@@ -17,10 +17,11 @@ function sections() {
 function summary() {
   const head = DATA.head, best = (key) => [...DATA.rows].sort((a, b) => b[key] - a[key])[0];
   const passes = best("pass_rate"), yen = best("yen_per_registered_kw"), reward = best("reward");
-  const [low, high] = head.award_kw.map((kw) => num(kw));
+  const [low, high] = head.award_kw.map(figure);
+  const award = low === high ? low : t("range", { low, high });
   return h("section", { id: "summary" },
     h("h1", {}, t("board_title", head)),
-    h("p", { class: "lead" }, t("board_lead", { ...head, n: head.n_seed, low, high })),
+    h("p", { class: "lead" }, t("board_lead", { ...head, n: head.n_seed, award })),
     head.interrupted ? h("p", { class: "tag" }, t("interrupted")) : null,
     h("div", { class: "tiles" },
       tile(t("best"), reward.controller, spread(reward, "reward", (v) => num(v, 2))),

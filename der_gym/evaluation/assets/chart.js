@@ -158,7 +158,7 @@ function showValues(u, spec, shown, names) {
   for (const one of shown) {
     const value = (one.tell || one.values)[i];
     if (names.has(one.key) && value !== null && value !== undefined) {
-      names.get(one.key).textContent = spec.percent ? pct(value) : num(value, Math.abs(value) < 10 ? 1 : 0);
+      names.get(one.key).textContent = spec.percent ? pct(value) : figure(value);
     }
   }
 }

@@ -72,7 +72,7 @@ function firmTable(levels) {
   const rows = keys.map((each) => {
     const own = DATA.firm.awards.filter((row) => key(row) === each);
     const kept = levels.map((level) => own.find((row) => row.level === level));
-    return [own[0].controller, startName(`${own[0].season} ${own[0].start_h}`), ...kept.map((row) => num(row ? row.firm_kw : null))];
+    return [own[0].controller, startName(`${own[0].season} ${own[0].start_h}`), ...kept.map((row) => row ? figure(row.firm_kw) : num(null))];
   });
   return table([t("controller"), t("start"), ...levels.map((level) => t("firm_level", { level: num(100 * level) }))], rows);
 }

@@ -52,6 +52,14 @@ function num(value, digits) {
   return shown.replace("-", "\u2212");
 }
 
+/** Return a figure with decimals by its size, as der_gym/core/figures.py: 3 below 0.1, 2 below 1, 1 below 10. */
+function figure(value) {
+  const size = Math.abs(value);
+  const text = num(value, size < 0.1 ? 3 : size < 1 ? 2 : size < 10 ? 1 : 0);
+  const shown = text.includes(".") ? text.replace(/\.?0+$/, "") : text;
+  return shown === "\u22120" ? "0" : shown;
+}
+
 function pct(share, digits) {
   return share === null || share === undefined ? "–" : `${num(100 * share, digits)} %`;
 }

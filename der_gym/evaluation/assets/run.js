@@ -28,7 +28,7 @@ function summary() {
   const judged = head.passed.filter((v) => v !== null), passed = judged.filter((v) => v === 1).length;
   return h("section", { id: "summary" },
     h("h1", {}, t("run_title", head)),
-    h("p", { class: "lead" }, t("lead", { title: head.title || head.scenario, n: num(head.n_device), starts: head.starts, award: num(head.award_kw) })),
+    h("p", { class: "lead" }, t("lead", { title: head.title || head.scenario, n: num(head.n_device), starts: head.starts, award: figure(head.award_kw) })),
     h("div", { class: "tiles" },
       tile(t("blocks"), t("blocks_of", { a: passed, b: judged.length }), beside(head.idle_passed)),
       tile(t("reward"), num(head.values.reward, 2), beside(num(head.idle.reward, 2))),

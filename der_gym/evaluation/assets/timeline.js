@@ -10,9 +10,9 @@ function failures() {
 function failure(f) {
   const from = at(f.block * 1800), to = at((f.block + 1) * 1800);
   const cause = f.text.startsWith("mainly") ? t("mainly", { cause: t(f.cause) }) : t(f.cause);
-  const size = t(f.worst_kw > 0 ? "over" : "short", { kw: num(Math.abs(f.worst_kw), Math.abs(f.worst_kw) < 10 ? 1 : 0), share: pct(Math.abs(f.worst_kw) / f.award_kw) });
+  const size = t(f.worst_kw > 0 ? "over" : "short", { kw: figure(Math.abs(f.worst_kw)), share: pct(Math.abs(f.worst_kw) / f.award_kw) });
   const story = t("story", {
-    from: at(f.window_s[0]), to: at(f.window_s[1]), mean: num(f.mean_kw, 1), low: num(f.allowed_kw[0], 1), high: num(f.allowed_kw[1], 1),
+    from: at(f.window_s[0]), to: at(f.window_s[1]), mean: figure(f.mean_kw), low: figure(f.allowed_kw[0]), high: figure(f.allowed_kw[1]),
   });
   return h("section", { class: "card", id: `block-${f.block}`, "data-cause": f.cause },
     h("div", { class: "fail-head" }, h("h3", {}, t("block_title", { b: f.block, from, to })), h("span", { class: "tag" }, cause), h("span", {}, size)),
@@ -34,7 +34,7 @@ function zoom(f) {
 }
 
 function figures(f) {
-  const fact = (key) => h("div", {}, h("b", {}, `${num(f.figures[key], 1)} kW`), h("span", {}, t(`fig_${key}`)));
+  const fact = (key) => h("div", {}, h("b", {}, `${figure(f.figures[key])} kW`), h("span", {}, t(`fig_${key}`)));
   return h("div", { class: "facts" }, ...FIGURES.map(fact));
 }
 

@@ -12,9 +12,10 @@ Object.assign(WORDS, {
   nav_firm: ["Firm kW", "確実な kW"],
   board_title: ["{scenario}: scoreboard", "{scenario}: 成績表"],
   board_lead: [
-    "{title}. {n} seeds of split {split}; every controller met the same days, fleets, owners and outages. Award {low} to {high} kW.",
-    "{title}。区分 {split} の乱数 {n} 個。どの制御も同じ日・群・需要家・障害に臨んだ。落札 {low}～{high} kW。",
+    "{title}. {n} seeds of split {split}; every controller met the same days, fleets, owners and outages. Award {award} kW.",
+    "{title}。区分 {split} の乱数 {n} 個。どの制御も同じ日・群・需要家・障害に臨んだ。落札 {award} kW。",
   ],
+  range: ["{low} to {high}", "{low}～{high}"],
   interrupted: ["Ended early: only the controllers that were finished are here.", "途中で終了。終わった制御だけを示す。"],
   best: ["Best by reward", "報酬の首位"],
   best_pass: ["Most blocks passed", "適合率の首位"],

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from der_gym.core.errors import InputError
+from der_gym.core.figures import decimals
 from der_gym.core.files import write_text
 from der_gym.devices import DEVICES
 
@@ -114,7 +115,14 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def rounded(values: Any, digits: int = 1) -> list[Any]:
-    """Return an array as nested lists of floats with so many digits: a page stays small; -0.0 becomes 0.0."""
-    shown: list[Any] = (np.round(np.asarray(values, dtype=np.float64), digits) + 0.0).tolist()
+def rounded(values: Any, digits: int | None = None) -> list[Any]:
+    """Return an array as nested lists of floats with so many digits: a page stays small; -0.0 becomes 0.0.
+
+    By default one digit, and more where all figures are below 1: then the curves of a small list keep their shape.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if digits is None:
+        greatest = float(np.abs(array[np.isfinite(array)]).max(initial=0.0))
+        digits = decimals(greatest) + 1 if 0.0 < greatest < 1.0 else 1
+    shown: list[Any] = (np.round(array, digits) + 0.0).tolist()
     return shown

@@ -87,9 +87,7 @@ class Tertiary1(Service):
         """Return the requests of the worlds that start, (n, n_bin): an own series, cut to the award, or drawn ones."""
         n_bin = self.scope.n_block * BIN_PER_BLOCK
         if opening.request is not None:
-            own = opening.request.window(opening.abs_s[opening.which], n_bin)
-            cut: F8 = np.clip(own, 0.0, np.repeat(award, BIN_PER_BLOCK, axis=1))
-            return cut
+            return opening.request.within(opening.abs_s[opening.which], np.repeat(award, BIN_PER_BLOCK, axis=1))
         luck = list(opening.luck)
         if self.config.signal == "simple":
             return simple_request(award, self.config.request, luck)

@@ -1,10 +1,11 @@
 """Gain errors of the meters."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from pydantic import ValidationError
 
-from der_gym.services.meter import MeterConfig, draw_gain, gain
+from der_gym.devices.meter import device_gain, draw_gain, site_gain
 
 N = 4000
 
@@ -45,11 +46,17 @@ def test_kernel_equals_plain_python_and_leaves_inactive_worlds() -> None:
     draw_gain(0, 6, 2, active, keys, uid, np.float32(0.02), a)
     for s in (0, 1, 4, 5):
         for i in range(20):
-            b[s, i] = gain.py_func(keys[s // 2, 0], keys[s // 2, 1], uid[s % 2, i], np.float32(0.02))
+            b[s, i] = site_gain.py_func(keys[s // 2, 0], keys[s // 2, 1], uid[s % 2, i], np.float32(0.02))
     np.testing.assert_array_equal(a, b, strict=True)
     assert (a[2:4] == 3).all()
 
 
-def test_tolerance_range() -> None:
-    with pytest.raises(ValidationError, match="tolerance_share"):
-        MeterConfig(tolerance_share=0.2)
+def test_a_device_s_meter_has_the_same_spread() -> None:
+    tolerance = np.float32(0.02)
+    found = np.array([device_gain.py_func(7, 0, uid, tolerance) for uid in np.arange(N, dtype=np.uint32)], np.float64)
+    assert abs(found - 1).max() <= 0.02 * 1.0001 and found.std() == pytest.approx(0.02 / 3, rel=0.05)
+
+
+def test_one_place_draws_the_gain(project_root: Path) -> None:
+    files = (project_root / "der_gym").rglob("*.py")
+    assert [f.name for f in files if "meter.gain" in f.read_text(encoding="utf-8")] == ["meter.py"]
