@@ -55,6 +55,7 @@ def test_kernels_have_the_bits_of_the_functions_worked_in_plain_python(
         for rig in (fast, slow):
             rig.active[1] = k % 5 != 2
             rig.site[:] = np.random.default_rng(k).normal(0.4, 1.5, rig.site.shape)
+            rig.row("standby")[:, ::2] = k % 3 == 1
             rig.step(*commands(rig, k), dt_s=[60, 10, 300, 60][k % 4])
         assert fast.bits() == slow.bits(), k
     for reached, opting in ((True, False), (False, True)):

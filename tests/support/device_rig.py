@@ -56,6 +56,7 @@ class Rig:
         self.fleet[:, FLEET.LINK_DOWN_S : FLEET.LINK_UP_S + 1, ::9] = np.array([[100.0], [5000.0]], np.float32)
         self.row("meter_gain")[:] = random.choice([0.0, 0.98, 1.01], self.row("meter_gain").shape, p=[0.1, 0.5, 0.4])
         self.row("accepts_commands")[:] = random.choice([0.0, 1.0], self.row("meter_gain").shape, p=[0.2, 0.8])
+        self.row("standby")[:] = 0.0
         self.params = np.zeros((n_all, max(len(model.params), 1), n), np.float32)
         self.state = np.zeros((n_all, max(len(model.state), 1), n), np.float32)
         self.energy = np.zeros((n_all, max(len(model.energy), 1), n))
@@ -87,7 +88,7 @@ class Rig:
         self.abs_s = np.full(self.n_world, self.start_s + self.t_s, dtype=np.int64)
         sod = self.abs_s % DAY_S
         values = {"t_s": self.t_s, "dt_s": dt_s, "sod_s": sod, "mains_c": 9.0, "season": [2, 1][: self.n_world]}
-        values |= {"temp_c": 6.0 + 3.0 * np.cos((sod / 3600 - 14) / 12 * np.pi), "house_shape": 0.6, "standby": 0.0}
+        values |= {"temp_c": 6.0 + 3.0 * np.cos((sod / 3600 - 14) / 12 * np.pi), "house_shape": 0.6}
         values |= {
             "weekend": (self.abs_s // DAY_S) % 7 < 2,
             "sun_kw_m2": np.maximum(np.sin((sod / 3600 - 6) / 12 * 3.1), 0),
