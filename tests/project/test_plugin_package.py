@@ -16,13 +16,13 @@ from der_gym.controllers.base import Rule
 
 
 class Half(Rule):
-    """Half of full power in every block with an award."""
+    """A tenth of full power for each kW of the gap."""
 
-    name, title = "acme-half", "half power, by the field of its own"
+    name, title = "acme-half", "half power at most, by the field of its own"
 
     def predict(self, obs, state, episode_start):
         gap = self.layout.decode(obs, "acme_gap_kw")
-        return np.where(gap > 0, 0.5, 0.0)[:, None] * np.ones((1, self.layout.n_leaf), np.float32), {}
+        return np.clip(0.1 * gap, -0.5, 0.5)[:, None] * np.ones((1, self.layout.n_leaf), np.float32), {}
 '''
 FIELD = '''
 from der_gym.env.observation.fields import field
