@@ -85,9 +85,6 @@ class FleetConfig(BaseModel):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"mix: {twice[0]} stands twice; one row for each class, path and maker cloud")
-        guests = self.guests or ()
-        if self.host in guests or len(set(guests)) < len(guests):
-            raise ValueError(f"guests {list(guests)}: allowed: other classes than host {self.host!r}, each once")
         if not sum(row.share for row in self.mix) > 0.0:
             raise ValueError("mix: the shares add up to 0; at least one must be above 0")
         return self

@@ -14,7 +14,7 @@ from der_gym.core.errors import InputError, unknown
 from der_gym.core.files import contents
 from der_gym.core.heads import Head
 from der_gym.core.units import BLOCK_S, REFRESH_S
-from der_gym.devices import DEVICES
+from der_gym.devices import DEVICES, with_trait
 from der_gym.devices.base import DeviceConfig
 from der_gym.fleet.mix import FleetConfig
 from der_gym.fleet.tree import TreeConfig
@@ -147,9 +147,18 @@ class Scenario(Settings):
         for name in self.devices.behaviour.opt_out_share:  # type: ignore[attr-defined]
             if name not in DEVICES:
                 raise unknown("devices.behaviour.opt_out_share", name, DEVICES)
-        for name in (self.fleet.host, *(self.fleet.guests or ())):
-            if name is not None and name not in DEVICES:
+        return self
+
+    @model_validator(mode="after")
+    def _homes_can_be(self) -> Scenario:
+        hosts = with_trait("host") if self.fleet.host is None else (self.fleet.host,)
+        guests = self.fleet.guests or ()
+        for name in (*hosts, *guests):
+            if name not in DEVICES:
                 raise unknown("fleet.host and fleet.guests", name, DEVICES)
+        if set(hosts) & set(guests) or len(set(guests)) < len(guests):
+            told = " or ".join(map(repr, hosts))
+            raise ValueError(f"guests {list(guests)}: allowed: other classes than host {told}, each once")
         return self
 
     def service(self, name: str) -> ServiceConfig:

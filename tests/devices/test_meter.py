@@ -59,4 +59,4 @@ def test_a_device_s_meter_has_the_same_spread() -> None:
 
 def test_one_place_draws_the_gain(project_root: Path) -> None:
     files = (project_root / "der_gym").rglob("*.py")
-    assert [f.name for f in files if "meter.gain" in f.read_text(encoding="utf-8")] == ["meter.py"]
+    assert [f.name for f in files if 'stream("meter.gain")' in f.read_text(encoding="utf-8")] == ["meter.py"]

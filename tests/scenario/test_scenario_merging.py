@@ -43,8 +43,9 @@ def test_a_part_of_a_table_leaves_its_other_entries(change: dict[str, Any]) -> N
 
 def test_a_mapping_given_for_a_model_changes_what_it_names() -> None:
     made = load("tertiary-1", {"episode": {"n_block": 4}, "devices.behaviour.opt_out_share": {"ev": 0.5}})
+    made = load(made, {"devices.behaviour.opt_out_share": {"battery": 0.02}})
     assert (made.episode.n_block, made.episode.starts_h) == (4, (5, 14, 17))
-    assert made.devices.behaviour.opt_out_share == {"battery": 0.02, "ecocute": 0.02, "ev": 0.5}  # type: ignore[attr-defined]
+    assert made.devices.behaviour.opt_out_share == {"battery": 0.02, "ev": 0.5}  # type: ignore[attr-defined]
     both = load(made, {"network.paths": {"P1": {"hold_s": 60}}, "network.paths.P3.hold_s": 90})
     assert (both.network.path("P1").hold_s, both.network.path("P3").hold_s) == (60, 90)
 
