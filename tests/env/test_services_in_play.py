@@ -222,7 +222,8 @@ def test_stores_stand_by_only_for_services_that_hold_some() -> None:
     own = {"signals.start": MONDAY, "pool.n_fleet": 1, "fleet.n_device": 60, "fleet.mix": MIX, "episode": episode}
     for node, standing in (("all", [1, 1, 1, 1]), (list(LOADS), [0, 0, 0, 0])):
         sim = started(load("tertiary-1", {**own, "services": [{"name": "imbalance", "node": node}]}), [1])
-        assert sim.market.standby[0].tolist() == standing and sim.market.committed[0].tolist() == standing
+        assert sim.market.planner.standing[0].any(axis=1).tolist() == standing
+        assert sim.market.committed[0].tolist() == standing
 
 
 def test_working_days_leave_out_weekends_and_holidays() -> None:
