@@ -31,7 +31,7 @@ FIXED_IN = {
     "capacity-call": CONTRACT,
     "stacked-capacity": CONTRACT,
     "imbalance": ASKED | {"failed_before", "leaf.plan_kw", "leaf.up_kw"},
-    "stacked-imbalance": ASKED | {"failed_before", "leaf.plan_kw"},
+    "stacked-imbalance": ASKED | {"failed_before", "plan_kw", "block.plan_kw", "leaf.plan_kw"},
 }
 
 

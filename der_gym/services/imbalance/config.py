@@ -36,7 +36,7 @@ class ImbalanceConfig(ServiceConfig):
     """Half hours from the end of a half hour until its price is published [A]."""
 
     stores_stand_by: bool = True
-    """Whether stores of the fleet stand by at 0 kW, ready to balance in both directions [A]. Without it their plan is
+    """Whether stores of the node stand by at 0 kW, ready to balance in both directions [A]. Without it their plan is
     their own schedule, and a command takes them off it."""
 
     idle_error_share: float = Field(0.12, gt=0.0, le=1.0)
