@@ -1,4 +1,4 @@
-"""What each device holds: the newest message that has arrived, until it ends."""
+"""The message that each device holds: the newest one that has arrived, until it ends."""
 
 from __future__ import annotations
 

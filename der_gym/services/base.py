@@ -43,7 +43,7 @@ class ServiceConfig(SettingsModel):
     share: float = Field(1.0, gt=0.0, le=1.0)
     """Part of each device's power that counts for this service; shares of one leaf add up to 1 at most."""
     metering: Literal["device", "receiving"] = "device"
-    """Where settlement measures; one per resource [S]. Device-point metering needs a next-generation smart meter."""
+    """Point at which settlement measures; one per resource [S]. Device-point metering needs a next-generation smart meter."""
     plan: Literal["forecast", "perfect"] = "forecast"
     """Yardstick of settlement (基準値): a causal forecast frozen an hour before its block, or, as an ablation, the
     power that the fleet would draw without commands."""

@@ -1,4 +1,4 @@
-"""Whole shards of an array emptied, copied and weighed, by the threads that go on to work on them.
+"""Kernels that empty, copy and weigh whole shards of an array, in the threads that go on to work on them.
 
 Arrays are float32 (S, k, n); those of float64 are given as a view of twice as many.
 """
@@ -24,7 +24,7 @@ def blank(s0, s1, n_shard, active, out):  # type: ignore[no-untyped-def]
 
 @kernel
 def tell(s0, s1, n_shard, active, rated_kw, fleet):  # type: ignore[no-untyped-def]
-    """Write what the resource table says of each device's rated power, float32 (n_shard, N or 1), NaN: to be drawn."""
+    """Write each device's rated power of the resource table, float32 (n_shard, N or 1); NaN: to be drawn."""
     for s in range(s0, s1):
         if active[s // n_shard]:
             given, rated = rated_kw[s % n_shard], fleet[s, FLEET.RATED_KW]

@@ -1,4 +1,4 @@
-"""Clocks of every world and small notes at a decision, kept in kernels: a step has microseconds."""
+"""Clocks of every world and small sums at a decision, in kernels because a step takes microseconds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from der_gym.simulation.aggregator_view import LEAF
 
 @kernel
 def mark_due(w0, w1, active, t_s, abs_s, due, turn, midnight, refreshed):  # type: ignore[no-untyped-def]
-    """Mark the worlds that stand at a refresh, a half hour, midnight, after their start; note the first in a step."""
+    """Mark the worlds at a refresh, a half hour, midnight, after their start; note the first refresh in a step."""
     for w in range(w0, w1):
         due[w] = active[w] and t_s[w] > 0.0 and abs_s[w] % REFRESH_S == 0
         turn[w] = due[w] and abs_s[w] % BLOCK_S == 0
@@ -37,7 +37,7 @@ def open_step(w0, w1, active, t_s, step_h, sent, leaf, node_kw, asked_kwh, refre
         Time to the next decision, h.
     sent : float64 (n_world, n_leaf, net.N_LEAF); leaf : float64 (n_world, n_leaf, LEAF.N)
     node_kw : float64 (n_service, n_leaf)
-        Each service's part of a leaf's rated swing: what the fraction 1 asks of it.
+        Each service's part of a leaf's rated swing: the power that the fraction 1 asks of it.
     asked_kwh : float64 (n_world, n_service)
     refreshed : bool (n_world,)
         Out: False, see `mark_due`.

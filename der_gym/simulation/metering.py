@@ -1,4 +1,4 @@
-"""Sums over cells of what happened (true), what settlement sees (metered) and what the aggregator sees (seen)."""
+"""Sums over cells of the power that happened (true), that settlement reads (metered) and the aggregator sees (seen)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SEEN = Table(
     oldest_s  | s    | | earliest report
     """,
 )
-OLDEST_SHOWN_S = 3600.0  # a report older than that counts as so old
+OLDEST_SHOWN_S = 3600.0  # the age of an older report counts as this
 
 _ZERO, _OLDEST_SHOWN_S = np.float32(0.0), np.float32(OLDEST_SHOWN_S)
 
@@ -83,8 +83,8 @@ def sum_seen_cells(s0, s1, n_shard, active, t_s, dt_s, lo, hi, fleet, out):  # t
 def reports(now, rated, when):  # type: ignore[no-untyped-def]
     """Return float64 (sum of rated kW x time of the report, earliest report) of a cell.
 
-    A report counts as at most ``OLDEST_SHOWN_S`` old, and a home that was silent before the episode and still is does
-    not set the earliest: else the few homes that never answer would hide how old the others' reports are. Padding
+    A report counts as at most ``OLDEST_SHOWN_S`` old. A home that was silent before the episode and still is does not
+    set the earliest: else the few homes that never answer would hide the age of the others' reports. Padding
     (rated 0) sets nothing.
     """
     n, least = rated.shape[0], now - _OLDEST_SHOWN_S
@@ -110,7 +110,7 @@ def fold(parts: np.ndarray, n_shard: int) -> np.ndarray:
 
 @part
 def folded(parts, w, n_shard, c, column):  # type: ignore[no-untyped-def]
-    """Return what `fold` gives for one cell of one world."""
+    """Return the result of `fold` for one cell of one world."""
     total = parts[w * n_shard, c, column]
     for s in range(w * n_shard + 1, (w + 1) * n_shard):
         total += parts[s, c, column]

@@ -26,7 +26,7 @@ from der_gym.simulation.representative_fleet import units
 
 Array = np.ndarray
 LONGEST_RING = 64
-DEAD_S = 1500.0  # what the ring has room for: the slowest firmware takes 20 min, a median and its spread come on top
+DEAD_S = 1500.0  # longest dead time in the ring: the slowest firmware takes 20 min, a median and its spread come on top
 
 
 def path_row(path: ChannelConfig) -> list[float]:
@@ -34,7 +34,7 @@ def path_row(path: ChannelConfig) -> list[float]:
     polls = (*path.poll_s, 0.0, 0.0)[:2]
     share = path.poll_share[0] / sum(path.poll_share) if path.poll_share else 1.0
     second = polls[1] if len(path.poll_s) > 1 else polls[0]
-    period_s = max(path.telemetry_s, path.telemetry_delay_s)  # the next report waits until the last has come
+    period_s = max(path.telemetry_s, path.telemetry_delay_s)  # a report waits until the last one has come
     telemetry = (period_s, path.telemetry_delay_s, path.telemetry_loss_share)
     return [path.loss_share, path.missed_poll_share, polls[0], second, share, path.longest_s(), *telemetry, 0.0]
 
@@ -113,7 +113,7 @@ class NetworkRuntime:
     Attributes
     ----------
     hold : float32 (S, n_row, n_place)
-        What devices hold of each stream, see HOLD; empty with dispatch alone: then FLEET has it.
+        The message of each stream that devices hold, see HOLD; empty with dispatch alone: then FLEET has it.
     hold_row : tuple of int
         First row of each stream in ``hold``.
     fee_yen_month : float64 (n_cell,)
@@ -200,7 +200,7 @@ class NetworkRuntime:
         return {f"network.{name}": getattr(self, name) for name in names}
 
     def message_rows(self) -> dict[str, tuple[int, int]]:
-        """Return the rows of ``hold`` in which each stream's first and second value at the tick's start stand."""
+        """Return the rows of ``hold`` of each stream's first and second value at the tick's start."""
         names = [stream.kind for stream in self.streams]
         return {name: (row, row + net.HOLD.B_START) for name, row in zip(names, self.hold_row, strict=True)}
 
@@ -249,7 +249,7 @@ class NetworkRuntime:
         return Call(outages.draw_links, self.n_shard, due, keys, self.structure.uid, abs_s, t_s, self.link_cfg, fleet)
 
     def refill_quotas(self, due: Array) -> Call:
-        """Give ``due`` worlds, which stand at midnight, their daily quota."""
+        """Give ``due`` worlds, which are at midnight, their daily quota."""
         return Call(refill, due, self.gate, self.leaf, by_world=True)
 
     def send_messages(self, active: Array, t_s: Array, message: Array) -> Call:
