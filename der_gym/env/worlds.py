@@ -57,7 +57,17 @@ def count_outcome(w0, w1, first, last, row, outcome, table):  # type: ignore[no-
 
 @kernel
 def fill_infos(w0, w1, terms, yen, clipped, leaf, table):  # type: ignore[no-untyped-def]
-    """Fill the rows of ``table``: reward terms, statement, and, the last two, clipped actions and messages sent."""
+    """Fill the rows of ``table``: reward terms, statement, and, the last two, clipped actions and messages sent.
+
+    Parameters
+    ----------
+    w0, w1 : int
+        Range of worlds.
+    terms : float64 (n_world, TERMS.N); yen : float64 (n_world, n_line); clipped : float64 (n_world,)
+    leaf : float64 (n_world, n_lane, SENDER.N)
+    table : float64 (n_info, n_world)
+        Out.
+    """
     n_term, n_row = terms.shape[1], table.shape[0]
     for w in range(w0, w1):
         for i in range(n_term):
@@ -107,7 +117,16 @@ class Worlds:
     def reset(
         self, mask: Array, generators: Mapping[int, np.random.Generator], options: Mapping[str, Any] | None
     ) -> None:
-        """Start new episodes in the worlds of ``mask``."""
+        """Start new episodes in the worlds of ``mask``.
+
+        Parameters
+        ----------
+        mask : bool (n_world,)
+        generators : mapping
+            World -> its generator, for every world of ``mask``.
+        options : mapping, optional
+            ``date`` ("YYYY-MM-DD") and ``start_h``.
+        """
         self.simulator.reset(mask, generators, options)
         self.reward.begin(mask)
         self.action.begin(mask)

@@ -96,7 +96,7 @@ class FrequencyConfig(BaseModel):
         return self
 
     def constants(self) -> Array:
-        """Return the constants of `advance`, float32 (10,): steps of a second, deviations, the minute's chance of a drop."""
+        """Return the constants of `advance`, float32 (10,): steps of a second, deviations, chance of a drop."""
         fast, slow = np.exp(-1.0 / self.fast_s), np.exp(-1.0 / self.slow_s)
         sds = self.sd_hz * np.sqrt([self.fast_share, 1.0 - self.fast_share])
         steps = sds * np.sqrt([1.0 - fast**2, 1.0 - slow**2])

@@ -221,6 +221,17 @@ def add_cells(w, n_shard, leaf_of, seen, capability, rated_kw, leaf):  # type: i
     """Sum the cells up to their leaves: power, capability, and, until `publish` goes on, times and rated kW.
 
     AGE_MEAN_S holds the sum of rated kW x time of the report, WAIT_S that of rated kW, AGE_MAX_S the earliest report.
+
+    Parameters
+    ----------
+    w, n_shard : int
+        World; shards of a world.
+    leaf_of : int64 (n_cell,)
+        Leaf of each cell.
+    seen : float64 (S, n_cell, SEEN.N); capability : float64 (S, n_cell, CAPABILITY.N)
+    rated_kw : float64 (n_world, n_cell)
+    leaf : float64 (n_leaf, LEAF.N)
+        Out.
     """
     for j in range(leaf.shape[0]):
         row = leaf[j]

@@ -1,12 +1,14 @@
 """The power and energy that the group could give, by season and time of day, compared with an award.
 
-Read from the pool of days: the fleet left alone, its capability at each half hour. *p10* is what is there on nine of
-ten days and fleets. Power: the devices' upward response for 30 minutes, summed. Energy: what upward response can draw
-on when the window opens, against mean request x award x hours.  Batteries stand by in a window, where the pool's go
-on to serve their homes. So their power at a block is taken as that at the window's start, less in the same measure as
-the energy that the blocks before have asked for on average. Known error: the mean over played windows is 5-15 % above
-this (a part-empty battery still holds its power for 30 minutes), their own tenth percentile below it by up to a
-third, for days differ in what they ask; links that are down are counted as there.
+They are read from the reference days: the fleet without commands, its capability at each half hour. *p10* is the value
+that nine of ten days and fleets reach. Power: the devices' upward response for 30 minutes, summed. Energy: the energy
+of upward response when the window opens, against mean request x award x hours.
+
+Stores stand by in a window, while those of the reference days serve their homes. So their power at a block is taken
+as that at the window's start, less in the same measure as the energy that the blocks before have requested on average.
+Known error: the mean over played windows is 5-15 % above this (a part-empty store still holds its power for 30
+minutes); their own tenth percentile is below it by up to a third, because requests differ from day to day. Devices
+whose link is down are counted.
 """
 
 from __future__ import annotations
@@ -119,7 +121,18 @@ def shortfalls(assets: ScenarioAssets) -> list[Shortfall]:
 
 
 def window_kw(assets: ScenarioAssets, config: ServiceConfig, season: Season, start_h: int, award: float) -> F8:
-    """Return the power of nine of ten days at each block of a window with an award in kW, float64 (n_block,), kW."""
+    """Return the power of nine of ten days at each block of a window with an award in kW, float64 (n_block,), kW.
+
+    Parameters
+    ----------
+    assets : ScenarioAssets
+    config : ServiceConfig
+    season : str
+    start_h : int
+        Hour of the day, 0..23.
+    award : float
+        kW.
+    """
     st = assets.structure
     first, block = int(start_h / _BLOCK_H), np.arange(assets.scenario.episode.n_block)
     node = node_leaves(st, config)[st.cell_leaf]

@@ -252,7 +252,7 @@ class Fleet:
         return calls
 
     def measure(self, active: Array, reached: bool = False) -> Array:
-        """Return each cell's capability now, float64 (S, n_cell, N_CAPABILITY); 0 where a world is not ``active``."""
+        """Return each cell's capability now, float64 (S, n_cell, N_CAPABILITY); 0 in inactive worlds."""
         out = np.zeros((self.n_all, self.structure.n_cell, CAPABILITY.N))
         share(self.measure_capability(active, out, reached=reached), self.n_all, 1)
         return out

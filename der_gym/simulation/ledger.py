@@ -78,7 +78,20 @@ class Ledger:
 
 @kernel
 def copy_lines(w0, w1, active, part, places, statement):  # type: ignore[no-untyped-def]
-    """Copy a part's lines, float64 (n_world, n), to their columns of the statement."""
+    """Copy a part's lines, float64 (n_world, n), to their columns of the statement.
+
+    Parameters
+    ----------
+    w0, w1 : int
+        Range of worlds.
+    active : bool (n_world,)
+        Other worlds keep every bit.
+    part : float64 (n_world, n)
+    places : int64 (n,)
+        Column of each line.
+    statement : float64 (n_world, n_line)
+        Out.
+    """
     for w in range(w0, w1):
         if active[w]:
             for i in range(places.shape[0]):
@@ -87,7 +100,17 @@ def copy_lines(w0, w1, active, part, places, statement):  # type: ignore[no-unty
 
 @kernel
 def sum_lines(w0, w1, active, statement):  # type: ignore[no-untyped-def]
-    """Write the total of each active world's lines, added from first to last, into the last column."""
+    """Write the total of each active world's lines, added from first to last, into the last column.
+
+    Parameters
+    ----------
+    w0, w1 : int
+        Range of worlds.
+    active : bool (n_world,)
+        Other worlds keep every bit.
+    statement : float64 (n_world, n_line)
+        The last column is written.
+    """
     last = statement.shape[1] - 1
     for w in range(w0, w1):
         if active[w]:

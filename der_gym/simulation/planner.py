@@ -74,7 +74,7 @@ class Planner:
         self.quiet_since_s[mask], self.seen_sum[mask], self.seen_n[mask] = -QUIET_S, 0.0, 0.0
 
     def history(self, which: Array) -> tuple[Array, Array, Array]:
-        """Return power per cell of the pool's fleet, weather means and weekends of ``which``'s ten days before."""
+        """Return power per cell, weather means and weekends of the ten days before, for the worlds ``which``."""
         days = (self.episode.day0[which] - self.pool.first_day)[:, None] - np.arange(HISTORY_DAYS, 0, -1)
         power = self.pool.power_kw[self.episode.fleet_no[which][:, None], days]
         weekend = self.episode.kinds_of(days + self.pool.first_day)[..., 0].astype(bool)

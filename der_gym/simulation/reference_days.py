@@ -87,7 +87,15 @@ def _storm_luck() -> Array:
 
 
 def day_kinds(first_day: int, n_day: int, storm_share: float) -> Array:
-    """Return (weekend, season, storm) of each day, int64 (n_day, 3)."""
+    """Return (weekend, season, storm) of each day, int64 (n_day, 3).
+
+    Parameters
+    ----------
+    first_day, n_day : int
+        Number of the first day; days.
+    storm_share : float
+        Share of days under a storm warning, 0..1.
+    """
     days = np.arange(first_day, first_day + n_day)
     storm = _storm_luck()[days % 60_000] < storm_share
     return np.stack([calendar.is_holiday(days), calendar.season(days), storm], axis=1).astype(np.int64)
@@ -96,7 +104,20 @@ def day_kinds(first_day: int, n_day: int, storm_share: float) -> Array:
 def run_pool(
     structure: Structure, devices: Any, signals: SignalTable, keys: Array, starts_s: tuple[int, ...], storm_share: float
 ) -> Pool:
-    """Run the fleets over every day of ``signals`` and return the result."""
+    """Run the fleets over every day of ``signals`` and return the result.
+
+    Parameters
+    ----------
+    structure : Structure
+    devices : DevicesConfig
+    signals : SignalTable
+    keys : uint32 (n_fleet, 2)
+        Key of each fleet.
+    starts_s : tuple of int
+        Seconds of the day at which states are saved.
+    storm_share : float
+        Share of days under a storm warning, 0..1.
+    """
     n_fleet = len(keys)
     fleet = Fleet(structure, devices, n_fleet, 1e9, receiving=False)
     fleet.keys[:, :2] = keys

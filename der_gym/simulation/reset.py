@@ -111,7 +111,17 @@ def first_alike(mask: Array, keys: Array) -> Array:
 
 @kernel
 def first_reports(s0, s1, n_shard, active, fleet):  # type: ignore[no-untyped-def]
-    """Fill the table with the reports just before the episode; those of homes whose link is out are old."""
+    """Fill the table with the reports just before the episode; those of homes whose link is out are old.
+
+    Parameters
+    ----------
+    s0, s1, n_shard : int
+        Range of shards; shards of a world.
+    active : bool (n_world,)
+        Other worlds keep every bit.
+    fleet : float32 (S, FLEET.N, N)
+        SEEN_KW, SEEN_S and PENDING_KW are written.
+    """
     for s in range(s0, s1):
         if active[s // n_shard]:
             down, up, shown = fleet[s, FLEET.LINK_DOWN_S], fleet[s, FLEET.LINK_UP_S], fleet[s, FLEET.SHOWN_KW]

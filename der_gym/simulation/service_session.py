@@ -84,12 +84,28 @@ class ServiceSession:
     # -- calls of a step ------------------------------------------------------------------------------------------
 
     def adding(self, n_shard: int, active: Array, power: Array, site_net: Array) -> Call:
-        """Return the call that adds a tick's power of the node to the open sample."""
+        """Return the call that adds a tick's power of the node to the open sample.
+
+        Parameters
+        ----------
+        n_shard : int
+            Shards of a world.
+        active : bool (n_world,)
+        power : float64 (S, n_cell, POWER.N); site_net : float64 (S, POWER.N)
+            Of the devices; of the homes, kW.
+        """
         given = (n_shard, active, self.cell_weight, power, site_net, self.receiving, self.sum_kw)
         return Call(add_node, *given, by_world=True)
 
     def settling(self, active: Array, t_s: Array) -> list[Call]:
-        """Return the calls that close a sample where one ends, and let the service take it."""
+        """Return the calls that close a sample where one ends, and let the service take it.
+
+        Parameters
+        ----------
+        active : bool (n_world,)
+        t_s : float64 (n_world,)
+            Seconds of the episode.
+        """
         per_block = BLOCK_S // self.sample_s
         plan = (self.plan_kw, self.perfect_kw, self.perfect, per_block)
         given = (active, t_s, self.sample_s, self.sum_kw, float(self.n_tick), *plan)
@@ -185,7 +201,21 @@ def close_sample(  # type: ignore[no-untyped-def]
 
 @kernel
 def freeze_node(w0, w1, ends, t_s, leaf_weight, plan_leaf_kw, house_kw, receiving, plan_kw):  # type: ignore[no-untyped-def]
-    """Write a node's plan of the block two ahead where a block ``ends``: its leaves' parts, and the homes'."""
+    """Write a node's plan of the block two ahead where a block ``ends``: its leaves' parts, and the homes'.
+
+    Parameters
+    ----------
+    w0, w1 : int
+        Range of worlds.
+    ends : bool (n_world,); t_s : float64 (n_world,)
+    leaf_weight : float64 (n_leaf,)
+    plan_leaf_kw : float64 (n_world, n_block, n_leaf); house_kw : float64 (n_world, n_block)
+        Plans of the leaves; of the homes' own load and PV, counted where ``receiving``.
+    receiving : bool
+        Metered at the homes' receiving points.
+    plan_kw : float64 (n_world, n_block)
+        Updated.
+    """
     for w in range(w0, w1):
         ahead = int(t_s[w]) // BLOCK_S + 2
         if ends[w] and ahead < plan_kw.shape[1]:

@@ -49,7 +49,18 @@ REWARD_TERMS: Registry[RewardTerm] = Registry("reward term", "der_gym.reward_ter
 
 @kernel
 def add_scores(w0, w1, active, first, part, score_kw):  # type: ignore[no-untyped-def]
-    """Add a service's |error| and |error of an idle group|, float64 (n_world, 2), to those of all; ``first`` begins."""
+    """Add a service's |error| and |error of an idle group|, float64 (n_world, 2), to those of all; ``first`` begins.
+
+    Parameters
+    ----------
+    w0, w1 : int
+        Range of worlds.
+    active : bool (n_world,)
+    first : bool
+        Begin the sum; else add to it.
+    part, score_kw : float64 (n_world, 2)
+        Of the service; of all, updated.
+    """
     for w in range(w0, w1):
         if active[w]:
             for k in range(2):
