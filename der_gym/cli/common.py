@@ -1,4 +1,4 @@
-"""What several commands share: settings on the command line, consoles, progress, number formats."""
+"""The common part of the commands: settings on the command line, consoles, progress, number formats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every controller shares: the protocol, the public facts it is bound to, its settings, small exact helpers."""
+"""The common part of controllers: the protocol, the public facts that they are bound to, settings, exact helpers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ControllerConfig(BaseModel):
 
 @dataclass(frozen=True)
 class PublicInfo:
-    """What an aggregator knows of its scenario before the first decision: contracts, data sheets, commissioning tests.
+    """The aggregator's knowledge before the first decision: contracts, data sheets, commissioning tests.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ class PublicInfo:
 
 
 class HasWorlds(Protocol):
-    """What :func:`public_info` reads: the worlds behind an environment (``env.unwrapped.worlds``)."""
+    """The input of :func:`public_info`: the worlds behind an environment (``env.unwrapped.worlds``)."""
 
     scenario: Scenario
     simulator: Simulator
@@ -207,7 +207,7 @@ class Controller(Protocol):
 
 
 class Rule:
-    """What the shipped rules share: their settings and what they are bound to."""
+    """The common part of the shipped rules: their settings, layout and public facts."""
 
     name: ClassVar[str]
     title: ClassVar[str]

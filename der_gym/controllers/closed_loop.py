@@ -4,11 +4,11 @@
     need      = target - (plan - own power as it should be now)
     a         = need / (gain * sum(up_kw)), held within 0..1; need < 0 charges batteries
 
-What is on its way, to the devices or back, is in the expectation, so the loop does not answer to it a second time.
+The expectation holds messages and reports that are on their way, so the loop does not answer to them a second time.
 Own power is smoothed and, for loads, carried on along the plan's slope over the age of the reports. It is estimated
 rather than the error, because the plan steps at each block and the homes do not. Where the expectation is wrong (homes
-that do not answer, a wrong capability) the difference shows up as own power too: this is the integral part. Limits do
-not wind it up, for the expectation follows what was really sent.
+that do not answer, a wrong capability) the difference appears as own power too: this is the integral part. Limits do
+not wind it up, because the expectation follows the messages that were sent.
 
 References
 ----------

@@ -163,7 +163,7 @@ def push(history, value):  # type: ignore[no-untyped-def]
 
 @kernel
 def weigh(sent, weight):  # type: ignore[no-untyped-def]
-    """Return what a leaf's messages, newest first, come to by the leaf's weights."""
+    """Return the sum of a leaf's messages, newest first, times the leaf's weights."""
     out = 0.0
     for k in range(weight.size):
         out += sent[k] * weight[k]

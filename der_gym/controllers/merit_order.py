@@ -7,8 +7,8 @@
    way, the path's least interval and least change included) is taken off, and the faster ones make up the rest. So a
    change too small to be sent to a large leaf goes to a small one.
 
-What a leaf gives per ``a * up_kw`` is learned from its telemetry by normalised least mean squares [1]_: batteries give
-more than that at small fractions, because limits bind on few homes.
+The response of a leaf per ``a * up_kw`` is learned from its telemetry by normalised least mean squares [1]_: batteries
+give more than that at small fractions, because limits bind on few homes.
 
 References
 ----------

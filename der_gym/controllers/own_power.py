@@ -1,4 +1,4 @@
-"""What the homes would draw without commands, estimated from what they report and what their messages should show."""
+"""Power of the homes without commands, estimated from their reports and the expected effect of their messages."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ def silent_share(age_s, report_s):  # type: ignore[no-untyped-def]
 
 @scalar
 def heater_gain(temp_c, c):  # type: ignore[no-untyped-def]
-    """Return what water heaters draw over what they report: a nominal power that knows neither frost nor losses."""
+    """Return true over reported power of water heaters: they report a nominal power without frost and losses."""
     return c[SETTING.HEATER_GAIN] + c[SETTING.FROST_GAIN] * clip((_FROST_C - temp_c) / _FROST_K, 0.0, 1.0)
 
 
 @scalar
 def drawn_kw(x, f, temp_c, c):  # type: ignore[no-untyped-def]
-    """Return what a leaf draws, from what it reports; batteries stand by at 0 kW and need no help."""
+    """Return a leaf's power from its reports; batteries stand by at 0 kW and need no correction."""
     gain = heater_gain(temp_c, c) if f[FIXED.IS_HEATER] > 0.0 else 1.0
     return (
         x[EACH.SEEN_KW]

@@ -78,7 +78,7 @@ class Policy:
         return most
 
     def inputs(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, Array, State]:
-        """Return what the network sees, float32 (n, n_input), the rule's action (n, n_leaf), and the next memory."""
+        """Return the network's input, float32 (n, n_input), the rule's action (n, n_leaf), and the next memory."""
         rule = None if state is None else {k[len(_RULE) :]: v for k, v in state.items() if k.startswith(_RULE)}
         base, rule = self.rule.predict(obs, rule, episode_start)
         n_x, n_past = len(self.mean), self.card.frames - 1

@@ -48,7 +48,7 @@ class TuneResult:
         return max(self.trials, key=lambda trial: (trial.pass_rate, trial.reward))
 
     def provenance(self) -> dict[str, Any]:
-        """Return what stands beside the values in the settings file."""
+        """Return the provenance that stands beside the values in the settings file."""
         return {
             "scenario": self.scenario,
             "scenario_hash": self.scenario_hash,

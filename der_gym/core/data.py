@@ -30,5 +30,5 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|fal
 
 
 def read_value(text: str) -> Any:
-    """Return what a YAML text says: numbers, lists, mappings, true, false, null, text; or raise yaml.YAMLError."""
+    """Return the value of a YAML text: numbers, lists, mappings, true, false, null, text; or raise yaml.YAMLError."""
     return yaml.load(text, _Loader)  # derived from the safe loader: data only

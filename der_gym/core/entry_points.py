@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 
 class Plugins(Protocol):
-    """What plug-ins are added to."""
+    """A registry that plug-ins are added to."""
 
     def register(self, name: str, item: Any) -> Any:
         """Add a plug-in."""

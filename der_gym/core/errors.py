@@ -11,7 +11,7 @@ class DerGymError(Exception):
 
 
 class InputError(DerGymError, ValueError):
-    """What a person gave (a key, a column, a file, an action) cannot be used."""
+    """An input of a person (a key, a column, a file, an action) cannot be used."""
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str | None:

@@ -9,7 +9,7 @@ time in seconds from the start of the episode, money in yen, state of charge in 
 HOUR_S = 3600
 DAY_S = 86_400
 BLOCK_S = 1800  # the settlement block of the Japanese market, 30 minutes
-REFRESH_S = 300  # how often what changes slowly is redrawn and gauged: household noise, presence, availability
+REFRESH_S = 300  # period at which slow values are redrawn and measured: household noise, presence, availability
 SLOT_PER_DAY = DAY_S // BLOCK_S
 
 LITRE_K_KWH = 1.163e-3  # kWh_th to heat one litre of water by one kelvin

@@ -23,7 +23,7 @@ WIDTH = 118
 
 @dataclass(frozen=True)
 class Place:
-    """Where a kernel finds the value of a function's argument.
+    """The place of a function's argument in a kernel.
 
     Attributes
     ----------

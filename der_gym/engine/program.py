@@ -150,7 +150,7 @@ class _Walk:
 def _few(calls: Sequence[Call], n: int, n_thread: int) -> int:
     """Return how many of ``n`` worlds (or shards) to take at once: as many as are small.
 
-    Several threads take four turns or more each, so that none waits long for the last; one alone waits for nobody.
+    Several threads take four turns or more each, so that none waits long for the last one.
     """
     arrays = {each.ctypes.data: each for call in calls for each in call.given if isinstance(each, np.ndarray)}
     size = sum(each.nbytes for each in arrays.values() if each.ndim and each.shape[0] % n == 0) / n

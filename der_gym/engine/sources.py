@@ -100,7 +100,7 @@ def _whole(name: str, place: _Place) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a module lies; ``folders`` are a package's."""
+    """The place of a module; ``folders`` are a package's."""
 
     file: str | None
     folders: tuple[str, ...] | None

@@ -1,1 +1,1 @@
-"""Layer 3: the Gymnasium environments."""
+"""The Gymnasium environments."""

@@ -19,7 +19,7 @@ from der_gym.scenario.model import Scenario
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
 else:
-    VecEnv = object  # the real one brings torch with it, so it joins when the first environment is made
+    VecEnv = object  # the real one brings torch with it, so it is added when the first environment is made
 
 Array = np.ndarray
 Infos = list[dict[str, Any]]
@@ -28,7 +28,7 @@ METHODS = ("snapshot", "restore")
 
 @lru_cache(maxsize=8)
 def _joined(cls: type) -> type:
-    """Return ``cls`` with Stable-Baselines3's base behind it."""
+    """Return ``cls`` with Stable-Baselines3's base class added."""
     try:
         from stable_baselines3.common.vec_env import VecEnv as Base
     except ImportError:
@@ -60,8 +60,8 @@ class DERGroupSB3VecEnv(VecEnv):
     Notes
     -----
     ``seed(s)`` and ``set_options(...)`` act at the next ``reset``. All worlds share one environment: ``get_attr`` and
-    ``set_attr`` speak of that one; ``env_method`` knows ``snapshot`` and ``restore`` of a world. A restored world
-    keeps the running sums of ``episode``, as a Monitor around it would.
+    ``set_attr`` act on that one; ``env_method`` takes ``snapshot`` and ``restore`` of a world. A restored world keeps
+    the running sums of ``episode``, as with a Monitor around it.
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> DERGroupSB3VecEnv:

@@ -89,7 +89,15 @@ class DERGroupEnv(gym.Env[Array, Array]):
         self._one = np.ones(1, dtype=bool)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
-        """Start an episode; returns observation and info."""
+        """Start an episode; returns observation and info.
+
+        Parameters
+        ----------
+        seed : int, optional
+            Luck of this and later episodes.
+        options : dict, optional
+            ``date`` ("YYYY-MM-DD") and ``start_h`` (an hour of ``episode.starts_h``) in place of drawn ones.
+        """
         super().reset(seed=seed)
         self.worlds.reset(self._one, {0: self.np_random}, options)
         if self._renderer is not None:

@@ -62,7 +62,7 @@ class DERGroupVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
         self._all = np.ones(num_envs, dtype=bool)
         self._ended = np.zeros(num_envs, dtype=bool)
         self._generators: dict[int, np.random.Generator] = {}
-        self.every_step_tells = True  # else infos are empty but in steps in which a world ends
+        self.every_step_tells = True  # else infos are empty, except in steps in which a world ends
         self._masks = tuple(f"_{name}" for name in self.worlds.infos())
 
     def reset(
@@ -127,7 +127,7 @@ class DERGroupVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
 
     def _infos(self, mask: Array) -> dict[str, Any]:
         infos: dict[str, Any] = self.worlds.infos()
-        infos.update(dict.fromkeys(self._masks, mask.copy()))  # one for all names: it says the same of each
+        infos.update(dict.fromkeys(self._masks, mask.copy()))  # one for all names: their masks are equal
         return infos
 
     def render(self) -> tuple[Any, ...] | None:

@@ -1,4 +1,4 @@
-"""What the single and the vector environment share: worlds, layout, reward, infos."""
+"""The common part of the single and the vector environment: worlds, layout, reward, infos."""
 
 from __future__ import annotations
 
@@ -57,7 +57,17 @@ def count_outcome(w0, w1, first, last, row, outcome, table):  # type: ignore[no-
 
 @kernel
 def fill_infos(w0, w1, terms, yen, clipped, leaf, table):  # type: ignore[no-untyped-def]
-    """Fill the rows of the reward's terms, of the statement and, the last two, of what was sent, in ``table``."""
+    """Fill the rows of ``table``: reward terms, statement, and, the last two, clipped actions and messages sent.
+
+    Parameters
+    ----------
+    w0, w1 : int
+        Range of worlds.
+    terms : float64 (n_world, TERMS.N); yen : float64 (n_world, n_line); clipped : float64 (n_world,)
+    leaf : float64 (n_world, n_lane, SENDER.N)
+    table : float64 (n_info, n_world)
+        Out.
+    """
     n_term, n_row = terms.shape[1], table.shape[0]
     for w in range(w0, w1):
         for i in range(n_term):
@@ -107,7 +117,16 @@ class Worlds:
     def reset(
         self, mask: Array, generators: Mapping[int, np.random.Generator], options: Mapping[str, Any] | None
     ) -> None:
-        """Start new episodes in the worlds of ``mask``."""
+        """Start new episodes in the worlds of ``mask``.
+
+        Parameters
+        ----------
+        mask : bool (n_world,)
+        generators : mapping
+            World -> its generator, for every world of ``mask``.
+        options : mapping, optional
+            ``date`` ("YYYY-MM-DD") and ``start_h``.
+        """
         self.simulator.reset(mask, generators, options)
         self.reward.begin(mask)
         self.action.begin(mask)
@@ -120,7 +139,7 @@ class Worlds:
         ended = np.empty(self.n_world, dtype=bool)
         any_ended = self.action.take(action, active, ended)
         self.simulator.step(self.action.message, active, follow=not any_ended)
-        if any_ended:  # what they owe is settled first
+        if any_ended:  # their debt is charged first
             self.reward.charge_terminal_debt(ended)
             self.simulator.step_plan.post_step()
         self.reward.finish(active)
@@ -152,7 +171,7 @@ class Worlds:
         return (*terms, *lines, *COUNTED, *each, *SENT)
 
     def _telling(self) -> list[Call]:
-        """Return what fills the table of infos."""
+        """Return the calls that fill the table of infos."""
         market, leaf = self.simulator.market, self.simulator.network.leaf
         at, n = len(TERMS) + len(market.ledger.lines), len(market.sessions)
         calls = []
@@ -186,11 +205,11 @@ class Worlds:
         return out
 
     def _arrays(self) -> dict[str, Array]:
-        """Return what a world's future depends on beside the simulator's arrays."""
+        """Return the arrays that a world's future depends on, beside the simulator's."""
         return self.reward.arrays() | self.action.arrays()
 
     def _shown(self) -> dict[str, Array]:
-        """Return what the last step gave."""
+        """Return the arrays of the last step's result."""
         return self.reward.shown() | {"obs": self._obs, "infos": self._table}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -203,7 +222,7 @@ class Worlds:
             array[:] = kept[name]
 
     def snapshot(self, worlds: Sequence[int]) -> tuple[Snapshot, dict[str, Array]]:
-        """Return the chosen worlds whole, the environment's own books included."""
+        """Return the chosen worlds whole, the environment's own arrays included."""
         places = checked_places(worlds, self.n_world)
         return self.simulator.snapshot(places), {name: array[places].copy() for name, array in self._arrays().items()}
 
@@ -228,7 +247,7 @@ def _around(simulator: Simulator, layout: Layout) -> Worlds:
 
 
 def _views(simulator: Simulator) -> list[ServiceView]:
-    """Return what a layout knows of the services."""
+    """Return the services' views for a layout."""
     return [
         ServiceView(
             id=session.id,

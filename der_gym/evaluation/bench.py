@@ -1,4 +1,4 @@
-"""How fast the environments are on this machine, by one fixed rule.
+"""The speed of the environments on this machine, by one fixed rule.
 
 Default mix and network, a fresh action for every leaf each step; telemetry, metering, settlement, observation and info
 included. Vector ``step`` for many worlds, ``gym.make(...).unwrapped`` for one; the median of 5 runs of at least 2 s

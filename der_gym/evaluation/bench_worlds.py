@@ -16,7 +16,7 @@ N_ACTION = 97  # actions in turn: a fresh one each step, drawn beforehand
 
 @dataclass(frozen=True)
 class Pace:
-    """How long to measure."""
+    """Length of the measurements."""
 
     n_run: int = 5
     run_s: float = 2.0

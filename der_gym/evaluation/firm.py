@@ -37,7 +37,7 @@ Told = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Firm:
-    """What can be promised.
+    """The power that can be promised.
 
     Attributes
     ----------
@@ -121,8 +121,8 @@ def firm(
     Parameters
     ----------
     scenario, overrides
-        As for :func:`der_gym.evaluation.scoreboard.evaluate`. Every service's ``limits`` are set off: awards above what
-        is there are the question.
+        As for :func:`der_gym.evaluation.scoreboard.evaluate`. Every service's ``limits`` are set to off, because
+        awards above the availability are tried.
     controllers : sequence of str or (name, Controller)
     seasons, starts : sequence, optional
         Default: all of the scenario.

@@ -1,4 +1,4 @@
-"""What is counted for every seed of a played controller, and how it is summed up in a table."""
+"""The measures of every seed of a played controller, and their summary in a table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BIN_MIN = 5  # minutes over which plan errors are averaged
 
 @dataclass(frozen=True)
 class EvalContext:
-    """What the measures need beside a play: the twin and the size of the list.
+    """The inputs of the measures beside a play: the twin and the registered size.
 
     Attributes
     ----------
@@ -128,7 +128,7 @@ QUANTILES = {
 
 
 def home_measures(played: Played) -> dict[str, F8]:
-    """Return what homes lose, to 24 h after the end, (n_seed,) by register; judged home by home also quantiles."""
+    """Return the losses of homes, to 24 h after the end, (n_seed,) by register; those judged by home with quantiles."""
     found: dict[str, F8] = {name: np.asarray(total, dtype=np.float64) for name, total in played.summed.items()}
     for name, homes in played.by_home.items():
         found[name] = homes.astype(np.float64).sum(axis=1)

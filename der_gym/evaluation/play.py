@@ -28,7 +28,7 @@ Options = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
 @dataclass(frozen=True)
 class ServicePlayed:
-    """What became of one service on ``n`` seeds.
+    """The result of one service on ``n`` seeds.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class ServicePlayed:
 
 @dataclass(frozen=True)
 class Played:
-    """What a controller did on ``n`` seeds; every array leads with the seed.
+    """The play of a controller on ``n`` seeds; every array leads with the seed.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What every minute of a played batch was: plan, target, power, what was seen, what was commanded, what was there."""
+"""The record of every minute of a played batch: plan, target, power, seen power, commands, availability."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Trace:
     leaf_kw : (n, n_minute, n_leaf)
         True power of each leaf's devices (with several ticks or minutes a decision: of its last tick).
     up_kw, lost_kw : (n, n_minute, n_leaf)
-        What the leaf's devices could give for 30 minutes against a store's standby, gauged every 5 minutes; the
+        Power that the leaf's devices could give for 30 minutes against a store's standby, every 5 minutes; the
         part of it behind links that were down.
     """
 

@@ -31,7 +31,7 @@ class Cells:
 
 @dataclass(frozen=True)
 class Shards:
-    """Who stands in which shard, and at which place."""
+    """The shard and the place of every device."""
 
     n_shard: int
     device_shard: Ints  # (n_device,)

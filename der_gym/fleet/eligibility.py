@@ -1,4 +1,4 @@
-"""Who may serve a product: a unit whose response is too slow for it does not stand on its list."""
+"""Eligibility: a unit whose response is too slow for a product is not registered for it."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def rated_rows(table: ResourceTable, at: Ints, shape: Shape) -> NDArray[np.float
 def given_rows(
     table: ResourceTable, at: Ints, shape: Shape, switched_paths: Mapping[str, Collection[str]]
 ) -> NDArray[np.int8]:
-    """Return what else the table says, int8 (n_shard, N_GIVEN, n_place), NOT_GIVEN = draw it."""
+    """Return the other values of the table, int8 (n_shard, N_GIVEN, n_place); NOT_GIVEN: to be drawn."""
     rows = np.full((shape[0], GIVEN.N, shape[1]), NOT_GIVEN, np.int8)
     feed_back = np.nan_to_num(table.feed_back(), nan=NOT_GIVEN)
     rows[:, GIVEN.FEED_BACK] = spread(at, feed_back, NOT_GIVEN, shape, np.int8)

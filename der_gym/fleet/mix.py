@@ -43,7 +43,7 @@ class MixRow(BaseModel):
 
     @property
     def name(self) -> str:
-        """What the ids of its devices begin with."""
+        """The beginning of the ids of its devices."""
         return f"{self.device}-{self.path}-{self.cloud}"
 
 

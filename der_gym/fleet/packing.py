@@ -1,4 +1,4 @@
-"""Where devices and sites stand: shards that never cut a site, and cells with the same bounds in every shard."""
+"""Places of devices and sites: shards that never cut a site, and cells with the same bounds in every shard."""
 
 from __future__ import annotations
 

@@ -46,7 +46,19 @@ def fetched(ready, missed, period, phase, down, up):  # type: ignore[no-untyped-
 
 @scalar
 def arrival(t_cloud, latency, down, up, dead, longest):  # type: ignore[no-untyped-def]
-    """Return when a message acts at the device, s; ``NEVER_S`` where it is lost or takes longer than ``longest``."""
+    """Return when a message acts at the device, s; ``NEVER_S`` where it is lost or takes longer than ``longest``.
+
+    Parameters
+    ----------
+    t_cloud, latency : float32
+        When the cloud has the message, s of the episode; its way to the device, s.
+    down, up : float32
+        The device's link is out in [down, up), s.
+    dead : float32
+        Dead time of the device, s.
+    longest : float32
+        A message that takes longer is lost, s.
+    """
     t = t_cloud + latency
     out = ((t >= down) & (t < up)) | (latency > longest)
     acts = t + dead
@@ -169,7 +181,17 @@ def post(  # type: ignore[no-untyped-def]
 
 @part
 def keep(moments, since, step, ring):  # type: ignore[no-untyped-def]
-    """Write a cell's arrivals into its slot of the ring; return the last that comes at all, float64 s."""
+    """Write a cell's arrivals into its slot of the ring; return the last that comes at all, float64 s.
+
+    Parameters
+    ----------
+    moments : float32 (n,)
+        Arrival at each device, s; ``NEVER_S`` where there is none.
+    since, step : float
+        First moment that a code stands for; length of a step, s.
+    ring : uint16 (n,)
+        Out.
+    """
     last, per_s = _ZERO_BITS, _ONE / step
     for i in range(moments.shape[0]):
         arrive = code(moments[i], since, per_s)

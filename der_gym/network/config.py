@@ -11,7 +11,7 @@ from der_gym.network.channels import CHANNELS, ChannelConfig
 
 
 class NetworkConfig(BaseModel):
-    """How well commands and reports travel; ``ideal`` switches every imperfection off."""
+    """Quality of the ways of commands and reports; ``ideal`` switches every imperfection off."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

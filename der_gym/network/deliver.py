@@ -1,4 +1,4 @@
-"""What each device holds: the newest message that has arrived, until it ends."""
+"""The message that each device holds: the newest one that has arrived, until it ends."""
 
 from __future__ import annotations
 
@@ -15,13 +15,27 @@ _NEVER_BITS = NEVER_S.view(np.int32)
 
 @scalar
 def share_left(t, start, end):  # type: ignore[no-untyped-def]
-    """Return the share of the tick [start, end] that lies after ``t``, float32 in 0..1."""
+    """Return the share of the tick [start, end] that lies after ``t``, float32 in 0..1.
+
+    Parameters
+    ----------
+    t, start, end : float32
+        s of the episode, ``start < end``.
+    """
     return min(max((end - t) / (end - start), _ZERO), _ONE)
 
 
 @scalar
 def expire(a0, a1, part, valid, start, end):  # type: ignore[no-untyped-def]
-    """Return (a0, a1, part) when the message in force ends at ``valid``: from then on the own schedule."""
+    """Return (a0, a1, part) when the message in force ends at ``valid``: from then on the own schedule.
+
+    Parameters
+    ----------
+    a0, a1, part : float32
+        Fraction at the start and the end of the tick; share of the tick under the latter.
+    valid, start, end : float32
+        End of the message; start and end of the tick, s of the episode.
+    """
     before = a1 if part >= _ONE else a0
     left = share_left(valid, start, end)
     over = valid < end
@@ -156,7 +170,19 @@ def _expire_all(start, end, a0, a1, part, valid):  # type: ignore[no-untyped-def
 
 @part
 def book_last(w, n_shard, cell_leaf, cell_slot, last, mail):  # type: ignore[no-untyped-def]
-    """Note the last arrival at a device of a world's new messages, over the cells and shards of their leaf, once."""
+    """Note the last arrival at a device of a world's new messages, over the cells and shards of their leaf, once.
+
+    Parameters
+    ----------
+    w, n_shard : int
+        World; shards of a world.
+    cell_leaf : int64 (n_cell,); cell_slot : int64 (n_world, n_cell)
+        Lane of each cell; slot of the new message, -1 for none.
+    last : float64 (S, n_cell)
+        Last arrival in each cell, s.
+    mail : float64 (n_world, n_lane, n_slot, N_MAIL)
+        Updated.
+    """
     for c in range(cell_leaf.shape[0]):
         slot = cell_slot[w, c]
         if slot >= 0:

@@ -33,7 +33,17 @@ def link_constants(config: NetworkConfig) -> np.ndarray:
 
 @scalar
 def lognormal_s(median, sigma, u):  # type: ignore[no-untyped-def]
-    """Return the quantile ``u`` of a lognormal duration, float32 s."""
+    """Return the quantile ``u`` of a lognormal duration, float32 s.
+
+    Parameters
+    ----------
+    median : float32
+        s.
+    sigma : float32
+        Of the logarithm.
+    u : float32
+        In (0, 1).
+    """
     return median * approx.exp(sigma * approx.normal_quantile(u))
 
 

@@ -32,6 +32,21 @@ def report_one(  # type: ignore[no-untyped-def]
     arrives by its end is seen. ``x`` is the device's uid as uint32, ``key`` the world's, ``phase`` from `draw_phases`.
     Known error: a sample reads the mean power of the tick, there also of one up to the delay before it, and of
     several samples in a tick only the newest counts: where it is lost, the table ages by the tick, not by the period.
+
+    Parameters
+    ----------
+    shown : float32
+        Power that the device shows, kW.
+    pending_kw, seen_kw, seen_s : float32
+        Report on its way (infinite: none), last report that arrived, kW, and the moment of its sample, s.
+    x, key : uint32
+        Address of the device; key of the world.
+    down, up, start, end : float32
+        The link is out in [down, up); start and end of the tick, s of the episode.
+    phase, period, delay : float32
+        Offset of the samples, time between two, time on the way, s.
+    loss : float32
+        Share of reports that are lost, 0..1.
     """
     last = np.floor((start - phase) / period) * period + phase
     on_way = pending_kw < _NONE
@@ -69,7 +84,17 @@ def draw_phases(uid, phase):  # type: ignore[no-untyped-def]
 
 @kernel
 def show_power(s0, s1, n_shard, active, fleet):  # type: ignore[no-untyped-def]
-    """Let devices report their power itself, not their own estimate of it: the ideal network."""
+    """Let devices report their power itself, not their own estimate of it: the ideal network.
+
+    Parameters
+    ----------
+    s0, s1, n_shard : int
+        Range of shards; shards of a world.
+    active : bool (n_world,)
+        Other worlds keep every bit.
+    fleet : float32 (S, N_FLEET, N)
+        SHOWN_KW is written.
+    """
     for s in range(s0, s1):
         if active[s // n_shard]:
             shown, power = fleet[s, FLEET.SHOWN_KW], fleet[s, FLEET.POWER_KW]

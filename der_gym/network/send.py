@@ -23,6 +23,15 @@ def wants_sending(leaf, gate, a, b, kind, now):  # type: ignore[no-untyped-def]
     """Return whether a lane's message goes out: it changed or runs out, its interval has passed, quota is left.
 
     A message with a = 0 says nothing. It goes out only to end a message that may be in force.
+
+    Parameters
+    ----------
+    leaf : float64 (N_LEAF,); gate : float64 (N_GATE,)
+        Row of the lane: its state; its rules.
+    a, b, kind : float
+        The message that the aggregator wants now.
+    now : float
+        s of the episode.
     """
     moved = abs(a - leaf[SENDER.SENT_A]) > gate[GATE.CHANGE] or (a == 0.0 and leaf[SENDER.SENT_A] != 0.0)
     other = a != 0.0 and (kind != leaf[SENDER.SENT_KIND] or abs(b - leaf[SENDER.SENT_B]) > gate[GATE.CHANGE_B])
@@ -32,7 +41,19 @@ def wants_sending(leaf, gate, a, b, kind, now):  # type: ignore[no-untyped-def]
 
 @part
 def all_wait(cell_leaf, cell_t, j, now):  # type: ignore[no-untyped-def]
-    """Return whether no cloud of leaf ``j`` has taken up its last message yet."""
+    """Return whether no cloud of leaf ``j`` has taken up its last message yet.
+
+    Parameters
+    ----------
+    cell_leaf : int64 (n_cell,)
+        Lane of each cell.
+    cell_t : float64 (n_cell,)
+        When each cell's cloud takes up the last message, s.
+    j : int
+        Lane.
+    now : float
+        s of the episode.
+    """
     wait = True
     for c in range(cell_leaf.shape[0]):
         wait = wait and (cell_leaf[c] != j or cell_t[c] > now)
@@ -134,7 +155,16 @@ def send(  # type: ignore[no-untyped-def]
 
 @kernel
 def refill(w0, w1, due, gate, leaf):  # type: ignore[no-untyped-def]
-    """Give every leaf of ``due`` worlds, which stand at midnight, its daily quota."""
+    """Give every leaf of ``due`` worlds, which stand at midnight, its daily quota.
+
+    Parameters
+    ----------
+    w0, w1 : int
+        Range of worlds.
+    due : bool (n_world,)
+    gate : float64 (n_lane, N_GATE); leaf : float64 (n_world, n_lane, N_LEAF)
+        Rules; state of the lanes, whose QUOTA is written.
+    """
     for w in range(w0, w1):
         if due[w]:
             for j in range(gate.shape[0]):

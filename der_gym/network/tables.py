@@ -116,7 +116,15 @@ def code(t, since, per_s):  # type: ignore[no-untyped-def]
 
 @scalar
 def moment(arrive, since, step):  # type: ignore[no-untyped-def]
-    """Return the moment of a code of the ring, float32 s; see `code`."""
+    """Return the moment of a code of the ring, float32 s; see `code`.
+
+    Parameters
+    ----------
+    arrive : uint16
+        Code.
+    since, step : float32
+        First moment that a code stands for; length of a step, s.
+    """
     t = since + step * np.float32(arrive)
     return NEVER_S if arrive == NEVER else t
 

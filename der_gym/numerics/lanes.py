@@ -37,7 +37,7 @@ def packets(v: Any, w: Any, floor: Any) -> Any:
 
 @intrinsic
 def _wide(typing_context: Any, v: Any, w: Any, floor: Any) -> tuple[Any, Callable[..., Any]]:
-    """Return what `packets` gives, in wide registers; numbers must lie side by side, and there be as many of both."""
+    """Return the result of `packets` in wide registers; both arrays must be contiguous and of one length."""
     if v.layout != "C" or w.layout != "C":
         raise TypeError(f"packets: {v}, {w}; allowed: contiguous arrays")
     return types.float64(v, w, types.float32), _write

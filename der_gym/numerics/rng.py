@@ -61,14 +61,42 @@ def unit(x):  # type: ignore[no-untyped-def]
 
 @scalar
 def uniform(k0, k1, uid, stream_, slot, draw):  # type: ignore[no-untyped-def]
-    """Return the float32 in (0, 1) at an address; slot and draw are integers >= 0."""
+    """Return the float32 in (0, 1) at an address; slot and draw are integers >= 0.
+
+    Parameters
+    ----------
+    k0, k1 : uint32
+        Key.
+    uid : uint32
+        Address of the device.
+    stream_ : uint32
+        Number of the purpose, see `stream`.
+    slot : int
+        Number of the time slot, >= 0.
+    draw : int
+        Number of the draw in the slot, >= 0.
+    """
     c0, _, _, _ = philox(k0, k1, np.uint32(uid), stream_, np.uint32(slot), np.uint32(draw))
     return unit(c0)
 
 
 @scalar
 def normal(k0, k1, uid, stream_, slot, draw):  # type: ignore[no-untyped-def]
-    """Return the standard normal float32 at an address (|z| <= 5.4; error of the quantile below 2e-4)."""
+    """Return the standard normal float32 at an address (|z| <= 5.4; error of the quantile below 2e-4).
+
+    Parameters
+    ----------
+    k0, k1 : uint32
+        Key.
+    uid : uint32
+        Address of the device.
+    stream_ : uint32
+        Number of the purpose, see `stream`.
+    slot : int
+        Number of the time slot, >= 0.
+    draw : int
+        Number of the draw in the slot, >= 0.
+    """
     return approx.normal_quantile(uniform(k0, k1, uid, stream_, slot, draw))
 
 
@@ -87,6 +115,17 @@ def quick(k0, k1, uid, stream_, slot):  # type: ignore[no-untyped-def]
     """Return 32 bits at an address, four times as fast as Philox: for values that are redrawn every few minutes.
 
     Independence between neighbouring addresses is tested (correlation, serial and chi-square tests), not proven.
+
+    Parameters
+    ----------
+    k0, k1 : uint32
+        Key.
+    uid : uint32
+        Address of the device.
+    stream_ : uint32
+        Number of the purpose, see `stream`.
+    slot : int
+        Number of the time slot, >= 0.
     """
     x = mix(np.uint32(np.uint32(uid) ^ np.uint32(k0)))
     x = mix(np.uint32(x ^ np.uint32(stream_) ^ np.uint32(k1)))
@@ -95,12 +134,38 @@ def quick(k0, k1, uid, stream_, slot):  # type: ignore[no-untyped-def]
 
 @scalar
 def quick_uniform(k0, k1, uid, stream_, slot):  # type: ignore[no-untyped-def]
-    """Return the float32 in (0, 1) at an address of `quick`."""
+    """Return the float32 in (0, 1) at an address of `quick`.
+
+    Parameters
+    ----------
+    k0, k1 : uint32
+        Key.
+    uid : uint32
+        Address of the device.
+    stream_ : uint32
+        Number of the purpose, see `stream`.
+    slot : int
+        Number of the time slot, >= 0.
+    """
     return unit(quick(k0, k1, uid, stream_, slot))
 
 
 @scalar
 def uniform4(k0, k1, uid, stream_, slot, draw):  # type: ignore[no-untyped-def]
-    """Return four independent float32 in (0, 1) at an address, in the time of one."""
+    """Return four independent float32 in (0, 1) at an address, in the time of one.
+
+    Parameters
+    ----------
+    k0, k1 : uint32
+        Key.
+    uid : uint32
+        Address of the device.
+    stream_ : uint32
+        Number of the purpose, see `stream`.
+    slot : int
+        Number of the time slot, >= 0.
+    draw : int
+        Number of the draw in the slot, >= 0.
+    """
     c0, c1, c2, c3 = philox(k0, k1, np.uint32(uid), stream_, np.uint32(slot), np.uint32(draw))
     return unit(c0), unit(c1), unit(c2), unit(c3)

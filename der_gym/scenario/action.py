@@ -17,7 +17,7 @@ from der_gym.scenario.validation import explain
 
 
 class HeadSettings(BaseModel):
-    """What a scenario changes of a head; a field left out stays as the head declares it."""
+    """Changes of a head by a scenario; a field left out stays as the head declares it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

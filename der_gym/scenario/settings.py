@@ -55,7 +55,7 @@ class EpisodeSettings(Settings):
 
 
 class SignalSettings(Settings):
-    """Where prices, demand and weather come from: made up, or a publisher's files."""
+    """Sources of prices, demand and weather: synthetic, or a publisher's files."""
 
     synthetic: SyntheticConfig = SyntheticConfig()
     prices: str | None = Field(None, description="JEPX spot summary CSV", json_schema_extra=PATH)

@@ -43,7 +43,7 @@ class ServiceConfig(SettingsModel):
     share: float = Field(1.0, gt=0.0, le=1.0)
     """Part of each device's power that counts for this service; shares of one leaf add up to 1 at most."""
     metering: Literal["device", "receiving"] = "device"
-    """Where settlement measures; one per resource [S]. Device-point metering needs a next-generation smart meter."""
+    """Point at which settlement measures; one per resource [S]. Device points need a next-generation smart meter."""
     plan: Literal["forecast", "perfect"] = "forecast"
     """Yardstick of settlement (基準値): a causal forecast frozen an hour before its block, or, as an ablation, the
     power that the fleet would draw without commands."""
@@ -296,22 +296,55 @@ class Service:
         }
 
     def choose(self, w: int, generator: np.random.Generator) -> None:
-        """Draw the service's part of the episode's choice from the world's own generator; the default draws nothing."""
+        """Draw the service's part of the episode's choice from the world's own generator; the default draws nothing.
+
+        Parameters
+        ----------
+        w : int
+            World.
+        generator : numpy Generator
+            The world's own; the number of draws must not depend on what was drawn.
+        """
 
     def draw(self, opening: Opening) -> None:
         """Start an episode in the masked worlds: commitments, requests, prices."""
         raise NotImplementedError
 
     def settle(self, active: Array, t_s: F8, sample: Sample) -> list[Call]:
-        """Return the calls, by worlds, that take the sample just ended."""
+        """Return the calls, by worlds, that take the sample just ended.
+
+        Parameters
+        ----------
+        active : bool (n_world,)
+            Worlds that take the step; read when a call is made.
+        t_s : float64 (n_world,)
+            Seconds of the episode.
+        sample : Sample
+            Read when a call is made.
+        """
         raise NotImplementedError
 
     def show(self, active: Array, t_s: F8) -> list[Call]:
-        """Return the calls, by worlds, that write ``shown`` at a decision; the default shows nothing of its own."""
+        """Return the calls, by worlds, that write ``shown`` at a decision; the default shows nothing of its own.
+
+        Parameters
+        ----------
+        active : bool (n_world,)
+        t_s : float64 (n_world,)
+            Seconds of the episode.
+        """
         return []
 
     def yardstick_yen(self, mask: Array, costs: Any) -> F8:
-        """Return the yen of a group that follows every request exactly, (n,): the unit of the reward's money."""
+        """Return the yen of a group that follows every request exactly, (n,): the unit of the reward's money.
+
+        Parameters
+        ----------
+        mask : bool (n_world,)
+            Worlds that begin, ``n`` of them.
+        costs : CostConfig
+            Prices of the fleet.
+        """
         raise NotImplementedError
 
     def yardstick_kw(self, mask: Array) -> F8:

@@ -29,7 +29,16 @@ class CostConfig(SettingsModel):
 
 
 def retail_yen_kwh(config: CostConfig, first_slot: Any, n_block: int) -> np.ndarray:
-    """Return the owners' retail price, (W, n_block) f8, of the blocks from half-hour ``first_slot`` (W,) of the day."""
+    """Return the owners' retail price, (W, n_block) f8, of the blocks from half-hour ``first_slot`` (W,) of the day.
+
+    Parameters
+    ----------
+    config : CostConfig
+    first_slot : int (W,)
+        Half hour of the day of the first block, 0..47.
+    n_block : int
+        Blocks, >= 1.
+    """
     slot = (np.asarray(first_slot, dtype=np.int64)[:, None] + np.arange(n_block)) % SLOT_PER_DAY
     per_hour = SLOT_PER_DAY * HOUR_S // 86_400
     night = (slot < 7 * per_hour) | (slot >= 23 * per_hour)

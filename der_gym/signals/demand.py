@@ -24,7 +24,7 @@ _DEFAULT_GAP_S = 1800
 
 @dataclass(frozen=True)
 class _Columns:
-    """Where date (and time, when apart), demand and PV stand."""
+    """Columns of date (and time, when apart), demand and PV."""
 
     date: int
     time: int | None

@@ -96,7 +96,7 @@ class FrequencyConfig(BaseModel):
         return self
 
     def constants(self) -> Array:
-        """Return what `advance` reads, float32 (10,): steps of a second, deviations, the minute's chance of a drop."""
+        """Return the constants of `advance`, float32 (10,): steps of a second, deviations, chance of a drop."""
         fast, slow = np.exp(-1.0 / self.fast_s), np.exp(-1.0 / self.slow_s)
         sds = self.sd_hz * np.sqrt([self.fast_share, 1.0 - self.fast_share])
         steps = sds * np.sqrt([1.0 - fast**2, 1.0 - slow**2])
@@ -202,7 +202,7 @@ class Frequency:
             begin(0, len(self.state), mask, keys, abs_s, self._cfg, self.state)
 
     def advance(self, active: Array, keys: Array, abs_s: Array, dt_s: int, ctx: Array) -> list[Call]:
-        """Return what writes FREQ_HZ for a tick of ``dt_s`` seconds that begins now."""
+        """Return the calls that write FREQ_HZ for a tick of ``dt_s`` seconds that begins now."""
         if self._made:
             return [Call(advance, active, keys, abs_s, dt_s, self._cfg, self.state, ctx, by_world=True)]
         if self._series is not None:

@@ -35,7 +35,7 @@ class Series:
 
     @property
     def note(self) -> str:
-        """What was done to the series, in one line."""
+        """Changes made to the series, in one line."""
         span = f"{datetime_of(self.first_day * DAY_S):%Y-%m-%d} .. {datetime_of(self.last_day * DAY_S):%Y-%m-%d}"
         size = f"{self.values.size} values of {self.step_s // 60} min"
         return f"{self.what}: {span}, {size}, {self.filled} filled, {self.doubled} rows twice ({self.path})"

@@ -50,7 +50,7 @@ _DEFAULT_GAP_S = 3 * HOUR_S
 
 @dataclass(frozen=True)
 class _Columns:
-    """Where the values of one file stand; quality columns may be absent."""
+    """Columns of the values of one file; quality columns may be absent."""
 
     temp: int
     sun: int

@@ -79,7 +79,7 @@ def _glut_per_day(config: SyntheticConfig) -> float:
 
 
 def _slot_residual(config: SyntheticConfig, days: Days) -> F8:
-    """Return what is left after daily mean and profile (n_day, 48), with zero mean each day."""
+    """Return the residual after daily mean and profile (n_day, 48), with zero mean each day."""
     shape = (days.size, SLOT_PER_DAY)
     own = ar1(normals(config.seed, "signals.price.slot", days, SLOT_PER_DAY), _SLOT_PHI).reshape(shape)
     shared = ar1(normals(config.seed, "signals.price.repeat", days, SLOT_PER_DAY), _SLOT_PHI).reshape(shape)

@@ -1,4 +1,4 @@
-"""What the market asks for: kW per 5-minute bin within each block's award.
+"""The request of the market: kW per 5-minute bin within each block's award.
 
 Two generated requests and one from a file. Both generators keep a floor under the request, so that a group that does
 nothing never passes a block for free; ``floor_share: 0`` takes it away.
@@ -36,7 +36,7 @@ _DEEP_SHARE = 0.5  # mean of Beta(2, 2)
 
 
 class RequestConfig(BaseModel):
-    """How much of the award is called, and how it moves. Shares are of the block's award."""
+    """Level and movement of the request. Shares are of the block's award."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

@@ -64,7 +64,7 @@ def clear_of(config: SyntheticConfig, days: Days) -> F8:
 
 
 def forecasts(config: SyntheticConfig, days: Days, weather: Weather) -> Weather:
-    """Return what was forecast some hours before: temperature plus an AR(1) error, the hour's irradiance times one."""
+    """Return the forecast of some hours before: temperature plus an AR(1) error, the hour's irradiance times one."""
     temp_error = _error(config.seed, "signals.forecast.temp", days, config.forecast_temp_tau_h)
     sun_error = _error(config.seed, "signals.forecast.sun", days, config.forecast_sun_tau_h)
     clear = clear_of(config, days)

@@ -1,1 +1,1 @@
-"""Layer 2: what the simulator composes: fleet, network, context, pool of days, market session, aggregator's view."""
+"""The parts of the simulator: fleet, network, exogenous values, reference days, market session, aggregator's view."""

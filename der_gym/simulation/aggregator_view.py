@@ -88,7 +88,7 @@ _SIN, _COS = np.sin(_CLOCK), np.cos(_CLOCK)
 
 @part
 def note_leaves(w, t, leaf, sent, seen_sum, seen_n, quiet_since_s):  # type: ignore[no-untyped-def]
-    """Keep what the aggregator reckons from the leaves that it has just seen.
+    """Keep the sums that the aggregator makes of the leaves that it has just seen.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def publish(  # type: ignore[no-untyped-def]
     w0, w1, n_shard, active, t_s, abs_s, seen, capability, horizon_s, day0, kinds, window, plan_leaf, rated_kw, leaf_of,
     gate, book, mail, seen_sum, seen_n, quiet_since_s, world, leaf,
 ):  # fmt: skip
-    """Write what an aggregator knows of the world and of its leaves at the moment ``t_s``.
+    """Write the aggregator's knowledge of the world and of its leaves at the moment ``t_s``.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def publish(  # type: ignore[no-untyped-def]
     window : float32 (n_world, SIGNALS.N, n_step)
     plan_leaf : float64 (n_world, n_block, n_leaf)
     seen : float64 (S, n_cell, SEEN.N); capability (S, n_cell, CAPABILITY.N)
-        The aggregator's sums of each shard; capability is what devices reported last, at the latest refresh.
+        The aggregator's sums of each shard; capability as reported at the latest refresh.
     rated_kw : float64 (n_world, n_cell)
     seen_sum, seen_n, quiet_since_s
         See `note_leaves`.
@@ -171,7 +171,7 @@ def publish_service(  # type: ignore[no-untyped-def]
     w0, w1, i, active, t_s, leaf_weight, award, plan, house_kw, receiving, request, target, failed, unit_kw, leaf,
     bin_error, service, block,
 ):  # fmt: skip
-    """Write what an aggregator knows of its service number ``i``, after `publish`.
+    """Write the aggregator's knowledge of its service number ``i``, after `publish`.
 
     Parameters
     ----------
@@ -218,9 +218,20 @@ def publish_service(  # type: ignore[no-untyped-def]
 
 @part
 def add_cells(w, n_shard, leaf_of, seen, capability, rated_kw, leaf):  # type: ignore[no-untyped-def]
-    """Sum what is known of the cells up to their leaves: power, capability, and for a while times and rated kW.
+    """Sum the cells up to their leaves: power, capability, and, until `publish` goes on, times and rated kW.
 
-    L_AGE holds the sum of rated kW x time of the report, L_WAIT that of rated kW, L_AGE_MAX the earliest report.
+    AGE_MEAN_S holds the sum of rated kW x time of the report, WAIT_S that of rated kW, AGE_MAX_S the earliest report.
+
+    Parameters
+    ----------
+    w, n_shard : int
+        World; shards of a world.
+    leaf_of : int64 (n_cell,)
+        Leaf of each cell.
+    seen : float64 (S, n_cell, SEEN.N); capability : float64 (S, n_cell, CAPABILITY.N)
+    rated_kw : float64 (n_world, n_cell)
+    leaf : float64 (n_leaf, LEAF.N)
+        Out.
     """
     for j in range(leaf.shape[0]):
         row = leaf[j]
@@ -255,7 +266,7 @@ def _arrived(mail, head, t, way_s):  # type: ignore[no-untyped-def]
 
 
 class AggregatorView:
-    """What the aggregators of ``n_world`` worlds know: float64 arrays with the columns of the tables above."""
+    """The knowledge of the aggregators of ``n_world`` worlds: float64 arrays with the columns of the tables above."""
 
     def __init__(self, n_world: int, n_leaf: int, n_service: int, n_own: int = 0) -> None:
         self.world = np.zeros((n_world, WORLD.N))

@@ -1,4 +1,4 @@
-"""Whole shards of an array emptied, copied and weighed, by the threads that go on to work on them.
+"""Kernels that empty, copy and weigh whole shards of an array, in the threads that go on to work on them.
 
 Arrays are float32 (S, k, n); those of float64 are given as a view of twice as many.
 """
@@ -16,7 +16,17 @@ _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 
 @kernel
 def blank(s0, s1, n_shard, active, out):  # type: ignore[no-untyped-def]
-    """Set the shards of ``active`` worlds to 0."""
+    """Set the shards of ``active`` worlds to 0.
+
+    Parameters
+    ----------
+    s0, s1, n_shard : int
+        Range of shards; shards of a world.
+    active : bool (n_world,)
+        Other worlds keep every bit.
+    out : float32 (S, k, n)
+        Out.
+    """
     for s in range(s0, s1):
         if active[s // n_shard]:
             out[s] = 0.0
@@ -24,7 +34,18 @@ def blank(s0, s1, n_shard, active, out):  # type: ignore[no-untyped-def]
 
 @kernel
 def tell(s0, s1, n_shard, active, rated_kw, fleet):  # type: ignore[no-untyped-def]
-    """Write what the resource table says of each device's rated power, float32 (n_shard, N or 1), NaN: to be drawn."""
+    """Write each device's rated power of the resource table, float32 (n_shard, N or 1); NaN: to be drawn.
+
+    Parameters
+    ----------
+    s0, s1, n_shard : int
+        Range of shards; shards of a world.
+    active : bool (n_world,)
+        Other worlds keep every bit.
+    rated_kw : float32 (n_shard, N or 1)
+    fleet : float32 (S, FLEET.N, N)
+        RATED_KW is written.
+    """
     for s in range(s0, s1):
         if active[s // n_shard]:
             given, rated = rated_kw[s % n_shard], fleet[s, FLEET.RATED_KW]
@@ -34,7 +55,19 @@ def tell(s0, s1, n_shard, active, rated_kw, fleet):  # type: ignore[no-untyped-d
 
 @kernel
 def copy(s0, s1, n_shard, active, given, given_from, out, out_from):  # type: ignore[no-untyped-def]
-    """Copy the shards of ``active`` worlds from one array to another; each begins with a shard of its own."""
+    """Copy the shards of ``active`` worlds from one array to another; each begins with a shard of its own.
+
+    Parameters
+    ----------
+    s0, s1, n_shard : int
+        Range of shards; shards of a world.
+    active : bool (n_world,)
+        Other worlds keep every bit.
+    given, out : float32 (S, k, n)
+        Source; target.
+    given_from, out_from : int
+        Shard that each begins with.
+    """
     for s in range(s0, s1):
         if active[s // n_shard]:
             for row in range(out.shape[1]):
@@ -45,7 +78,21 @@ def copy(s0, s1, n_shard, active, given, given_from, out, out_from):  # type: ig
 
 @kernel
 def copy_params(s0, s1, n_shard, active, model, n_row, out):  # type: ignore[no-untyped-def]
-    """Copy the first rows of the shards of ``active`` worlds from those of their ``model``, int64 (n_world,)."""
+    """Copy the first rows of the shards of ``active`` worlds from those of their ``model``, int64 (n_world,).
+
+    Parameters
+    ----------
+    s0, s1, n_shard : int
+        Range of shards; shards of a world.
+    active : bool (n_world,)
+        Other worlds keep every bit.
+    model : int64 (n_world,)
+        World that each world copies.
+    n_row : int
+        Rows to copy.
+    out : float32 (S, k, n)
+        Updated.
+    """
     for s in range(s0, s1):
         w = s // n_shard
         if active[w] and model[w] != w:
@@ -58,7 +105,20 @@ def copy_params(s0, s1, n_shard, active, model, n_row, out):  # type: ignore[no-
 
 @kernel
 def weigh(s0, s1, n_shard, active, weight, row, out):  # type: ignore[no-untyped-def]
-    """Multiply a row of ``out`` by ``weight`` uint8 (n_shard, n)."""
+    """Multiply a row of ``out`` by ``weight`` uint8 (n_shard, n).
+
+    Parameters
+    ----------
+    s0, s1, n_shard : int
+        Range of shards; shards of a world.
+    active : bool (n_world,)
+        Other worlds keep every bit.
+    weight : uint8 (n_shard, n)
+    row : int
+        Row to multiply.
+    out : float32 (S, k, n)
+        Updated.
+    """
     for s in range(s0, s1):
         if active[s // n_shard]:
             line, here = out[s, row], weight[s % n_shard]

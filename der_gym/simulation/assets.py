@@ -1,4 +1,4 @@
-"""What all worlds of a scenario share, made once: fleet structure, signals and the pool of days."""
+"""The assets that all worlds of a scenario share, made once: fleet structure, signals and reference days."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _made(text: str, _files: tuple[str, ...]) -> ScenarioAssets:
 
 
 def scenario_assets(scenario: Scenario) -> ScenarioAssets:
-    """Return what the scenario's worlds share; made once per process and contents of its files, the pool once ever."""
+    """Return the assets of a scenario, made once for each content of its files; reference days are kept on disk."""
     return _made(scenario.model_dump_json(), contents(scenario.files()))
 
 
@@ -71,7 +71,7 @@ def _make(scenario: Scenario) -> ScenarioAssets:
     resources, structure, trees, switched = arrange(scenario)
     signals = read_signals(scenario)
     sample = take_sample(resources, structure, trees, switched)
-    structure = replace(structure, row=np.empty((0, 0), np.int32))  # nobody asks for the table's rows any more
+    structure = replace(structure, row=np.empty((0, 0), np.int32))  # the table's rows are not needed any more
     del resources
     memory.trim()  # the table of a million devices takes as much as the engine
     starts_s = tuple(sorted({h * HOUR_S for h in scenario.episode.starts_h}))
@@ -100,7 +100,7 @@ def arrange(
 
 
 def _switched(scenario: Scenario, name: str) -> list[str]:
-    """Return the channels by which a class can only be started and stopped: its own word, and the settings'."""
+    """Return the channels by which a class can only be started and stopped, of its own and of the settings."""
     own = DEVICES[name].traits.switched_on
     return [p for p in CHANNELS if p in own or name in scenario.network.path(p).switched]
 
@@ -185,7 +185,7 @@ def _pool(scenario: Scenario, structure: Structure, signals: SignalTable, starts
     if name is None:
         return made
     keep_pool(name, made)
-    return load_pool(name, like) or made  # as it is kept it takes no memory until it is looked at
+    return load_pool(name, like) or made  # as read from disk it takes no memory until it is used
 
 
 def _pool_settings(

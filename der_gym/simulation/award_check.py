@@ -1,12 +1,14 @@
-"""What the group could give, by season and time of day, and whether an award is above it.
+"""The power and energy that the group could give, by season and time of day, compared with an award.
 
-Read from the pool of days: the fleet left alone, its capability at each half hour. *p10* is what is there on nine of
-ten days and fleets. Power: the devices' upward response for 30 minutes, summed. Energy: what upward response can draw
-on when the window opens, against mean request x award x hours.  Batteries stand by in a window, where the pool's go
-on to serve their homes. So their power at a block is taken as that at the window's start, less in the same measure as
-the energy that the blocks before have asked for on average. Known error: the mean over played windows is 5-15 % above
-this (a part-empty battery still holds its power for 30 minutes), their own tenth percentile below it by up to a
-third, for days differ in what they ask; links that are down are counted as there.
+They are read from the reference days: the fleet without commands, its capability at each half hour. *p10* is the value
+that nine of ten days and fleets reach. Power: the devices' upward response for 30 minutes, summed. Energy: the energy
+of upward response when the window opens, against mean request x award x hours.
+
+Stores stand by in a window, while those of the reference days serve their homes. So their power at a block is taken
+as that at the window's start, less in the same measure as the energy that the blocks before have requested on average.
+Known error: the mean over played windows is 5-15 % above this (a part-empty store still holds its power for 30
+minutes); their own tenth percentile is below it by up to a third, because requests differ from day to day. Devices
+whose link is down are counted.
 """
 
 from __future__ import annotations
@@ -30,14 +32,14 @@ from der_gym.simulation.claims import node_leaves
 from der_gym.simulation.representative_fleet import units
 
 F8 = NDArray[np.float64]
-SURE = 0.10  # nine of ten days offer at least this quantile
-SETTLED_DAYS = 1  # the pool's first day starts from the middle
+SURE = 0.10  # nine of ten days reach at least this quantile
+SETTLED_DAYS = 1  # the first of the reference days starts from the middle
 _BLOCK_H = BLOCK_S / HOUR_S
 
 
 @dataclass(frozen=True)
 class Shortfall:
-    """An award above what is there: ``what`` is ``power`` (kW) or ``energy`` (kWh)."""
+    """An award above the availability; ``what`` is ``power`` (kW) or ``energy`` (kWh)."""
 
     service: str
     season: Season
@@ -73,14 +75,14 @@ def samples(
     assets : ScenarioAssets
     season : str
     row : int
-        ``tally.UP``, ``DOWN``, ``STORED`` or ``DEBT``.
+        Row of `CAPABILITY`.
     cells : bool (n_cell,), optional
         Cells to sum; default all.
 
     Returns
     -------
     float64 (n_fleet * n_day, 48)
-        kW or kWh at each half hour's start; no row where the pool has no day of the season.
+        kW or kWh at each half hour's start; no row where the reference days have no day of the season.
     """
     pool, st = assets.pool, assets.structure
     days = np.arange(pool.first_day, pool.first_day + pool.n_day)
@@ -92,13 +94,13 @@ def samples(
 
 
 def sure(assets: ScenarioAssets, season: Season, row: int = CAPABILITY.UP_KW) -> F8:
-    """Return what nine of ten days offer at each half hour, float64 (48,)."""
+    """Return the value that nine of ten days reach at each half hour, float64 (48,)."""
     offered: F8 = np.quantile(samples(assets, season, row), SURE, axis=0)
     return offered
 
 
 def award_kw(assets: ScenarioAssets, config: ServiceConfig, season: Season, start_h: int) -> float:
-    """Return what a service commits in a window, kW; 0 where it commits nothing."""
+    """Return a service's commitment in a window, kW; 0 where it commits nothing."""
     st = assets.structure
     cells = node_leaves(st, config)[st.cell_leaf]
     devices = units(st)[cells].sum() * config.share
@@ -106,7 +108,7 @@ def award_kw(assets: ScenarioAssets, config: ServiceConfig, season: Season, star
 
 
 def shortfalls(assets: ScenarioAssets) -> list[Shortfall]:
-    """Return the windows of the scenario whose commitment is above what nine of ten days offer, by service."""
+    """Return the windows of the scenario whose commitment is above that of nine of ten days, by service."""
     e = assets.scenario.episode
     windows = [(season, h) for season in e.seasons for h in e.starts_h if len(samples(assets, season))]
     asked = [
@@ -119,7 +121,18 @@ def shortfalls(assets: ScenarioAssets) -> list[Shortfall]:
 
 
 def window_kw(assets: ScenarioAssets, config: ServiceConfig, season: Season, start_h: int, award: float) -> F8:
-    """Return what nine of ten days offer at each block of a window with an award in kW, float64 (n_block,), kW."""
+    """Return the power of nine of ten days at each block of a window with an award in kW, float64 (n_block,), kW.
+
+    Parameters
+    ----------
+    assets : ScenarioAssets
+    config : ServiceConfig
+    season : str
+    start_h : int
+        Hour of the day, 0..23.
+    award : float
+        kW.
+    """
     st = assets.structure
     first, block = int(start_h / _BLOCK_H), np.arange(assets.scenario.episode.n_block)
     node = node_leaves(st, config)[st.cell_leaf]
@@ -153,7 +166,7 @@ def _short_of(
 
 
 def fitting_kw(assets: ScenarioAssets, config: ServiceConfig, season: Season, start_h: int) -> float:
-    """Return the largest award of a window, kW, in hundredths of the scenario's, that nine of ten days offer."""
+    """Return the largest award of a window that nine of ten days reach, kW, in hundredths of the scenario's."""
     award = award_kw(assets, config, season, start_h)
     low, high = 0, 100
     while high - low > 1:
@@ -164,7 +177,7 @@ def fitting_kw(assets: ScenarioAssets, config: ServiceConfig, season: Season, st
 
 
 def availability_table(assets: ScenarioAssets) -> str:
-    """Return, as text, what nine of ten days offer at each hour: kW upward for 30 minutes, and kWh held."""
+    """Return, as text, kW upward for 30 minutes and kWh held that nine of ten days reach at each hour."""
     seasons = [season for season in SEASONS if len(samples(assets, season))]
     lines = ["hour" + "".join(f"  {season:>8} kW {'kWh':>7}" for season in seasons)]
     figures = {
@@ -180,7 +193,7 @@ def availability_table(assets: ScenarioAssets) -> str:
 
 
 def check_award(assets: ScenarioAssets) -> None:
-    """Do what each service's ``limits`` says about commitments above what nine of ten days offer.
+    """Apply each service's ``limits`` to commitments above those of nine of ten days.
 
     Raises
     ------

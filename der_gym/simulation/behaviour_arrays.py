@@ -1,4 +1,4 @@
-"""The behaviours of a fleet that answer other messages than dispatch: their arrays, and what a tick calls."""
+"""The behaviours of a fleet that answer other messages than dispatch: their arrays, and their calls in a tick."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Behaviours:
             n_shard, keys, uid, abs_s, ctx, as kernels of devices get them.
         hold : float32 (S, n_row, n_place)
         rows : mapping
-            Kind -> rows of ``hold`` that the first and the second value stand in.
+            Kind -> rows of ``hold`` of the first and the second value.
         """
         if not self.all:
             return []
@@ -125,7 +125,7 @@ class Behaviours:
         return calls
 
     def account(self, active: Array, dt_s: int, who: tuple[Any, ...], fleet: Array) -> list[Call]:
-        """Let behaviours enter into their registers what came of their decisions in the tick."""
+        """Let behaviours enter the results of their decisions in the tick into their registers."""
         return [call for own in self.all for call in own._call(own.behaviour.account, active, dt_s, who, fleet)]
 
     def registers(self) -> Sequence[tuple[Array, tuple[str, ...]]]:

@@ -1,4 +1,4 @@
-"""Clocks of every world and small notes at a decision, kept in kernels: a step has microseconds."""
+"""Clocks of every world and small sums at a decision, in kernels because a step takes microseconds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,21 @@ from der_gym.simulation.aggregator_view import LEAF
 
 @kernel
 def mark_due(w0, w1, active, t_s, abs_s, due, turn, midnight, refreshed):  # type: ignore[no-untyped-def]
-    """Mark the worlds that stand at a refresh, a half hour, midnight, after their start; note the first in a step."""
+    """Mark the worlds at a refresh, a half hour, midnight, after their start; note the first refresh in a step.
+
+    Parameters
+    ----------
+    w0, w1 : int
+        Range of worlds.
+    active : bool (n_world,)
+        Other worlds keep every bit.
+    t_s : float64 (n_world,); abs_s : int64 (n_world,)
+        Seconds of the episode; absolute seconds.
+    due, turn, midnight : bool (n_world,)
+        Out: at a multiple of REFRESH_S, at a half hour, at midnight.
+    refreshed : bool (n_world,)
+        Set where ``due``.
+    """
     for w in range(w0, w1):
         due[w] = active[w] and t_s[w] > 0.0 and abs_s[w] % REFRESH_S == 0
         turn[w] = due[w] and abs_s[w] % BLOCK_S == 0
@@ -20,7 +34,19 @@ def mark_due(w0, w1, active, t_s, abs_s, due, turn, midnight, refreshed):  # typ
 
 @kernel
 def end_tick(w0, w1, active, dt_s, t_s, abs_s):  # type: ignore[no-untyped-def]
-    """Move the clocks on by the tick."""
+    """Move the clocks on by the tick.
+
+    Parameters
+    ----------
+    w0, w1 : int
+        Range of worlds.
+    active : bool (n_world,)
+        Other worlds keep every bit.
+    dt_s : int
+        Length of the tick, s.
+    t_s : float64 (n_world,); abs_s : int64 (n_world,)
+        Updated.
+    """
     for w in range(w0, w1):
         if active[w]:
             t_s[w] += dt_s
@@ -37,7 +63,7 @@ def open_step(w0, w1, active, t_s, step_h, sent, leaf, node_kw, asked_kwh, refre
         Time to the next decision, h.
     sent : float64 (n_world, n_leaf, net.N_LEAF); leaf : float64 (n_world, n_leaf, LEAF.N)
     node_kw : float64 (n_service, n_leaf)
-        Each service's part of a leaf's rated swing: what the fraction 1 asks of it.
+        Each service's part of a leaf's rated swing: the power that the fraction 1 asks of it.
     asked_kwh : float64 (n_world, n_service)
     refreshed : bool (n_world,)
         Out: False, see `mark_due`.
@@ -54,6 +80,18 @@ def open_step(w0, w1, active, t_s, step_h, sent, leaf, node_kw, asked_kwh, refre
 
 @kernel
 def mark_block_ends(w0, w1, active, t_s, ends):  # type: ignore[no-untyped-def]
-    """Mark the worlds whose block has just ended."""
+    """Mark the worlds whose block has just ended.
+
+    Parameters
+    ----------
+    w0, w1 : int
+        Range of worlds.
+    active : bool (n_world,)
+        Other worlds keep every bit.
+    t_s : float64 (n_world,)
+        Seconds of the episode.
+    ends : bool (n_world,)
+        Out.
+    """
     for w in range(w0, w1):
         ends[w] = active[w] and t_s[w] % BLOCK_S == 0.0

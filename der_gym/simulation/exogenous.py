@@ -1,4 +1,4 @@
-"""The context row: what the weather, the calendar and the clock are in each world at this tick."""
+"""The exogenous row: weather, calendar and clock of each world at this tick."""
 
 from __future__ import annotations
 

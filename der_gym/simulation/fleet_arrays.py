@@ -68,7 +68,7 @@ def make_device_arrays(
 
 
 def _opt_out(name: str, given: Mapping[str, float]) -> float:
-    """Return the chance that an owner takes no commands: what is ``given``, else the class's own."""
+    """Return the chance that an owner takes no commands: the ``given`` one, else the class's own."""
     return given.get(name, DEVICES[name].traits.opt_out_share)
 
 
@@ -83,7 +83,7 @@ class Fleet:
     Parameters
     ----------
     structure : Structure
-        Who stands where; the same for all worlds.
+        The arrangement of the devices; the same for all worlds.
     devices : object
         Settings per class, by class name (attribute), ``house`` and ``behaviour``.
     n_world : int
@@ -92,7 +92,7 @@ class Fleet:
     by_device : bool
         Whether the registers that only add up are kept for every device; else their sum of each shard and class.
     receiving : bool
-        Whether the homes' net power is metered; else nobody reads what the last stage would add to it.
+        Whether the homes' net power is metered; else the last stage need not add to it.
     behaviours : mapping
         Kind of message -> settings of its behaviour, for every kind beside dispatch.
     """
@@ -153,21 +153,21 @@ class Fleet:
         return calls + self.behaviours.draw_params(due, self.keys, st.uid, self.fleet)
 
     def copy_params_from(self, due: Array, model: Array) -> list[Call]:
-        """Give the ``due`` worlds what has just been drawn for their ``model``, int64 (n_world,): worlds of one key."""
+        """Give the ``due`` worlds the Params of their ``model``, int64 (n_world,): a world of the same key."""
         drawn = [(FLEET.N, self.fleet), (SITE.BARE_KW, self.site)]
         drawn += [(st.params.shape[1], st.params) for st in self.classes.values()]
         calls = [Call(copy_params, self.n_shard, due, model, *each) for each in drawn]
         return calls + self.behaviours.copy_params_from(due, model)
 
     def begin_episode(self, due: Array, pool: Mapping[str, tuple[Array, Array]], at: Array) -> list[Call]:
-        """Draw what belongs to the slots that run, and set State at the start of an episode; registers are 0.
+        """Draw the slots that run, and set State at the start of an episode; registers are 0.
 
         Parameters
         ----------
         due : bool (n_world,)
         pool : mapping
-            Class -> float32 (n_saved, n_pool, n_sample), normalised states of the pool, read only; int16 (n_shard, n),
-            the place of the sample that each device takes its state from.
+            Class -> float32 (n_saved, n_pool, n_sample), normalised states of the reference days, read only;
+            int16 (n_shard, n), the place of the sample whose state each device takes over.
         at : int64 (S,)
             Which of the saved states; -1: none.
         """
@@ -190,7 +190,7 @@ class Fleet:
         )
 
     def redraw_slots(self, due: Array) -> list[Call]:
-        """Redraw what belongs to the slots that begin now; ``due`` worlds stand at a multiple of REFRESH_S."""
+        """Redraw the slots that begin now; ``due`` worlds are at a multiple of REFRESH_S."""
         span = (self.n_shard, due, self.keys)
         calls = [self.redraw_house_noise(due)]
         for st in self.classes.values():
@@ -199,7 +199,7 @@ class Fleet:
         return calls
 
     def update_membership(self, due: Array) -> list[Call]:
-        """Let units join and leave, and owners opt out; ``due`` worlds stand at a half hour."""
+        """Let units join and leave, and owners opt out; ``due`` worlds are at a half hour."""
         who = (self.n_shard, due, self.keys, self.structure.uid, self.structure.present)
         when = (self.abs_s, self.t_s, self.behaviour_cfg)
         classes = self.classes.values()
@@ -227,23 +227,23 @@ class Fleet:
         return self.behaviours.decide(active, dt_s, self._who(), self.fleet, hold, rows)
 
     def account(self, active: Array, dt_s: int) -> list[Call]:
-        """Let behaviours enter what came of their decisions in the tick."""
+        """Let behaviours enter the results of their decisions in the tick."""
         return self.behaviours.account(active, dt_s, self._who(), self.fleet)
 
     def _who(self) -> tuple[Any, ...]:
         return (self.n_shard, self.keys, self.structure.uid, self.abs_s, self.ctx)
 
     def measure_capability(self, active: Array, out: Array, opting: bool = True, reached: bool = False) -> list[Call]:
-        """Gauge each cell: what its devices could give now, what they hold, what they will lack.
+        """Measure each cell: the power its devices could give now, the energy they hold, the energy they will lack.
 
         Parameters
         ----------
         active : bool (n_world,)
         out : float64 (S, n_cell, N_CAPABILITY)
         opting : bool
-            Whether owners who have opted out are left out of what could be given; else nobody knows of them.
+            Whether owners who have opted out are left out; else they are counted, as the aggregator does not know them.
         reached : bool
-            Count only devices whose link is up; else all that are in the list.
+            Count only devices whose link is up; else all that are enrolled.
         """
         last = (opting, reached, self.structure.cell_lo, self.structure.cell_hi, out)
         span, calls = (self.n_shard, active), list[Call]()
@@ -252,7 +252,7 @@ class Fleet:
         return calls
 
     def measure(self, active: Array, reached: bool = False) -> Array:
-        """Return each cell's capability now, float64 (S, n_cell, N_CAPABILITY); 0 where a world is not ``active``."""
+        """Return each cell's capability now, float64 (S, n_cell, N_CAPABILITY); 0 in inactive worlds."""
         out = np.zeros((self.n_all, self.structure.n_cell, CAPABILITY.N))
         share(self.measure_capability(active, out, reached=reached), self.n_all, 1)
         return out
@@ -271,7 +271,7 @@ class Fleet:
         present, classes = self.structure.present, self.classes.values()
         parts = [(st.energy, st.device.energy.names, present, st.lo) for st in classes]
         added = [*((st.registers, st.device.registers.names) for st in classes), *self.behaviours.registers()]
-        for kept, names in added:  # what is not here has entered nothing
+        for kept, names in added:  # devices that are not enrolled have entered nothing
             parts.append((kept, names, np.ones((self.n_shard, kept.shape[2]), dtype=np.uint8), 0))
         calls: list[Call] = []
         for kept, names, here, lo in parts:

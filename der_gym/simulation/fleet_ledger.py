@@ -1,11 +1,12 @@
-"""What the fleet itself costs, whatever service it plays: booked at the end of every half hour, in a kernel.
+"""The costs of the fleet itself, the same for all services: booked at the end of every half hour, in a kernel.
 
-* Owners are repaid at retail what their stores *withheld*: drew less than their own schedule, which in committed half
-  hours is standby. So holding stores back after the commitment, to push their charging past the end, is paid as well.
-* Outside commitments load that is held back comes back after the books close: what a service's node draws less than
-  planned, as far as it was asked for, is repaid too, so it earns nothing. Of a node with stores it may be the energy
-  that the stores withheld, so the larger of the two counts; that of nodes without stores is added. What homes do of
-  themselves costs nobody.
+* Owners are repaid at retail the energy that their stores *withheld*: drew less than their own schedule, which in
+  committed half hours is standby. So holding stores back after the commitment, to push their charging past the end, is
+  paid as well.
+* Outside commitments load that is held back returns after the episode. So the energy that a service's node draws less
+  than planned, as far as it was asked for, is repaid too, and earns nothing. Of a node with stores it may be the energy
+  that the stores withheld, so the larger of the two counts; that of nodes without stores is added. Deviations that
+  nobody asked for are not charged.
 * Wear of stores counts in committed half hours, starts and messages always.
 """
 
@@ -114,7 +115,7 @@ class FleetLedger:
         ----------
         ends : bool (n_world,)
         sender, gate
-            The sender's book; see `network.tables`.
+            The sender's state and rules; see `network.tables`.
         committed : uint8 (n_world, n_block)
             1 where some service has a commitment, or lets stores stand by.
         outside : list of float64 (n_world,)

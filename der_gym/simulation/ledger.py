@@ -14,13 +14,13 @@ from der_gym.engine.program import Call
 F8 = NDArray[np.float64]
 FLEET = ""  # lines without a service's name before them
 TOTAL = "total"
-# Lines of one kind stand together: income, shares of it, running costs, what was not as planned.
+# Lines of one kind stand together: income, shares of it, running costs, deviations from the plan.
 ORDER = ("revenue", "energy", "fee", "penalty", "owners", "owners_energy", "retailer", "maker", "wear", "message",
          "imbalance", "lockout")  # fmt: skip
 
 
 def line_key(service: str, line: str) -> str:
-    """Return what a line is called in ``info`` and tables, such as ``tertiary_1_revenue`` or ``wear``."""
+    """Return the name of a line in ``info`` and tables, such as ``tertiary_1_revenue`` or ``wear``."""
     return f"{service.replace('-', '_')}_{line}" if service else line
 
 
@@ -32,7 +32,7 @@ class Ledger:
     parts : mapping
         Service id (`FLEET`: the fleet itself) -> (names of its lines, float64 (n_world, n_line)).
     deferred : sequence of (str, str)
-        Service and line of what is paid for later days.
+        Service and line of payments for later days.
     n_world : int
 
     Attributes
@@ -68,7 +68,7 @@ class Ledger:
         return {"ledger.yen": self.yen}
 
     def collecting(self, active: NDArray[np.bool_]) -> list[Call]:
-        """Return what copies the parts' lines into the statement and sums them."""
+        """Return the calls that copy the parts' lines into the statement and sum them."""
         copies = [
             Call(copy_lines, active, yen, self._places[service], self.yen, by_world=True)
             for service, (_, yen) in self.parts.items()
@@ -78,7 +78,20 @@ class Ledger:
 
 @kernel
 def copy_lines(w0, w1, active, part, places, statement):  # type: ignore[no-untyped-def]
-    """Copy a part's lines, float64 (n_world, n), to their columns of the statement."""
+    """Copy a part's lines, float64 (n_world, n), to their columns of the statement.
+
+    Parameters
+    ----------
+    w0, w1 : int
+        Range of worlds.
+    active : bool (n_world,)
+        Other worlds keep every bit.
+    part : float64 (n_world, n)
+    places : int64 (n,)
+        Column of each line.
+    statement : float64 (n_world, n_line)
+        Out.
+    """
     for w in range(w0, w1):
         if active[w]:
             for i in range(places.shape[0]):
@@ -87,7 +100,17 @@ def copy_lines(w0, w1, active, part, places, statement):  # type: ignore[no-unty
 
 @kernel
 def sum_lines(w0, w1, active, statement):  # type: ignore[no-untyped-def]
-    """Write the total of each active world's lines, added from first to last, into the last column."""
+    """Write the total of each active world's lines, added from first to last, into the last column.
+
+    Parameters
+    ----------
+    w0, w1 : int
+        Range of worlds.
+    active : bool (n_world,)
+        Other worlds keep every bit.
+    statement : float64 (n_world, n_line)
+        The last column is written.
+    """
     last = statement.shape[1] - 1
     for w in range(w0, w1):
         if active[w]:

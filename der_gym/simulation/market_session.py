@@ -42,7 +42,7 @@ class MarketSession:
     pool : Pool
     n_world : int
     sample : Sample
-        How the pool's fleet stands for this one.
+        How the fleet of the reference days represents this one.
 
     Attributes
     ----------
@@ -90,7 +90,7 @@ class MarketSession:
 
     @property
     def primary(self) -> ServiceSession:
-        """Return the first service of the scenario: the one that a picture and a report tell of."""
+        """Return the first service of the scenario: the one that pictures and reports show."""
         return self.sessions[0]
 
     @property
@@ -105,7 +105,17 @@ class MarketSession:
         return own | {name: array for part in parts for name, array in part.arrays().items()}
 
     def choose(self, w: int, generator: np.random.Generator, options: Mapping[str, Any]) -> None:
-        """Choose the episode of world ``w``; always the same number of draws."""
+        """Choose the episode of world ``w``; always the same number of draws.
+
+        Parameters
+        ----------
+        w : int
+            World.
+        generator : Generator
+            The world's own.
+        options : mapping
+            Options of the reset.
+        """
         self.episode.choose(w, generator, options)
         for session in self.sessions:
             session.service.choose(w, generator)
@@ -178,19 +188,43 @@ class MarketSession:
         ends[which] = weekend
         return means, ends
 
-    # -- what a step calls ---------------------------------------------------------------------------------------
+    # -- calls of a step ------------------------------------------------------------------------------------------
 
     def settling(self, active: Array, t_s: Array) -> list[Call]:
-        """Return what settles the samples of the services that have ended."""
+        """Return the calls that settle the samples of the services that have ended.
+
+        Parameters
+        ----------
+        active : bool (n_world,)
+        t_s : float64 (n_world,)
+            Seconds of the episode.
+        """
         return [call for session in self.sessions for call in session.settling(active, t_s)]
 
     def booking(self, active: Array, t_s: Array, ends: Array, sender: Array, gate: Array) -> list[Call]:
-        """Return what books the fleet's half hour where one ``ends``, and writes the statement."""
+        """Return the calls that book the fleet's half hour where one ``ends``, and write the statement.
+
+        Parameters
+        ----------
+        active : bool (n_world,)
+        t_s : float64 (n_world,)
+            Seconds of the episode.
+        ends : bool (n_world,)
+        sender, gate
+            State and rules of the lanes; see `network.tables`.
+        """
         outside = [session.service.outside_kwh for session in self.sessions]
         booked = self.fleet_ledger.booking(ends, t_s, sender, gate, self.committed, outside)
         return [*booked, *self.ledger.collecting(active)]
 
     def freezing(self, ends: Array, t_s: Array) -> list[Call]:
-        """Return what fixes plans in the worlds whose block has just ended."""
+        """Return the calls that fix plans in the worlds whose block has just ended.
+
+        Parameters
+        ----------
+        ends : bool (n_world,)
+        t_s : float64 (n_world,)
+            Seconds of the episode.
+        """
         nodes = [call for session in self.sessions for call in session.freezing(ends, t_s)]
         return [self.planner.freezing(ends, t_s), *nodes]

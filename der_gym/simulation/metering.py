@@ -1,4 +1,4 @@
-"""Sums over cells of what happened (true), what settlement sees (metered) and what the aggregator sees (seen)."""
+"""Sums over cells of the power that happened (true), that settlement reads (metered) and the aggregator sees (seen)."""
 
 from __future__ import annotations
 
@@ -27,14 +27,27 @@ SEEN = Table(
     oldest_s  | s    | | earliest report
     """,
 )
-OLDEST_SHOWN_S = 3600.0  # a report older than that counts as so old
+OLDEST_SHOWN_S = 3600.0  # the age of an older report counts as this
 
 _ZERO, _OLDEST_SHOWN_S = np.float32(0.0), np.float32(OLDEST_SHOWN_S)
 
 
 @kernel
 def sum_power_cells(s0, s1, n_shard, active, lo, hi, fleet, out):  # type: ignore[no-untyped-def]
-    """Write each cell's metered and true kW of the tick into ``out``, float64 (S, n_cell, N_POWER)."""
+    """Write each cell's metered and true kW of the tick into ``out``, float64 (S, n_cell, N_POWER).
+
+    Parameters
+    ----------
+    s0, s1, n_shard : int
+        Range of shards; shards of a world.
+    active : bool (n_world,)
+        Other worlds keep every bit.
+    lo, hi : int64 (n_cell,)
+        First place of each cell, and the one after its last.
+    fleet : float32 (S, FLEET.N, N)
+    out : float64 (S, n_cell, POWER.N)
+        Out.
+    """
     here = np.empty(fleet.shape[2], np.float32)
     for s in range(s0, s1):
         if not active[s // n_shard]:
@@ -65,7 +78,24 @@ def sum_power_sites(s0, s1, n_shard, active, present, gain, site, out):  # type:
 
 @kernel
 def sum_seen_cells(s0, s1, n_shard, active, t_s, dt_s, lo, hi, fleet, out):  # type: ignore[no-untyped-def]
-    """Write the sums of the aggregator's table into ``out``, float64 (S, n_cell, N_SEEN)."""
+    """Write the sums of the aggregator's table into ``out``, float64 (S, n_cell, N_SEEN).
+
+    Parameters
+    ----------
+    s0, s1, n_shard : int
+        Range of shards; shards of a world.
+    active : bool (n_world,)
+        Other worlds keep every bit.
+    t_s : float64 (n_world,)
+        Seconds of the episode at the tick's start.
+    dt_s : int
+        Length of the tick, s.
+    lo, hi : int64 (n_cell,)
+        First place of each cell, and the one after its last.
+    fleet : float32 (S, FLEET.N, N)
+    out : float64 (S, n_cell, SEEN.N)
+        Out.
+    """
     here = np.empty(fleet.shape[2], np.float32)
     for s in range(s0, s1):
         if not active[s // n_shard]:
@@ -83,9 +113,16 @@ def sum_seen_cells(s0, s1, n_shard, active, t_s, dt_s, lo, hi, fleet, out):  # t
 def reports(now, rated, when):  # type: ignore[no-untyped-def]
     """Return float64 (sum of rated kW x time of the report, earliest report) of a cell.
 
-    A report counts as at most ``OLDEST_SHOWN_S`` old, and a home that was silent before the episode and still is does
-    not set the earliest: else the few homes that never answer would hide how old the others' reports are. Padding
+    A report counts as at most ``OLDEST_SHOWN_S`` old. A home that was silent before the episode and still is does not
+    set the earliest: else the few homes that never answer would hide the age of the others' reports. Padding
     (rated 0) sets nothing.
+
+    Parameters
+    ----------
+    now : float32
+        s of the episode.
+    rated, when : float32 (n,)
+        Rated kW; moment of the last report, s of the episode.
     """
     n, least = rated.shape[0], now - _OLDEST_SHOWN_S
     total = packets(rated, when, least)
@@ -110,7 +147,7 @@ def fold(parts: np.ndarray, n_shard: int) -> np.ndarray:
 
 @part
 def folded(parts, w, n_shard, c, column):  # type: ignore[no-untyped-def]
-    """Return what `fold` gives for one cell of one world."""
+    """Return the result of `fold` for one cell of one world."""
     total = parts[w * n_shard, c, column]
     for s in range(w * n_shard + 1, (w + 1) * n_shard):
         total += parts[s, c, column]

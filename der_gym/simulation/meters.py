@@ -1,4 +1,4 @@
-"""The sums of all worlds and the arrays that hold them: metered, true and seen power, and what the capability says."""
+"""The sums of all worlds and their arrays: metered, true and seen power, and the capability."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Meters:
             self.rated_kw[mask, c] = rated[mask, st.cell_lo[c] : st.cell_hi[c]].sum(axis=1, dtype=np.float64)
 
     def sum_power(self, active: Array, dt_s: int) -> list[Call]:
-        """Sum the tick's metered and true power and what the aggregator's table then says."""
+        """Return the calls that sum the tick's metered, true and seen power."""
         f = self.fleet
         calls = [
             Call(metering.sum_power_cells, f.n_shard, active, *self._cells, self.power),
@@ -76,8 +76,8 @@ class Meters:
         return Call(metering.sum_seen_cells, self.fleet.n_shard, active, self.fleet.t_s, dt_s, *self._cells, self.seen)
 
     def measure_capability(self, due: Array) -> list[Call]:
-        """Refresh the capability and sum what devices whose link is up report of it.
+        """Return the calls that measure the capability of devices whose link is up, and sum it.
 
-        Nobody knows who has opted out, so the capability counts every member as one that takes commands.
+        An aggregator does not know which owners have opted out, so every member counts as one that takes commands.
         """
         return self.fleet.measure_capability(due, self.capability, opting=False, reached=True)

@@ -26,7 +26,7 @@ from der_gym.simulation.representative_fleet import units
 
 Array = np.ndarray
 LONGEST_RING = 64
-DEAD_S = 1500.0  # what the ring has room for: the slowest firmware takes 20 min, a median and its spread come on top
+DEAD_S = 1500.0  # longest dead time in the ring: the slowest firmware takes 20 min, a median and its spread come on top
 
 
 def path_row(path: ChannelConfig) -> list[float]:
@@ -34,7 +34,7 @@ def path_row(path: ChannelConfig) -> list[float]:
     polls = (*path.poll_s, 0.0, 0.0)[:2]
     share = path.poll_share[0] / sum(path.poll_share) if path.poll_share else 1.0
     second = polls[1] if len(path.poll_s) > 1 else polls[0]
-    period_s = max(path.telemetry_s, path.telemetry_delay_s)  # the next report waits until the last has come
+    period_s = max(path.telemetry_s, path.telemetry_delay_s)  # a report waits until the last one has come
     telemetry = (period_s, path.telemetry_delay_s, path.telemetry_loss_share)
     return [path.loss_share, path.missed_poll_share, polls[0], second, share, path.longest_s(), *telemetry, 0.0]
 
@@ -78,7 +78,15 @@ def gate_rows(
 
 
 def ring_depth(paths: list[ChannelConfig], decision_s: float) -> int:
-    """Return how many messages of a leaf can be under way at once."""
+    """Return how many messages of a leaf can be under way at once.
+
+    Parameters
+    ----------
+    paths : list of ChannelConfig
+        Of the cells of a leaf.
+    decision_s : float
+        Time between two decisions, s.
+    """
     depth = max(math.ceil(p.longest_s() / max(p.least_interval_s, decision_s)) + 1 for p in paths)
     if depth > LONGEST_RING:
         raise InputError(
@@ -113,7 +121,7 @@ class NetworkRuntime:
     Attributes
     ----------
     hold : float32 (S, n_row, n_place)
-        What devices hold of each stream, see HOLD; empty with dispatch alone: then FLEET has it.
+        The message of each stream that devices hold, see HOLD; empty with dispatch alone: then FLEET has it.
     hold_row : tuple of int
         First row of each stream in ``hold``.
     fee_yen_month : float64 (n_cell,)
@@ -200,7 +208,7 @@ class NetworkRuntime:
         return {f"network.{name}": getattr(self, name) for name in names}
 
     def message_rows(self) -> dict[str, tuple[int, int]]:
-        """Return the rows of ``hold`` in which each stream's first and second value at the tick's start stand."""
+        """Return the rows of ``hold`` of each stream's first and second value at the tick's start."""
         names = [stream.kind for stream in self.streams]
         return {name: (row, row + net.HOLD.B_START) for name, row in zip(names, self.hold_row, strict=True)}
 
@@ -218,7 +226,15 @@ class NetworkRuntime:
         return times.astype(np.float32)
 
     def begin(self, active: Array, keys: Array, abs_s: Array) -> None:
-        """Empty the rings and draw the outages of the clouds for the worlds in ``active``."""
+        """Empty the rings and draw the outages of the clouds for the worlds in ``active``.
+
+        Parameters
+        ----------
+        active : bool (n_world,)
+        keys : uint32 (n_world, 4)
+        abs_s : int64 (n_world,)
+            Absolute second of the start.
+        """
         every = np.repeat(active, self.n_shard)
         self.ring[every] = net.NEVER
         self.coming[every] = 0.0
@@ -245,15 +261,33 @@ class NetworkRuntime:
     # -- what a program calls; every one of them is made anew where an array is replaced -------------------------
 
     def draw_link_outages(self, due: Array, keys: Array, abs_s: Array, t_s: Array, fleet: Array) -> Call:
-        """Draw the links' outages of the day that ``due`` worlds are in."""
+        """Draw the links' outages of the day that ``due`` worlds are in.
+
+        Parameters
+        ----------
+        due : bool (n_world,)
+        keys : uint32 (n_world, 4)
+        abs_s : int64 (n_world,); t_s : float64 (n_world,)
+            Absolute seconds; seconds of the episode.
+        fleet : float32 (S, FLEET.N, n_place)
+            LINK_DOWN_S and LINK_UP_S are written.
+        """
         return Call(outages.draw_links, self.n_shard, due, keys, self.structure.uid, abs_s, t_s, self.link_cfg, fleet)
 
     def refill_quotas(self, due: Array) -> Call:
-        """Give ``due`` worlds, which stand at midnight, their daily quota."""
+        """Give ``due`` worlds, which are at midnight, their daily quota."""
         return Call(refill, due, self.gate, self.leaf, by_world=True)
 
     def send_messages(self, active: Array, t_s: Array, message: Array) -> Call:
-        """Send the messages that are due; ``message`` float32 (n_world, n_lane, 3): number of the stream, a, b."""
+        """Send the messages that are due; ``message`` float32 (n_world, n_lane, 3): number of the stream, a, b.
+
+        Parameters
+        ----------
+        active : bool (n_world,)
+        t_s : float64 (n_world,)
+            Seconds of the episode.
+        message : float32 (n_world, n_lane, 3)
+        """
         places = (self.gate, self.cell_lane, self.cell_cloud, self.service_s, self.cloud)
         books = (self.leaf, self.mail, self.cell_t, self.since, self.cell_slot)
         return Call(send, active, t_s, message, *places, *books, by_world=True)
@@ -277,7 +311,18 @@ class NetworkRuntime:
         ]
 
     def report_telemetry(self, active: Array, keys: Array, t_s: Array, dt_s: int, fleet: Array) -> Call:
-        """Bring the aggregator's table up to the end of the tick."""
+        """Bring the aggregator's table up to the end of the tick.
+
+        Parameters
+        ----------
+        active : bool (n_world,)
+        keys : uint32 (n_world, 4)
+        t_s : float64 (n_world,)
+            Seconds of the episode at the tick's start.
+        dt_s : int
+            Length of the tick, s.
+        fleet : float32 (S, FLEET.N, n_place)
+        """
         st = self.structure
         cells = (st.cell_lo, st.cell_hi, st.cell_cloud)
         who = (self.n_shard, active, keys, st.uid, self.phase)

@@ -29,7 +29,7 @@ class Planner:
     structure : Structure
     pool : Pool
     sample : Sample
-        How the pool's fleet stands for this one.
+        How the fleet of the reference days represents this one.
     n_block : int
     receiving : bool
         Whether some service meters at the homes' receiving points: then the homes' own load and PV are planned too.
@@ -43,7 +43,7 @@ class Planner:
     house_kw : float64 (n_world, n_block)
         The homes' own load less PV, of the whole fleet.
     standing : bool (n_world, n_block, n_leaf)
-        Leaves that stand by: their power there says nothing.
+        Leaves that stand by: their power there does not move the plan.
     standby_cell : bool (n_cell,)
     """
 
@@ -70,11 +70,11 @@ class Planner:
         return {f"plan.{name}": getattr(self, name) for name in names}
 
     def begin(self, mask: Array) -> None:
-        """Forget what was seen in the worlds of ``mask``."""
+        """Set the sums of seen power in the worlds of ``mask`` to 0."""
         self.quiet_since_s[mask], self.seen_sum[mask], self.seen_n[mask] = -QUIET_S, 0.0, 0.0
 
     def history(self, which: Array) -> tuple[Array, Array, Array]:
-        """Return power per cell of the pool's fleet, weather means and weekends of ``which``'s ten days before."""
+        """Return power per cell, weather means and weekends of the ten days before, for the worlds ``which``."""
         days = (self.episode.day0[which] - self.pool.first_day)[:, None] - np.arange(HISTORY_DAYS, 0, -1)
         power = self.pool.power_kw[self.episode.fleet_no[which][:, None], days]
         weekend = self.episode.kinds_of(days + self.pool.first_day)[..., 0].astype(bool)
@@ -90,7 +90,7 @@ class Planner:
             Where a leaf's kW are committed to a service whose stores stand by.
         """
         e, n_cell, n_block = self.episode, self.structure.n_cell, self.base_kw.shape[1]
-        power, past, kind = self.history(which)  # of the sample; what follows is linear in it
+        power, past, kind = self.history(which)  # of the sample; the steps below are linear in it
         first, step = e.start_h[which] * 2, slice(0, n_block * 6)
         temp = _half_hours(e.window[which, SIGNALS.TEMP_FORECAST_C, step])
         now = e.kinds[which, 0, 0].astype(bool)
@@ -108,21 +108,21 @@ class Planner:
             self.house_kw[which] = base[:, :, n_cell] - ratio[:, None] * sun
 
     def freezing(self, ends: Array, t_s: Array) -> Call:
-        """Return what corrects and freezes the plan of the block two ahead, in the worlds whose block ``ends``."""
+        """Return the call that corrects and freezes the plan of the block two ahead, where a block ``ends``."""
         own = (self.standing, self.quiet_since_s, self.base_kw, self.forecaster.config.persistence)
         return Call(freeze_leaves, ends, t_s, *own, self.seen_sum, self.seen_n, self.leaf_kw, by_world=True)
 
 
 @kernel
 def freeze_leaves(w0, w1, ends, t_s, standing, quiet_since_s, base_kw, persistence, seen_sum, seen_n, plan_leaf_kw):  # type: ignore[no-untyped-def]
-    """Correct the plan of the block two ahead where a block ``ends``; then see the leaves anew.
+    """Correct the plan of the block two ahead where a block ``ends``; then begin the sums of seen power anew.
 
     Parameters
     ----------
     standing : bool (n_world, n_block, n_leaf)
-        Leaves that stand by: what they draw there says nothing.
+        Leaves that stand by: their power there does not move the plan.
     quiet_since_s, seen_sum : float64 (n_world, n_leaf); seen_n : float64 (n_world,)
-        Since when each leaf is under no command; sum and number of what was seen of it in the block.
+        Since when each leaf is under no command, s; sum, kW, and number of its seen powers in the block.
     base_kw, plan_leaf_kw : float64 (n_world, n_block, n_leaf)
     """
     n_block, n_leaf = base_kw.shape[1], base_kw.shape[2]

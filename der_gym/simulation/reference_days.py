@@ -1,4 +1,4 @@
-"""The pool of days: the fleet left alone over the scenario's whole calendar.
+"""The reference days: the fleet without commands over the scenario's whole calendar.
 
 Run once per scenario at 300-s ticks and kept on disk (`reference_days_file`). From it come each world's History (the
 last ten days' half-hour means per cell), its state at t = 0 (tank, state of charge), and the capability table.
@@ -30,13 +30,13 @@ from der_gym.simulation.fleet_arrays import Fleet
 
 Array = np.ndarray
 _TICKS = BLOCK_S // REFRESH_S  # of a half hour
-WARM_UP_DAYS = 11  # before a day can be an episode's first: ten of History, one to settle
+WARM_UP_DAYS = 11  # before the first day of an episode: ten of history, one to settle
 AFTER_DAYS = 2  # signals needed after the first day: the episode and the 24 h run on
 
 
 @dataclass(frozen=True)
 class Pool:
-    """What the uncommanded fleets did.
+    """Power, capability and states of the uncommanded fleets.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class Pool:
     power_kw : float32 (n_fleet, n_day, 48, n_cell + 2)
         Half-hour means per cell; the last two columns are the homes' load and PV.
     capability : float32 (n_fleet, n_day, 48, n_cell, N_CAPABILITY)
-        Gauge at each half hour's start, all present devices.
+        Capability at each half hour's start, all present devices.
     starts_s : tuple of int
         Seconds of the day at which states were saved.
     states : dict
@@ -74,7 +74,7 @@ class Pool:
         return rows_
 
     def at(self, fleet_no: Array, day: Array, abs_s: Array) -> Array:
-        """Return which of `rows` stands for fleets, day numbers and starts (W,), int64 (W,)."""
+        """Return the number in `rows` of fleets, day numbers and starts (W,), int64 (W,)."""
         start = np.searchsorted(self.starts_s, abs_s % DAY_S)
         at: Array = (fleet_no * self.n_day + day - self.first_day) * len(self.starts_s) + start
         return at
@@ -87,7 +87,15 @@ def _storm_luck() -> Array:
 
 
 def day_kinds(first_day: int, n_day: int, storm_share: float) -> Array:
-    """Return (weekend, season, storm) of each day, int64 (n_day, 3)."""
+    """Return (weekend, season, storm) of each day, int64 (n_day, 3).
+
+    Parameters
+    ----------
+    first_day, n_day : int
+        Number of the first day; days.
+    storm_share : float
+        Share of days under a storm warning, 0..1.
+    """
     days = np.arange(first_day, first_day + n_day)
     storm = _storm_luck()[days % 60_000] < storm_share
     return np.stack([calendar.is_holiday(days), calendar.season(days), storm], axis=1).astype(np.int64)
@@ -96,7 +104,20 @@ def day_kinds(first_day: int, n_day: int, storm_share: float) -> Array:
 def run_pool(
     structure: Structure, devices: Any, signals: SignalTable, keys: Array, starts_s: tuple[int, ...], storm_share: float
 ) -> Pool:
-    """Run the fleets over every day of ``signals`` and return what they did."""
+    """Run the fleets over every day of ``signals`` and return the result.
+
+    Parameters
+    ----------
+    structure : Structure
+    devices : DevicesConfig
+    signals : SignalTable
+    keys : uint32 (n_fleet, 2)
+        Key of each fleet.
+    starts_s : tuple of int
+        Seconds of the day at which states are saved.
+    storm_share : float
+        Share of days under a storm warning, 0..1.
+    """
     n_fleet = len(keys)
     fleet = Fleet(structure, devices, n_fleet, 1e9, receiving=False)
     fleet.keys[:, :2] = keys
@@ -141,7 +162,7 @@ def _begin(fleet: Fleet, signals: SignalTable) -> None:
     nothing = {}
     for name, st in fleet.classes.items():
         saved = np.zeros((0, len(st.device.saved), 0), dtype=np.float32)
-        saved.flags.writeable = False  # as of a pool's: so it is the same kernel
+        saved.flags.writeable = False  # the same types as of a world, so the same kernel
         nothing[name] = saved, np.zeros((1, st.hi - st.lo), dtype=np.int16)
     none = np.full(fleet.n_all, -1, dtype=np.int64)
     share([*fleet.draw_params(active), *fleet.begin_episode(active, nothing, none)], fleet.n_all, 1)

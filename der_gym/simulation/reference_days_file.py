@@ -1,4 +1,4 @@
-"""Pools of reference days on disk: what one is kept under, and reading it back without copying."""
+"""Reference days on disk: their key, and reading them back without a copy."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from der_gym.simulation.reference_days import Pool
 
 Array = np.ndarray
 _FORM = "pool 2"
-_UNREAD = {"row", "trees"}  # of the structure: the table's rows and the trees over the cells shape no pool
-# The registry of all classes does not count, the classes in use do. A structure counts by what it holds.
-# Nobody sends a message in a pool: behaviours that answer messages shape none.
+_UNREAD = {"row", "trees"}  # of the structure: table rows and trees do not change reference days
+# The registry of all classes does not count, the classes in use do. A structure counts by its arrays.
+# No message is sent in the reference days, so behaviours that answer messages do not count.
 _WITHOUT = ("der_gym.devices", "der_gym.fleet.structure", "der_gym.simulation.behaviour_arrays")
 
 
 def pool_name(settings: Mapping[str, Any], structure: Structure) -> str | None:
-    """Return what a pool is kept under.
+    """Return the key of reference days.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def _content(name: str, value: Any) -> bytes:
 
 
 def _modules(device: DeviceModel) -> Iterable[str]:
-    """Yield where the parts of a device class come from."""
+    """Yield the modules of the parts of a device class."""
     yield from (type(device).__module__, device.config.__module__, *(stage.module for stage in device.stages()))
 
 
@@ -89,7 +89,7 @@ def load_pool(name: str, like: Mapping[str, Array] | None = None) -> Pool | None
     ----------
     name : str
     like : mapping, optional
-        What the pool must hold: array name -> array of the same shape and type. See `wanted`.
+        Arrays that the file must hold: name -> array of the same shape and type. See `wanted`.
     """
     folder = cache.folder("pools")
     path = None if folder is None else folder / f"{name}.npz"
@@ -117,7 +117,7 @@ def _load(path: Path, _file: tuple[int, int]) -> Pool:
 def wanted(
     structure: Structure, keys: Array, first_day: int, n_day: int, starts_s: tuple[int, ...]
 ) -> dict[str, Array]:
-    """Return empty arrays of the shapes and types that a pool must have, and what is known of it before it runs.
+    """Return empty arrays of the shapes and types of reference days, filled where they are known before the run.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def _arrays(pool: Pool) -> dict[str, Array]:
 
 
 def _check(pool: Pool, like: Mapping[str, Array]) -> None:
-    """Raise ValueError where a pool does not hold what it must: kernels read its arrays without looking."""
+    """Raise ValueError where arrays differ from the wanted ones in shape or type: kernels do not check."""
     held = _arrays(pool)
     if like and held.keys() != like.keys():
         raise ValueError("it holds other arrays")
@@ -166,7 +166,7 @@ def _check(pool: Pool, like: Mapping[str, Array]) -> None:
 
 
 def _mapped(path: Path) -> dict[str, Array]:
-    """Return the arrays of an uncompressed .npz, read only: what is not looked at takes no memory, and none twice."""
+    """Return the arrays of an uncompressed .npz, mapped read only: parts that are not read take no memory."""
     arrays: dict[str, Array] = {}
     with zipfile.ZipFile(path) as archive, open(path, "rb") as file:
         for member in archive.infolist():

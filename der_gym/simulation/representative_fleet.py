@@ -1,4 +1,4 @@
-"""A small fleet that stands for a large one in the pool of days: the same cells, fewer devices in each."""
+"""A small fleet that represents a large one in the reference days: the same cells, fewer devices in each."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from der_gym.fleet.structure import Structure
 from der_gym.fleet.tree import TreeConfig
 
 Array = np.ndarray
-EXACT = 4096  # up to so many devices a fleet's pool is run on the fleet itself
-SAMPLE = 1024  # a larger fleet's pool is run on a sample of about so many devices
+EXACT = 4096  # up to so many devices the reference days are run on the fleet itself
+SAMPLE = 1024  # those of a larger fleet are run on a sample of about so many devices
 
 
 def class_order() -> tuple[str, ...]:
@@ -33,7 +33,7 @@ def build(
 
 @dataclass(frozen=True)
 class Sample:
-    """The pool's fleet and how it stands for the world's.
+    """The fleet of the reference days, and how it represents that of a world.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Sample:
 def take_sample(
     table: ResourceTable, structure: Structure, trees: Mapping[str, TreeConfig], switched: dict[str, Any]
 ) -> Sample:
-    """Return a sample of about ``SAMPLE`` devices, at least one of every cell; a small fleet stands for itself."""
+    """Return a sample of about ``SAMPLE`` devices, at least one of every cell; a small fleet represents itself."""
     if structure.n_device <= EXACT:
         small = structure
     else:

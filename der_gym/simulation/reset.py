@@ -1,4 +1,4 @@
-"""How an episode opens: who the devices are, where they stand, and what they reported last before it."""
+"""The start of an episode: devices, their state, and their last reports before it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from der_gym.simulation.network_runtime import NetworkRuntime
 from der_gym.simulation.reference_days import Pool
 
 Array = np.ndarray
-FEW = 32_768  # devices at once where copies are held: a large world has no room for copies of all
+FEW = 32_768  # devices at once where copies are held: a large world has no memory for copies of all
 _0, _NONE_KW, _LONG_AGO_S = np.float32(0.0), np.float32(np.inf), np.float32(-DAY_S)
 
 
 class EpisodeReset:
-    """What a reset calls, laid down once.
+    """The calls of a reset, made once.
 
-    What devices are is drawn for one world of each fleet, and the others take it over.
+    Params are drawn for one world of each fleet, and copied to the others.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class EpisodeReset:
         The simulator's.
     pool : Pool
     place : dict
-        Class -> int16 (n_shard, n): the pool's place that a device takes its state from.
+        Class -> int16 (n_shard, n): the place in the reference days whose state a device takes over.
     standing : bool (n_world, n_block, n_leaf)
         Where stores stand by for a service.
     workers : int
@@ -70,14 +70,14 @@ class EpisodeReset:
         ]
 
     def _moving(self) -> list[Array]:
-        """Return what a tick changes in the classes' own arrays."""
+        """Return the arrays of the classes that a tick changes."""
         classes = self._fleet.classes.values()
         return [
             part.view(np.float32) for st in classes for part in (st.state, st.energy, st.registers)
         ]  # copied as they are
 
     def _reporting(self, first: int, kept: list[Array]) -> list[Call]:
-        """Return what fills the table of the shards from ``first`` on: a tick of their own schedule, taken back."""
+        """Return the calls that fill the reports of the shards from ``first`` on: a tick of own schedule, undone."""
         f, span = self._fleet, (self._fleet.n_shard, self._due)
         pairs = list(zip(self._moving(), kept, strict=True))
         keep = [Call(copy, *span, part, 0, held, first) for part, held in pairs]
@@ -86,7 +86,7 @@ class EpisodeReset:
         return [*keep, *f.advance_devices(self._due), *restore, Call(first_reports, *span, f.fleet), *seen]
 
     def __call__(self, mask: Array, at: Array) -> None:
-        """Open episodes in the worlds of ``mask``; ``at`` int64 (n_world,) are the pool's rows that they begin from."""
+        """Start episodes in the worlds of ``mask`` from the rows ``at``, int64 (n_world,), of the reference days."""
         f = self._fleet
         self._due[:], self._turn[:] = mask, mask & (f.abs_s % BLOCK_S == 0)
         self._at[:] = np.repeat(at, f.n_shard)
@@ -111,7 +111,17 @@ def first_alike(mask: Array, keys: Array) -> Array:
 
 @kernel
 def first_reports(s0, s1, n_shard, active, fleet):  # type: ignore[no-untyped-def]
-    """Fill the table with what devices reported just before the episode; homes whose link is out, long ago."""
+    """Fill the table with the reports just before the episode; those of homes whose link is out are old.
+
+    Parameters
+    ----------
+    s0, s1, n_shard : int
+        Range of shards; shards of a world.
+    active : bool (n_world,)
+        Other worlds keep every bit.
+    fleet : float32 (S, FLEET.N, N)
+        SEEN_KW, SEEN_S and PENDING_KW are written.
+    """
     for s in range(s0, s1):
         if active[s // n_shard]:
             down, up, shown = fleet[s, FLEET.LINK_DOWN_S], fleet[s, FLEET.LINK_UP_S], fleet[s, FLEET.SHOWN_KW]

@@ -1,4 +1,4 @@
-"""A service in play: its node, its meter, its plan, and the samples that it is handed."""
+"""A service in a simulation: its node, its meter, its plan and its samples."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class ServiceSession:
     Attributes
     ----------
     plan_kw : float64 (n_world, n_block)
-        Plan of the node; ``shown_kw`` is what an aggregator sees of it.
+        Plan of the node; ``shown_kw`` is the plan that an aggregator sees.
     perfect_kw : float64 (n_world, n_sample)
-        What the node would draw without commands, in the ablation without plan error; else empty.
+        Power of the node without commands, in the ablation without plan error; else empty.
     sum_kw : float64 (n_world, POWER.N)
         Power of the open sample's ticks.
     sample : Sample
@@ -65,7 +65,7 @@ class ServiceSession:
 
     @property
     def id(self) -> str:
-        """Return the name that its columns and lines go by."""
+        """Return the name of its columns and lines."""
         return str(self.service.config.id)
 
     def arrays(self) -> dict[str, Array]:
@@ -81,15 +81,31 @@ class ServiceSession:
             leaves = self.planner.leaf_kw[mask] * self.leaf_weight
             self.plan_kw[mask] = leaves.sum(axis=2) + (self.planner.house_kw[mask] if self.receiving else 0.0)
 
-    # -- what a step calls ---------------------------------------------------------------------------------------
+    # -- calls of a step ------------------------------------------------------------------------------------------
 
     def adding(self, n_shard: int, active: Array, power: Array, site_net: Array) -> Call:
-        """Return what adds a tick's power of the node to the open sample."""
+        """Return the call that adds a tick's power of the node to the open sample.
+
+        Parameters
+        ----------
+        n_shard : int
+            Shards of a world.
+        active : bool (n_world,)
+        power : float64 (S, n_cell, POWER.N); site_net : float64 (S, POWER.N)
+            Of the devices; of the homes, kW.
+        """
         given = (n_shard, active, self.cell_weight, power, site_net, self.receiving, self.sum_kw)
         return Call(add_node, *given, by_world=True)
 
     def settling(self, active: Array, t_s: Array) -> list[Call]:
-        """Return what closes a sample where one ends, and lets the service take it."""
+        """Return the calls that close a sample where one ends, and let the service take it.
+
+        Parameters
+        ----------
+        active : bool (n_world,)
+        t_s : float64 (n_world,)
+            Seconds of the episode.
+        """
         per_block = BLOCK_S // self.sample_s
         plan = (self.plan_kw, self.perfect_kw, self.perfect, per_block)
         given = (active, t_s, self.sample_s, self.sum_kw, float(self.n_tick), *plan)
@@ -97,7 +113,7 @@ class ServiceSession:
         return [closes, *self.service.settle(active, t_s, self.sample)]
 
     def freezing(self, ends: Array, t_s: Array) -> list[Call]:
-        """Return what fixes the node's plan two blocks ahead, where a block ``ends``."""
+        """Return the call that fixes the node's plan two blocks ahead, where a block ``ends``."""
         if self.perfect or self.service.own_baseline:
             return []
         p = self.planner
@@ -107,13 +123,13 @@ class ServiceSession:
     # -- the ablation without plan error -------------------------------------------------------------------------
 
     def take_perfect(self, mask: Array, kw: Array) -> None:
-        """Take what the node would draw without commands, float64 (n_world, n_sample), as the plan."""
+        """Take the node's power without commands, float64 (n_world, n_sample), kW, as the plan."""
         self.perfect_kw[mask] = kw[mask]
         means = kw.reshape(len(kw), self.plan_kw.shape[1], -1).mean(axis=2)
         self.plan_kw[mask] = means[mask]
 
     def show_perfect(self, t_s: Array) -> None:
-        """Show for the running block what the twin drew in the last sample: what is seen belongs to it."""
+        """Show the twin's power in the last sample as the plan of the running block."""
         w, n = np.arange(len(t_s)), self.perfect_kw.shape[1]
         last = np.clip((t_s // self.sample_s).astype(np.int64) - 1, 0, n - 1)
         block = np.minimum(t_s // BLOCK_S, self.plan_kw.shape[1] - 1).astype(np.int64)
@@ -121,7 +137,7 @@ class ServiceSession:
         self.shown_kw[w, block] = self.perfect_kw[w, last]
 
     def copy(self) -> Any:
-        """Return copies of what a twin's run disturbs."""
+        """Return copies of the arrays that a twin's run changes."""
         return {name: array.copy() for name, array in self.arrays().items()}
 
 
@@ -185,7 +201,21 @@ def close_sample(  # type: ignore[no-untyped-def]
 
 @kernel
 def freeze_node(w0, w1, ends, t_s, leaf_weight, plan_leaf_kw, house_kw, receiving, plan_kw):  # type: ignore[no-untyped-def]
-    """Write a node's plan of the block two ahead where a block ``ends``: its leaves' parts, and the homes'."""
+    """Write a node's plan of the block two ahead where a block ``ends``: its leaves' parts, and the homes'.
+
+    Parameters
+    ----------
+    w0, w1 : int
+        Range of worlds.
+    ends : bool (n_world,); t_s : float64 (n_world,)
+    leaf_weight : float64 (n_leaf,)
+    plan_leaf_kw : float64 (n_world, n_block, n_leaf); house_kw : float64 (n_world, n_block)
+        Plans of the leaves; of the homes' own load and PV, counted where ``receiving``.
+    receiving : bool
+        Metered at the homes' receiving points.
+    plan_kw : float64 (n_world, n_block)
+        Updated.
+    """
     for w in range(w0, w1):
         ahead = int(t_s[w]) // BLOCK_S + 2
         if ends[w] and ahead < plan_kw.shape[1]:

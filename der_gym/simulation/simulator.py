@@ -46,14 +46,14 @@ class Simulator:
         Whether registers that only add up (energy through a store, starts ...) are kept for every device, at 60
         bytes each; else their sum of each class.
     assets : ScenarioAssets, optional
-        What the scenario's worlds share. Default: made from the scenario, and from its files as they are now.
+        Assets of the scenario. Default: made from it, and from its files as they are now.
 
     Attributes
     ----------
     public : AggregatorView
         All that an aggregator knows now.
     market : MarketSession
-        Awards, requests, plans and the product with its outcome and book.
+        Services with their awards, requests, plans, outcomes and ledgers.
     fleet, network : Fleet, NetworkRuntime
         The truth; no observation may read it.
     """
@@ -90,7 +90,7 @@ class Simulator:
         self.never = np.ones(n_world, dtype=bool)  # worlds never reset
         self.on_tick: list[
             Callable[[], None]
-        ] = []  # who listens hears each tick's end, each sample's of the first service once settled
+        ] = []  # called at the end of each tick, and of each sample of the first service once it is settled
         self.on_minute: list[Callable[[], None]] = []
         self.nominal_kw = self._nominal()
         per_worker = max(1, parallel.WORTH_A_THREAD * 2 // 3)
@@ -108,7 +108,7 @@ class Simulator:
         )
 
     def _nominal(self) -> Array:
-        """Return each leaf's rated swing, kW, from the pool's first fleet: the unit of its action and telemetry."""
+        """Return each leaf's rated swing, kW, in the first fleet: the unit of its action and telemetry."""
         small = self.assets.sample
         one = Fleet(small.structure, self.scenario.devices, 1, 1.0)
         one.keys[:, :2] = self.assets.pool.keys[0]
@@ -123,10 +123,10 @@ class Simulator:
         return {name: array for part in parts for name, array in part.arrays().items()}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let a copy be built as this one was, and take over the arrays.
+        """Build a copy anew and give it the arrays.
 
-        A program holds arrays and parts of arrays; copied one by one, the parts would be parts of nothing. What all
-        worlds of a scenario share is not copied.
+        A program holds arrays and views of arrays; in copies made one by one, the views would be of no array. The
+        assets of the scenario are not copied.
         """
         made = (self.scenario, self.n_world, self.workers, self.by_device, self.assets)
         return (
@@ -154,7 +154,7 @@ class Simulator:
         generators : mapping
             World -> its generator, for every world of ``mask``.
         options : mapping, optional
-            ``date`` ("YYYY-MM-DD") and ``start_h`` (an hour of ``market.starts_h``) instead of drawn ones.
+            ``date`` ("YYYY-MM-DD") and ``start_h`` (an hour of ``episode.starts_h``) instead of drawn ones.
         """
         fleet, market = self.fleet, self.market
         market.episode.check(options or {})
@@ -205,7 +205,7 @@ class Simulator:
         active : bool (n_world,)
             Other worlds change no bit.
         follow : bool
-            Whether the calls that follow a step are made (see `StepPlan.follow`); else the caller runs ``steps.after``.
+            Whether the appended stages run (see `StepPlan.append_stage`); else the caller runs ``step_plan.post_step``.
         """
         self.step_plan.active[:], self.step_plan.message[:] = active, message
         if follow and not (self._perfect or self.on_tick or self.on_minute):
@@ -216,7 +216,7 @@ class Simulator:
             self.step_plan.post_step()
 
     def _step_in_parts(self) -> None:
-        """Take a step with what only Python does: let listeners hear, show the twin's plan."""
+        """Take a step in parts, with the work that only Python does: call listeners, show the twin's plan."""
         self.step_plan.opening()
         for k in range(n_tick := self.scenario.decision_s // self.scenario.tick_s):
             self.step_plan.tick()
@@ -249,7 +249,7 @@ class Simulator:
             session.sum_kw[active] = 0.0
 
     def debt_kwh(self, active: Array | None = None) -> Array:
-        """Return what classes lack at this moment for their next need, electric kWh, float64 (n_world,).
+        """Return the energy that devices lack now for their next need, electric kWh, float64 (n_world,).
 
         Worlds that are not ``active`` (default: all are) have 0.
         """

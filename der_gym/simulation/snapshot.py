@@ -1,4 +1,4 @@
-"""Worlds out and in: every array that a world's future depends on, and its generator."""
+"""Snapshots of worlds: every array that a world's future depends on, and its generator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a step calls, laid down once: programs of kernels over the arrays of all worlds."""
+"""The calls of a step, made once: programs of kernels over the arrays of all worlds."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MINUTE_S = 60
 
 
 class StepPlan:
-    """Programs over a simulator's arrays; who replaces one of these makes the programs anew.
+    """Programs over a simulator's arrays. Where an array is replaced, the programs must be made anew.
 
     Parameters
     ----------
@@ -43,8 +43,8 @@ class StepPlan:
         Worlds that stood at a refresh in the last step.
     opening, tick, book, settle, close, freeze, publish : Program
         Parts of a step, in this order; a step of several ticks repeats tick and settle, the others stand in the last.
-    whole, after : Program
-        All of them and what follows; only that: see `follow`.
+    whole, post_step : Program
+        All of them and the appended stages; the appended stages alone: see `append_stage`.
     run_on : Program
         A tick of a minute.
     """
@@ -96,7 +96,7 @@ class StepPlan:
         return [network.send_messages(self.active, t_s, self.message), opens]
 
     def _tick(self, dt: int) -> list[Call]:
-        """Return a tick: what is due in it, messages, devices, reports, sums, clocks."""
+        """Return the calls of a tick: marks, messages, devices, reports, sums, clocks."""
         f, network, meters, active = self.fleet, self.network, self.meters, self.active
         marks = (self._due, self._turn, self._midnight, self.refreshed)
         power = (meters.power, meters.net)
@@ -125,25 +125,25 @@ class StepPlan:
         ]
 
     def context(self, active: Array, dt: int) -> Call:
-        """Return what fills the exogenous rows of a tick of ``dt`` seconds that begins now."""
+        """Return the call that fills the exogenous rows of a tick of ``dt`` seconds that begins now."""
         f, e = self.fleet, self.market.episode
         given = (active, f.t_s, f.abs_s, dt, e.day0, e.kinds, e.window, f.ctx)
         return Call(context, *given, by_world=True)
 
     def _book(self) -> list[Call]:
-        """Return what reads the registers of the worlds whose block has just ended."""
+        """Return the calls that sum the registers of the worlds whose block has just ended."""
         f, ends = self.fleet, self._block
         reads = zip(OF_DEVICES, self.market.fleet_ledger.totals, strict=True)
         totals = [call for name, out in reads for call in f.totalling(name, ends, out)]
         return [Call(clock.mark_block_ends, self.active, f.t_s, ends, by_world=True), *totals]
 
     def _close(self) -> list[Call]:
-        """Return what books the half hour that has ended and writes the statement."""
+        """Return the calls that book the half hour that has ended and write the statement."""
         w = self.network
         return self.market.booking(self.active, self.fleet.t_s, self._block, w.leaf, w.gate)
 
     def _publish(self) -> list[Call]:
-        """Return what writes the aggregator's view: the world and its leaves, then each service."""
+        """Return the calls that write the aggregator's view: the world and its leaves, then each service."""
         f, m, t, w, view = self.fleet, self.market, self.meters, self.network, self.view
         e, plan = m.episode, m.planner
         clocks = (f.n_shard, self.active, f.t_s, f.abs_s, t.seen, t.capability, float(self.scenario.horizon_s))

@@ -1,8 +1,8 @@
 """Pictures of an episode: ``human`` (a window), ``rgb_array`` (a picture), ``ansi`` (lines of text).
 
-A viewer is not a policy: beside what the aggregator knows, a picture shows what settlement will rest on: the metered
-response, verdicts, money, reward. All of that is marked ``metered (hindsight)`` and appears nowhere in an observation.
-The truth is not shown. Nothing here writes to a world.
+A viewer is not a policy. Beside the aggregator's view, a picture shows the basis of settlement: the metered response,
+verdicts, money, reward. These are marked ``metered (hindsight)`` and stand in no observation. The truth is not shown.
+Nothing here writes to a world.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def check_mode(mode: str | None, allowed: Sequence[str] = MODES) -> None:
 
 
 def warn_no_mode(env: str) -> None:
-    """Say, as Gymnasium's own environments do, that ``render`` was called without a mode."""
+    """Warn, as Gymnasium's own environments do, that ``render`` was called without a mode."""
     gym.logger.warn(
         f"render() was called without a render_mode; give one when the environment is made, e.g. "
         f'gym.{env}("DERGroup-v0", render_mode="rgb_array")'
@@ -45,7 +45,7 @@ def warn_no_mode(env: str) -> None:
 
 
 class Renderer:
-    """Renders ``worlds`` in one mode; told of each reset, restore and step."""
+    """Renders ``worlds`` in one mode; its owner calls it at each reset, restore and step."""
 
     def __init__(self, worlds: Worlds, mode: str) -> None:
         from der_gym.env.render.frame import Painter

@@ -1,4 +1,4 @@
-"""The chart: what was asked, what passes, what was seen and what the meter says, over the whole episode."""
+"""The chart over the whole episode: request, band that passes, seen and metered response."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Axes:
 
 
 def fit(scene: Scene) -> Axes:
-    """Return axes that hold the award and all that was seen and metered, at round numbers."""
+    """Return axes that hold the award and the seen and metered responses, at round numbers."""
     known = np.concatenate([scene.seen_kw, scene.metered_kw])
     known = known[np.isfinite(known)]
     low = min(0.0, float(known.min(initial=0.0)))
@@ -51,7 +51,7 @@ def fit(scene: Scene) -> Axes:
 
 
 def ground(draw: ImageDraw.ImageDraw, axes: Axes) -> None:
-    """Write what stands around the plot: hours and kW."""
+    """Write the labels around the plot: hours and kW."""
     levels, hours = _levels(axes), _whole_hours(axes)
     for label, y in zip(figures.kw_scale(levels.tolist()), axes.y(levels).tolist(), strict=True):
         style.write(draw, PLOT[0] - 6, PLOT[1] + y, label, style.GREY, at="rm")

@@ -41,7 +41,7 @@ def yen(value: float) -> str:
 
 
 def age(seconds: float) -> str:
-    """Return an age: seconds below two minutes, then minutes; the public table stops counting at an hour."""
+    """Return an age: seconds below two minutes, then minutes; the aggregator's view stops counting at an hour."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 3600 else "60+ min"

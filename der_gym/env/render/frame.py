@@ -1,4 +1,4 @@
-"""The picture: what never moves is drawn once per world and copied; the rest is drawn on the copy."""
+"""The picture: fixed parts are drawn once per world and copied; the rest is drawn on the copy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands around the chart: title, legend with figures, a row per leaf, the settlement."""
+"""The parts around the chart: title, legend with figures, a row per leaf, the settlement."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def leaves_ground(draw: ImageDraw.ImageDraw, scene: Scene) -> None:
 
 
 def _place(box: style.Box, value: float) -> float:
-    """Return where -1..1 stands in a box, by its square root: what a group is asked for is often a few percent."""
+    """Return the place of -1..1 in a box, by its square root, because a request is often a few percent."""
     root = math.sqrt(min(abs(value), 1.0))
     return (box[0] + box[2]) / 2 + (root if value > 0 else -root) * (box[2] - box[0]) / 2
 

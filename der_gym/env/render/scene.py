@@ -1,4 +1,4 @@
-"""What a picture of one world is made from: the public table, the settlement so far, and the episode's past."""
+"""The data of a picture of one world: the aggregator's view, the settlement so far, and the episode's past."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Scene:
     decision_s, window_s : int
         Time between two decisions; length of a judged window.
     now : mapping
-        The public table of the world: column -> value.
+        The aggregator's view of the world: column -> value.
     request_kw : float64 (n_bin,); target_kw : float64 (n_minute,)
         Up to the end of this 5-minute bin: as far as they are known.
     award_kw : float64 (n_block,)
@@ -100,7 +100,7 @@ class Scene:
     leaf_names : tuple of str
     nominal_kw : float64 (n_leaf,)
     leaf : mapping
-        The public table of the leaves: column -> float64 (n_leaf,).
+        The aggregator's view of the leaves: column -> float64 (n_leaf,).
     passed : float64 (n_block,)
         Hindsight, by the meter: 1, 0, or NaN where not (yet) judged.
     yen : mapping
@@ -146,13 +146,13 @@ class Scene:
 
     @property
     def left(self) -> str:
-        """Return what is left of the block, as text."""
+        """Return the time that is left of the block, as text."""
         left_s = (self.block + 1) * BLOCK_S - self.t_s
         return f"{left_s / 60:.0f} min left" if left_s > 0 else "episode ended"
 
 
 def scene(worlds: Worlds, history: History, w: int) -> Scene:
-    """Return the present moment of world ``w``; what it holds is the caller's own copy or not written to."""
+    """Return the present moment of world ``w``; its arrays are copies, or are not written to later."""
     sim, scenario = worlds.simulator, worlds.scenario
     service, table, t_s = sim.market.primary.service, sim.view, float(sim.fleet.t_s[w])
     minute, known_bin = int(t_s) // MINUTE_S, int(t_s) // aggregator_view.BIN_S + 1
@@ -190,7 +190,7 @@ def _by_kind(ledger: Ledger, w: int) -> dict[str, float]:
 
 
 def _band(worlds: Worlds, w: int, t_s: float) -> Array:
-    """Return what passes in each window begun so far, (n_window, 2): the target at any allowed lag, give or take."""
+    """Return the least and greatest mean that passes in each window begun so far, kW, (n_window, 2)."""
     service = worlds.simulator.market.primary.service
     n = int(t_s) // service.window_s + 1
     award = np.repeat(service.award_kw[w], BLOCK_S // service.window_s)[:n]

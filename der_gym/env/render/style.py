@@ -41,13 +41,13 @@ def _stamp(text: str, size: int, at: str) -> tuple[int, int, Image.Image]:
 def write(
     draw: ImageDraw.ImageDraw, x: float, y: float, text: str, colour: Colour = INK, size: int = NORMAL, at: str = "lm"
 ) -> None:
-    """Write ``text``; ``at`` says which of its points stands on (x, y), in Pillow's letters."""
+    """Write ``text``; ``at``, in Pillow's letters, is the point of the text that stands on (x, y)."""
     left, top, stamp = _stamp(text, size, at)
     draw.bitmap((round(x) + left, round(y) + top), stamp, colour)
 
 
 def mark(draw: ImageDraw.ImageDraw, x: float, y: float, passed: bool) -> None:
-    """Draw a tick or a cross around (x, y): shape and colour say the same."""
+    """Draw a tick or a cross around (x, y): shape and colour show the same."""
     if passed:
         draw.line([(x - 5, y), (x - 1, y + 4), (x + 5, y - 4)], PASSED, 2)
     else:

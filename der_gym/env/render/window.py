@@ -41,7 +41,7 @@ class Window:
             pg.display.set_caption(self._title)
             self._screen, self._clock = pg.display.set_mode((width, height)), pg.time.Clock()
         self._screen.blit(pg.image.frombuffer(frame.tobytes(), (width, height), "RGB"), (0, 0))
-        pg.event.pump()  # else the desktop takes the window for dead
+        pg.event.pump()  # else the desktop reports that the window does not respond
         pg.display.flip()
         self._clock.tick(self._fps)
 

@@ -3,9 +3,9 @@
     reward = money * d(total without lock-out) / Y  +  accuracy * d(sum|e_idle| - sum|e|) / E
              - (comfort + lock-out share + debt) * money / Y
 
-Y is what following every request exactly would leave, summed over the yardsticks that the services declare; E is the
-episode's sum|e_idle| over the services that follow a target. Batteries' owners are
-repaid every kWh in the ledger, so ``debt`` holds only what homes will lack at their next need: cars and hot water.
+Y is the yen of a group that follows every request exactly, summed over the services. E is the episode's sum|e_idle|
+over the services that follow a target. Owners of batteries are repaid every kWh in the ledger, so ``debt`` holds only
+the energy that homes will lack at their next need: cars and hot water.
 """
 
 from __future__ import annotations
@@ -49,7 +49,18 @@ REWARD_TERMS: Registry[RewardTerm] = Registry("reward term", "der_gym.reward_ter
 
 @kernel
 def add_scores(w0, w1, active, first, part, score_kw):  # type: ignore[no-untyped-def]
-    """Add a service's |error| and |error of an idle group|, float64 (n_world, 2), to those of all; ``first`` begins."""
+    """Add a service's |error| and |error of an idle group|, float64 (n_world, 2), to those of all; ``first`` begins.
+
+    Parameters
+    ----------
+    w0, w1 : int
+        Range of worlds.
+    active : bool (n_world,)
+    first : bool
+        Begin the sum; else add to it.
+    part, score_kw : float64 (n_world, 2)
+        Of the service; of all, updated.
+    """
     for w in range(w0, w1):
         if active[w]:
             for k in range(2):
@@ -80,7 +91,7 @@ def score(  # type: ignore[no-untyped-def]
     weights : float64 (3,)
         Money, accuracy, share of the deferred lines that counts.
     last : float64 (n_world, 5)
-        What was booked up to the last step; updated.
+        Values at the last step; updated.
     terms : float64 (n_world, 5); reward float64 (n_world,)
     """
     for w in range(w0, w1):
@@ -136,7 +147,7 @@ class Reward:
         self.prices = np.array([_setting(simulator.scenario, price) for price in self.harms.values()], dtype=np.float64)
 
     def scoring(self, active: Array) -> list[Call]:
-        """Return what works out the reward of the ``active`` worlds' step; comfort is read where `refreshed`."""
+        """Return the calls that work out the ``active`` worlds' reward; comfort is read where `refreshed`."""
         market, fleet, read = self.simulator.market, self.simulator.fleet, self.simulator.step_plan.refreshed
         totals = [call for k, name in enumerate(self.harms) for call in fleet.totalling(name, read, self.harm[k])]
         scores = [
@@ -148,7 +159,7 @@ class Reward:
         return [*totals, *scores, Call(score, active, read, self.harm, self.prices, *booked, *own, by_world=True)]
 
     def arrays(self) -> dict[str, Array]:
-        """Return what a world's future reward depends on."""
+        """Return the arrays that a world's future reward depends on."""
         return {
             "reward.unit": self.unit,
             "reward.last": self.last,
@@ -157,7 +168,7 @@ class Reward:
         }
 
     def shown(self) -> dict[str, Array]:
-        """Return what the last step gave."""
+        """Return the arrays of the last step's result."""
         return {"reward.terms": self.terms, "reward.reward": self.reward}
 
     def begin(self, mask: Array) -> None:
@@ -180,7 +191,7 @@ class Reward:
         self.simulator.step_plan.refreshed[ended] = True
 
     def finish(self, active: Array) -> None:
-        """Add the plug-in terms of the step just taken; what was owed is paid."""
+        """Add the plug-in terms of the step just taken; the debt is now charged."""
         self.debt_yen[:] = 0.0
         for name in self.extra:
             self.extra[name] = np.where(active, REWARD_TERMS[name].value(self.simulator, active), 0.0)

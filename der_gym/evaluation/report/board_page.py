@@ -50,7 +50,7 @@ def board_data(board: Scoreboard, firm: Promise | None = None) -> dict[str, Any]
 
 
 def head(board: Scoreboard) -> dict[str, Any]:
-    """Return what was compared."""
+    """Return the setup of the comparison."""
     any_score = next(iter(board.scores.values()))
     awards = any_score.played.award_kw.max(axis=1)
     return {

@@ -1,4 +1,4 @@
-"""What a report of one episode needs beside the trace: reports with their age, stored energy, every message."""
+"""Data of an episode's page beside the trace: reports with their age, stored energy, every message."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Detail:
     seen_kw, age_s, oldest_s : (n_minute, n_leaf)
         By the telemetry at hand when the minute began: power; age of the reports weighted by rated kW; greatest age.
     stored_kwh : (n_minute, n_class)
-        Energy that upward response can draw on, gauged every 5 minutes.
+        Energy that upward response can draw on, measured every 5 minutes.
     messages : list of Message
     """
 

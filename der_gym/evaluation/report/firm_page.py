@@ -18,7 +18,7 @@ NUMBERS = ("start_h", "level", "award_share", "firm_kw", "least_kw", "firm_kw_pe
 
 @dataclass(frozen=True)
 class Promise:
-    """What ``der-gym firm`` found: its scenario, episodes per point, rows of ``Firm.awards`` and ``Firm.passed``."""
+    """The result of ``der-gym firm``: its scenario, episodes per point, rows of ``Firm.awards`` and ``Firm.passed``."""
 
     scenario: str
     n_seed: int
@@ -50,7 +50,7 @@ def firm_data(firm: Promise) -> dict[str, Any]:
 
 
 def capability_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return what the group has, shortened: season, class, and kW for each hour of the day; the whole group first."""
+    """Return the availability, shortened: season, class, and kW for each hour of the day; the whole group first."""
     keys = sorted(dict.fromkeys((row["season"], row["class"]) for row in rows), key=lambda key: key[1] != ALL)
     out = []
     for season, name in keys:
@@ -61,7 +61,7 @@ def capability_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def read_firm(folder: str | Path, scenario: str) -> Promise:
-    """Return what ``der-gym firm --out FOLDER`` wrote.
+    """Return the result that ``der-gym firm --out FOLDER`` wrote.
 
     Raises
     ------

@@ -89,7 +89,7 @@ def write(path: str | Path, kind: str, title: str, data: Mapping[str, Any]) -> P
 
 
 def devices() -> dict[str, dict[str, Any]]:
-    """Return what pages show of each device class: its names, the colour of its lines, the hue of its leaves."""
+    """Return, for each device class, its names, the colour of its lines and the hue of its leaves."""
     models = (DEVICES[name] for name in DEVICES)
     return {m.name: {"title": [m.english, m.japanese], "colour": m.traits.colour, "hue": m.traits.hue} for m in models}
 

@@ -68,7 +68,7 @@ def run_data(board: Scoreboard, name: str, detail: Detail) -> dict[str, Any]:
 
 
 def head(board: Scoreboard, name: str) -> dict[str, Any]:
-    """Return what was played, and the result in a few numbers, beside those of idle."""
+    """Return the played episode, and the result in a few numbers, beside those of idle."""
     scenario, score, idle = board.scenario, board.scores[name], board.scores[IDLE]
     start = int(score.played.start_abs_s[0])
     keys = ("reward", "accuracy", "profit_yen", "messages_per_unit")
@@ -163,7 +163,7 @@ def leaves(played: Played, detail: Detail, receiving: bool) -> dict[str, Any]:
 
 
 def seen(played: Played, detail: Detail) -> dict[str, Any]:
-    """Return what the aggregator saw, of the group and of each leaf, and the age of its reports in minutes."""
+    """Return the seen power of the group and of each leaf, kW, and the age of the reports, minutes."""
     share = detail.nominal_kw / max(detail.nominal_kw.sum(), 1e-9)
     return {
         "kw": rounded(played.trace.seen_kw[0]),

@@ -1,4 +1,4 @@
-"""How a failed block came about: the worst window, and the way of the commands that were to serve it."""
+"""The course of a failed block: its worst window, and the way of the commands for it."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def chain(played: Played, detail: Detail, block: Block, b: int) -> list[dict[str
 
 
 def figures(block: Block) -> dict[str, float]:
-    """Return what the rules of the causes looked at, kW, mean over the minutes out of band.
+    """Return the values that the rules of the causes read, kW, mean over the minutes out of band.
 
     ``target``, ``response``, ``plan_off`` (plan less the group without commands), ``available`` for 30 minutes,
     ``asked`` of it, ``unreachable`` (asked of devices whose link was down), ``rebound`` of leaves at rest.

@@ -36,7 +36,7 @@ GATE_MIN = 60  # gate closure: one hour before the block [S]
 
 
 class PlanConfig(SettingsModel):
-    """How the plan is forecast."""
+    """Settings of the forecast of the plan."""
 
     like_days: int = Field(default=5, ge=1, le=10)
     """Latest days of the same kind that are averaged [A]; High 4 of 5 takes its five candidates the same way [S]."""

@@ -53,7 +53,7 @@ def candidates(
     Notes
     -----
     A day below 25 % of the candidates' mean is left out and the next earlier day moves up, until all stay. A mean that
-    is not positive leaves nobody out.
+    is not positive leaves no day out.
     """
     like = np.flatnonzero(day_off == today_off)[::-1]
     like = like if len(like) else np.arange(len(history_kw))[::-1]

@@ -98,7 +98,7 @@ class CapacityCall(Service):
         return [Call(s.reveal, active, t_s, self._calls, self.shown, by_world=True)]
 
     def yardstick_yen(self, mask: Array, costs: Any) -> F8:
-        """Return what a call that is held exactly leaves, yen, (n,): revenue less owners' share, and energy.
+        """Return the yen of a call that is held exactly, (n,): revenue less owners' share, and energy.
 
         An episode without a call has that of one: it is a unit, not a promise.
         """

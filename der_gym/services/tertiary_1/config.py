@@ -72,14 +72,14 @@ class Tertiary1Config(ServiceConfig):
     """Trading fee per awarded kW and block [S]."""
 
     penalty_mode: Literal["proportional", "block"] = "proportional"
-    """What a failed block costs, both [M] stylised: the kW that were missing (or too many), or the whole award. The
+    """Basis of the penalty of a failed block, both [M] stylised: the kW missing (or too many), or the whole award. The
     first leaves something to save in a block that is lost already, so it is the default for training."""
     penalty_factor: float = Field(default=1.5, ge=0.0, le=10.0)
     """Times the bid price per penalised kW, [M] stylised."""
     lockout_failures: int = Field(default=3, ge=1)
     """Failed blocks within 30 days after which bids are locked, [M] stylised."""
     lockout_days: float = Field(default=7.0, ge=0.0, le=365.0)
-    """How long bids are locked, [M] stylised; booked at once as that many days of the window's expected margin
+    """Time for which bids are locked, [M] stylised; booked at once as that many days of the window's expected margin
     (revenue after fee and owners' share)."""
 
     owners_share: float = Field(default=0.5, ge=0.0, le=1.0)
@@ -88,7 +88,7 @@ class Tertiary1Config(ServiceConfig):
     """Paid to the owners' retailer per paid kWh: 10 [A] where he is another company, 0 within the same balancing
     group (the default); the duty itself is [P]."""
     request: RequestConfig = RequestConfig()
-    """How much of the award is called, and how it moves."""
+    """Level and movement of the request."""
     award_table_kw: dict[Season, dict[int, float]] = Field(default_factory=lambda: AWARD_TABLE)
     """Award per 1,000 devices of the node by season and start hour [C]."""
     award_share: float = Field(default=1.0, gt=0.0, le=10.0)

@@ -99,7 +99,15 @@ _EDGE = 1.0 + 1e-9  # a mean on the band's edge passes, whatever its last bits
 
 @scalar
 def sample(target_kw, metered_kw, true_kw, plan_kw, acc, out):  # type: ignore[no-untyped-def]
-    """Add one minute of an awarded or unawarded block; ``target_kw`` is 0 in the latter."""
+    """Add one minute of an awarded or unawarded block; ``target_kw`` is 0 in the latter.
+
+    Parameters
+    ----------
+    target_kw, metered_kw, true_kw, plan_kw : float
+        Means of the minute, kW.
+    acc : float64 (ACC.N,); out : float64 (OUTCOME.N,)
+        Open window and block; row of the outcome; both updated.
+    """
     response = plan_kw - metered_kw
     error = response - target_kw
     acc[ACC.WINDOW_N] += 1.0
@@ -115,7 +123,19 @@ def sample(target_kw, metered_kw, true_kw, plan_kw, acc, out):  # type: ignore[n
 
 @scalar
 def judge(low_kw, high_kw, band_kw, window_min, acc, out):  # type: ignore[no-untyped-def]
-    """Judge a full window of an awarded block; one with a minute missing stays unjudged."""
+    """Judge a full window of an awarded block; one with a minute missing stays unjudged.
+
+    Parameters
+    ----------
+    low_kw, high_kw : float
+        Least and greatest mean that passes, tolerance apart.
+    band_kw : float
+        Tolerance.
+    window_min : float
+        Minutes of a window.
+    acc : float64 (ACC.N,); out : float64 (OUTCOME.N,)
+        Updated.
+    """
     mean = acc[ACC.WINDOW_KW] / window_min
     target = acc[ACC.WINDOW_TARGET_KW] / window_min
     if acc[ACC.WINDOW_N] == window_min:
@@ -136,7 +156,17 @@ def judge(low_kw, high_kw, band_kw, window_min, acc, out):  # type: ignore[no-un
 
 @scalar
 def penalise(cfg, award_kw, acc, out):  # type: ignore[no-untyped-def]
-    """Assess a block: write ``passed``, ``penalty_yen`` and ``abandoned``, count a failure; return yen of lock-out."""
+    """Assess a block: write ``passed``, ``penalty_yen`` and ``abandoned``, count a failure; return yen of lock-out.
+
+    Parameters
+    ----------
+    cfg : float64 (CFG.N,)
+        Settings.
+    award_kw : float
+        Award of the block, > 0.
+    acc : float64 (ACC.N,); out : float64 (OUTCOME.N,)
+        Updated.
+    """
     passed = acc[ACC.LOST] == 0.0 and out[OUTCOME.JUDGED_SHARE] == 1.0
     out[OUTCOME.PASSED] = 1.0 if passed else 0.0
     out[OUTCOME.ABANDONED] = 1.0 if acc[ACC.ASKED_AFTER] > 0.0 and acc[ACC.ASKED_AFTER] == acc[ACC.LEFT_AFTER] else 0.0
@@ -155,7 +185,17 @@ def penalise(cfg, award_kw, acc, out):  # type: ignore[no-untyped-def]
 
 @scalar
 def book_award(cfg, term, lockout_yen, out, ledger):  # type: ignore[no-untyped-def]
-    """Book the lines that only an awarded block has."""
+    """Book the lines that only an awarded block has.
+
+    Parameters
+    ----------
+    cfg : float64 (CFG.N,); term : float64 (TERMS.N,)
+        Settings; the block's award and price.
+    lockout_yen : float
+        Loss by a lock-out, >= 0.
+    out : float64 (OUTCOME.N,); ledger : float64 (LINES.N,)
+        Row of the outcome; lines, updated.
+    """
     revenue = term[TERMS.AWARD_KW] * cfg[CFG.BID_PRICE_YEN_KW]
     ledger[LINES.REVENUE] += revenue
     ledger[LINES.ENERGY] += out[OUTCOME.PAID_KWH] * cfg[CFG.ENERGY_PRICE_YEN_KWH]
@@ -168,7 +208,15 @@ def book_award(cfg, term, lockout_yen, out, ledger):  # type: ignore[no-untyped-
 
 @scalar
 def settle(cfg, term, acc, out, ledger):  # type: ignore[no-untyped-def]
-    """Assess and book a full block and open the next; return its energy outside an award, kWh."""
+    """Assess and book a full block and open the next; return its energy outside an award, kWh.
+
+    Parameters
+    ----------
+    cfg : float64 (CFG.N,); term : float64 (TERMS.N,)
+        Settings; the block's award and price.
+    acc : float64 (ACC.N,); out : float64 (OUTCOME.N,); ledger : float64 (LINES.N,)
+        Updated.
+    """
     outside_kwh = 0.0
     if term[TERMS.AWARD_KW] > 0.0:
         book_award(cfg, term, penalise(cfg, term[TERMS.AWARD_KW], acc, out), out, ledger)
