@@ -42,6 +42,7 @@ from der_gym.signals.frequency import FrequencyConfig
 LATER: dict[str, Any] = {
     "action": ActionSettings().model_dump(mode="json"),
     "behaviours": {},
+    "costs.plug_stop_yen": 0.0,
     "signals.frequency": "none",
     "signals.frequency_model": FrequencyConfig().model_dump(mode="json"),
 }

@@ -18,12 +18,15 @@ class CostConfig(SettingsModel):
     """Retail price from 07 to 23 h [A], at which owners are repaid what their stores withheld from the home."""
     retail_night_yen_kwh: float = Field(default=21.0, ge=0.0)
     """Retail price from 23 to 07 h [A]."""
-    maker_fee_yen_month: float = Field(default=50.0, ge=0.0)
-    """Fee for the maker's interface per unit and month [A], range 0-300; booked pro rata over all half hours."""
+    maker_fee_yen_month: float | None = Field(default=None, ge=0.0)
+    """One fee for all interfaces per unit and month, in place of each channel's ``yen_per_unit_month`` [A], range
+    0-300; booked pro rata over all half hours."""
     wear_yen_kwh: float = Field(default=4.0, ge=0.0)
     """Wear of stores per discharged kWh, the recharge included: 3-5 [A]."""
     start_yen: float = Field(default=0.5, ge=0.0)
     """Wear of one start of a compressor [A]."""
+    plug_stop_yen: float = Field(default=0.0, ge=0.0)
+    """Wear of a charger and a car by one stop on command [A]: no published figure was found."""
     message_yen: float = Field(default=0.01, ge=0.0)
     """Cost of one message to one unit [A], range 0-0.1."""
 

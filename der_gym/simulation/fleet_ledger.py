@@ -7,17 +7,21 @@
   than planned, as far as it was asked for, is repaid too, and earns nothing. Of a node with stores it may be the energy
   that the stores withheld, so the larger of the two counts; that of nodes without stores is added. Deviations that
   nobody asked for are not charged.
-* Wear of stores counts in committed half hours, starts and messages always.
+* Wear counts by what device classes declare: of discharge in committed half hours, of starts always. Messages count
+  always.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from der_gym.core.errors import InputError, unknown
 from der_gym.core.units import BLOCK_S, HOUR_S
+from der_gym.devices.declare import Declaration
 from der_gym.engine.compile import kernel, part
 from der_gym.engine.program import Call
 from der_gym.engine.schema import Table
@@ -27,17 +31,8 @@ from der_gym.services.costs import CostConfig, retail_yen_kwh
 F8 = NDArray[np.float64]
 MONTH_H = 730.0
 
-REGISTERS = Table(
-    "fleet registers",
-    "float64 (n_world, N): cumulative counters of the devices and the sender; 0 when an episode starts",
-    """
-    discharged_kwh | kWh | meter | electric energy that stores have given, true
-    starts         | -   |       | compressor and plug starts
-    withheld_kwh   | kWh |       | electric energy that stores drew less than their own schedule, true
-    messages       | -   |       | messages to units
-    """,
-)
-OF_DEVICES = ("discharged_kwh", "starts", "withheld_kwh")  # registers that device classes keep
+ROLES = ("withheld", "discharge", "start")  # of the devices' registers, in the order of booking
+_WITHHELD, _DISCHARGE = ROLES.index("withheld"), ROLES.index("discharge")
 
 LINES = Table(
     "fleet ledger",
@@ -50,15 +45,36 @@ LINES = Table(
     """,
 )
 
-PRICES = Table(
-    "fleet prices",
-    "float64 (N,): fields of CostConfig that the kernel reads",
+
+class Booked(NamedTuple):
+    """A register of device classes that the fleet's ledger reads: its name, its role and its price's setting."""
+
+    name: str
+    role: int
+    price: str
+
+
+def booked(models: Iterable[Declaration]) -> tuple[Booked, ...]:
+    """Return the registers of some device classes that are booked, in the order of their roles, then by name.
+
+    Raises
+    ------
+    InputError
+        Where two classes give one register different roles or prices.
     """
-    wear_yen_kwh | yen/kWh | aggregator | see CostConfig
-    start_yen    | yen     | |
-    message_yen  | yen     | |
-    """,
-)
+    found: dict[str, Booked] = {}
+    for model in models:
+        for name, register in model.meters.items():
+            if register.role not in ROLES:
+                continue
+            each = Booked(name, ROLES.index(register.role), register.price)
+            if found.setdefault(name, each) != each:
+                was = found[name]
+                raise InputError(
+                    f"{model.name}: register {name} is {register.role!r} at {register.price!r}; allowed: "
+                    f"{ROLES[was.role]!r} at {was.price!r}, as elsewhere"
+                )
+    return tuple(sorted(found.values(), key=lambda each: (each.role, each.name)))
 
 
 class FleetLedger:
@@ -67,17 +83,21 @@ class FleetLedger:
     Parameters
     ----------
     costs : CostConfig
-    n_world, n_block, n_device : int
+    n_world, n_block : int
+    maker_yen : float
+        Interface fees of the whole fleet, of a half hour; see `interface_yen`.
+    registers : sequence of Booked
+        See `booked`.
     holds_stores : bool (n_service,)
         Whether each service's node holds stores.
 
     Attributes
     ----------
     ledger_yen : float64 (n_world, LINES.N)
-    registers : float64 (n_world, REGISTERS.N)
-        As they stood at the last half hour's end.
-    totals : list of float64 (n_world,)
-        Registers of ``OF_DEVICES``, summed over the fleet where a half hour ends.
+    counted : float64 (n_world, n_register + 1)
+        The registers and, last, the messages to units, as they stood at the last half hour's end.
+    totals : float64 (n_register, n_world)
+        Registers summed over the fleet where a half hour ends.
     asked_kwh : float64 (n_world, n_service)
         Upward energy that messages asked of each node's leaves, in rated swing; cumulative, like ``asked_before_kwh``
         at the last half hour's end.
@@ -86,26 +106,35 @@ class FleetLedger:
     """
 
     def __init__(
-        self, costs: CostConfig, n_world: int, n_block: int, n_device: int, holds_stores: NDArray[np.bool_]
+        self,
+        costs: CostConfig,
+        n_world: int,
+        n_block: int,
+        maker_yen: float,
+        registers: Sequence[Booked],
+        holds_stores: NDArray[np.bool_],
     ) -> None:
-        self.costs, self._n_device = costs, n_device
+        self.costs, self.registers = costs, registers
         self.ledger_yen = np.zeros((n_world, LINES.N))
-        self.registers = np.zeros((n_world, REGISTERS.N))
-        self.totals = [np.zeros(n_world) for _ in OF_DEVICES]
+        self.counted = np.zeros((n_world, len(registers) + 1))
+        self.totals = np.zeros((len(registers), n_world))
+        self._maker_yen = maker_yen
+        self._role = np.array([each.role for each in registers], dtype=np.int64)
+        prices = [0.0 if each.role == _WITHHELD else _price(costs, each) for each in registers]
+        self._price = np.array([*prices, costs.message_yen])
         self.holds_stores, n_service = holds_stores, len(holds_stores)
         self.asked_kwh, self.asked_before_kwh, self.outside_kwh = (np.zeros((n_world, n_service)) for _ in range(3))
         self.retail_yen = np.zeros((n_world, n_block))
-        self._prices = np.array([getattr(costs, name) for name in PRICES])
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return every array that a world's future depends on."""
-        names = ("ledger_yen", "registers", "asked_kwh", "asked_before_kwh", "retail_yen")
+        names = ("ledger_yen", "counted", "asked_kwh", "asked_before_kwh", "retail_yen")
         return {f"fleet_ledger.{name}": getattr(self, name) for name in names}
 
     def begin(self, mask: NDArray[np.bool_], first_slot: NDArray[np.int64]) -> None:
         """Start episodes in the worlds of ``mask`` at half hour ``first_slot`` (n_world,) of the day."""
         self.retail_yen[mask] = retail_yen_kwh(self.costs, first_slot[mask], self.retail_yen.shape[1])
-        for array in (self.ledger_yen, self.registers, self.asked_kwh, self.asked_before_kwh):
+        for array in (self.ledger_yen, self.counted, self.asked_kwh, self.asked_before_kwh):
             array[mask] = 0.0
 
     def booking(self, ends: Any, t_s: F8, sender: F8, gate: F8, committed: Any, outside: list[F8]) -> list[Call]:
@@ -121,12 +150,36 @@ class FleetLedger:
         outside : list of float64 (n_world,)
             Plan - metered outside a commitment in that half hour, of each service.
         """
-        maker = self._n_device * (self.costs.maker_fee_yen_month * (BLOCK_S / HOUR_S) / MONTH_H)
         notes = [Call(note_outside, ends, k, each, self.outside_kwh, by_world=True) for k, each in enumerate(outside)]
         nodes = (self.asked_kwh, self.asked_before_kwh, self.outside_kwh, self.holds_stores)
-        given = (ends, t_s, *self.totals, sender, gate, *nodes, committed, self.retail_yen)
-        book = Call(book_fleet, *given, self._prices, maker, self.registers, self.ledger_yen, by_world=True)
+        given = (ends, t_s, self.totals, self._role, sender, gate, *nodes, committed, self.retail_yen)
+        book = Call(book_fleet, *given, self._price, self._maker_yen, self.counted, self.ledger_yen, by_world=True)
         return [*notes, book]
+
+
+def interface_yen(costs: CostConfig, n_unit: NDArray[np.int64], yen_per_unit_month: NDArray[np.float64]) -> float:
+    """Return the interface fees of a half hour, yen.
+
+    Parameters
+    ----------
+    costs : CostConfig
+    n_unit : int64 (n_cell,)
+    yen_per_unit_month : float64 (n_cell,)
+        Of each cell's channel; read where the costs name no fee for all.
+    """
+    share = BLOCK_S / HOUR_S
+    if costs.maker_fee_yen_month is not None:
+        return float(n_unit.sum()) * (costs.maker_fee_yen_month * share / MONTH_H)
+    return float(n_unit @ yen_per_unit_month) * share / MONTH_H
+
+
+def _price(costs: CostConfig, each: Booked) -> float:
+    """Return the price of a register's unit; InputError where its setting is none of the costs."""
+    section, _, name = each.price.partition(".")
+    if section != "costs" or name not in CostConfig.model_fields:
+        known = [f"costs.{known}" for known in CostConfig.model_fields]
+        raise unknown(f"register {each.name}: price", each.price, known)
+    return float(getattr(costs, name))
 
 
 @kernel
@@ -160,8 +213,8 @@ def repaid(withheld_kwh, asked_kwh, before_kwh, outside_kwh, holds_stores):  # t
 
 @kernel
 def book_fleet(  # type: ignore[no-untyped-def]
-    w0, w1, ends, t_s, discharged_kwh, starts, withheld_kwh, sender, gate, asked_kwh, asked_before_kwh, outside_kwh,
-    holds_stores, committed, retail_yen, prices, maker_yen, registers, ledger,
+    w0, w1, ends, t_s, totals, role, sender, gate, asked_kwh, asked_before_kwh, outside_kwh, holds_stores, committed,
+    retail_yen, price, maker_yen, counted, ledger,
 ):  # fmt: skip
     """Book the half hour that has just ended: owners, makers, wear and messages.
 
@@ -169,13 +222,18 @@ def book_fleet(  # type: ignore[no-untyped-def]
     ----------
     ends : bool (n_world,)
         Worlds whose half hour ends; others keep every bit.
-    discharged_kwh, starts, withheld_kwh : float64 (n_world,)
+    totals : float64 (n_register, n_world); role : int64 (n_register,)
+        The devices' registers, in the order of their ROLES.
     asked_kwh, asked_before_kwh, outside_kwh : float64 (n_world, n_service); holds_stores : bool (n_service,)
     sender : float64 (n_world, n_leaf, SENDER.N); gate : float64 (n_leaf, GATE.N)
     committed : uint8 (n_world, n_block); retail_yen : float64 (n_world, n_block)
-    prices : float64 (PRICES.N,); maker_yen : float, of a half hour
-    registers : float64 (n_world, REGISTERS.N); ledger : float64 (n_world, LINES.N)
+    price : float64 (n_register + 1,)
+        Of a unit of each register, and of a message, yen.
+    maker_yen : float
+        Of a half hour.
+    counted : float64 (n_world, n_register + 1); ledger : float64 (n_world, LINES.N)
     """
+    n = totals.shape[0]
     for w in range(w0, w1):
         if not ends[w]:
             continue
@@ -183,16 +241,19 @@ def book_fleet(  # type: ignore[no-untyped-def]
         messages = 0.0
         for j in range(gate.shape[0]):
             messages += sender[w, j, SENDER.N_SENT] * gate[j, GATE.N_UNIT]
-        before, book = registers[w], ledger[w]
-        withheld = withheld_kwh[w] - before[REGISTERS.WITHHELD_KWH]
+        before, book, withheld, wear = counted[w], ledger[w], 0.0, ledger[w, LINES.WEAR]
+        for k in range(n):
+            new = totals[k, w] - before[k]
+            before[k] = totals[k, w]
+            if role[k] == _WITHHELD:
+                withheld += new
+            elif role[k] != _DISCHARGE or committed[w, b]:
+                wear -= new * price[k]
         repaid_kwh = repaid(withheld, asked_kwh[w], asked_before_kwh[w], outside_kwh[w], holds_stores)
-        if committed[w, b]:
-            book[LINES.WEAR] -= (discharged_kwh[w] - before[REGISTERS.DISCHARGED_KWH]) * prices[PRICES.WEAR_YEN_KWH]
+        book[LINES.WEAR] = wear
         book[LINES.OWNERS_ENERGY] -= repaid_kwh * retail_yen[w, b]
         book[LINES.MAKER] -= maker_yen
-        book[LINES.WEAR] -= (starts[w] - before[REGISTERS.STARTS]) * prices[PRICES.START_YEN]
-        book[LINES.MESSAGE] -= (messages - before[REGISTERS.MESSAGES]) * prices[PRICES.MESSAGE_YEN]
-        before[REGISTERS.DISCHARGED_KWH], before[REGISTERS.STARTS] = discharged_kwh[w], starts[w]
-        before[REGISTERS.WITHHELD_KWH], before[REGISTERS.MESSAGES] = withheld_kwh[w], messages
+        book[LINES.MESSAGE] -= (messages - before[n]) * price[n]
+        before[n] = messages
         for i in range(outside_kwh.shape[1]):
             asked_before_kwh[w, i] = asked_kwh[w, i]

@@ -25,7 +25,7 @@ from der_gym.simulation.fleet_ledger import FleetLedger
 from der_gym.simulation.ledger import FLEET, Ledger
 from der_gym.simulation.planner import Planner
 from der_gym.simulation.reference_days import Pool
-from der_gym.simulation.representative_fleet import Sample
+from der_gym.simulation.representative_fleet import Sample, units
 from der_gym.simulation.service_session import ServiceSession
 
 Array = np.ndarray
@@ -71,7 +71,10 @@ class MarketSession:
         self.sessions = [self._session(config, n_world, weights[config.id]) for config in scenario.services]
         holds = np.array([(s.leaf_weight[self.planner.standby_leaf] > 0).any() for s in self.sessions])
         self._holds_stores = holds
-        self.fleet_ledger = FleetLedger(scenario.costs, n_world, self.n_block, structure.n_device, holds)
+        registers = fleet_ledger.booked(DEVICES[name] for name in structure.class_names)
+        fees = np.array([scenario.network.fee_yen_month(structure.path_names[k]) for k in structure.cell_path])
+        maker_yen = fleet_ledger.interface_yen(scenario.costs, units(structure), fees)
+        self.fleet_ledger = FleetLedger(scenario.costs, n_world, self.n_block, maker_yen, registers, holds)
         self.ledger = self._ledger(n_world)
         self.committed = np.zeros((n_world, self.n_block), dtype=np.uint8)
 

@@ -96,12 +96,6 @@ def ring_depth(paths: list[ChannelConfig], decision_s: float) -> int:
     return depth
 
 
-def fees_yen_month(structure: Structure, config: NetworkConfig) -> Array:
-    """Return what the units of each cell pay for their path in a month, yen, float64 (n_cell,)."""
-    fees = [config.fee_yen_month(structure.path_names[k]) for k in structure.cell_path]
-    return np.asarray(np.array(fees) * units(structure), np.float64)
-
-
 class NetworkRuntime:
     """Messages and reports of ``n_world`` worlds.
 
@@ -124,8 +118,6 @@ class NetworkRuntime:
         The message of each stream that devices hold, see HOLD; empty with dispatch alone: then FLEET has it.
     hold_row : tuple of int
         First row of each stream in ``hold``.
-    fee_yen_month : float64 (n_cell,)
-        What the units of each cell of the structure pay for their path in a month, yen.
     """
 
     def __init__(
@@ -154,7 +146,6 @@ class NetworkRuntime:
         own = [(config.change_share if s.change_a is None else s.change_a, s.change_b) for s in self.streams]
         changes = [each for each in own for _ in range(structure.n_leaf)]
         self.gate = gate_rows(self.cell_lane, n_unit, paths, changes, decision_s)
-        self.fee_yen_month = fees_yen_month(structure, config)
         self.link_cfg, self.rates = outages.link_constants(config), outages.cloud_rates(config)
         depth = self.gate[:, net.GATE.DEPTH].astype(np.int64)
         n_slot = int(depth.max())

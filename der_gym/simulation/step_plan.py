@@ -14,7 +14,6 @@ from der_gym.simulation import clock
 from der_gym.simulation.aggregator_view import AggregatorView, publish, publish_service
 from der_gym.simulation.exogenous import context
 from der_gym.simulation.fleet_arrays import Fleet
-from der_gym.simulation.fleet_ledger import OF_DEVICES
 from der_gym.simulation.ledger import copy_lines
 from der_gym.simulation.market_session import MarketSession
 from der_gym.simulation.meters import Meters
@@ -133,8 +132,9 @@ class StepPlan:
     def _book(self) -> list[Call]:
         """Return the calls that sum the registers of the worlds whose block has just ended."""
         f, ends = self.fleet, self._block
-        reads = zip(OF_DEVICES, self.market.fleet_ledger.totals, strict=True)
-        totals = [call for name, out in reads for call in f.totalling(name, ends, out)]
+        books = self.market.fleet_ledger
+        reads = zip(books.registers, books.totals, strict=True)
+        totals = [call for each, out in reads for call in f.totalling(each.name, ends, out)]
         return [Call(clock.mark_block_ends, self.active, f.t_s, ends, by_world=True), *totals]
 
     def _close(self) -> list[Call]:

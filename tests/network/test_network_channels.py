@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from network_line import Line, structure
 from pydantic import ValidationError
 from scipy import stats
 
@@ -17,7 +16,6 @@ from der_gym.network.tables import LOST_AT, NEVER_S, QUANTILE_STEPS
 from der_gym.numerics.approx import lookup
 from der_gym.scenario.load import load
 from der_gym.simulation.assets import scenario_assets
-from der_gym.simulation.network_runtime import fees_yen_month
 
 
 @pytest.mark.parametrize("name", CHANNELS)
@@ -141,11 +139,8 @@ def test_a_new_path_is_one_line_and_a_taken_name_is_refused() -> None:
         NetworkConfig().path("P7")
 
 
-def test_each_cell_pays_its_own_channel_s_price() -> None:
+def test_a_unit_pays_its_own_channel_s_price_which_ablations_leave() -> None:
     paths = {"paths": {"P3": {"yen_per_unit_month": 40}}}
-    fleet = structure([("P1", 3, 0, "A"), ("P3", 5, 0, "B"), ("P3", 2, 1, "B"), ("ideal", 4, 1, "C")])
-    assert fees_yen_month(fleet, NetworkConfig()).tolist() == [600.0, 125.0, 50.0, 0.0]
-    assert fees_yen_month(fleet, NetworkConfig.model_validate(paths)).tolist() == [600.0, 200.0, 80.0, 0.0]
-    ablated = NetworkConfig.model_validate({**paths, "ideal": True, "latency_scale": 3.0})
-    assert fees_yen_month(fleet, ablated).tolist() == [600.0, 200.0, 80.0, 0.0]
-    assert Line([("P1", 3, 0, "A"), ("P3", 5, 1, "B")]).network.fee_yen_month.tolist() == [600.0, 125.0]
+    for settings, fee in (({}, 25.0), (paths, 40.0), ({**paths, "ideal": True, "latency_scale": 3.0}, 40.0)):
+        config = NetworkConfig.model_validate(settings)
+        assert (config.fee_yen_month("P1"), config.fee_yen_month("P3"), config.fee_yen_month("ideal")) == (200, fee, 0)

@@ -72,7 +72,9 @@ EV = DeviceModel(
             "kWh", "AC in", ("charged\nkWh", "充電\nkWh"), role="charge", row="drawn", scale=1.0 / 3600.0
         ),
         "loss_kwh": Register("kWh", "lost charging", ("lost\nkWh", "損失\nkWh"), row="drawn", scale="lost_per_kws"),
-        "stops": Register("-", "stops by command", ("stops", "停止"), row="stopped"),
+        "stops": Register(
+            "-", "stops by command", ("stops", "停止"), "costs.plug_stop_yen", role="start", row="stopped"
+        ),
         "sessions": Register("-", "cars that left", ("sessions", "充電回数"), row="leaves"),
         "short_cars": Register(
             "-", "cars that left a kWh short or more", ("short\ncars", "不足台数"), row="short", shown=True
