@@ -66,7 +66,7 @@ assert list(layout.fields)[-1] == "acme_gap_kw", list(layout.fields)
 rule = make("acme-half")
 rule.bind(layout, public_info(env.unwrapped.worlds))
 state, moved = None, 0
-for _ in range(120):
+for _ in range(90):
     action, state = rule.predict(obs[None], state, None)
     obs, reward, *_ = env.step(action[0])
     view = env.unwrapped.worlds.simulator.view
