@@ -42,6 +42,7 @@ from der_gym.controllers import make, policy_file  # noqa: E402
 from der_gym.controllers.policy import Policy  # noqa: E402
 from der_gym.core.errors import DerGymError, InputError  # noqa: E402
 from der_gym.core.files import new_folder, write_text  # noqa: E402
+from der_gym.core.folders import locked  # noqa: E402
 from der_gym.env.sb3 import DERGroupSB3VecEnv  # noqa: E402
 from der_gym.evaluation.play import EpisodeRunner, Played  # noqa: E402
 from der_gym.evaluation.scoreboard import seeds_of  # noqa: E402
@@ -365,7 +366,7 @@ def main(
         kept = checkpoint.read(resume)[0]["settings"]
         settings = Settings(**{**kept, **{key: value for key, value in asdict(settings).items() if key in named}})
     folder = resume or new_folder(out or ROOT / "results" / f"ppo-{Path(scenario).stem}-{seed}")
-    with common.progress() as told:
+    with locked(folder), common.progress() as told:
         books = train(settings, folder, resume is not None, workers, told)
     show_time(books)
     print(f"best on validation {books.best:.3f}, {settings.rule} {books.rule:.3f}; policy in {folder}")

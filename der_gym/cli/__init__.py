@@ -6,17 +6,23 @@ import sys
 import warnings
 from typing import Any
 
+from der_gym.cli.streams import patient
+
 
 def main() -> None:
-    """Run the command line; what goes wrong is one line on stderr: exit 2, or 130 after Ctrl-C."""
-    try:
-        from der_gym.cli.app import app
+    """Run the command line; what goes wrong is one line on stderr: exit 2, or 130 after Ctrl-C.
 
-        warnings.showwarning = _warn
-        app(prog_name="der-gym")
-    except KeyboardInterrupt:
-        print("der-gym: interrupted", file=sys.stderr)
-        raise SystemExit(130) from None
+    A reader of the output that goes away is nothing wrong.
+    """
+    with patient():
+        try:
+            from der_gym.cli.app import app
+
+            warnings.showwarning = _warn
+            app(prog_name="der-gym")
+        except KeyboardInterrupt:
+            print("der-gym: interrupted", file=sys.stderr)
+            raise SystemExit(130) from None
 
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -24,9 +24,6 @@ class _Commands(TyperGroup):
             _stop(str(error), 2)
         except KeyboardInterrupt:
             _stop("interrupted; files written so far are whole", 130)
-        except BrokenPipeError:  # the reader of our output has gone
-            sys.stdout = None
-            raise SystemExit(0) from None
 
 
 def _stop(message: str, code: int) -> None:

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from der_gym.core.data import read_value
 from der_gym.core.errors import InputError
+from der_gym.core.folders import NewResults
 from der_gym.evaluation.report.page import REPORT, check_target
 
 Told = Callable[[str, float], None]
@@ -52,9 +53,19 @@ def names(text: str) -> list[str]:
 
 
 def reports(report: Path | None, out: Path | None) -> list[Path]:
-    """Return the pages to write: the one asked for, checked before anything is played, and one in the folder."""
+    """Return the page that is asked for, checked before anything is played; none where the folder holds it anyhow."""
     asked = [check_target(report)] if report is not None else []
-    return list(dict.fromkeys([*asked, *([out / REPORT] if out is not None else [])]))
+    return [page for page in asked if out is None or page.absolute() != (out / REPORT).absolute()]
+
+
+def pages(asked: Sequence[Path], folder: NewResults | None) -> list[Path]:
+    """Return where to write the page: where it was asked for, and among the new results."""
+    return [*asked, *([folder.staging / REPORT] if folder is not None else [])]
+
+
+def shown(pages: Sequence[Path], folder: NewResults | None) -> list[Path]:
+    """Return where pages lie once the new results are published."""
+    return [folder.folder / page.name if folder and page.parent == folder.staging else page for page in pages]
 
 
 def console() -> Console:

@@ -52,31 +52,39 @@ def evaluate(
     pages = common.reports(asked.report, out)
     settings = common.parse_settings(pairs)
     kept = read_firm(asked.firm, load(scenario, settings).name) if asked.firm is not None else None
-    folder = results.open_folder(out, overwrite) if out is not None else None
-    with common.progress() as told:
-        board = compare(
-            scenario,
-            common.names(controller),
-            seeds,
-            split,
-            overrides=settings,
-            base=base,
-            workers=workers,
-            progress=told,
-        )
-    console = common.console()
+    with results.opened(out, overwrite) as folder:
+        with common.progress() as told:
+            board = compare(
+                scenario,
+                common.names(controller),
+                seeds,
+                split,
+                overrides=settings,
+                base=base,
+                workers=workers,
+                progress=told,
+            )
+        reports, written = [], []
+        if board.scores:
+            reports = common.shown([write_board(page, board, kept) for page in common.pages(pages, folder)], folder)
+            written = results.save(board, folder.staging, traces) if folder is not None else []
+            if folder is not None:
+                folder.publish(results.RECORD)
     if board.scores:  # what is printed comes last: where its reader goes away the files are there
-        written = results.save(board, folder, traces) if folder is not None else []
-        reports = [write_board(page, board, kept) for page in pages]
-        show(console, board)
-        if folder is not None:
-            names = ", ".join(path.name for path in written if "traces" not in path.name)
-            console.print(f"Results: {folder} ({names})")
-        for report in reports:
-            console.print(f"Report: {report}", soft_wrap=True)
+        _print(board, written, out, reports)
     if board.interrupted:
         print(f"der-gym: interrupted; finished: {', '.join(board.scores) or 'none'}", file=sys.stderr)
         raise SystemExit(130)
+
+
+def _print(board: Scoreboard, written: Sequence[Path], out: Path | None, reports: Sequence[Path]) -> None:
+    console = common.console()
+    show(console, board)
+    if out is not None:
+        names = ", ".join(path.name for path in written if "traces" not in path.name)
+        console.print(f"Results: {out} ({names})")
+    for report in reports:
+        console.print(f"Report: {report}", soft_wrap=True)
 
 
 def show(console: Console, board: Scoreboard) -> None:

@@ -33,33 +33,37 @@ def firm(
 ) -> None:
     """Work out, print and write the capability and the awards that can be kept."""
     pages = common.reports(report, out)
-    folder = results.open_folder(out, overwrite) if out is not None else None
     told = {key: value for key, value in chosen.items() if value}
-    with common.progress() as progress:
-        found = work_out(
-            scenario,
-            common.names(controller),
-            n_seed=seeds,
-            split=split,
-            overrides=common.parse_settings(pairs),
-            workers=workers,
-            progress=progress,
-            **told,  # type: ignore[arg-type]
-        )
-    if folder is not None:
-        write_text(folder / "capability.csv", results.table_text(found.capability))
-        write_text(folder / "firm.csv", results.table_text(found.awards))
-        more: dict[str, Any] = {"split": split, "seeds": seeds, "passed": found.passed}
-        write_text(folder / "run.json", results.record(found.scenario, **more))
-    reports = [write_firm(page, found, seeds) for page in pages]
+    with results.opened(out, overwrite) as folder:
+        with common.progress() as progress:
+            found = work_out(
+                scenario,
+                common.names(controller),
+                n_seed=seeds,
+                split=split,
+                overrides=common.parse_settings(pairs),
+                workers=workers,
+                progress=progress,
+                **told,  # type: ignore[arg-type]
+            )
+        reports = common.shown([write_firm(page, found, seeds) for page in common.pages(pages, folder)], folder)
+        if folder is not None:
+            _save(found, folder.staging, {"split": split, "seeds": seeds, "passed": found.passed})
+            folder.publish(results.RECORD)
     console = common.console()  # last, see `compare`
     for season in dict.fromkeys(row["season"] for row in found.capability):
         console.print(_capability(found, season), "")
     console.print(_awards(found), "")
-    if folder is not None:
-        console.print(f"Results: {folder} (capability.csv, firm.csv, run.json)")
-    for report in reports:
-        console.print(f"Report: {report}", soft_wrap=True)
+    if out is not None:
+        console.print(f"Results: {out} (capability.csv, firm.csv, run.json)")
+    for page in reports:
+        console.print(f"Report: {page}", soft_wrap=True)
+
+
+def _save(found: Firm, folder: Path, more: Mapping[str, Any]) -> None:
+    write_text(folder / "capability.csv", results.table_text(found.capability))
+    write_text(folder / "firm.csv", results.table_text(found.awards))
+    write_text(folder / results.RECORD, results.record(found.scenario, **more))
 
 
 def _capability(found: Firm, season: str) -> Table:

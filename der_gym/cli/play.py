@@ -63,16 +63,19 @@ def run(
         if start_h not in loaded.episode.starts_h:
             loaded = load(loaded, {"episode.starts_h": [start_h]})
     pages = common.reports(report, out)
-    folder = results.open_folder(out, overwrite) if out is not None else None
-    board, details = _play(loaded, chosen, seed, options, bool(pages), workers)
-    written = results.save(board, folder) if folder is not None else []
-    reports = [write_run(page, board, name, details[name]) for page in pages]
+    with results.opened(out, overwrite) as folder:
+        board, details = _play(loaded, chosen, seed, options, bool(pages) or folder is not None, workers)
+        made = [write_run(page, board, name, details[name]) for page in common.pages(pages, folder)]
+        reports, written = common.shown(made, folder), []
+        if folder is not None:
+            written = results.save(board, folder.staging)
+            folder.publish(results.RECORD)
     console = common.console()  # last, see `compare`
     _show(console, board, name)
-    if folder is not None:
-        console.print(f"Results: {folder} ({len(written)} files)")
-    for made in reports:
-        console.print(f"Report: {made}", soft_wrap=True)
+    if out is not None:
+        console.print(f"Results: {out} ({len(written)} files)")
+    for page in reports:
+        console.print(f"Report: {page}", soft_wrap=True)
 
 
 def _play(

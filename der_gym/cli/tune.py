@@ -11,6 +11,7 @@ import yaml
 from der_gym.cli import common
 from der_gym.controllers.store import settings_path
 from der_gym.controllers.tune import tune as search
+from der_gym.core.files import check_target
 from der_gym.evaluation.scoreboard import seeds_of
 from der_gym.scenario.load import load
 
@@ -19,6 +20,8 @@ def tune(
     scenario: str, controller: str, trials: int, seeds: int, out: Path | None, ship: bool, pairs: Sequence[str]
 ) -> None:
     """Search, print what was found, write it where asked."""
+    if out is not None:
+        check_target(out)  # before the search, which takes long
     loaded = load(scenario, common.parse_settings(pairs)).model_dump()
     with TemporaryDirectory() as folder, common.progress() as told:
         path = settings_path(controller) if ship else out or Path(folder) / f"{controller}.yaml"

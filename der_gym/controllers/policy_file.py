@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from der_gym.core.errors import InputError
+from der_gym.core.errors import InputError, unknown
 from der_gym.core.files import whole_file, write_text
 from der_gym.env.observation.layout import Layout
 from der_gym.scenario.validation import explain
@@ -88,7 +88,7 @@ class PolicyCard(_Card):
     scenario_hash: str
     leaves: tuple[str, ...]
     fields: tuple[FieldCard, ...]
-    heads: tuple[HeadCard, ...]
+    heads: tuple[HeadCard, ...] = Field(min_length=1)
     inputs: tuple[str, ...]
     frames: int = Field(1, ge=1, le=64)
     hold: int = Field(1, ge=1, le=240)
@@ -98,6 +98,30 @@ class PolicyCard(_Card):
     metrics: dict[str, float] = {}
     training: dict[str, Any] = {}
     sha256: str = ""
+
+    @model_validator(mode="after")
+    def _named_once(self) -> PolicyCard:
+        """Refuse names that stand twice: the network would read more inputs than there are."""
+        names = {"fields": [f.name for f in self.fields], "heads": [h.name for h in self.heads]}
+        for key, found in (names | {"inputs": list(self.inputs), "leaves": list(self.leaves)}).items():
+            twice = [name for name in found if found.count(name) > 1]
+            if twice:
+                raise ValueError(f"{key}: {twice[0]!r} stands twice; allowed: each name once")
+        return self
+
+    @model_validator(mode="after")
+    def _fields_apart(self) -> PolicyCard:
+        """Refuse fields that share places of the observation, and inputs that are no fields."""
+        known = {f.name for f in self.fields}
+        for name in self.inputs:
+            if name not in known:
+                raise unknown("inputs", name, known)
+        at = 0
+        for f in sorted(self.fields, key=lambda f: f.first):
+            if f.first != at:
+                raise ValueError(f"fields: {f.name!r} begins at {f.first}; allowed: {at}, behind the one before")
+            at += f.n
+        return self
 
     def digest(self, weights: bytes) -> str:
         """Return the sha256 over the weights' bytes and this card without its ``sha256``."""

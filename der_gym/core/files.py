@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -18,7 +19,7 @@ _SETTLED_NS = 2 * 10**9  # a file changed so lately may change again within what
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it takes ``path``'s name, on failure it is removed."""
-    target = Path(path)
+    target = check_target(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=target.suffix)
     os.close(handle)
@@ -29,6 +30,35 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_target(path: str | Path) -> Path:
+    """Return the path of a file that may be written: a new name, or a regular file's, which is then replaced.
+
+    Raises
+    ------
+    InputError
+        Where a link, a device, a pipe, a socket or a folder has that name: to replace it would break something.
+    """
+    target = Path(path)
+    try:
+        mode = target.lstat().st_mode
+    except (OSError, ValueError):
+        return target  # whether it can be made is found out when it is
+    if not stat.S_ISREG(mode):
+        kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "something else")
+        raise InputError(f"{str(target)!r} is {kind}; allowed: a new name, or a regular file to replace")
+    return target
+
+
+_KINDS = (
+    (stat.S_ISLNK, "a link"),
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -8,7 +8,8 @@ import io
 import json
 import platform
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -17,37 +18,34 @@ from typing import Any
 import numpy as np
 
 import der_gym
-from der_gym.core.errors import InputError
-from der_gym.core.files import new_folder, whole_file, writable, write_text
+from der_gym.core.files import whole_file, write_text
+from der_gym.core.folders import NewResults, new_results
 from der_gym.evaluation.scoreboard import Scoreboard
 from der_gym.scenario.model import Scenario
 
 PACKAGES = ("numpy", "numba", "gymnasium", "scipy", "pydantic")
+RECORD = "run.json"  # it comes last: where it is, all else is whole
 OURS = (
     "scoreboard.csv",
     "seeds.csv",
     "seeds.parquet",
     "failures.csv",
-    "run.json",
+    RECORD,
     "firm.csv",
     "capability.csv",
     "report.html",
+    "traces-*.npz",
 )
-TRACES = "traces-*.npz"
 
 
-def open_folder(path: str | Path, overwrite: bool) -> Path:
-    """Return a folder that results can be written to; ``overwrite`` removes the files of an earlier run, no others."""
-    folder = Path(path)
-    if not overwrite:
-        return new_folder(folder)
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"output folder {str(folder)!r} is a file; name a folder")
-    if not writable(folder):
-        raise InputError(f"output folder {str(folder)!r} cannot be written")
-    for old in [*(folder / name for name in OURS), *folder.glob(TRACES)]:
-        old.unlink(missing_ok=True)
-    return folder
+@contextmanager
+def opened(path: Path | None, overwrite: bool) -> Iterator[NewResults | None]:
+    """Yield a place for new results where a folder is asked for, else None; see `new_results`."""
+    if path is None:
+        yield None
+        return
+    with new_results(path, overwrite, OURS) as made:
+        yield made
 
 
 def table_text(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -120,7 +118,7 @@ def save(board: Scoreboard, folder: Path, traces: bool = True, command: Sequence
         written.append(folder / f"traces-{name}.npz")
     more: dict[str, Any] = {"split": board.split, "seeds": board.seeds, "controllers": list(board.scores)}
     more |= {"base": board.base, "interrupted": board.interrupted, "done_to_your_files": board.notes}
-    return [*written, _write(folder / "run.json", record(board.scenario, command, **more))]
+    return [*written, _write(folder / RECORD, record(board.scenario, command, **more))]
 
 
 def _write(path: Path, text: str) -> Path:

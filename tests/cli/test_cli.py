@@ -17,6 +17,7 @@ import der_gym
 from der_gym import cli
 from der_gym.cli.common import parse_settings
 from der_gym.core.errors import InputError
+from der_gym.core.folders import locked
 from der_gym.engine import cache as caching
 from der_gym.evaluation.play import EpisodeRunner
 
@@ -146,7 +147,62 @@ def test_files_are_there_where_the_reader_of_the_table_has_gone(tmp_path: Path) 
         with subprocess.Popen(command, stdout=subprocess.PIPE) as running:
             assert running.stdout is not None
             running.stdout.close()
+        assert running.returncode == 0
         assert {"run.json", "report.html"} <= {path.name for path in (tmp_path / name).iterdir()}
+
+
+@pytest.mark.parametrize("words", [["--help"], ["list", "fields"], ["schema"], ["list", "--help"], ["--version"]])
+def test_a_reader_that_goes_away_is_nothing_wrong(words: list[str]) -> None:
+    command = [sys.executable, "-m", "der_gym.cli", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None and running.stderr is not None
+        running.stdout.close()
+        assert (running.stderr.read(), running.wait()) == ("", 0)
+
+
+def test_overwrite_keeps_the_old_results_until_the_new_are_whole(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["evaluate", "--scenario", "tertiary-1-tiny", "--seeds", 1, *SHORT, "--out", tmp_path / "r"]
+    succeed(command(*words, "--controller", "open_loop"))
+    before = {path.name: path.read_bytes() for path in (tmp_path / "r").iterdir()}
+    for wrong in ("clsed_loop", "policy:nowhere", "open_loop@nowhere.yaml"):
+        refuse(command(*words, "--overwrite", "--controller", wrong))
+    with monkeypatch.context() as patch:
+        patch.setattr(EpisodeRunner, "play", None)
+        with pytest.raises(TypeError):
+            command(*words, "--overwrite", "--controller", "open_loop")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "r").iterdir()} == before
+    succeed(command(*words, "--overwrite", "--controller", "idle", "--no-traces"))
+    kept = {path.name for path in (tmp_path / "r").iterdir()}
+    assert kept == {name for name in before if not name.startswith("traces")} and len(kept) < len(before)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
+@pytest.mark.parametrize("kind", ["pipe", "link", "device"])
+def test_what_is_no_regular_file_is_not_replaced(command: Command, tmp_path: Path, kind: str) -> None:
+    target = Path(os.devnull) if kind == "device" else tmp_path / "x.html"
+    if kind == "pipe":
+        os.mkfifo(target)
+    if kind == "link":
+        target.symlink_to(tmp_path / "there.html")
+    assert "is no folder" in refuse(command("run", "tertiary-1-tiny", *SHORT, "--out", target))
+    if kind != "device":
+        assert f"is a {kind}" in refuse(command("run", "tertiary-1-tiny", *SHORT, "--report", target))
+    assert f"is a {kind}" in refuse(command("schema", "--out", target))
+    assert f"is a {kind}" in refuse(command("tune", "tertiary-1-tiny", "--out", target))
+    assert target.is_symlink() if kind == "link" else not target.is_file()
+
+
+def test_two_runs_do_not_write_one_folder(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "r").mkdir()
+    with locked(tmp_path / "r"):
+        held = [sys.executable, "-m", "der_gym.cli", "run", "tertiary-1-tiny", "--out", str(tmp_path / "r"), *SHORT]
+        for words in (held, [*held, "--overwrite"]):
+            done = subprocess.run(words, capture_output=True, text=True, check=False)
+            assert (done.returncode, done.stdout) == (2, "") and "is being written by another run" in done.stderr
+    assert list((tmp_path / "r").iterdir()) == []
+    succeed(command("run", "tertiary-1-tiny", "--controller", "idle", "--out", tmp_path / "r", *SHORT))
 
 
 def test_ctrl_c_ends_in_one_line_and_keeps_finished_controllers(

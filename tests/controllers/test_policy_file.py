@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 import subprocess
@@ -87,6 +88,43 @@ def test_a_pickle_in_its_place_is_refused_and_not_run(folder: Path, tmp_path: Pa
 def test_a_changed_card_is_refused(folder: Path, change: dict[str, Any], words: str) -> None:
     rewrite(folder, **change)
     with pytest.raises(InputError, match=words):
+        load(folder)
+
+
+def signed(folder: Path, **changes: Any) -> None:
+    """Change a card and sign it anew, as one who means harm would."""
+    card = json.loads((folder / CARD).read_text()) | changes
+    unsigned = json.dumps({key: value for key, value in card.items() if key != "sha256"}, sort_keys=True)
+    card["sha256"] = hashlib.sha256((folder / WEIGHTS).read_bytes() + unsigned.encode()).hexdigest()
+    (folder / CARD).write_text(json.dumps(card))
+
+
+def test_a_card_signed_anew_is_read(folder: Path) -> None:
+    signed(folder, metrics={"validation": 9.0})
+    assert load(folder)[0].metrics == {"validation": 9.0}
+
+
+def test_names_that_stand_twice_are_refused(folder: Path) -> None:
+    card = json.loads((folder / CARD).read_text())
+    first = card["fields"][0]
+    for key, twice in (("fields", first), ("inputs", card["inputs"][0]), ("leaves", card["leaves"][0])):
+        signed(folder, **{key: [*card[key], twice]})
+        name = twice["name"] if key == "fields" else twice
+        with pytest.raises(InputError, match=f"policy.json: .*{key}: '{name}' stands twice; allowed: each name once"):
+            load(folder)
+        signed(folder, **{key: card[key]})
+    for fields, words in (
+        ([{**first, "n": 3}, *card["fields"][1:]], "begins at 1; allowed: 3"),
+        ([{**first, "first": 2}, *card["fields"][1:]], "begins at 1; allowed: 0"),
+    ):
+        signed(folder, fields=fields)
+        with pytest.raises(InputError, match=words):
+            load(folder)
+    signed(folder, fields=card["fields"], inputs=["award"])
+    with pytest.raises(InputError, match="inputs: unknown name 'award'; did you mean"):
+        load(folder)
+    signed(folder, inputs=card["inputs"], heads=[])
+    with pytest.raises(InputError, match="heads: "):
         load(folder)
 
 

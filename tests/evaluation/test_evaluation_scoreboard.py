@@ -133,7 +133,8 @@ def test_every_failed_block_has_a_line(board: Scoreboard) -> None:
 
 
 def test_files_are_written_and_read_back(board: Scoreboard, tmp_path: Path) -> None:
-    folder = results.open_folder(tmp_path / "out", overwrite=False)
+    folder = tmp_path / "out"
+    folder.mkdir()
     written = {path.name for path in results.save(board, folder, command=["der-gym", "evaluate"])}
     assert {"scoreboard.csv", "seeds.csv", "failures.csv", "run.json", "traces-idle.npz"} <= written
     assert {path.name for path in folder.iterdir()} == written
@@ -156,12 +157,33 @@ def test_files_are_written_and_read_back(board: Scoreboard, tmp_path: Path) -> N
 def test_overwrite_replaces_ours_and_leaves_others(board: Scoreboard, tmp_path: Path) -> None:
     results.save(board, tmp_path)
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
-    with pytest.raises(InputError, match="not empty"):
-        results.open_folder(tmp_path, overwrite=False)
-    results.open_folder(tmp_path, overwrite=True)
-    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
-    with pytest.raises(InputError, match="is a file"):
-        results.open_folder(tmp_path / "notes.txt", overwrite=True)
+    with pytest.raises(InputError, match="not empty"), results.opened(tmp_path, overwrite=False):
+        pass
+    old = {path.name for path in tmp_path.iterdir()}
+    with results.opened(tmp_path, overwrite=True) as made:
+        assert made is not None and old <= {path.name for path in tmp_path.iterdir()}
+        (made.staging / "run.json").write_text("new", encoding="utf-8")
+        (made.staging / "firm.csv").write_text("new", encoding="utf-8")
+        made.publish("run.json")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["firm.csv", "notes.txt", "run.json"]
+    with pytest.raises(InputError, match="is no folder"), results.opened(tmp_path / "notes.txt", overwrite=True):
+        pass
+
+
+def test_a_folder_that_gets_no_results_is_not_left(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), results.opened(tmp_path / "new", overwrite=False):
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / ".der-gym-new-killed").mkdir()  # of a run that was killed: it keeps nobody out
+    (tmp_path / "old" / ".der-gym.lock").touch()
+    with results.opened(tmp_path / "old", overwrite=False) as made:
+        assert made is not None and [path.name for path in (tmp_path / "old").iterdir() if path.is_dir()] == [
+            made.staging.name
+        ]
+        with pytest.raises(InputError, match="being written by another run"), results.opened(tmp_path / "old", True):
+            pass
+    assert list((tmp_path / "old").iterdir()) == []
 
 
 def test_ctrl_c_keeps_what_is_finished(monkeypatch: pytest.MonkeyPatch) -> None:

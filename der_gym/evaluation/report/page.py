@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from der_gym.core import files
 from der_gym.core.errors import InputError
 from der_gym.core.figures import decimals
 from der_gym.core.files import write_text
@@ -41,6 +42,7 @@ def check_target(path: str | Path) -> Path:
         raise InputError(f"report {str(target)!r} is a folder; name a file in it, such as {REPORT}")
     if target.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"report {str(target)!r}: ending {target.suffix!r}; allowed: .html")
+    files.check_target(target)
     try:
         with tempfile.TemporaryFile(dir=_nearest(target.parent)):
             pass
