@@ -73,6 +73,10 @@ Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write th
 Report = Annotated[Path | None, typer.Option("--report", metavar="FILE", help="Write one HTML page with charts.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the results of an earlier run in that folder.")]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Threads; the result does not depend on it.")]
+Service = Annotated[
+    str | None,
+    typer.Option("--service", metavar="ID", help="Of several services the one to tell of. Default: the first."),
+]
 Csv = Annotated[Path | None, typer.Option(metavar="CSV")]
 
 
@@ -110,6 +114,7 @@ def run(
     out: Out = None,
     overwrite: Overwrite = False,
     report: Report = None,
+    service: Service = None,
     workers: Workers = None,
 ) -> None:
     """Play one episode and show its ledger, its service and why blocks failed."""
@@ -126,7 +131,7 @@ def run(
         "signals.request": request,
         "signals.request_sign": request_sign.value if request_sign else None,
     }
-    play.run(scenario, controller, seed, given, start_h, settings or [], out, overwrite, report, workers)
+    play.run(scenario, controller, seed, given, start_h, settings or [], out, overwrite, report, workers, service)
 
 
 @app.command()
@@ -146,13 +151,15 @@ def evaluate(
     firm: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Show the curves of der-gym firm --out DIR in the report.")
     ] = None,
+    service: Service = None,
     workers: Workers = None,
 ) -> None:
     """Compare controllers on the same worlds."""
     from der_gym.cli import compare
 
     pages = compare.Pages(report, firm)
-    compare.evaluate(scenario, controller, seeds, out, overwrite, split, base, settings or [], traces, pages, workers)
+    given = (settings or [], traces, pages, workers, service)
+    compare.evaluate(scenario, controller, seeds, out, overwrite, split, base, *given)
 
 
 @app.command()

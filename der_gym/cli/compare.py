@@ -47,6 +47,7 @@ def evaluate(
     traces: bool,
     asked: Pages,
     workers: int | None,
+    service: str | None,
 ) -> None:
     """Play, write the files, print the tables; after Ctrl-C those of the controllers that were finished."""
     pages = common.reports(asked.report, out)
@@ -62,6 +63,7 @@ def evaluate(
                 overrides=settings,
                 base=base,
                 workers=workers,
+                service=service,
                 progress=told,
             )
         reports, written = [], []

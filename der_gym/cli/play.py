@@ -50,6 +50,7 @@ def run(
     overwrite: bool,
     report: Path | None,
     workers: int | None,
+    service: str | None,
 ) -> None:
     """Play idle (the twin) and the controller, show the summary, write files where asked."""
     loaded = load(scenario, common.overrides(given, pairs))
@@ -64,7 +65,7 @@ def run(
             loaded = load(loaded, {"episode.starts_h": [start_h]})
     pages = common.reports(report, out)
     with results.opened(out, overwrite) as folder:
-        board, details = _play(loaded, chosen, seed, options, bool(pages) or folder is not None, workers)
+        board, details = _play(loaded, chosen, seed, options, bool(pages) or folder is not None, workers, service)
         made = [write_run(page, board, name, details[name]) for page in common.pages(pages, folder)]
         reports, written = common.shown(made, folder), []
         if folder is not None:
@@ -85,11 +86,12 @@ def _play(
     options: Mapping[str, Any] | None,
     detailed: bool,
     workers: int | None,
+    service: str | None,
 ) -> tuple[Scoreboard, dict[str, Detail]]:
     """Play idle first, then the other; idle is the twin. Where a page is wanted, what it needs goes with it."""
     board = Scoreboard(scenario, scenario.split, [seed], IDLE)
     with common.progress() as told:
-        stage = EpisodeRunner(scenario, workers)
+        stage = EpisodeRunner(scenario, workers, service)
         watchers = {name: _Watcher() for name in chosen if detailed}
         plays = {
             name: _one(stage, name, controller, seed, options, told, watchers.get(name, Recorder))
@@ -136,8 +138,9 @@ def _show(console: Console, board: Scoreboard, name: str) -> None:
     played, scenario = score.played, board.scenario
     console.print(f"{scenario.name}: {scenario.title}", soft_wrap=True)
     award, blocks = float(played.award_kw.max()), int((~_nan(played)).sum())
+    of = f" of {played.told_of}" if played.told_of else ""
     starts = clock(int(played.start_abs_s[0]))
-    console.print(f"{name}, seed {board.seeds[0]}, from {starts}, award {figure(award)} kW in {blocks} blocks\n")
+    console.print(f"{name}, seed {board.seeds[0]}, from {starts}, award {figure(award)} kW in {blocks} blocks{of}\n")
     ledger = common.table("Ledger, yen", ["line", name, *([IDLE] if name != IDLE else [])])
     for k, line in enumerate(played.lines):
         row = [common.number(float(played.ledger_yen[0, k]), 0)]

@@ -118,8 +118,13 @@ class Played:
 
     @property
     def first(self) -> ServicePlayed:
-        """Return the first service of the scenario."""
+        """Return the service that is told of first: the scenario's first, or the one that was asked for."""
         return next(iter(self.services.values()))
+
+    @property
+    def told_of(self) -> str:
+        """Return the id of that service where there are several, else nothing."""
+        return next(iter(self.services)) if len(self.services) > 1 else ""
 
     @property
     def outcome(self) -> Array:
@@ -168,10 +173,25 @@ class Played:
 
 
 class EpisodeRunner:
-    """The worlds that all controllers of a comparison meet, made once per number of worlds."""
+    """The worlds that all controllers of a comparison meet, made once per number of worlds.
 
-    def __init__(self, scenario: Scenario, workers: int | None = None) -> None:
+    Parameters
+    ----------
+    scenario : Scenario
+    workers : int, optional
+        Threads.
+    service : str, optional
+        Id of the service that measures, causes and pages tell of; default: the scenario's first.
+
+    Raises
+    ------
+    InputError
+        For a service that the scenario does not have.
+    """
+
+    def __init__(self, scenario: Scenario, workers: int | None = None, service: str | None = None) -> None:
         self.scenario, self.workers = scenario, workers
+        self.service = scenario.service(service or scenario.services[0].id).id
         self._made: dict[int, Worlds] = {}
 
     @property
@@ -183,6 +203,7 @@ class EpisodeRunner:
         """Return ``n_world`` worlds; their next reset clears what was played."""
         if n_world not in self._made:
             self._made[n_world] = Worlds(self.scenario, None, n_world, self.workers)
+            self._made[n_world].simulator.market.show(self.service)
         return self._made[n_world]
 
     def play(
@@ -275,7 +296,7 @@ def _result(worlds: Worlds, seeds: list[int], reward: Array, terms: Array, trace
         "ledger_yen": market.ledger.yen.copy(),
         "lines": market.ledger.lines,
         "kinds": market.ledger.kinds,
-        "services": {session.id: ServicePlayed.of(session) for session in market.sessions},
+        "services": {each.id: ServicePlayed.of(each) for each in dict.fromkeys([market.primary, *market.sessions])},
         "debt_kwh": sim.debt_kwh(),
         "messages": (network.leaf[:, :, net.SENDER.N_SENT] * network.gate[:, net.GATE.N_UNIT]).sum(axis=1),
         "discharged_kwh": fleet.total("discharged_kwh"),

@@ -140,6 +140,7 @@ def evaluate(
     base: str | None = None,
     chunk: int = CHUNK,
     workers: int | None = None,
+    service: str | None = None,
     progress: Told | None = None,
 ) -> Scoreboard:
     """Play controllers on the seeds and dates of a split and count what they did.
@@ -161,6 +162,8 @@ def evaluate(
         Worlds at once; the result does not depend on it.
     workers : int, optional
         Threads; likewise.
+    service : str, optional
+        Id of the service that measures, causes and pages tell of; default: the scenario's first.
     progress : callable, optional
         Told controller and share done.
 
@@ -181,7 +184,7 @@ def evaluate(
     chosen = BASE if base is None else label(base)
     board = Scoreboard(load(scenario, {**(overrides or {}), "split": split}), split, seeds, chosen)
     try:
-        stage = EpisodeRunner(board.scenario, workers)
+        stage = EpisodeRunner(board.scenario, workers, service)
         for name, controller in players.items():
             _add(board, stage, name, controller, chunk, progress)
     except KeyboardInterrupt:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from der_gym.core.errors import unknown
 from der_gym.core.units import SLOT_PER_DAY
 from der_gym.devices import DEVICES
 from der_gym.engine.program import Call
@@ -69,6 +70,7 @@ class MarketSession:
         self.planner = Planner(scenario.plan, *given)
         weights = leaf_weights(structure, scenario.services)
         self.sessions = [self._session(config, n_world, weights[config.id]) for config in scenario.services]
+        self._shown = self.sessions[0]
         holds = np.array([(s.leaf_weight[self.planner.standby_leaf] > 0).any() for s in self.sessions])
         self._holds_stores = holds
         registers = fleet_ledger.booked(DEVICES[name] for name in structure.class_names)
@@ -93,8 +95,15 @@ class MarketSession:
 
     @property
     def primary(self) -> ServiceSession:
-        """Return the first service of the scenario: the one that pictures and reports show."""
-        return self.sessions[0]
+        """Return the service that a picture and a report tell of: the scenario's first, or the one of `show`."""
+        return self._shown
+
+    def show(self, service: str) -> None:
+        """Let pictures and reports tell of a service, by its id; InputError names the nearest one."""
+        known = {session.id: session for session in self.sessions}
+        if service not in known:
+            raise unknown("service", service, known)
+        self._shown = known[service]
 
     @property
     def n_own(self) -> int:

@@ -340,3 +340,18 @@ def test_set_gives_lists_and_mappings(command: Command) -> None:
     assert parse_settings(["episode={n_block: 2}"]) == {"episode": {"n_block": 2}}
     short = [*SHORT, "--controller", "idle", "--set", "fleet.n_device=20"]
     assert "idle, seed 0" in succeed(command("run", "tertiary-1-tiny", *short, "--set", "groups.control.by=[device]"))
+
+
+def test_a_run_tells_of_the_service_that_is_asked_for(command: Command, tmp_path: Path) -> None:
+    few = ["--set", "fleet.n_device=60", "--set", "pool.n_fleet=1", "--set", "signals.start=2026-08-03", *SHORT[-4:]]
+    words = ["run", "stacked-imbalance", "--controller", "idle", *few]
+    first = succeed(command(*words))
+    other = succeed(command(*words, "--service", "imbalance", "--report", tmp_path / "page.html"))
+    assert " blocks of tertiary-1\n" in first and ", award 0 kW in 0 blocks of imbalance\n" in other
+    assert [line for line in first.splitlines() if "yen" in line or "total" in line] == [
+        line for line in other.splitlines() if "yen" in line or "total" in line
+    ]
+    assert "· imbalance" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "service: unknown name 'imbalanc'; did you mean 'imbalance'?" in refuse(
+        command(*words, "--service", "imbalanc")
+    )

@@ -55,7 +55,7 @@ def head(board: Scoreboard) -> dict[str, Any]:
     awards = any_score.played.award_kw.max(axis=1)
     return {
         "scenario": board.scenario.name,
-        "title": board.scenario.title,
+        "title": " · ".join(filter(None, (board.scenario.title, any_score.played.told_of))),
         "split": board.split,
         "n_seed": len(board.seeds),
         "base": board.base,

@@ -47,7 +47,7 @@ def run_data(board: Scoreboard, name: str, detail: Detail) -> dict[str, Any]:
         "head": head(board, name) | {"n_device": int(detail.unit.sum())},
         "market": market(played, detail),
         "power": power(played, twin),
-        "leaves": leaves(played, few, board.scenario.services[0].metering == "receiving"),
+        "leaves": leaves(played, few, board.scenario.service(next(iter(played.services))).metering == "receiving"),
         "seen": seen(played, few),
         "messages": messages(detail),
         "stored": {"classes": list(detail.class_names), "kwh": rounded(detail.stored_kwh.T)},
@@ -74,7 +74,7 @@ def head(board: Scoreboard, name: str) -> dict[str, Any]:
     keys = ("reward", "accuracy", "profit_yen", "messages_per_unit")
     return {
         "scenario": scenario.name,
-        "title": scenario.title,
+        "title": " · ".join(filter(None, (scenario.title, score.played.told_of))),
         "controller": name,
         "seed": board.seeds[0],
         "starts": clock(start),
