@@ -110,7 +110,7 @@ MEASURES: tuple[Measure, ...] = (
     Measure("messages_per_unit", "messages to a unit in the episode", lambda p, f: p.messages / f.n_device),
     Measure("debt_kwh", "what classes lack for their next need at the end", lambda p, f: p.debt_kwh),
     Measure("discharged_kwh", "energy that stores gave in the episode", lambda p, f: p.discharged_kwh),
-    Measure("starts", "compressor starts in the episode", lambda p, f: p.starts),
+    Measure("starts", "starts of compressors, and stops of cars on command, in the episode", lambda p, f: p.starts),
 )  # fmt: skip
 
 

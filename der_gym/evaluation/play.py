@@ -299,8 +299,8 @@ def _result(worlds: Worlds, seeds: list[int], reward: Array, terms: Array, trace
         "services": {each.id: ServicePlayed.of(each) for each in dict.fromkeys([market.primary, *market.sessions])},
         "debt_kwh": sim.debt_kwh(),
         "messages": (network.leaf[:, :, net.SENDER.N_SENT] * network.gate[:, net.GATE.N_UNIT]).sum(axis=1),
-        "discharged_kwh": fleet.total("discharged_kwh"),
-        "starts": fleet.total("starts"),
+        "discharged_kwh": fleet.total_of("discharge"),
+        "starts": fleet.total_of("start"),
         "start_abs_s": start.copy(),
     }
     if run_on:

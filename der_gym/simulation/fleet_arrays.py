@@ -14,7 +14,7 @@ from der_gym.core.errors import InputError
 from der_gym.core.units import DAY_S
 from der_gym.devices import DEVICES, membership
 from der_gym.devices import site as home
-from der_gym.devices.base import DeviceModel
+from der_gym.devices.base import DeviceModel, Role
 from der_gym.engine.program import Call, share
 from der_gym.engine.tables import CAPABILITY, EXOGENOUS, FLEET, SITE
 from der_gym.fleet.structure import Structure
@@ -296,6 +296,12 @@ class Fleet:
                         f"{st.device.name}: register {name} costs {price}; allowed: {found[name]}, as elsewhere"
                     )
         return dict(sorted(found.items(), key=lambda item: (item[1], item[0])))
+
+    def total_of(self, role: Role) -> Array:
+        """Return the sum of the registers that classes declare to be ``role``, float64 (n_world,)."""
+        names = {name for own in self.classes.values() for name in own.device.role(role)}
+        total: Array = sum((self.total(name) for name in sorted(names)), np.zeros(self.n_world))
+        return total
 
     def total(self, register: str) -> Array:
         """Return a register's sum over all devices (padding left out), float64 (n_world,)."""
