@@ -1,4 +1,4 @@
-"""How a figure is written for people: as many decimals as its size needs, and no minus before nought."""
+"""Figures as people read them: as many decimals as their size needs, and no minus before 0."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class NetworkConfig(BaseModel):
         return self._changed(name) if self.paths.get(name) or self.latency_scale != 1.0 else known
 
     def fee_yen_month(self, name: str) -> float:
-        """Return what a unit behind the path pays a month, yen; ``ideal`` takes away delays and losses, no fees."""
+        """Return the fee of a unit behind the path, yen a month; ``ideal`` removes delays and losses, not fees."""
         return self._changed(name).yen_per_unit_month
 
     def _changed(self, name: str) -> ChannelConfig:

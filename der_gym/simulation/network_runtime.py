@@ -191,7 +191,7 @@ class NetworkRuntime:
         rows = 0 if n == 1 else net.N_HOLD_A + (n - 1) * net.HOLD.N
         self.hold = np.zeros((n_all, rows, self.structure.n_place if rows else 0), dtype=np.float32)
         self._row = np.repeat(np.array(self.hold_row, dtype=np.int64), self.structure.n_cell)
-        self._later = np.zeros_like(self.coming) if rows else self.coming  # nobody reads it
+        self._later = np.zeros_like(self.coming) if rows else self.coming  # it is not read
 
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on."""

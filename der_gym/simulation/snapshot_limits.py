@@ -1,4 +1,4 @@
-"""What a snapshot may hold where kernels use a number as a place: clocks, calendars, the slots of the rings."""
+"""Limits of the numbers of a snapshot that kernels use as places: clocks, calendars, slots of the rings."""
 
 from __future__ import annotations
 
