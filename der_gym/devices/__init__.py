@@ -1,7 +1,8 @@
 """Layer 3: device classes and homes. A class is one folder and one line here, or an entry point ``der_gym.devices``."""
 
+from der_gym.core.errors import unknown
 from der_gym.core.registry import Registry
-from der_gym.devices.base import DeviceModel
+from der_gym.devices.base import DeviceModel, Traits
 from der_gym.devices.battery.model import BATTERY
 from der_gym.devices.ecocute.model import ECOCUTE
 from der_gym.devices.ev.model import EV
@@ -16,4 +17,6 @@ DEVICES.register("v2h", V2H)
 
 def with_trait(trait: str) -> tuple[str, ...]:
     """Return the names of the classes that have a trait (see `declare.Traits`), in the order of registration."""
+    if not hasattr(Traits, trait):
+        raise unknown("trait", trait, Traits.__dataclass_fields__)
     return tuple(name for name in DEVICES if getattr(DEVICES[name].traits, trait))

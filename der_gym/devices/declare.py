@@ -69,6 +69,13 @@ class Traits:
     colour: str = "purple"
     hue: int = 318
 
+    def __new__(cls, **given: Any) -> Traits:
+        """Refuse a trait that there is none of; InputError names the nearest one."""
+        for name in given:
+            if name not in cls.__dataclass_fields__:
+                raise unknown("trait", name, cls.__dataclass_fields__)
+        return super().__new__(cls)
+
     @property
     def on_off(self) -> bool:
         """Return whether it can only be switched."""

@@ -27,6 +27,8 @@ def now_called(key: str, product: str = _DEFAULT) -> str | None:
     >>> now_called("market.award_kw"), now_called("market.rules.wear_yen_kwh"), now_called("market.n_block")
     ('services.tertiary-1.award_kw', 'costs.wear_yen_kwh', 'episode.n_block')
     """
+    if key == "fleet.metering_point":
+        return "services.ID.metering"
     if key == "market" or not key.startswith("market."):
         return None
     rest = key.removeprefix("market.")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from der_gym.core.errors import InputError
+from der_gym.core.errors import InputError, unknown
 from der_gym.core.units import DAY_S
 from der_gym.devices import DEVICES, membership
 from der_gym.devices import site as home
@@ -304,7 +304,17 @@ class Fleet:
         return total
 
     def total(self, register: str) -> Array:
-        """Return a register's sum over all devices (padding left out), float64 (n_world,)."""
+        """Return a register's sum over all devices (padding left out), float64 (n_world,): 0 where no class has it.
+
+        Raises
+        ------
+        InputError
+            For a register that no device class and no behaviour of this fleet has; names the nearest one.
+        """
+        of_classes = {name for model in map(DEVICES.__getitem__, DEVICES) for name in (*model.registers, *model.energy)}
+        known = of_classes.union(*(names for _, names in self.behaviours.registers()))
+        if register not in known:
+            raise unknown("register", register, sorted(known))
         summed = np.zeros(self.n_world)
         for call in self.totalling(register, np.ones(self.n_world, dtype=bool), summed):
             call(0, self.n_world)
