@@ -24,7 +24,7 @@ SEEN = Table(
     """
     seen_kw   | kW   | aggregator | last reports
     aged_kw_s | kW s | | rated kW x time of the report
-    oldest_s  | s    | | earliest report
+    oldest_s  | s    | | earliest report of the homes that have reported in the episode
     """,
 )
 OLDEST_SHOWN_S = 3600.0  # the age of an older report counts as this
@@ -113,9 +113,9 @@ def sum_seen_cells(s0, s1, n_shard, active, t_s, dt_s, lo, hi, fleet, out):  # t
 def reports(now, rated, when):  # type: ignore[no-untyped-def]
     """Return float64 (sum of rated kW x time of the report, earliest report) of a cell.
 
-    A report counts as at most ``OLDEST_SHOWN_S`` old. A home that was silent before the episode and still is does not
-    set the earliest: else the few homes that never answer would hide the age of the others' reports. Padding
-    (rated 0) sets nothing.
+    A report counts as at most ``OLDEST_SHOWN_S`` old. A home that was silent before the episode and still is counts so
+    in the sum, for the mean age tells the rules the share of such homes. It does not set the earliest: one such home
+    would hide the age of all others' reports. So the mean can lie above the oldest. Padding (rated 0) sets nothing.
 
     Parameters
     ----------
