@@ -112,7 +112,7 @@ class DERGroupEnv(gym.Env[Array, Array]):
         InputError
             For an action that is none, and where the episode has ended or never begun.
         """
-        if self.worlds.step_no[0] >= self.worlds.scenario.n_step:
+        if self.worlds.action.step_no[0] >= self.worlds.action.n_step:
             raise InputError("step: the episode has ended; call reset() first")
         ended = self.worlds.step(action[None] if isinstance(action, np.ndarray) else [action], self._one)
         if self._renderer is not None:
