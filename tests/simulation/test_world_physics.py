@@ -161,7 +161,8 @@ def test_the_first_hour_is_like_the_same_hour_a_day_later(start_h: int) -> None:
         signals__synthetic__temp_hour_sd_k=0.0,
     )
     sim = started(made, range(16), start_h=start_h)
-    sim.market.planner.standing[:] = False  # nobody stands by
+    sim.market.planner.standing[:] = False  # no device stands by, now and at later half hours
+    sim.fleet.fleet[:, FLEET.STANDBY] = 0.0
     every, kwh = np.ones(16, dtype=bool), [drawn_kwh(sim)]
     for hours in (1, 23, 1):
         sim.run_on(every, hours * HOUR_S)
