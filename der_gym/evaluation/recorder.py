@@ -97,7 +97,7 @@ class Recorder:
         """Note what is seen and asked for when a decision is taken."""
         t, decision_s = int(self.sim.fleet.t_s[0]), self.worlds.scenario.decision_s
         self._minutes = slice(t // MINUTE_S, max(-(-(t + decision_s) // MINUTE_S), t // MINUTE_S + 1))
-        self.trace.seen_kw[:, self._minutes] = self.sim.view.service[:, 0, SERVICE.SEEN_KW, None]
+        self.trace.seen_kw[:, self._minutes] = self.sim.view.service[:, self.sim.market.shown, SERVICE.SEEN_KW, None]
         heads = self.worlds.layout.action
         if "dispatch" in heads.places:  # other heads are not told
             self.trace.action[:, self._minutes] = heads.decode(np.asarray(action, np.float32), "dispatch")[:, None]

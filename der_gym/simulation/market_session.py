@@ -53,6 +53,8 @@ class MarketSession:
         In the order of the scenario.
     fleet_ledger, ledger
         The fleet's own lines; the statement of all.
+    shown : int
+        Number of the service that pictures and reports tell of; see `show`.
     committed : uint8 (n_world, n_block)
         1 where some service has a commitment, or lets stores stand by.
     """
@@ -70,7 +72,7 @@ class MarketSession:
         self.planner = Planner(scenario.plan, *given)
         weights = leaf_weights(structure, scenario.services)
         self.sessions = [self._session(config, n_world, weights[config.id]) for config in scenario.services]
-        self._shown = self.sessions[0]
+        self.shown = 0
         holds = np.array([(s.leaf_weight[self.planner.standby_leaf] > 0).any() for s in self.sessions])
         self._holds_stores = holds
         registers = fleet_ledger.booked(DEVICES[name] for name in structure.class_names)
@@ -96,14 +98,14 @@ class MarketSession:
     @property
     def primary(self) -> ServiceSession:
         """Return the service that a picture and a report tell of: the scenario's first, or the one of `show`."""
-        return self._shown
+        return self.sessions[self.shown]
 
     def show(self, service: str) -> None:
         """Let pictures and reports tell of a service, by its id; InputError names the nearest one."""
-        known = {session.id: session for session in self.sessions}
+        known = [session.id for session in self.sessions]
         if service not in known:
             raise unknown("service", service, known)
-        self._shown = known[service]
+        self.shown = known.index(service)
 
     @property
     def n_own(self) -> int:

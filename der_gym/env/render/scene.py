@@ -62,8 +62,8 @@ class History:
             self._minute[w], self._kwh[w] = now, kwh[w]
 
     def _see(self, mask: Array) -> None:
-        w = np.flatnonzero(mask)
-        self.seen_kw[w, self.worlds.step_no[w]] = self.worlds.simulator.view.service[w, 0, SERVICE.RESPONSE_KW]
+        w, sim = np.flatnonzero(mask), self.worlds.simulator
+        self.seen_kw[w, self.worlds.step_no[w]] = sim.view.service[w, sim.market.shown, SERVICE.RESPONSE_KW]
 
     def _clock(self) -> Array:
         minute: Array = (self.worlds.simulator.fleet.t_s // MINUTE_S).astype(np.int64)

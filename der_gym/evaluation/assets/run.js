@@ -44,7 +44,7 @@ function strip() {
     const from = at(b * 1800);
     return verdict === 1 ? h("span", { class: "good" }, `✓ ${from}`) : h("a", { class: "bad", href: `#block-${b}` }, `✕ ${from}`);
   });
-  return h("div", { class: "strip" }, ...marks);
+  return marks.some((mark) => mark) ? h("div", { class: "strip" }, ...marks) : h("p", { class: "empty" }, t("none_judged"));
 }
 
 // -- charts over time ------------------------------------------------------------------------------------------------
@@ -85,7 +85,8 @@ function verdicts(u) {
 }
 
 function market() {
-  const last = 30 * (DATA.market.award.findLastIndex((kw) => kw > 0) + 1);
+  const awarded = 30 * (DATA.market.award.findLastIndex((kw) => kw > 0) + 1);
+  const last = awarded || DATA.power.plan.length; // a service without awards is shown whole
   const chart = lines(overTime({
     id: "market", label: t("market"), ...between(0, last), bands: BAND(), height: 320, under: shadeFailed, marks: verdicts,
   }));

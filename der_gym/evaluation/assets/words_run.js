@@ -17,6 +17,7 @@ Object.assign(WORDS, {
   ],
   blocks: ["Blocks passed", "適合コマ"],
   blocks_of: ["{a} of {b}", "{b} コマ中 {a}"],
+  none_judged: ["This service judges no blocks.", "このサービスにコマごとの判定はありません。"],
   verdicts: ["Verdict of each block", "コマごとの判定"],
   reward: ["Reward (perfect is about 1)", "報酬 (完全で約 1)"],
   accuracy: ["Accuracy (perfect is 1)", "応動精度 (完全で 1)"],
