@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from worlds import small
+from worlds import nested, small
 
 from der_gym.controllers.policy import Policy
 from der_gym.controllers.policy_file import WEIGHTS
@@ -29,10 +29,7 @@ SMALL = [*SIZES, "--eval-every", "2", "--eval-seeds", "2", "--workers", "1"]
 @pytest.fixture(scope="module")
 def scenario(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a small scenario's file."""
-    tree: dict[str, Any] = {"base": "tertiary-1", "name": "small-one"}
-    for key, value in small().items():
-        part, _, name = key.partition(".")
-        tree.setdefault(part, {})[name] = value
+    tree = {"base": "tertiary-1", "name": "small-one", **nested(small())}
     file = tmp_path_factory.mktemp("scenario") / "small-one.yaml"
     file.write_text(yaml.safe_dump(tree))
     return file

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 from cheaters import CHEATERS
-from worlds import small
+from worlds import nested, small
 
 import der_gym
 from der_gym.controllers import CONTROLLERS, base, make, public_info
@@ -75,7 +75,7 @@ def test_a_cheater_bends_the_rule(env: Any, cheater: Any) -> None:
 
 def test_tuning_writes_the_best_trial_and_where_it_comes_from(tmp_path: Path) -> None:
     path, told = tmp_path / "open_loop.yaml", []
-    scenario = {"base": "tertiary-1", **_nested(small())}
+    scenario = {"base": "tertiary-1", **nested(small())}
     kept = [
         tune("open_loop", scenario, 3, range(2), path=path, progress=lambda *share: told.append(share))
         for _ in range(2)
@@ -86,14 +86,6 @@ def test_tuning_writes_the_best_trial_and_where_it_comes_from(tmp_path: Path) ->
     data = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert data["values"] == kept[0].best.config.model_dump()
     assert data["provenance"]["n_trial"] == 3 and data["provenance"]["n_seed"] == 2
-
-
-def _nested(dotted: dict[str, Any]) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for key, value in dotted.items():
-        part, _, name = key.partition(".")
-        out.setdefault(part, {})[name] = value
-    return out
 
 
 @pytest.mark.parametrize(

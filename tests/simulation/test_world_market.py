@@ -138,14 +138,20 @@ TRUTH = {"fleet", "network", "market", "classes", "capability", "simulator", "as
 
 
 def test_observation_code_reads_the_public_table_alone(project_root: Path) -> None:
-    for name in ("layout", "fields"):
+    for name in ("columns", "field", "fields", "kernel", "layout"):
         tree = ast.parse((project_root / "der_gym" / "env" / "observation" / f"{name}.py").read_text(encoding="utf-8"))
         read = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
         assert not read & TRUTH, (name, read & TRUTH)
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and str(node.module).startswith("der_gym"):
                 taken = {f"{node.module}.{alias.name}" for alias in node.names}
-                layers = ("der_gym.core.", "der_gym.engine.", "der_gym.env.observation.fields.", *VIEW)
+                layers = (
+                    "der_gym.core.",
+                    "der_gym.engine.",
+                    "der_gym.env.observation.",
+                    "der_gym.env.action.layout.",
+                    *VIEW,
+                )
                 assert all(each.startswith(layers) for each in taken), (name, taken)
 
 

@@ -130,3 +130,15 @@ def vector_trace(seed: int) -> str:
         obs, reward, _, _, _ = env.step(np.stack([action, -action]))
         kept += [obs, reward]
     return bits(*kept)
+
+
+def nested(dotted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return dotted settings as the mappings that a scenario's file holds."""
+    out: dict[str, Any] = {}
+    for key, value in dotted.items():
+        *parts, last = key.split(".")
+        at = out
+        for part in parts:
+            at = at.setdefault(part, {})
+        at[last] = value
+    return out
