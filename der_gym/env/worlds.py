@@ -100,8 +100,10 @@ class Worlds:
         self.reward = Reward(simulator)
         self.n_world = n_world = simulator.n_world
         self._where, self._how = self.layout.plan()
-        spans = (n_world, self.scenario.n_step, self.scenario.decision_s)
-        self.action = ActionTaker(self.layout.action, self.simulator.network.streams, *spans)
+        spans = (self.scenario.n_step, self.scenario.decision_s)
+        self.action = ActionTaker(
+            self.layout.action, self.simulator.network.streams, self.simulator.step_plan.message, *spans
+        )
         self._ready = False
         self._obs = np.zeros((n_world, self.layout.size), dtype=np.float32)
         self._extra = np.zeros((n_world, self.layout.n_computed))

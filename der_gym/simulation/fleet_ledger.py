@@ -114,14 +114,15 @@ class FleetLedger:
         registers: Sequence[Booked],
         holds_stores: NDArray[np.bool_],
     ) -> None:
+        price = {each: 0.0 if each.role == _WITHHELD else _price(costs, each) for each in registers}
+        registers = [each for each in registers if each.role == _WITHHELD or price[each]]  # others are never summed
         self.costs, self.registers = costs, registers
         self.ledger_yen = np.zeros((n_world, LINES.N))
         self.counted = np.zeros((n_world, len(registers) + 1))
         self.totals = np.zeros((len(registers), n_world))
         self._maker_yen = maker_yen
         self._role = np.array([each.role for each in registers], dtype=np.int64)
-        prices = [0.0 if each.role == _WITHHELD else _price(costs, each) for each in registers]
-        self._price = np.array([*prices, costs.message_yen])
+        self._price = np.array([*(price[each] for each in registers), costs.message_yen])
         self.holds_stores, n_service = holds_stores, len(holds_stores)
         self.asked_kwh, self.asked_before_kwh, self.outside_kwh = (np.zeros((n_world, n_service)) for _ in range(3))
         self.retail_yen = np.zeros((n_world, n_block))
@@ -151,6 +152,8 @@ class FleetLedger:
             Plan - metered outside a commitment in that half hour, of each service.
         """
         notes = [Call(note_outside, ends, k, each, self.outside_kwh, by_world=True) for k, each in enumerate(outside)]
+        if len(outside) == 1:  # its own array is the table
+            notes, self.outside_kwh = [], outside[0].reshape(-1, 1)
         nodes = (self.asked_kwh, self.asked_before_kwh, self.outside_kwh, self.holds_stores)
         given = (ends, t_s, self.totals, self._role, sender, gate, *nodes, committed, self.retail_yen)
         book = Call(book_fleet, *given, self._price, self._maker_yen, self.counted, self.ledger_yen, by_world=True)

@@ -69,16 +69,16 @@ class Ledger:
 
     def collecting(self, active: NDArray[np.bool_]) -> list[Call]:
         """Return the calls that copy the parts' lines into the statement and sum them."""
-        copies = [
-            Call(copy_lines, active, yen, self._places[service], self.yen, by_world=True)
+        last = [*self.parts][-1]
+        return [
+            Call(copy_lines, active, yen, self._places[service], service == last, self.yen, by_world=True)
             for service, (_, yen) in self.parts.items()
         ]
-        return [*copies, Call(sum_lines, active, self.yen, by_world=True)]
 
 
 @kernel
-def copy_lines(w0, w1, active, part, places, statement):  # type: ignore[no-untyped-def]
-    """Copy a part's lines, float64 (n_world, n), to their columns of the statement.
+def copy_lines(w0, w1, active, part, places, is_last, statement):  # type: ignore[no-untyped-def]
+    """Copy a part's lines to their columns of the statement; after the last part's sum all, from first to last.
 
     Parameters
     ----------
@@ -89,32 +89,18 @@ def copy_lines(w0, w1, active, part, places, statement):  # type: ignore[no-unty
     part : float64 (n_world, n)
     places : int64 (n,)
         Column of each line.
+    is_last : bool
+        Whether the total, the last column, is written as well.
     statement : float64 (n_world, n_line)
         Out.
-    """
-    for w in range(w0, w1):
-        if active[w]:
-            for i in range(places.shape[0]):
-                statement[w, places[i]] = part[w, i]
-
-
-@kernel
-def sum_lines(w0, w1, active, statement):  # type: ignore[no-untyped-def]
-    """Write the total of each active world's lines, added from first to last, into the last column.
-
-    Parameters
-    ----------
-    w0, w1 : int
-        Range of worlds.
-    active : bool (n_world,)
-        Other worlds keep every bit.
-    statement : float64 (n_world, n_line)
-        The last column is written.
     """
     last = statement.shape[1] - 1
     for w in range(w0, w1):
         if active[w]:
-            total = 0.0
-            for line in range(last):
-                total += statement[w, line]
-            statement[w, last] = total
+            for i in range(places.shape[0]):
+                statement[w, places[i]] = part[w, i]
+            if is_last:
+                total = 0.0
+                for line in range(last):
+                    total += statement[w, line]
+                statement[w, last] = total

@@ -158,5 +158,5 @@ class StepPlan:
             given = (i, self.active, f.t_s, *own, *asked, view.leaf, session.bin_error, view.service, view.block)
             calls += [Call(publish_service, *given, by_world=True), *s.show(self.active, f.t_s)]
             places = np.arange(n_own, n_own := n_own + s.FIELDS.N)
-            calls.append(Call(copy_lines, self.active, s.shown, places, view.own, by_world=True))
+            calls.append(Call(copy_lines, self.active, s.shown, places, False, view.own, by_world=True))
         return calls if n_own else [call for call in calls if call.kernel is not copy_lines]

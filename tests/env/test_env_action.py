@@ -95,7 +95,8 @@ def test_the_layout_describes_the_action(registered: None) -> None:
 
 def taker(n_world: int = 2) -> ActionTaker:
     layout = ActionLayout.make(LEAVES, THREE)
-    return ActionTaker(layout, (DISPATCH, MessageStream("incentive"), MessageStream("rule")), n_world, 30, 60)
+    message = np.zeros((n_world, 3 * len(layout.leaf_names), 3), dtype=np.float32)
+    return ActionTaker(layout, (DISPATCH, MessageStream("incentive"), MessageStream("rule")), message, 30, 60)
 
 
 def test_every_head_fills_its_lane_in_its_unit() -> None:

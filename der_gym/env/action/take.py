@@ -73,7 +73,8 @@ class ActionTaker:
     layout : ActionLayout
     streams : sequence of MessageStream
         The scenario's, dispatch first.
-    n_world : int
+    message : float32 (n_world, n_lane, 3)
+        Written at each decision: the simulator's own, so that no step copies it.
     n_step : int
         Decisions of an episode.
     decision_s : int
@@ -90,12 +91,11 @@ class ActionTaker:
     """
 
     def __init__(
-        self, layout: ActionLayout, streams: Sequence[MessageStream], n_world: int, n_step: int, decision_s: int
+        self, layout: ActionLayout, streams: Sequence[MessageStream], message: Array, n_step: int, decision_s: int
     ) -> None:
-        n_leaf = len(layout.leaf_names)
-        self.layout, self.n_world, self.n_step = layout, n_world, n_step
-        self.message = np.zeros((n_world, len(streams) * n_leaf, 3), dtype=np.float32)
-        self.message[:, :, 0] = np.repeat(np.arange(len(streams)), n_leaf)
+        n_world, n_leaf = len(message), len(layout.leaf_names)
+        self.layout, self.n_world, self.n_step, self.message = layout, n_world, n_step, message
+        message[:, :, 0] = np.repeat(np.arange(len(streams)), n_leaf)
         self.clipped = np.zeros(n_world)
         self.step_no = np.zeros(n_world, dtype=np.int64)
         self._plan = layout.plan(streams, decision_s)
