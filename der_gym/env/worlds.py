@@ -160,7 +160,8 @@ class Worlds:
 
     def _observing(self, active: Array) -> list[Call]:
         v = self.simulator.view
-        tables = (v.world, v.service, v.block, v.leaf, self._extra, v.own, SERVICE.UNIT_KW, self._obs)
+        block = v.block.reshape(self.n_world, -1, v.block.shape[3])
+        tables = (v.world, v.service, block, v.leaf, self._extra, v.own, SERVICE.UNIT_KW, self._obs)
         computing = self.layout.computing(active, v, self._extra)
         return [*computing, Call(observe, active, self._where, self._how, *tables, by_world=True)]
 

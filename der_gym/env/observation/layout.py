@@ -273,8 +273,10 @@ def field_table() -> str:
 
 @kernel
 def observe(w0, w1, active, where, how, world, service, block, leaf, extra, own, unit_column, out):  # type: ignore[no-untyped-def]
-    """Cut the observations of the active worlds, float32 (n_world, size), from the aggregator's view."""
-    n_ahead = block.shape[2]
+    """Cut the observations of the active worlds, float32 (n_world, size), from the aggregator's view.
+
+    ``block`` is that of all services in one, float64 (n_world, n_service n_ahead, n_column).
+    """
     for w in range(w0, w1):
         if not active[w]:
             continue
@@ -283,7 +285,7 @@ def observe(w0, w1, active, where, how, world, service, block, leaf, extra, own,
             if table == 0:
                 x = world[w, c]
             elif table == 1:
-                x = block[w, i // n_ahead, i % n_ahead, c]
+                x = block[w, i, c]
             elif table == 2:
                 x = leaf[w, i, c]
             elif table == 4:
