@@ -7,6 +7,7 @@ import inspect
 import sys
 import textwrap
 from collections.abc import Callable
+from functools import cache, cached_property
 from typing import Any
 
 from der_gym.core.errors import InputError
@@ -58,7 +59,7 @@ class Stage:
         """Return whether its module still holds the function as it was written, not the compiled one."""
         return not hasattr(getattr(sys.modules[self.module], self.name, None), "py_func")
 
-    @property
+    @cached_property
     def gives(self) -> tuple[str, ...]:
         """Return the names that it returns, or writes as rows."""
         return self._writes or returned(self.plain)
@@ -88,6 +89,7 @@ def returned(function: Callable[..., Any]) -> tuple[str, ...]:
     return tuple(item.id for item in items if isinstance(item, ast.Name))
 
 
+@cache
 def _tree(function: Callable[..., Any]) -> ast.FunctionDef:
     (tree,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
     assert isinstance(tree, ast.FunctionDef)
