@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from der_gym.core.errors import unknown
 from der_gym.scenario.config_files import CSV_OR_WORD, ENDS, PATH
-from der_gym.scenario.service_list import listed, merge_services, model_of_service, place
+from der_gym.scenario.service_list import listed, merge_services, model_of_service, place, settings_of
 from der_gym.scenario.validation import inner_type, is_mapping, key_type, model_of
 
 
@@ -60,9 +60,9 @@ def _set_of_service(data: dict[str, Any], key: str, value: Any) -> dict[str, Any
     services = listed(data)
     at = place(services, name, key)
     model = model_of_service(services[at])
-    if not parts and isinstance(value, Mapping):
-        services[at] = merge(services[at], value)
-    elif parts and model is not None:
+    if not parts:
+        services[at] = merge(services[at], settings_of(name, value))
+    elif model is not None:  # else its name is refused later
         services[at] = set_dotted(services[at], ".".join(parts), value, model)
     return data | {"services": services}
 

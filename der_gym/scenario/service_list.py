@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from der_gym.core.errors import unknown
+from der_gym.core.errors import InputError, unknown
 from der_gym.services import SERVICES
 
 Merge = Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
@@ -32,7 +32,9 @@ def merge_services(base: list[Any], change: Any, merge: Merge) -> Any:
     known = {id_of(each): dict(each) for each in base if isinstance(each, Mapping)}
     if isinstance(change, Mapping):
         for name, own in change.items():
-            known[_known_id(name, known)] = merge(known[_known_id(name, known)], own)
+            if name not in known:
+                raise unknown("services", str(name), known)
+            known[name] = merge(known[name], settings_of(name, own))
         return [*known.values()]
     if not isinstance(change, list | tuple):
         return change
@@ -53,7 +55,8 @@ def place(services: list[dict[str, Any]], name: str, key: str) -> int:
     return ids.index(wanted)
 
 
-def _known_id(name: Any, known: Mapping[str, Any]) -> str:
-    if name not in known:
-        raise unknown("services", str(name), known)
-    return str(name)
+def settings_of(name: str, given: Any) -> Mapping[str, Any]:
+    """Return what is given for the service of an id; InputError where it is no mapping of settings."""
+    if not isinstance(given, Mapping):
+        raise InputError(f"services.{name}: {given!r}; allowed: a mapping of its settings")
+    return given

@@ -88,9 +88,8 @@ class Simulator:
         self._perfect = [session for session in self.market.sessions if session.perfect]
         self.meters = Meters(self.fleet, self.market.receiving, tolerance)
         self.never = np.ones(n_world, dtype=bool)  # worlds never reset
-        self.on_tick: list[
-            Callable[[], None]
-        ] = []  # called at the end of each tick, and of each sample of the first service once it is settled
+        # Called at the end of each tick; of each sample of the service that is shown, once it is settled.
+        self.on_tick: list[Callable[[], None]] = []
         self.on_minute: list[Callable[[], None]] = []
         self.nominal_kw = self._nominal()
         per_worker = max(1, parallel.WORTH_A_THREAD * 2 // 3)

@@ -41,6 +41,12 @@ def test_a_part_of_a_table_leaves_its_other_entries(change: dict[str, Any]) -> N
     assert table["summer"] == AWARD_TABLE["summer"]
 
 
+@pytest.mark.parametrize("change", [{"services.tertiary-1": 5}, {"services": {"tertiary-1": 5}}])
+def test_a_service_is_given_as_a_mapping(change: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"services.tertiary-1: 5; allowed: a mapping of its settings"):
+        load("tertiary-1", change)
+
+
 def test_a_mapping_given_for_a_model_changes_what_it_names() -> None:
     made = load("tertiary-1", {"episode": {"n_block": 4}, "devices.behaviour.opt_out_share": {"ev": 0.5}})
     made = load(made, {"devices.behaviour.opt_out_share": {"battery": 0.02}})
