@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 from der_gym.cli.streams import patient
+from der_gym.core.text import one_line
 
 
 def main() -> None:
@@ -26,4 +27,4 @@ def main() -> None:
 
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"der-gym: warning: {message}", file=sys.stderr)
+    print(f"der-gym: warning: {one_line(str(message))}", file=sys.stderr)

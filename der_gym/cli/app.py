@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 import der_gym
 from der_gym.core.errors import DerGymError
+from der_gym.core.text import one_line
 
 
 class _Commands(TyperGroup):
@@ -27,7 +28,7 @@ class _Commands(TyperGroup):
 
 
 def _stop(message: str, code: int) -> None:
-    print(f"der-gym: {message}", file=sys.stderr, flush=True)
+    print(f"der-gym: {one_line(message)}", file=sys.stderr, flush=True)
     raise SystemExit(code) from None
 
 
@@ -50,6 +51,7 @@ class What(StrEnum):
     paths = "paths"
     services = "services"
     fields = "fields"
+    columns = "columns"
     heads = "heads"
 
 
@@ -205,7 +207,7 @@ def tune(
 
 @app.command("list")
 def show(what: Annotated[What, typer.Argument(help="What to show.")]) -> None:
-    """Show what there is: scenarios, controllers, devices, paths, services, observation fields or action heads."""
+    """Show what there is: scenarios, controllers, devices, paths, services, fields, heads, columns of a fleet's CSV."""
     from der_gym.cli import listing
 
     listing.show(what.value)

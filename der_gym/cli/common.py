@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from der_gym.core import text
 from der_gym.core.data import read_value
 from der_gym.core.errors import InputError
 from der_gym.core.folders import NewResults
@@ -27,13 +28,13 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
 
 
 def _parse(pair: str) -> tuple[str, Any]:
-    key, sign, text = pair.partition("=")
+    key, sign, value = pair.partition("=")
     if not sign or not key.strip():
-        raise InputError(f"--set {pair!r}; allowed: KEY=VALUE, such as fleet.n_device=200")
+        raise InputError(f"--set {text.shown(pair)}; allowed: KEY=VALUE, such as fleet.n_device=200")
     try:
-        return key.strip(), read_value(text)
+        return key.strip(), read_value(value)
     except yaml.YAMLError as error:
-        raise InputError(f"--set {pair!r}: is not YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"--set {text.shown(pair)}: is not YAML: {error}") from None
 
 
 def overrides(given: Mapping[str, Any], pairs: Sequence[str]) -> dict[str, Any]:
@@ -69,16 +70,36 @@ def shown(pages: Sequence[Path], folder: NewResults | None) -> list[Path]:
 
 
 def console() -> Console:
-    """Return the console for results; wide enough for the tables where the output is no terminal."""
-    out = Console(highlight=False, soft_wrap=False)
-    return out if out.is_terminal else Console(highlight=False, width=max(out.width, 120))
+    """Return the console for results; wide enough for the tables where the output is no terminal.
+
+    Names and titles are shown as they are: ``[red]`` and ``:smile:`` mean nothing.
+    """
+    out = _Console(highlight=False, markup=False, emoji=False)
+    return out if out.is_terminal else _Console(highlight=False, markup=False, emoji=False, width=max(out.width, 120))
+
+
+class _Console(Console):
+    """Shows texts without control characters: a path may hold any."""
+
+    def print(self, *parts: Any, **more: Any) -> None:
+        """Print parts; see `Console`."""
+        super().print(*(_lines(part) if isinstance(part, str) else part for part in parts), **more)
+
+
+def tell(what: str) -> None:
+    """Print lines without control characters: a path may hold any."""
+    print(_lines(what))
+
+
+def _lines(shown: str) -> str:
+    return "\n".join(text.one_line(line, len(line)) for line in shown.split("\n"))
 
 
 @contextmanager
 def progress() -> Iterator[Told]:
     """Yield ``told(what, share)``, shown as a bar on stderr; silent where that is no terminal."""
-    err = Console(stderr=True)
-    columns = (TextColumn("{task.description:<28}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    err = Console(stderr=True, markup=False, emoji=False)
+    columns = (TextColumn("{task.description:<28}", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
     with Progress(*columns, TimeElapsedColumn(), console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("getting ready", total=1.0)
         yield lambda what, share: bar.update(task, description=what, completed=share)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -50,6 +51,9 @@ class Patient:
 def patient() -> Iterator[None]:
     """Let stdout and stderr take no offence at a reader that goes away, to the last byte."""
     before = sys.stdout, sys.stderr
+    for stream in before:
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal's encoding lacks is written as \\u3042
+            stream.reconfigure(errors="backslashreplace")
     made = tuple(Patient(stream) if stream is not None else None for stream in before)
     sys.stdout, sys.stderr = made
     try:

@@ -38,4 +38,4 @@ def tune(
         print(f"  {what}: {common.percent(trial.pass_rate)} of blocks passed, mean reward {trial.reward:.3f}")
     print(yaml.safe_dump(found.best.config.model_dump(mode="json"), sort_keys=False).rstrip())
     if ship or out is not None:
-        print(f"Settings: {path} (use: --controller {controller}@{path})")
+        common.tell(f"Settings: {path} (use: --controller {controller}@{path})")

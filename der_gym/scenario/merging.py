@@ -128,4 +128,4 @@ def anchored(data: Mapping[str, Any], folder: Path, model: type[BaseModel]) -> d
 
 def _is_path(extra: Any, value: str) -> bool:
     """Return whether a field's value names a file: any of a field of paths, a CSV of one that may hold a word."""
-    return extra == PATH or (extra == CSV_OR_WORD and value.endswith(ENDS))
+    return extra == PATH or (extra == CSV_OR_WORD and value.lower().endswith(ENDS))

@@ -11,6 +11,7 @@ from der_gym.core.errors import InputError
 from der_gym.core.units import DAY_S
 from der_gym.signals.csvfile import Line, find_column, plain, read_files
 from der_gym.signals.grid import Rows, Series
+from der_gym.signals.publishers import DEMAND, PREPARED_DEMAND, reading
 from der_gym.signals.series import F8, moving_mean
 from der_gym.signals.table import STEP_S
 
@@ -54,7 +55,8 @@ def read_net_load(path: str | Path, gap_s: int = _DEFAULT_GAP_S) -> Series:
     """
     rows = Rows("area demand - PV", _DEMAND, STEP_S)
     for lines in read_files(path):
-        _read(rows, lines)
+        with reading(lines, DEMAND, PREPARED_DEMAND):
+            _read(rows, lines)
     return rows.series(path, gap_s)
 
 
