@@ -97,6 +97,12 @@ def bench() -> None:
     der_gym("bench")
 
 
+def fuzz() -> None:
+    """feed mutated inputs to all readers for ten minutes"""
+    install(TEST_EXTRAS)
+    step("fuzz", TESTED.python, "scripts/fuzz.py", "--minutes", "10")
+
+
 def clean() -> None:
     """remove .venv, .venv-oldest, caches, build products and the demo's results"""
     caches = [".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"]
@@ -113,7 +119,7 @@ def clean() -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-COMMANDS = {"demo": demo, "test": test, "bench": bench, "clean": clean}
+COMMANDS = {"demo": demo, "test": test, "bench": bench, "fuzz": fuzz, "clean": clean}
 
 
 def install(extras: tuple[str, ...] = (), venv: Venv = TESTED) -> None:

@@ -92,7 +92,7 @@ def tell(what: str) -> None:
 
 
 def _lines(shown: str) -> str:
-    return "\n".join(text.one_line(line, len(line)) for line in shown.split("\n"))
+    return "\n".join(text.one_line(line, 10 * len(line)) for line in shown.split("\n"))
 
 
 @contextmanager

@@ -10,9 +10,9 @@ from typing import Any
 
 UTF8, CP932 = "utf-8-sig", "cp932"  # Excel in Japan writes both
 LONGEST_LINE, LONGEST_VALUE = 2000, 200
-# What moves a cursor, ends a line, turns the direction of writing, or is half of a character.
-_HIDDEN = "\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
-_NOT_SHOWN = re.compile(f"[{_HIDDEN}]")
+# Unicode's categories of what moves a cursor, ends a line, turns the direction of writing or is half of a character.
+_NOT_SHOWN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+_JOINERS = "\u200c\u200d"  # within emoji and some scripts' words
 _OTHER_WAYS = (  # (what a byte order mark or an escape sequence says, name)
     (codecs.BOM_UTF16_LE, "UTF-16"),
     (codecs.BOM_UTF16_BE, "UTF-16"),
@@ -31,13 +31,20 @@ class NoText(ValueError):
 
 def one_line(text: str, longest: int = LONGEST_LINE) -> str:
     """Return a text as one line of at most ``longest`` characters; control characters are written as ``\\x1b``."""
-    cut = text if len(text) <= longest else f"{text[: longest - 40]} ... ({len(text):,} characters)"
-    return _NOT_SHOWN.sub(lambda found: _escaped(found.group()), cut)
+    plain = text[: longest + 1]
+    if not plain.isprintable():
+        plain = "".join(_escaped(each) if _is_hidden(each) else each for each in plain)
+    return plain if len(plain) <= longest else f"{plain[: longest - 40]} ... ({len(text):,} characters)"
+
+
+def _is_hidden(character: str) -> bool:
+    return unicodedata.category(character) in _NOT_SHOWN and character not in _JOINERS
 
 
 def _escaped(character: str) -> str:
     number = ord(character)
-    return {9: "\\t", 10: "\\n", 13: "\\r"}.get(number, f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}")
+    wide = f"\\u{number:04x}" if number < 65_536 else f"\\U{number:08x}"
+    return {9: "\\t", 10: "\\n", 13: "\\r"}.get(number, f"\\x{number:02x}" if number < 256 else wide)
 
 
 def shown(value: Any, longest: int = LONGEST_VALUE) -> str:
@@ -72,8 +79,7 @@ def number_in(text: str) -> float | None:
 
 def hidden(text: str) -> str | None:
     """Return the first character of a text that is none to be shown, or None."""
-    found = _NOT_SHOWN.search(text)
-    return found.group() if found else None
+    return None if text.isprintable() else next(filter(_is_hidden, text), None)
 
 
 def encoding_of(parts: Iterable[bytes]) -> str:

@@ -121,7 +121,7 @@ def anchored(data: Mapping[str, Any], folder: Path, model: type[BaseModel]) -> d
         value, inner = out.get(name), model_of(field.annotation)
         if inner is not None and isinstance(value, Mapping):
             out[name] = anchored(value, folder, inner)
-        elif value and isinstance(value, str | os.PathLike) and _is_path(field.json_schema_extra, str(value)):
+        elif isinstance(value, str | os.PathLike) and value and _is_path(field.json_schema_extra, str(value)):
             out[name] = os.path.abspath(folder / value)
     return out
 

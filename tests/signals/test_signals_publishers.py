@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from signals_files import compact_demand, compact_weather, jepx_rows, published_demand, write
 
 from der_gym.core.errors import InputError
 from der_gym.signals import csvfile
@@ -16,7 +17,6 @@ from der_gym.signals.frequency import load_frequency
 from der_gym.signals.jepx import read_spot
 from der_gym.signals.jma import read_weather
 from der_gym.signals.request_file import load_request
-from tests.support.signals_files import compact_demand, compact_weather, jepx_rows, published_demand, write
 
 Reader = Callable[[Path], Any]
 READERS: dict[str, Reader] = {
