@@ -21,15 +21,15 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from random import Random
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
-KINDS = (
-    *("scenario", "overrides", "table", "spot", "demand", "weather", "frequency", "request", "settings"),
-    *("action", "making", "snapshot", "policy", "cache", "checkpoint"),
-)
+FILE_KINDS = ("scenario", "overrides", "table", "spot", "demand", "weather", "frequency", "request", "settings")
+WORLD_KINDS = ("action", "making", "snapshot", "policy", "cache", "checkpoint")
+KINDS = (*FILE_KINDS, *WORLD_KINDS)
 BROKEN = "broken"  # does everything wrong: a test looks whether it is found
 HANG_S, START_S = 10.0, 600.0  # of one input; of a child's imports and first compilation
 MORE_BYTES = 2 * 10**9
@@ -119,7 +119,7 @@ class Fuzzing:
     def _listen(self, process: subprocess.Popen[str]) -> str:
         """Count a child's answers until it ends; return what became of the input that has none: '' for no such."""
         begun = True  # a child that does not even begin has crashed
-        for line in _lines(process, self.hang_s + 5.0):
+        for line in _lines(process, 1.5 * self.hang_s):
             if line is None:
                 return "hang: killed"
             number, outcome, what = json.loads(line)
@@ -198,11 +198,9 @@ def child(kind: str, seed: int, hang_s: float, first: int, n: int, aloud: bool =
 
 def made(kind: str, folder: Path) -> Target:
     """Return what takes the inputs of a kind."""
-    from fuzzing.broken_kind import broken
-    from fuzzing.file_kinds import FILE_KINDS
-    from fuzzing.world_kinds import WORLD_KINDS
-
-    return next(each for each in (*FILE_KINDS, *WORLD_KINDS, broken) if each.__name__ == kind)(folder)
+    where = "broken_kind" if kind == BROKEN else "file_kinds" if kind in FILE_KINDS else "world_kinds"
+    target: Target = getattr(import_module(f"fuzzing.{where}"), kind)(folder)
+    return target
 
 
 def _size() -> int:

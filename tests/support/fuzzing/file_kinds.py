@@ -170,6 +170,3 @@ def settings(folder: Path) -> Target:
             read_firm(folder, "tertiary-1")
 
     return run
-
-
-FILE_KINDS = (scenario, overrides, table, spot, demand, weather, frequency, request, settings)

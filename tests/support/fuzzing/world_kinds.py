@@ -17,6 +17,7 @@ from der_gym.controllers import policy_file, public_info
 from der_gym.controllers.policy import Policy
 from der_gym.controllers.policy_file import CARD, WEIGHTS, PolicyCard
 from der_gym.core.errors import InputError
+from der_gym.engine import cache as caching
 from der_gym.engine import kernel_cache
 from der_gym.env.single import DERGroupEnv
 from der_gym.env.vector import DERGroupVectorEnv
@@ -196,33 +197,27 @@ def _plain(value: Any) -> bool:
 def cache(folder: Path) -> Target:
     """Kept reference days, as bytes and as arrays; now and then worlds are made of accepted ones. Kept kernels."""
     asked: list[Any] = []
-    load_pool = reference_days_file.load_pool
+    load_pool, kept_in = reference_days_file.load_pool, caching.folder
 
     def noting(name: str, like: Any = None) -> Any:
         asked.append((name, like))
         return load_pool(name, like)
 
-    os.environ["DER_GYM_CACHE"] = str(folder / "cache")
     assets.load_pool = noting  # type: ignore[assignment]
     _vector()
     name, like = asked[-1]
-    path = next((folder / "cache").rglob(f"{name}.npz"))
-    good = path.read_bytes()
-    with np.load(path) as kept:
+    pools, kernels = kept_in("pools"), kept_in("kernels")
+    assert pools is not None and kernels is not None, "no cache folder can be written"
+    good = (pools / f"{name}.npz").read_bytes()
+    with np.load(pools / f"{name}.npz") as kept:
         arrays = {key: kept[key] for key in kept.files}
-    kernel = max((folder / "cache" / "kernels").iterdir(), key=lambda each: each.stat().st_size)
-    code = kernel.read_bytes()
+    code = max(kernels.iterdir(), key=lambda each: each.stat().st_size).read_bytes()
+    path, kernel = folder / f"{name}.npz", folder / "kernel.nbc"
+    caching.folder = lambda kind: folder if kind == "pools" else kept_in(kind)
 
     def run(rng: Random) -> None:
         if rng.random() < 0.2:
-            changed = mutated_bytes(rng, code)
-            kernel.write_bytes(changed)
-            os.chmod(kernel, 0o600)
-            try:
-                assert kernel_cache._read(kernel) == code[-len(kernel_cache._read(kernel)) :] and changed == code
-            except ValueError:
-                raise InputError("compiled anew") from None
-            return
+            return _read_kernel(kernel, code, mutated_bytes(rng, code))
         reference_days_file._load.cache_clear()
         path.unlink(missing_ok=True)
         if rng.random() < 0.5:
@@ -240,6 +235,17 @@ def cache(folder: Path) -> Target:
             _some_steps(_vector(), rng, 3)
 
     return run
+
+
+def _read_kernel(path: Path, code: bytes, changed: bytes) -> None:
+    """Read a kept kernel; what is run must be what was kept."""
+    path.write_bytes(changed)
+    os.chmod(path, 0o600)
+    try:
+        found = kernel_cache._read(path)
+    except ValueError:
+        raise InputError("compiled anew") from None
+    assert changed == code and code.endswith(found)
 
 
 def checkpoint(folder: Path) -> Target:
@@ -270,6 +276,3 @@ def checkpoint(folder: Path) -> Target:
         made.go_on()
 
     return run
-
-
-WORLD_KINDS = (action, making, snapshot, policy, cache, checkpoint)
