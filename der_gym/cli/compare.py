@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from der_gym.cli import common
+from der_gym.core.text import one_line
 from der_gym.evaluation import results
 from der_gym.evaluation.measures import shown_registers
 from der_gym.evaluation.report.board_page import write_board
@@ -84,9 +85,9 @@ def _print(board: Scoreboard, written: Sequence[Path], out: Path | None, reports
     show(console, board)
     if out is not None:
         names = ", ".join(path.name for path in written if "traces" not in path.name)
-        console.print(f"Results: {out} ({names})")
+        console.print(f"Results: {one_line(str(out))} ({names})")
     for report in reports:
-        console.print(f"Report: {report}", soft_wrap=True)
+        console.print(f"Report: {one_line(str(report))}", soft_wrap=True)
 
 
 def show(console: Console, board: Scoreboard) -> None:

@@ -11,6 +11,7 @@ from rich.table import Table
 from der_gym.cli import common
 from der_gym.core.figures import figure
 from der_gym.core.files import write_text
+from der_gym.core.text import one_line
 from der_gym.evaluation import results
 from der_gym.evaluation.firm import Firm
 from der_gym.evaluation.firm import firm as work_out
@@ -55,9 +56,9 @@ def firm(
         console.print(_capability(found, season), "")
     console.print(_awards(found), "")
     if out is not None:
-        console.print(f"Results: {out} (capability.csv, firm.csv, run.json)")
+        console.print(f"Results: {one_line(str(out))} (capability.csv, firm.csv, run.json)")
     for page in reports:
-        console.print(f"Report: {page}", soft_wrap=True)
+        console.print(f"Report: {one_line(str(page))}", soft_wrap=True)
 
 
 def _save(found: Firm, folder: Path, more: Mapping[str, Any]) -> None:

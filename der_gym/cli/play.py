@@ -12,6 +12,7 @@ from der_gym.cli import common
 from der_gym.controllers import Controller
 from der_gym.core.errors import InputError
 from der_gym.core.figures import figure
+from der_gym.core.text import one_line
 from der_gym.env.worlds import Worlds
 from der_gym.evaluation import results
 from der_gym.evaluation.causes import clock, failures
@@ -74,9 +75,9 @@ def run(
     console = common.console()  # last, see `compare`
     _show(console, board, name)
     if out is not None:
-        console.print(f"Results: {out} ({len(written)} files)")
+        console.print(f"Results: {one_line(str(out))} ({len(written)} files)")
     for page in reports:
-        console.print(f"Report: {page}", soft_wrap=True)
+        console.print(f"Report: {one_line(str(page))}", soft_wrap=True)
 
 
 def _play(

@@ -136,4 +136,5 @@ def _check_text(where: str, text: str) -> None:
     if len(text) > LONGEST_TEXT:
         raise InputError(f"{where}: {len(text):,} characters; allowed: {LONGEST_TEXT:,}")
     if (found := hidden(text.rstrip("\n"))) is not None:  # YAML's folded texts end with a line break
-        raise InputError(f"{where}: {shown(text)} holds {shown(found)}; allowed: text without control characters")
+        hint = " (a file's name that is no UTF-8: rename it)" if "\ud800" <= found <= "\udfff" else ""
+        raise InputError(f"{where}: {shown(text)} holds {shown(found)}; allowed: text without control characters{hint}")

@@ -121,9 +121,9 @@ _KINDS = (
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write ``text`` (UTF-8) to ``path`` whole or not at all."""
+    """Write ``text`` (UTF-8; what is no text in a file's name as ``\\udc8c``) to ``path`` whole or not at all."""
     with whole_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def writable(folder: Path) -> bool:

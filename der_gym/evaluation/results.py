@@ -130,6 +130,6 @@ def _parquet(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with whole_file(path) as temporary:
-        pq.write_table(pa.Table.from_pylist([dict(row) for row in rows]), temporary)
+    with whole_file(path) as temporary, open(temporary, "wb") as file:  # pyarrow takes no path that is no UTF-8
+        pq.write_table(pa.Table.from_pylist([dict(row) for row in rows]), file)
     return path

@@ -16,7 +16,7 @@ from der_gym.core.data import DEEPEST, LARGEST_BYTES, check_plain, read_value
 from der_gym.core.errors import InputError, unknown
 from der_gym.core.files import read_text
 from der_gym.core.heads import HEADS
-from der_gym.core.text import shown
+from der_gym.core.text import one_line, shown
 from der_gym.devices import DEVICES
 from der_gym.devices.behaviours import BEHAVIOURS
 from der_gym.network.channels import CHANNELS
@@ -106,7 +106,7 @@ def _read(source: str | Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     if _resolved(path) in above:
         raise InputError(f"{path}: base: leads back to itself by {' -> '.join(p.stem for p in above)}")
     data = anchored(read_yaml(path), path.parent, Scenario)
-    data.setdefault("name", path.stem)
+    data.setdefault("name", one_line(path.stem))
     return _with_base(data, path.parent, (*above, _resolved(path)))
 
 
