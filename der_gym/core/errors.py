@@ -25,7 +25,9 @@ class InputError(DerGymError, ValueError):
 
 def nearest(name: object, allowed: Iterable[str]) -> str | None:
     """Return the allowed name most like ``name``, or None where none is close."""
-    close = difflib.get_close_matches(str(name)[:LONGEST_VALUE], list(allowed), n=1, cutoff=0.4)
+    close = difflib.get_close_matches(
+        (name if isinstance(name, str) else shown(name))[:LONGEST_VALUE], list(allowed), n=1, cutoff=0.4
+    )
     return close[0] if close else None
 
 

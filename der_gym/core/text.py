@@ -90,7 +90,7 @@ def encoding_of(parts: Iterable[bytes]) -> str:
     NoText
         For bytes that are neither, and for text that looks as if it had been read in a wrong encoding before.
     """
-    decoders = {name: codecs.getincrementaldecoder(name)() for name in (UTF8, CP932)}
+    decoders = {name: codecs.getincrementaldecoder(form)() for name, form in ((UTF8, "utf-8"), (CP932, CP932))}
     sample = b""
     for part in parts:
         sample += part[: _SAMPLE - len(sample)]

@@ -166,7 +166,9 @@ def _mode(mode: AutoresetMode | str) -> AutoresetMode:
     try:
         return mode if isinstance(mode, AutoresetMode) else AutoresetMode(mode)
     except ValueError:
-        raise InputError(f"autoreset_mode: {mode!r}; allowed: {', '.join(m.value for m in AutoresetMode)}") from None
+        raise InputError(
+            f"autoreset_mode: {shown(mode)}; allowed: {', '.join(m.value for m in AutoresetMode)}"
+        ) from None
 
 
 def _seeds(seed: Any, n: int) -> list[int | None]:
@@ -183,4 +185,4 @@ def _seeds(seed: Any, n: int) -> list[int | None]:
     for each in found:
         if each is not None and (not isinstance(each, int | np.integer) or each < 0):
             raise InputError(f"seed: {shown(each)}; allowed: whole numbers from 0, or None")
-    return found
+    return [None if each is None else int(each) for each in found]

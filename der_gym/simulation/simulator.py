@@ -70,7 +70,7 @@ class Simulator:
         assets: ScenarioAssets | None = None,
     ) -> None:
         for name, count in (("n_world", n_world), ("workers", 1 if workers is None else workers)):
-            if not isinstance(count, int | np.integer) or not 1 <= count < 2**31:
+            if isinstance(count, bool) or not isinstance(count, int | np.integer) or not 1 <= count < 2**31:
                 raise InputError(f"{name}: {shown(count)}; allowed: 1 or more")
         self.scenario, self.n_world, self.by_device = scenario, n_world, by_device
         self.files_hash = scenario.hash()  # of the files as they are read now

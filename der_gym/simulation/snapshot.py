@@ -143,8 +143,8 @@ def check_alike(what: str, given: Mapping[str, Array], wanted: Mapping[str, tupl
 def _generator(state: dict[str, Any]) -> np.random.Generator:
     """Return a generator in a state; no other name than PCG64's is looked up."""
     kind = state.get("bit_generator") if isinstance(state, Mapping) else None
-    if kind != "PCG64":
-        raise InputError(f"snapshot: generator {kind!r}; allowed: PCG64")
+    if not isinstance(kind, str) or kind != "PCG64":
+        raise InputError(f"snapshot: generator {shown(kind)}; allowed: PCG64")
     generator = np.random.Generator(np.random.PCG64())
     try:
         generator.bit_generator.state = copy.deepcopy(state)

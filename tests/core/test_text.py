@@ -35,6 +35,7 @@ def test_a_character_between_two_parts_is_one_character() -> None:
         ("東京電力".encode().decode("latin-1").encode(), "garbled"),
         ("é,ü,ö\n".encode("cp1252"), "neither"),
         (b"\x00\x01", "neither"),
+        (b"\xef", "neither"),
         (b"\xff\xff", "garbled"),
         (b"\x81\xff", "neither"),
     ],

@@ -171,7 +171,7 @@ def mutated_array(rng: Random, array: Array) -> Any:
     what = rng.randrange(10)
     if what == 0:
         return rng.choice(values())
-    if what == 1:
+    if what == 1 and array.dtype.kind in "fiub":
         kind = rng.choice(("float64", "float32", "int64", "int8", "uint8", "bool", "complex128", "U3", "O"))
         with np.errstate(all="ignore"):
             return array.astype(kind)
@@ -189,7 +189,7 @@ def mutated_array(rng: Random, array: Array) -> Any:
                 (0, -1, 1, 2, 127, 1e9, 1e12, -1e15, 3e38, 1e308, 2**31, 2**63, math.nan, math.inf, 0.5)
             )
             with np.errstate(all="ignore"):
-                flat[rng.randrange(flat.size)] = np.array(number).astype(flat.dtype) if flat.dtype != object else number
+                flat[rng.randrange(flat.size)] = number if flat.dtype == object else np.array(number).astype(flat.dtype)
     return changed
 
 
