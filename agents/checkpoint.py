@@ -51,7 +51,7 @@ class _Text(BaseModel):
     books: dict[str, Any]
     num_timesteps: _Count
     n_updates: _Count
-    episodes: list[dict[str, float]]
+    episodes: list[dict[str, int | float]]
     shuffling: _Numpy = Field(alias="numpy")
     generators: list[dict[str, Any]]
     clock: Annotated[list[list[Annotated[float, Field(ge=-1e15, le=1e15)]]], Field(min_length=2, max_length=2)]

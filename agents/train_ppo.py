@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import sys
 
 if __name__ == "__main__":  # the imports below take seconds, in which somebody may press Ctrl-C
@@ -325,10 +326,13 @@ def train(s: Settings, out: Path, resume: bool, workers: int | None, told: commo
 def _kept(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
     """Return settings or books of a checkpoint; InputError where they are none."""
     try:
-        return TypeAdapter(kind).validate_python(dict(values))
+        TypeAdapter(kind).validate_json(json.dumps(values), strict=True)
+        return kind(**values)  # as they were: a validated count of steps would be 30.0
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(f"--resume: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    except TypeError as error:
+        raise InputError(f"--resume: {error}") from None
 
 
 def show_time(books: Books) -> None:

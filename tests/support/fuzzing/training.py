@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,13 @@ class Training:
         """Take one iteration of steps."""
         _, callback = self.model._setup_learn(60, run, reset_num_timesteps=False)
         self.model.collect_rollouts(self.model.env, callback, self.model.rollout_buffer, SETTINGS["n_steps"])
+
+    def put(self, text: dict[str, Any], arrays: dict[str, Any]) -> None:
+        """Write a checkpoint, read it and put it back."""
+        with open(self.path, "wb") as file:
+            np.savez(file, text=np.array(json.dumps(text)), **arrays)
+        text, arrays = checkpoint.read(self.folder)
+        checkpoint.restore(text, arrays, self.model, self.env)
 
     def go_on(self) -> None:
         """Read the checkpoint, put it back and take one step."""
