@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 from collections import deque
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 from stable_baselines3 import PPO
 
 from agents.residual_env import Corrected
@@ -23,6 +23,7 @@ from der_gym.scenario.validation import explain
 from der_gym.simulation.snapshot import Snapshot
 
 Array = np.ndarray
+Kind = TypeVar("Kind")
 FILE = "checkpoint.npz"
 LARGEST_BYTES = 2**31
 _HASH = "scenario_hash"
@@ -102,6 +103,18 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, Array]]:
     except ValidationError as error:
         raise InputError(f"--resume: {folder / FILE}: {explain(error, _Text)}") from None
     return text.model_dump(by_alias=True), arrays
+
+
+def made(kind: type[Kind], values: dict[str, Any]) -> Kind:
+    """Return the settings or the books that a checkpoint holds; InputError where they are none."""
+    try:
+        TypeAdapter(kind).validate_json(json.dumps(values), strict=True)
+        return kind(**values)  # as they are: what is checked would hold 30.0 for 30 steps
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"--resume: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    except TypeError as error:  # a name too many
+        raise InputError(f"--resume: {error}") from None
 
 
 def check_settings(kept: dict[str, Any], now: dict[str, Any]) -> None:

@@ -17,26 +17,24 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import sys
 
 if __name__ == "__main__":  # the imports below take seconds, in which somebody may press Ctrl-C
-    sys.excepthook = lambda kind, error, trace: (
-        print(f"{__file__}: interrupted", file=sys.stderr)
-        if issubclass(kind, KeyboardInterrupt)
-        else sys.__excepthook__(kind, error, trace)
+    sys.excepthook = lambda kind, *more: (
+        print("train_ppo: interrupted", file=sys.stderr)
+        if kind is KeyboardInterrupt
+        else sys.__excepthook__(kind, *more)
     )
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 import typer
-from pydantic import TypeAdapter, ValidationError
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger, configure
@@ -59,7 +57,6 @@ from der_gym.evaluation.scoreboard import seeds_of  # noqa: E402
 from der_gym.scenario.load import load  # noqa: E402
 
 Array = np.ndarray
-Kind = TypeVar("Kind")
 PARTS = ("worlds", "rule", "inference", "update")  # of the time
 FIRST_SEED = 10_000  # runs with different seeds meet different worlds
 
@@ -308,7 +305,7 @@ def train(s: Settings, out: Path, resume: bool, workers: int | None, told: commo
     env, reward_scale = make_env(s, workers)
     model = make_model(s, env, configure(str(out / "tensorboard"), ["tensorboard"]))
     env.seed(s.seed * FIRST_SEED)  # making the model has seeded them anew
-    books = _kept(Books, text["books"]) if resume else Books(reward_scale=reward_scale)
+    books = checkpoint.made(Books, text["books"]) if resume else Books(reward_scale=reward_scale)
     if resume:
         checkpoint.restore(text, arrays, model, env)
     run = Run(s, out, env, books, told)
@@ -321,18 +318,6 @@ def train(s: Settings, out: Path, resume: bool, workers: int | None, told: commo
         print(f"interrupted; go on with: python agents/train_ppo.py --resume {out}", file=sys.stderr)
         raise SystemExit(130) from None
     return books
-
-
-def _kept(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
-    """Return settings or books of a checkpoint; InputError where they are none."""
-    try:
-        TypeAdapter(kind).validate_json(json.dumps(values), strict=True)
-        return kind(**values)  # as they were: a validated count of steps would be 30.0
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(f"--resume: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    except TypeError as error:
-        raise InputError(f"--resume: {error}") from None
 
 
 def show_time(books: Books) -> None:
@@ -387,7 +372,8 @@ def main(
         )
     if resume is not None:  # what is not named again stays as it was
         kept = checkpoint.read(resume)[0]["settings"]
-        settings = _kept(Settings, {**kept, **{key: value for key, value in asdict(settings).items() if key in named}})
+        changed = {key: value for key, value in asdict(settings).items() if key in named}
+        settings = checkpoint.made(Settings, {**kept, **changed})
     folder = resume or new_folder(out or ROOT / "results" / f"ppo-{Path(scenario).stem}-{seed}")
     with locked(folder), common.progress() as told:
         books = train(settings, folder, resume is not None, workers, told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from typing import Any
 
@@ -87,6 +88,10 @@ def test_snapshots_and_places(env: DERGroupVectorEnv) -> None:
         refused(lambda worlds=worlds: env.restore(kept, worlds))
     for odd in (None, 5, [], (), kept[:1], list(kept), (1, 2, 3), (*kept[:2], np.zeros(0, bool)), (*kept[:2], True)):
         refused(lambda odd=odd: env.restore(odd))
+    whole = kept[0]
+    for state in (None, [], {"bit_generator": ["PCG64"]}, {"bit_generator": "PCG64", "state": np.zeros(3)}, {"x": 1}):
+        odd = dataclasses.replace(whole, generators=(state, whole.generators[1]))
+        refused(lambda odd=odd: env.restore((odd, *kept[1:])))
     env.restore(kept)
 
 

@@ -82,6 +82,11 @@ def test_overrides_that_are_none(overrides: Any) -> None:
     refused(lambda: load("tertiary-1-tiny", overrides))
 
 
+@pytest.mark.parametrize("name", [["tertiary-1"], {}, 5, None, ("a",), 1.5])
+def test_services_of_no_name(name: Any) -> None:
+    assert "services" in refused(lambda: load("tertiary-1-tiny", {"services": [{"name": name}]}))
+
+
 def test_values_within_themselves_and_huge_ones() -> None:
     within: dict[str, Any] = {"base": "tertiary-1-tiny"}
     within["title"] = within
