@@ -156,7 +156,7 @@ def test_demand_gap_up_to_half_an_hour_is_filled(tmp_path: Path) -> None:
     [
         (swap("area_pv_10MW", "pv_10MW"), "no column 'area_pv_10MW'.*nearest: 'pv_10MW'"),
         (put(9, "2024/2/1 0:35,x9,0"), "line 9, column 'area_demand_10MW': 'x9'"),
-        (put(9, "2024/2/1 0:35,3000,-4"), "line 9, column 'area_pv_10MW': '-4.0'; allowed: at least 0"),
+        (put(9, "2024/2/1 0:35,3000,-4"), "line 9, column 'area_pv_10MW': '-4.0'; allowed: 0..100,000 万kW"),
         (put(9, "2024/2/1 0:36,3000,0"), "line 9.*00:36:00.*steps of 5 min"),
         (put(9, "2024/2/1 25:00,3000,0"), "line 9, column 'datetime_jst': '2024/2/1 25:00'"),
         (put(9, "2024/2/1 0:35+09:00,3000,0"), "without a time zone"),
