@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from rich.table import Table
 from der_gym.core import text
 from der_gym.core.data import read_value
 from der_gym.core.errors import InputError
-from der_gym.core.folders import NewResults
+from der_gym.core.folders import NEW, NewResults
+from der_gym.core.interrupt import held_back
 from der_gym.evaluation.report.page import REPORT, check_target
 
 Told = Callable[[str, float], None]
@@ -67,6 +69,45 @@ def pages(asked: Sequence[Path], folder: NewResults | None) -> list[Path]:
 def shown(pages: Sequence[Path], folder: NewResults | None) -> list[Path]:
     """Return where pages lie once the new results are published."""
     return [folder.folder / page.name if folder and page.parent == folder.staging else page for page in pages]
+
+
+class Writing:
+    """Whether results were written; where not, what was played is shown all the same, and the command ends with 1."""
+
+    error: OSError | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Return whether all was written."""
+        return self.error is None
+
+    def end(self, out: Path | None, hint: str = "") -> None:
+        """End with one line and 1 where something was not written."""
+        if self.error is not None:
+            named = self.error.filename
+            what = f"{named!r}" if named and NEW not in str(named) else "results"
+            kept = f"; what is whole is kept in {str(out)!r}" if out is not None and out.is_dir() else ""
+            print(f"der-gym: {what} cannot be written: {self.error.strerror}{kept}{hint}", file=sys.stderr)
+            raise SystemExit(1)
+
+
+@contextmanager
+def writing(folder: NewResults | None) -> Iterator[Writing]:
+    """Publish the new results behind the block; a signal waits until all is in its place.
+
+    Where the disk is full or gone, the old results stay and what is new and whole is put beside them.
+    """
+    done = Writing()
+    with held_back():
+        try:
+            yield done
+            if folder is not None:
+                folder.publish()
+        except OSError as error:
+            done.error = error
+            if folder is not None:
+                with suppress(OSError):
+                    folder.add()
 
 
 def console() -> Console:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,18 +48,26 @@ def firm(
                 progress=progress,
                 **told,  # type: ignore[arg-type]
             )
-        reports = common.shown([write_firm(page, found, seeds) for page in common.pages(pages, folder)], folder)
-        if folder is not None:
-            _save(found, folder.staging, {"split": split, "seeds": seeds, "passed": found.passed})
-            folder.publish(results.RECORD)
+        reports = list[Path]()
+        with common.writing(folder) as done:
+            made = [write_firm(page, found, seeds) for page in common.pages(pages, folder)]
+            reports = common.shown(made, folder)
+            if folder is not None:
+                more = {"split": split, "seeds": seeds, "interrupted": found.stopped != 0, "passed": found.passed}
+                _save(found, folder.staging, more)
     console = common.console()  # last, see `compare`
     for season in dict.fromkeys(row["season"] for row in found.capability):
         console.print(_capability(found, season), "")
     console.print(_awards(found), "")
+    done.end(out)
     if out is not None:
         console.print(f"Results: {one_line(str(out))} (capability.csv, firm.csv, run.json)")
     for page in reports:
         console.print(f"Report: {one_line(str(page))}", soft_wrap=True)
+    if found.stopped:
+        shares = ", ".join(f"{share:g}" for share in dict.fromkeys(row["award_share"] for row in found.passed))
+        print(f"der-gym: interrupted; finished: awards x {shares}", file=sys.stderr)
+        raise SystemExit(found.stopped)
 
 
 def _save(found: Firm, folder: Path, more: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from der_gym.core.errors import InputError
+from der_gym.core.interrupt import held_back
 from der_gym.core.text import NoText, decoded
 
 _SETTLED_NS = 2 * 10**9  # a file changed so lately may change again within what its times can tell apart
@@ -59,15 +60,23 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it takes ``path``'s name, on failure it is removed."""
     target = check_target(path)
     target.parent.mkdir(parents=True, exist_ok=True)
+    temporary: Path | None = None
+    try:
+        with held_back():
+            temporary = _new_beside(target)
+        yield temporary
+        with held_back():
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, target)
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _new_beside(target: Path) -> Path:
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:40]}.", suffix=target.suffix[:20])
     os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    return Path(name)
 
 
 def check_target(path: str | Path) -> Path:
@@ -122,7 +131,7 @@ _KINDS = (
 
 def write_text(path: str | Path, text: str) -> None:
     """Write ``text`` (UTF-8; what is no text in a file's name as ``\\udc8c``) to ``path`` whole or not at all."""
-    with whole_file(path) as temporary:
+    with held_back(), whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from der_gym.core.interrupt import held_back
 from der_gym.core.units import DAY_S
 
 KINDS = ("kernels", "generated", "pools")
@@ -125,13 +126,17 @@ def new_file(path: Path) -> Iterator[Path]:
     OSError
         Where it cannot be written.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
-    os.close(handle)
+    temporary: Path | None = None
     try:
-        yield Path(name)
-        os.replace(name, path)
+        with held_back():
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
+            temporary = Path(name)
+            os.close(handle)
+        yield temporary
+        os.replace(temporary, path)
     finally:
-        Path(name).unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
     home = path.parent.parent
     if home not in _tidied:
         _tidied.add(home)
