@@ -34,6 +34,7 @@ def same(a: Any, b: Any) -> bool:
 @pytest.mark.parametrize("scenario", ["tertiary-1-tiny", "stacked-capacity"])
 def test_a_play_comes_back_to_the_bit(scenario: str, tmp_path: Path) -> None:
     own = {"fleet.n_device": 60, "signals.start": "2026-08-03"}
+    own |= {f"services.{name}.limits": "off" for name in ("tertiary-1", "capacity-call")}  # too few devices for both
     stage = EpisodeRunner(evaluate(scenario, [], 1, overrides=own if "stacked" in scenario else SHORT).scenario)
     played = stage.play(controller_factory.players(["open_loop"])["open_loop"], [1, 2])
     kept = Unfinished(tmp_path, {})
