@@ -29,8 +29,9 @@ if __name__ == "__main__":  # the imports below take seconds, in which somebody 
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import numpy as np
 import torch
@@ -51,6 +52,7 @@ from der_gym.controllers.policy import Policy  # noqa: E402
 from der_gym.core.errors import DerGymError, InputError  # noqa: E402
 from der_gym.core.files import new_folder, write_text  # noqa: E402
 from der_gym.core.folders import locked  # noqa: E402
+from der_gym.core.interrupt import exit_code, heard, held_back  # noqa: E402
 from der_gym.env.sb3 import DERGroupSB3VecEnv  # noqa: E402
 from der_gym.evaluation.play import EpisodeRunner, Played  # noqa: E402
 from der_gym.evaluation.scoreboard import seeds_of  # noqa: E402
@@ -124,6 +126,7 @@ class Run(BaseCallback):
         self.seeds = seeds_of("validation", settings.eval_seeds)
         self.began, self.rollout_s, self.first_step = time.perf_counter(), 0.0, 0
         self.on_rule: Array = np.zeros(0)
+        self.in_between = False
 
     def _on_training_start(self) -> None:
         self.on_rule = self._play(make(self.settings.rule)).reward
@@ -158,7 +161,7 @@ class Run(BaseCallback):
         self._log(row)
         self._tell(row)
         if "validation" in row:
-            self._keep()
+            self.keep()
         return books.since_best < settings.patience
 
     def _refuse_nan(self) -> None:
@@ -206,7 +209,8 @@ class Run(BaseCallback):
         )
         policy_file.save(self.out, card, tensors(self.model, self.env.policy))
 
-    def _keep(self) -> None:
+    def keep(self) -> None:
+        """Write progress and checkpoint."""
         self.books.seconds["update"] += time.perf_counter() - self.rollout_s
         self.rollout_s = time.perf_counter()
         write_text(self.out / "progress.csv", _csv(self.books.rows))
@@ -289,10 +293,13 @@ def learn(model: PPO, run: Run) -> None:
     callback.on_training_start(locals(), globals())
     going = True
     while going and model.num_timesteps < s.steps:
-        model.collect_rollouts(model.env, callback, model.rollout_buffer, s.n_steps)  # type: ignore[arg-type]
-        model._update_current_progress_remaining(model.num_timesteps, s.steps)
-        model.train()
-        going = run.between()
+        with held_back():  # a signal waits for the end of an iteration, where a checkpoint can be written
+            run.in_between = False
+            model.collect_rollouts(model.env, callback, model.rollout_buffer, s.n_steps)  # type: ignore[arg-type]
+            model._update_current_progress_remaining(model.num_timesteps, s.steps)
+            model.train()
+            going = run.between()
+            run.in_between = True
     callback.on_training_end()
 
 
@@ -314,10 +321,19 @@ def train(s: Settings, out: Path, resume: bool, workers: int | None, told: commo
     except OSError as error:
         where = error.filename or out
         raise DerGymError(f"{where}: cannot be written: {error.strerror}; what was whole is kept in {out}") from None
-    except KeyboardInterrupt:
-        print(f"interrupted; go on with: python agents/train_ppo.py --resume {out}", file=sys.stderr)
-        raise SystemExit(130) from None
+    except KeyboardInterrupt as error:
+        _leave(run, exit_code(error))
     return books
+
+
+def _leave(run: Run, code: int) -> NoReturn:
+    """End after a signal; between two iterations the run is kept as it stands, else the last checkpoint is there."""
+    if run.in_between:
+        with held_back():
+            run.keep()
+    again = f"; go on with: python agents/train_ppo.py --resume {run.out}"
+    print(f"interrupted{again if (run.out / checkpoint.FILE).exists() else ''}", file=sys.stderr)
+    raise SystemExit(code) from None
 
 
 def show_time(books: Books) -> None:
@@ -382,11 +398,20 @@ def main(
 
 
 def script(command: Callable[..., None]) -> None:
-    """Run a command; what goes wrong is one line on stderr and exit code 2."""
+    """Run a command; what goes wrong is one line on stderr and exit code 2; 130 after Ctrl-C, 143 after SIGTERM."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+    def told(**given: Any) -> None:  # within typer, which would say "Aborted!"
+        try:
+            command(**given)
+        except KeyboardInterrupt as error:
+            print(f"{Path(sys.argv[0]).stem}: interrupted", file=sys.stderr)
+            raise SystemExit(exit_code(error)) from None
+
+    app.command()(wraps(command)(told))
     try:
-        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-        app.command()(command)
-        app()
+        with heard():
+            app()
     except DerGymError as error:
         print(f"{Path(sys.argv[0]).stem}: {error}", file=sys.stderr)
         raise SystemExit(2) from None

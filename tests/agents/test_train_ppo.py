@@ -188,7 +188,7 @@ def test_a_full_disk_is_told_and_the_last_checkpoint_is_kept(
 
     monkeypatch.setattr(np, "savez", full)
     with pytest.raises(DerGymError, match=r"checkpoint.npz cannot be written: No space left on device; the last one"):
-        callback._keep()
+        callback.keep()
     assert (tmp_path / "checkpoint.npz").read_bytes() == before
     assert sorted(path.name for path in tmp_path.glob("*checkpoint*")) == ["checkpoint.npz"]
 
@@ -290,3 +290,26 @@ def restorable(tmp_path_factory: pytest.TempPathFactory) -> Any:
     from fuzzing.training import Training
 
     return Training(tmp_path_factory.mktemp("restorable"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_it_behind_an_iteration_and_it_goes_on_to_the_bit(
+    trained: Path, scenario: Path, tmp_path: Path, number: int, code: int
+) -> None:
+    out = tmp_path / "cut"
+    words = command("--scenario", scenario, "--out", out, *SMALL)
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None and running.stderr is not None
+        running.stdout.readline()  # of the first evaluation
+        running.send_signal(number)
+        said = running.stderr.read()
+    assert (running.returncode, said) == (
+        code,
+        f"interrupted; go on with: python agents/train_ppo.py --resume {out}\n",
+    )
+    assert not [path.name for path in out.iterdir() if path.name.startswith(".")]
+    done = run("--resume", out)
+    assert done.returncode == 0, done.stderr
+    assert (out / "policy.safetensors").read_bytes() == (trained / "policy.safetensors").read_bytes()
+    assert (out / "progress.csv").read_bytes() == (trained / "progress.csv").read_bytes()
