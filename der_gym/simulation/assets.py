@@ -188,6 +188,8 @@ def _pool(scenario: Scenario, structure: Structure, signals: SignalTable, starts
     kept = load_pool(name, like) if name is not None else None
     if kept is not None:
         return kept
+    days = f"reference days of {structure.n_cell:,} groups of devices of one class and path"
+    memory.check_room(days, sum(array.nbytes for array in like.values()))
     made = run_pool(structure, scenario.devices, signals, keys, starts_s, storm)
     if name is None:
         return made
