@@ -20,6 +20,7 @@ from der_gym.core.errors import InputError
 from der_gym.core.folders import NEW, NewResults
 from der_gym.core.interrupt import held_back
 from der_gym.evaluation.report.page import REPORT, check_target
+from der_gym.evaluation.results import RECORD
 
 Told = Callable[[str, float], None]
 
@@ -108,6 +109,12 @@ def writing(folder: NewResults | None) -> Iterator[Writing]:
             if folder is not None:
                 with suppress(OSError):
                     folder.add()
+
+
+def to_publish(folder: NewResults | None, stopped: int) -> NewResults | None:
+    """Return where results go; nowhere where they are not all and whole ones of an earlier run would have to go."""
+    old = folder is not None and (folder.folder / RECORD).exists()
+    return None if stopped and old else folder
 
 
 def console() -> Console:

@@ -112,15 +112,16 @@ def _play(
                 unfinished=unfinished,
             )
         reports, written = list[Path](), list[Path]()
-        with common.writing(folder if board.scores else None) as done:
+        place = common.to_publish(folder, board.stopped) if board.scores else None
+        with common.writing(place) as done:
             if board.scores:
-                made = [write_board(page, board, kept) for page in common.pages(targets, folder)]
-                reports = common.shown(made, folder)
-                written = results.save(board, folder.staging, asked.traces) if folder is not None else []
+                made = [write_board(page, board, kept) for page in common.pages(targets, place)]
+                reports = common.shown(made, place)
+                written = results.save(board, place.staging, asked.traces) if place is not None else []
         if unfinished is not None and done.whole and not board.interrupted:
             unfinished.clear()
     if board.scores:  # what is printed comes last: where its reader goes away the files are there
-        _print(board, written, out if done.whole else None, reports if done.whole else [])
+        _print(board, written, out if done.whole and place else None, reports if done.whole else [])
     again = f"; go on with: der-gym evaluate --resume {shlex.quote(str(out))}" if out is not None else ""
     done.end(out, again)
     if board.interrupted:

@@ -49,18 +49,19 @@ def firm(
                 **told,  # type: ignore[arg-type]
             )
         reports = list[Path]()
-        with common.writing(folder) as done:
-            made = [write_firm(page, found, seeds) for page in common.pages(pages, folder)]
-            reports = common.shown(made, folder)
-            if folder is not None:
+        place = common.to_publish(folder, found.stopped)
+        with common.writing(place) as done:
+            made = [write_firm(page, found, seeds) for page in common.pages(pages, place)]
+            reports = common.shown(made, place)
+            if place is not None:
                 more = {"split": split, "seeds": seeds, "interrupted": found.stopped != 0, "passed": found.passed}
-                _save(found, folder.staging, more)
+                _save(found, place.staging, more)
     console = common.console()  # last, see `compare`
     for season in dict.fromkeys(row["season"] for row in found.capability):
         console.print(_capability(found, season), "")
     console.print(_awards(found), "")
     done.end(out)
-    if out is not None:
+    if out is not None and place is not None:
         console.print(f"Results: {one_line(str(out))} (capability.csv, firm.csv, run.json)")
     for page in reports:
         console.print(f"Report: {one_line(str(page))}", soft_wrap=True)

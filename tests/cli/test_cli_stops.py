@@ -75,6 +75,12 @@ def test_a_stopped_comparison_goes_on_to_the_same_bytes(
         assert (cut / name).read_bytes() == (whole / name).read_bytes()
     assert {path.name for path in cut.iterdir()} == {path.name for path in whole.iterdir()}
     assert "holds no unfinished comparison" in command("evaluate", "--resume", cut)[2]
+    before = (cut / "run.json").read_bytes()
+    with monkeypatch.context() as patch:  # old results that are whole stay
+        asked_at(3, number, patch, EpisodeRunner, "play")
+        ended, out, _ = command("evaluate", *PLAYED, "--out", cut, "--overwrite")
+    assert ended == code and "Results:" not in out and (cut / "run.json").read_bytes() == before
+    assert command("evaluate", "--resume", cut)[0] == 0 and (cut / "run.json").read_bytes() != before
 
 
 @posix
