@@ -27,9 +27,7 @@ if __name__ == "__main__":  # the imports below take seconds, in which somebody 
     )
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
-from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -46,13 +44,14 @@ sys.path.insert(0, str(ROOT))  # run as a script, the folder above is not on the
 from agents import checkpoint  # noqa: E402
 from agents.fresh import MESSAGE_FIELDS, fresh_policy, scale_to_rule  # noqa: E402
 from agents.residual_env import Corrected  # noqa: E402
+from agents.script import script  # noqa: E402
 from der_gym.cli import common  # noqa: E402
 from der_gym.controllers import make, policy_file  # noqa: E402
 from der_gym.controllers.policy import Policy  # noqa: E402
 from der_gym.core.errors import DerGymError, InputError  # noqa: E402
 from der_gym.core.files import new_folder, write_text  # noqa: E402
 from der_gym.core.folders import locked  # noqa: E402
-from der_gym.core.interrupt import exit_code, heard, held_back  # noqa: E402
+from der_gym.core.interrupt import exit_code, held_back  # noqa: E402
 from der_gym.env.sb3 import DERGroupSB3VecEnv  # noqa: E402
 from der_gym.evaluation.play import EpisodeRunner, Played  # noqa: E402
 from der_gym.evaluation.scoreboard import seeds_of  # noqa: E402
@@ -395,26 +394,6 @@ def main(
         books = train(settings, folder, resume is not None, workers, told)
     show_time(books)
     print(f"best on validation {books.best:.3f}, {settings.rule} {books.rule:.3f}; policy in {folder}")
-
-
-def script(command: Callable[..., None]) -> None:
-    """Run a command; what goes wrong is one line on stderr and exit code 2; 130 after Ctrl-C, 143 after SIGTERM."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-
-    def told(**given: Any) -> None:  # within typer, which would say "Aborted!"
-        try:
-            command(**given)
-        except KeyboardInterrupt as error:
-            print(f"{Path(sys.argv[0]).stem}: interrupted", file=sys.stderr)
-            raise SystemExit(exit_code(error)) from None
-
-    app.command()(wraps(command)(told))
-    try:
-        with heard():
-            app()
-    except DerGymError as error:
-        print(f"{Path(sys.argv[0]).stem}: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
 
 
 if __name__ == "__main__":
