@@ -134,10 +134,12 @@ def bridge(kinds: str) -> int:
 
 @cache
 def walker() -> Callable[[int, int, int, int], int]:
-    """Return ``0 walk(table, n, next, end)``: every row (bridge, words, kernel, width, most, due) for each number taken.
+    """Return ``0 walk(table, n, next, end)``, which goes through the table's rows for each number it takes.
 
-    A row whose ``due`` is the address of a bool array is left out where none of its range is set. Numbers are taken from ``next[0]``, one more each time, up to ``end``: so threads share them. A thread
-    that finds none left sets the bits of its calls' statuses in ``next[2]``, and adds 1 to ``next[1]``, see `waiter`.
+    A row is (bridge, words, kernel, width, most, due). It is left out where ``due`` is the address of a bool array of
+    which none of its range is set. Numbers are taken from ``next[0]``, one more each time, up to ``end``: so threads
+    share them. A thread that finds none left sets the bits of its calls' statuses in ``next[2]``, and adds 1 to
+    ``next[1]``, see `waiter`.
     """
     from llvmlite import ir
 
