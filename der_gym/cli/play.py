@@ -55,6 +55,7 @@ def run(
 ) -> None:
     """Play idle (the twin) and the controller, show the summary, write files where asked."""
     loaded = load(scenario, common.overrides(given, pairs))
+    common.refuse_idle(given, loaded.signals)
     if len(resolve([controller])) > 1:
         raise InputError(f"--controller {controller}: run plays one; der-gym evaluate compares several")
     chosen = players([IDLE]) | players([controller])
