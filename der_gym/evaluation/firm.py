@@ -23,7 +23,8 @@ from der_gym.scenario.load import load
 from der_gym.scenario.model import Scenario
 from der_gym.signals.calendar import SEASONS
 from der_gym.simulation import award_check
-from der_gym.simulation.assets import ScenarioAssets, scenario_assets
+from der_gym.simulation.assets import ScenarioAssets
+from der_gym.simulation.award_level import ready
 
 F8 = NDArray[np.float64]
 LEVELS = (0.90, 0.95, 0.99)
@@ -125,7 +126,8 @@ def firm(
     windows = _windows(base, seasons, starts)
     _check(budget, levels)
     players = picked(controllers)
-    where = scenario_assets(base)
+    where = ready(base)
+    base = where.scenario
     table = FirmTable(base, where, windows, n_seed, split, budget)
     tell = progress or (lambda *_: None)
     notes: dict[str, None] = {}

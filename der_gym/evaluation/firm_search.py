@@ -20,6 +20,7 @@ from der_gym.evaluation.statistics import Interval
 F8 = NDArray[np.float64]
 PER_OCTAVE = 8  # the finest step is 2 ** (1 / 8), 9 %
 BEGIN = (-PER_OCTAVE, 0, PER_OCTAVE)  # half, once and twice the scenario's award
+MOST = 8 * PER_OCTAVE  # no award beyond 256 times the scenario's is played
 BUDGET = 16  # awards played per controller and window
 _Z = 1.959964  # 95 %
 Answer = Literal["kept", "above", "none", "unknown"]
@@ -100,7 +101,7 @@ def wanted(rates: Mapping[int, float], level: float, least_place: int) -> set[in
 def _above(places: list[int], place: int) -> int | None:
     """Return a place between this one and the next, or beyond the last; None where they touch."""
     if place == places[-1]:
-        return place + PER_OCTAVE
+        return place + PER_OCTAVE if place < MOST else None
     gap = places[places.index(place) + 1] - place
     return place + gap // 2 if gap > 1 else None
 

@@ -224,5 +224,8 @@ class Scenario(Settings):
             at = reduce(lambda each, name: each[name], above, data)
             if at[last] == default:
                 del at[last]
+        for each in data["services"]:
+            if each.get("award", 0) is None:  # as before there was such a key
+                del each["award"]
         text = json.dumps(data, sort_keys=True)
         return hashlib.sha256("\n".join([text, *contents(self.files())]).encode()).hexdigest()[:16]

@@ -16,7 +16,7 @@ import numpy as np
 
 from der_gym.devices import DEVICES
 from der_gym.engine.program import share
-from der_gym.engine.tables import SITE
+from der_gym.engine.tables import FLEET, SITE
 from der_gym.fleet.resources import ResourceTable
 from der_gym.fleet.structure import Structure
 from der_gym.fleet.tree import TreeConfig
@@ -93,6 +93,17 @@ def take_sample(
     structures = tuple(small for small, _ in made)
     place = {name: np.concatenate([places[name] for _, places in made]) for name in structure.class_slice}
     return Sample(structures, _scale(structure, structures), place)
+
+
+def nominal_kw(sample: Sample, structure: Structure, devices: Any, key: Array) -> Array:
+    """Return each leaf's rated swing in the first fleet, whose key is ``key``, kW, float64 (n_leaf,)."""
+    small = sample.structure
+    one = Fleet(small, devices, 1, 1.0)
+    one.keys[:, :2] = key
+    share(one.draw_params(np.ones(1, dtype=bool)), 1, 1)
+    rated, edges = one.fleet[0, FLEET.RATED_KW], zip(small.cell_lo, small.cell_hi, strict=True)
+    cells = np.array([rated[lo:hi].sum(dtype=np.float64) for lo, hi in edges])
+    return np.bincount(small.cell_leaf, cells * sample.scale[: small.n_cell], minlength=structure.n_leaf)
 
 
 def _scale(structure: Structure, structures: Sequence[Structure]) -> Array:
