@@ -18,6 +18,7 @@ from der_gym.fleet import eligibility, mix, table
 from der_gym.fleet.structure import Structure
 from der_gym.fleet.tree import DEFAULT_TREES, TreeConfig
 from der_gym.network.channels import CHANNELS
+from der_gym.scenario.config_files import shipped_splits
 from der_gym.scenario.model import Scenario
 from der_gym.scenario.settings import SignalSettings
 from der_gym.signals.calendar import date_of, day_of
@@ -139,7 +140,14 @@ def response_p95_s(scenario: Scenario, structure: Structure) -> np.ndarray:
 
 def read_signals(scenario: Scenario) -> SignalTable:
     """Return the scenario's signals: made up for the fiscal year, or read from the named files."""
-    return _signals(scenario.signals.model_dump_json(), contents(scenario.signals.files()))
+    settings, year = scenario.signals, shipped_splits()[scenario.split].year
+    if year > 1 and not (settings.prices or settings.demand or settings.weather):  # files are a year of their own
+        other = settings.synthetic.model_copy(update={"seed": settings.synthetic.seed + _YEAR * (year - 1)})
+        settings = settings.model_copy(update={"synthetic": other})
+    return _signals(settings.model_dump_json(), contents(settings.files()))
+
+
+_YEAR = 1_000_003  # between the seeds of synthetic years
 
 
 @lru_cache(maxsize=8)
@@ -175,9 +183,11 @@ def _around(whole: SignalTable, start: str | None) -> SignalTable:
 
 
 def fleet_keys(scenario: Scenario) -> np.ndarray:
-    """Return the keys of the pool's fleets, uint32 (n_fleet, 2)."""
+    """Return the keys of the pool's fleets, uint32 (n_fleet, 2); each split has its own, so that no home is shared."""
     size = (scenario.pool.n_fleet, 2)
-    return np.random.default_rng(scenario.pool.seed).integers(2**32, size=size, dtype=np.uint32)
+    homes = shipped_splits()[scenario.split].homes if scenario.pool.homes == "split" else 0
+    seed = [scenario.pool.seed, homes] if homes else scenario.pool.seed
+    return np.random.default_rng(seed).integers(2**32, size=size, dtype=np.uint32)
 
 
 def _pool(
@@ -188,7 +198,8 @@ def _pool(
     starts_s: tuple[int, ...],
 ) -> Pool:
     structure, storm = structures[0], scenario.signals.storm_share
-    name = pool_name(_pool_settings(scenario, structure, signals, starts_s), *structures)
+    settings = _pool_settings(scenario, structure, signals, starts_s) | {"keys": keys.tolist()}
+    name = pool_name(settings, *structures)
     like = wanted(structure, keys, signals.first_day, signals.last_day - signals.first_day + 1, starts_s)
     kept = load_pool(name, like) if name is not None else None
     if kept is not None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from der_gym.core.errors import InputError
+from der_gym.scenario.config_files import configs
 from der_gym.signals.calendar import date_of, day_of
 from der_gym.signals.splits import Splits, load_splits, split_days, split_seed
 
@@ -78,3 +79,14 @@ def test_bad_files_are_refused(tmp_path: Path, old: str, new: str, message: str)
 def test_missing_file() -> None:
     with pytest.raises(InputError, match="cannot be read"):
         load_splits("nowhere.yaml")
+
+
+def test_splits_share_no_homes_and_a_later_year_may_leave_weeks_out() -> None:
+    shipped = load_splits(configs() / "splits.yaml")
+    homes = [split.homes for split in shipped.splits.values()]
+    assert len(set(homes)) == len(homes)
+    assert shipped["test-year-2"].year == 2
+    data = shipped.model_dump()
+    data["splits"]["test"]["homes"] = data["splits"]["train"]["homes"]
+    with pytest.raises(ValueError, match="each split must have its own"):
+        type(shipped).model_validate(data)

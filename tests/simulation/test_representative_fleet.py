@@ -61,3 +61,15 @@ def test_a_small_fleet_represents_itself() -> None:
     assert all((place == np.arange(place.shape[1])).all() for place in sample.place.values())
     assert (sample.scale == 1.0).all()
     assert representative_fleet.EXACT >= 60
+
+
+def test_splits_play_other_homes_and_another_year() -> None:
+    made = {name: load("tertiary-1", {"split": name}) for name in ("train", "validation", "test", "test-year-2")}
+    keys = [tuple(map(tuple, assets.fleet_keys(each))) for each in made.values()]
+    assert len({key for own in keys for key in own}) == 2 * len(made)
+    shared = load("tertiary-1", {"split": "test", "pool.homes": "train"})
+    assert np.array_equal(assets.fleet_keys(shared), assets.fleet_keys(made["train"]))
+    test, train, later = (assets.read_signals(made[name]).values for name in ("test", "train", "test-year-2"))
+    assert np.array_equal(test, train)
+    assert not np.array_equal(test, later)
+    assert later.shape == test.shape
