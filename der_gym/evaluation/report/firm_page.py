@@ -88,7 +88,7 @@ def read_firm(folder: str | Path, scenario: str) -> Promise:
 
 
 def _numbers(row: dict[str, Any]) -> dict[str, Any]:
-    return row | {key: float(row[key]) for key in NUMBERS}
+    return row | {key: float(row[key] or "nan") for key in NUMBERS}  # an empty cell: no award above was played
 
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:
