@@ -30,9 +30,12 @@ from der_gym.simulation.reference_days_file import keep_pool, load_pool, pool_na
 from der_gym.simulation.representative_fleet import Sample, build, take_sample
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ScenarioAssets:
-    """Structure, signals and pool of a scenario, and the scenario's hash as its files were."""
+    """Structure, signals and pool of a scenario, and the scenario's hash as its files were.
+
+    ``pool_name`` is the key of the pool on disk; None where it is not kept.
+    """
 
     scenario: Scenario
     structure: Structure
@@ -40,6 +43,7 @@ class ScenarioAssets:
     sample: Sample
     pool: Pool
     made_of: str
+    pool_name: str | None = None
 
     def __deepcopy__(self, memo: object) -> ScenarioAssets:
         """Return the assets themselves: nothing writes into them."""
@@ -76,8 +80,9 @@ def _make(scenario: Scenario) -> ScenarioAssets:
     del resources
     memory.trim()  # the table of a million devices takes as much as the engine
     starts_s = tuple(sorted({h * HOUR_S for h in scenario.episode.starts_h}))
-    pool = _pool(scenario, sample.structure, signals, starts_s)
-    return ScenarioAssets(scenario, structure, signals, sample, pool, scenario.hash())
+    name = pool_name(_pool_settings(scenario, sample.structure, signals, starts_s), sample.structure)
+    pool = _pool(name, scenario, sample.structure, signals, starts_s)
+    return ScenarioAssets(scenario, structure, signals, sample, pool, scenario.hash(), name)
 
 
 def arrange(
@@ -180,10 +185,11 @@ def _around(whole: SignalTable, start: str | None) -> SignalTable:
     return whole.days(first, last)
 
 
-def _pool(scenario: Scenario, structure: Structure, signals: SignalTable, starts_s: tuple[int, ...]) -> Pool:
+def _pool(
+    name: str | None, scenario: Scenario, structure: Structure, signals: SignalTable, starts_s: tuple[int, ...]
+) -> Pool:
     n_fleet, storm = scenario.pool.n_fleet, scenario.signals.storm_share
     keys = np.random.default_rng(scenario.pool.seed).integers(2**32, size=(n_fleet, 2), dtype=np.uint32)
-    name = pool_name(_pool_settings(scenario, structure, signals, starts_s), structure)
     like = wanted(structure, keys, signals.first_day, signals.last_day - signals.first_day + 1, starts_s)
     kept = load_pool(name, like) if name is not None else None
     if kept is not None:

@@ -63,6 +63,12 @@ def take_sample(
     return Sample(small, scale, {name: _places(structure, small, name) for name in structure.class_slice})
 
 
+def itself(structure: Structure) -> Sample:
+    """Return the sample of a fleet that represents itself."""
+    places = {name: _places(structure, structure, name) for name in structure.class_slice}
+    return Sample(structure, np.ones(structure.n_cell + 2), places)
+
+
 def units(structure: Structure) -> Array:
     """Return the devices of each cell, int64 (n_cell,)."""
     edges = zip(structure.cell_lo, structure.cell_hi, strict=True)

@@ -15,6 +15,7 @@ from der_gym.engine import memory, parallel
 from der_gym.engine.program import Program, share
 from der_gym.engine.tables import CAPABILITY, FLEET
 from der_gym.scenario.model import Scenario
+from der_gym.services import SERVICES
 from der_gym.signals.frequency import Frequency
 from der_gym.simulation import snapshot_limits
 from der_gym.simulation.aggregator_view import AggregatorView
@@ -23,9 +24,11 @@ from der_gym.simulation.award_check import check_award
 from der_gym.simulation.episode import RUN_ON_S
 from der_gym.simulation.fleet_arrays import Fleet
 from der_gym.simulation.market_session import MarketSession
-from der_gym.simulation.metering import POWER
+from der_gym.simulation.metering import POWER, fold
 from der_gym.simulation.meters import Meters
 from der_gym.simulation.network_runtime import NetworkRuntime
+from der_gym.simulation.plan_model import PlanModel
+from der_gym.simulation.plan_training import learned
 from der_gym.simulation.reset import EpisodeReset
 from der_gym.simulation.snapshot import Snapshot, put, take
 from der_gym.simulation.step_plan import MINUTE_S, StepPlan
@@ -50,6 +53,8 @@ class Simulator:
         bytes each; else their sum of each class.
     assets : ScenarioAssets, optional
         Assets of the scenario. Default: made from it, and from its files as they are now.
+    plan_model : PlanModel, optional
+        Weights of the plan. Default: those that are learned on the train split, where ``plan.method`` is forecast.
 
     Attributes
     ----------
@@ -68,6 +73,7 @@ class Simulator:
         workers: int | None = None,
         by_device: bool = False,
         assets: ScenarioAssets | None = None,
+        plan_model: PlanModel | None = None,
     ) -> None:
         for name, count in (("n_world", n_world), ("workers", 1 if workers is None else workers)):
             if isinstance(count, bool) or not isinstance(count, int | np.integer) or not 1 <= count < 2**31:
@@ -84,7 +90,10 @@ class Simulator:
         self.fleet = Fleet(st, scenario.devices, n_world, scenario.horizon_s, *own)
         n_day = (scenario.horizon_s + RUN_ON_S) // DAY_S + 2
         self.network = NetworkRuntime(st, scenario.network, n_world, scenario.decision_s, n_day, scenario.streams())
-        self.market = MarketSession(scenario, st, self.assets.signals, self.assets.pool, n_world, self.assets.sample)
+        self.nominal_kw = self._nominal()
+        planned = (self.nominal_kw, self._plan_model() if plan_model is None else plan_model)
+        made = (scenario, st, self.assets.signals, self.assets.pool, n_world, self.assets.sample)
+        self.market = MarketSession(*made, *planned)
         self.view = AggregatorView(n_world, st.n_leaf, len(scenario.services), self.market.n_own)
         self.frequency = Frequency(scenario.signals.frequency, scenario.signals.frequency_model, n_world)
         self.generators = [np.random.default_rng() for _ in range(n_world)]
@@ -96,7 +105,6 @@ class Simulator:
         # Called at the end of each tick; of each sample of the service that is shown, once it is settled.
         self.on_tick: list[Callable[[], None]] = []
         self.on_minute: list[Callable[[], None]] = []
-        self.nominal_kw = self._nominal()
         per_worker = max(1, parallel.WORTH_A_THREAD * 2 // 3)
         most = max(1, self.fleet.n_all * st.n_place // per_worker)
         self.workers = min(workers or parallel.default_workers(), most, self.fleet.n_all)
@@ -110,6 +118,18 @@ class Simulator:
         self._open = EpisodeReset(
             self.fleet, self.network, self.meters, pool, place, self.market.planner.standing, self.workers
         )
+
+    def _plan_model(self) -> PlanModel | None:
+        """Return the weights of the plan; None where no service settles against a forecast of the node's power."""
+        settled = [SERVICES[config.name] for config in self.scenario.services if config.plan == "forecast"]
+        forecasts = self.scenario.plan.method == "forecast" and not all(each.own_baseline for each in settled)
+        return learned(self.assets, Simulator) if forecasts else None
+
+    def leaf_power_kw(self) -> Array:
+        """Return the leaves' power of the last tick by the meters, float64 (n_world, n_leaf)."""
+        cells = fold(self.meters.power, self.fleet.n_shard)[:, :, POWER.METERED_KW]
+        power: Array = cells @ self.market.planner.fold
+        return power
 
     def _nominal(self) -> Array:
         """Return each leaf's rated swing, kW, in the first fleet: the unit of its action and telemetry."""
@@ -173,6 +193,7 @@ class Simulator:
         market.begin(mask, [self.generators[w] for w in which], fleet.keys)
         self.step_plan.context(mask, self.scenario.tick_s)(0, self.n_world)
         self._open(mask, self.assets.pool.at(market.episode.fleet_no, market.episode.day0, fleet.abs_s))
+        self.step_plan.freeze_first(mask)
         self.frequency.begin(mask, fleet.keys, fleet.abs_s)
         self.never[mask] = False
         self.step_plan.whole.load()
