@@ -22,8 +22,8 @@ from der_gym.signals.table import SignalTable
 from der_gym.simulation import fleet_ledger
 from der_gym.simulation.claims import leaf_weights
 from der_gym.simulation.episode import Episode
-from der_gym.simulation.fleet_ledger import FleetLedger
 from der_gym.simulation.fleet_arrays import Fleet
+from der_gym.simulation.fleet_ledger import FleetLedger
 from der_gym.simulation.ledger import FLEET, Ledger
 from der_gym.simulation.meters import Meters
 from der_gym.simulation.plan_model import PlanModel

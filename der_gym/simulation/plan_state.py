@@ -131,7 +131,7 @@ def read_state(  # type: ignore[no-untyped-def]
 def freeze_forecast(  # type: ignore[no-untyped-def]
     w0, w1, ends, t_s, start_h, row_of, weight, least, greatest, nominal_kw, outlook, state, stands, plan_leaf_kw
 ):
-    """Freeze the plan of the block two ahead where a block ``ends``: outlook and weighted state, within what was learned.
+    """Freeze the plan of the block two ahead where a block ``ends``: outlook and weighted state, within bounds.
 
     Parameters
     ----------

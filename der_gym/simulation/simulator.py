@@ -152,7 +152,7 @@ class Simulator:
         A program holds arrays and views of arrays; in copies made one by one, the views would be of no array. The
         assets of the scenario are not copied.
         """
-        made = (self.scenario, self.n_world, self.workers, self.by_device, self.assets)
+        made = (self.scenario, self.n_world, self.workers, self.by_device, self.assets, self.market.planner.model)
         return (
             Simulator,
             made,
@@ -302,7 +302,8 @@ class Simulator:
     def fork(self, worlds: Sequence[int] | None = None) -> Simulator:
         """Return a simulator that holds copies of the chosen worlds, with the same keys."""
         which = list(range(self.n_world)) if worlds is None else list(worlds)
-        twin = Simulator(self.scenario, len(which), by_device=self.by_device, assets=self.assets)
+        model = self.market.planner.model
+        twin = Simulator(self.scenario, len(which), by_device=self.by_device, assets=self.assets, plan_model=model)
         twin.files_hash = self.files_hash
         twin.restore(self.snapshot(which))
         return twin

@@ -8,8 +8,9 @@ slope per leaf; as its gate closes it is corrected by the last seen power of lea
     base = mean_like(P) + beta * (T_forecast - mean_like(T)),    beta = S_xy / (S_xx + n * shrink_k^2)
     plan = base + persistence * (seen / share - plan_now)        where no command was in force for an hour, else base
 
-``share`` is the part of the leaf, by rated kW, that has reported: devices that are silent show nothing. S_xy and S_xx are sums over all days and the window's half hours of deviations from the mean of the same half hour and
-kind of day; the ridge draws a slope from few or mild days to zero [1]_.
+``share`` is the part of the leaf, by rated kW, that has reported: devices that are silent show nothing. S_xy
+and S_xx are sums over all days and the window's half hours of deviations from the mean of the same half hour and kind
+of day; the ridge draws a slope from few or mild days to zero [1]_.
 
 A plan that read the response would let a group earn by moving its own yardstick (sandbagging); the power of leaves
 under command therefore never moves it. The simulator fills in ``perfect`` plans from the twin.
