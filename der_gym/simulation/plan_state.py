@@ -129,9 +129,13 @@ def read_state(  # type: ignore[no-untyped-def]
 
 @kernel
 def freeze_forecast(  # type: ignore[no-untyped-def]
-    w0, w1, ends, t_s, start_h, row_of, weight, least, greatest, nominal_kw, outlook, state, stands, plan_leaf_kw
-):
+    w0, w1, ends, t_s, start_h, row_of, weight, least, greatest, nominal_kw, outlook, state, stands, loads, base_kw,
+    quiet_since_s, plan_leaf_kw,
+):  # fmt: skip
     """Freeze the plan of the block two ahead where a block ``ends``: outlook and weighted state, within bounds.
+
+    The plan of a load that was under command within the hour is its base at most: else a controller that switches
+    loads before a gate could raise its own yardstick, for the weights are means over all commands.
 
     Parameters
     ----------
@@ -148,6 +152,10 @@ def freeze_forecast(  # type: ignore[no-untyped-def]
     state : float64 (n_world, n_leaf, PLAN_STATE.N)
     stands : bool (n_world, n_block, n_leaf)
         Leaves that stand by as a whole: their plan is 0.
+    loads : bool (n_leaf,)
+        Leaves without stores that stand by for a service.
+    base_kw : float64 (n_world, n_block, n_leaf); quiet_since_s : float64 (n_world, n_leaf)
+        See `read_state`.
     plan_leaf_kw : float64 (n_world, n_block, n_leaf)
         Updated.
     """
@@ -159,6 +167,8 @@ def freeze_forecast(  # type: ignore[no-untyped-def]
             for k in range(PLAN_STATE.N):
                 total += weight[r, b, j, k] * state[w, j, k]
             held = min(max(total, least[r, b, j]), greatest[r, b, j]) * nominal_kw[j]
+            if loads[j] and t_s[w] - quiet_since_s[w, j] < QUIET_S:
+                held = min(held, base_kw[w, b, j])
             plan_leaf_kw[w, b, j] = 0.0 if stands[w, b, j] else held
 
 

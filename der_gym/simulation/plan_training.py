@@ -1,8 +1,8 @@
 """Learning of the plan's weights: episodes of the train split, played once per scenario and kept with its pool.
 
-Two thirds of the episodes are commanded at random up to a half hour drawn at random, and left alone from then on. A
-block counts where no command was sent after its gate. So the weights say what the devices do when they are left alone,
-also after they were held back or charged before.
+Two thirds of the episodes are commanded at random for some half hours, left alone for some, and so on. A block counts
+where nothing was sent from its gate to its end. So the weights say what the devices do when they are left alone, also
+after they were held back or charged before.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ WORLDS = 64  # played at once
 MOST_BATCHES, LEAST_BATCHES = 10, 4  # of each start; fewer for large fleets, whose sums are less noisy
 DEVICES_OF_MOST = 1024
 COMMANDED = 2.0 / 3.0  # share of episodes [A]
+ON_BLOCKS = (1, 2, 3, 6)  # half hours that are commanded in a row
 LEAST_DAYS = 30  # fewer days teach noise
 MINUTE_S = 60
 
@@ -125,22 +126,31 @@ def _play(sim: Any, start_h: int, n_batch: int) -> Iterator[tuple[Array, Array, 
     for batch in range(n_batch):
         luck = [np.random.default_rng([sim.scenario.pool.seed, start_h, batch, int(w)]) for w in worlds]
         sim.reset(every, dict(enumerate(luck)), {"start_h": start_h})
-        sent, left_alone = _commands(np.random.default_rng([sim.scenario.pool.seed, start_h, batch]), sim)
+        sent, alone = _commands(np.random.default_rng([sim.scenario.pool.seed, start_h, batch]), sim)
         states, power = _watch(sim, sent, per_block)
         states[:, :gate] = np.stack([planner.state_before(worlds, b) for b in range(min(gate, n_block))], axis=1)
         inputs = np.concatenate([planner.known(worlds), states], axis=-1)
-        counts = (left_alone[:, None] <= np.maximum(np.arange(n_block) - gate, 0))[:, :, None] & ~planner.stands
-        yield inputs, power / planner.nominal_kw, counts
+        yield inputs, power / planner.nominal_kw, alone[:, :, None] & ~planner.stands
 
 
 def _commands(generator: np.random.Generator, sim: Any) -> tuple[Array, Array]:
-    """Return fractions for every block and leaf, (WORLDS, n_block, n_leaf), and the block from which there is none."""
+    """Return fractions for every block and leaf, (WORLDS, n_block, n_leaf), and which blocks count, (WORLDS, n_block).
+
+    A commanded world is commanded for one to six half hours, left alone for three to five, and so on. A block counts
+    where nothing is sent from its gate to its end.
+    """
     n_block, n_leaf = sim.market.n_block, sim.structure.n_leaf
-    until = generator.integers(n_block, size=WORLDS) * (generator.random(WORLDS) < COMMANDED)
-    own = generator.uniform(-1.0, 1.0, (WORLDS, n_block, n_leaf)) * (generator.random((WORLDS, n_block, n_leaf)) < 0.6)
-    common = generator.uniform(-0.5, 1.0, (WORLDS, 1, 1)) * (generator.random((WORLDS, 1, 1)) < 0.5)
-    sent = np.clip(own + common, -1.0, 1.0)
-    return np.where((np.arange(n_block) < until[:, None])[:, :, None], sent, 0.0), until
+    on = generator.choice(ON_BLOCKS, size=WORLDS)
+    cycle = on + generator.integers(3, 6, size=WORLDS)
+    phase = generator.integers(cycle)
+    commanded = (np.arange(n_block) + phase[:, None]) % cycle[:, None] < on[:, None]
+    commanded &= (generator.random(WORLDS) < COMMANDED)[:, None]
+    lead = (WORLDS, n_block, n_leaf)
+    own = generator.uniform(-1.0, 1.0, lead) * (generator.random(lead) < 0.6)
+    common = generator.uniform(-1.0, 1.0, (WORLDS, 1, n_leaf)) * (generator.random((WORLDS, 1, n_leaf)) < 0.7)
+    sent = np.where(commanded[:, :, None], np.clip(own + 2.0 * common, -1.0, 1.0), 0.0)
+    moved = np.stack([commanded[:, max(b - 2, 0) : b + 1].any(axis=1) for b in range(n_block)], axis=1)
+    return sent, ~moved
 
 
 def _watch(sim: Any, sent: Array, per_block: int) -> tuple[Array, Array]:
@@ -174,7 +184,7 @@ def _load(name: str, like: PlanModel) -> PlanModel | None:
     if path is None or not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {key: file[key] for key in like.arrays()}
         for key, each in like.arrays().items():
             if arrays[key].shape != each.shape or arrays[key].dtype != each.dtype:

@@ -195,7 +195,15 @@ class Planner:
         reads = (meters.capability, meters.seen, reporting, self.nominal_kw, self.base_kw)
         told = (self.sent_sum, self.sent_before, self.seen_n, self.quiet_since_s, self.state)
         learned = (m.row_of(), m.state, m.least, m.greatest, self.nominal_kw)
-        given = (self.outlook, self.state, self.stands, self.leaf_kw)
+        given = (
+            self.outlook,
+            self.state,
+            self.stands,
+            ~self.standby_leaf,
+            self.base_kw,
+            self.quiet_since_s,
+            self.leaf_kw,
+        )
         return [
             counts,
             Call(read_state, ends, t_s, *by_leaf, *reads, *told, by_world=True),

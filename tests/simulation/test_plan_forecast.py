@@ -157,6 +157,9 @@ def test_kernels_equal_a_plain_reference() -> None:
             known = planner.known(np.array([0]))[0, ahead]
             total = (model.known[row, ahead] * known).sum(-1) + (model.state[row, ahead] * planner.state[0]).sum(-1)
             plan = np.clip(total, -3, 3) * planner.nominal_kw * ~planner.stands[0, ahead]
+            commanded = sim.fleet.t_s[0] - planner.quiet_since_s[0] < QUIET_S
+            capped = np.minimum(plan, planner.base_kw[0, ahead])
+            plan = np.where(commanded & ~planner.standby_leaf, capped, plan)
             np.testing.assert_allclose(planner.leaf_kw[0, ahead], plan, rtol=1e-9, atol=1e-9)
         sent.append(sim.view.leaf[0, :, LEAF.SENT_A].copy())
         play(sim, k, k + 1)

@@ -1,4 +1,4 @@
-"""The learned weights of the plan: better than like days, of the train split alone, kept on disk, of no use to cheaters."""
+"""The learned weights of the plan: better than like days, of the train split, kept on disk, of no use to cheaters."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_only_days_of_the_train_split_teach() -> None:
 
 
 def test_kept_weights_are_those_that_were_learned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file gives the same bits; one that is cut is made anew, with a warning; learning again gives the same bits."""
+    """File and new learning give the same bits; a file that is cut is made anew, with a warning."""
     assets = scenario_assets(year())
     first = plan_training.learned(assets, Simulator)
     monkeypatch.setenv("DER_GYM_CACHE", str(tmp_path))
@@ -108,11 +108,11 @@ def rewards(worlds: Worlds, rule: Rule) -> Array:
 
 
 def test_commands_that_move_the_own_plan_earn_nothing() -> None:
-    """Loads are held back or let go before a gate, so that the plan of a later block says more or less than it will be."""
+    """Loads are held back or let go before a gate, so that a later plan says more than what they will draw."""
     worlds = Worlds(year(), None, N)
     loads = ~worlds.simulator.market.planner.standby_leaf
     honest = rewards(worlds, lambda minute, action: action)
-    for fraction in (-1.0, -0.2, 0.2, 1.0):
+    for fraction in (-1.0, -0.2, 0.1, 0.2, 1.0):
         for first, last, every in ((25, 30, 30), (0, 30, 60), (30, 60, 60), (0, 30, 1000)):
             gain = rewards(worlds, pulses(loads, fraction, first, last, every)) - honest
             assert gain.mean() < 0, (fraction, first, last, every)
