@@ -9,7 +9,7 @@ The tables are those of docs/plan.md.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,12 +131,20 @@ def summary(errors: Errors) -> str:
     awarded = errors.award_kw > 0.0
     lines = ["| class | sd, awarded | RMSE, awarded | RMSE, unawarded, kW |", "|---|--:|--:|--:|"]
     for name, kw in errors.by_class().items():
-        share, other = (kw / errors.unit_kw[:, None])[awarded], kw[~awarded]
-        rmse = np.sqrt((other**2).mean()) if other.size else 0.0
-        lines.append(f"| {name} | {share.std():.4f} | {np.sqrt((share**2).mean()):.4f} | {rmse:.1f} |")
-    bins = errors.kw.sum(axis=2) / errors.unit_kw[:, None]
-    lines.append(f"\nsd of 5-minute means, awarded: {bins[np.repeat(awarded, BLOCK_S // BIN_S, axis=1)].std():.4f}")
+        share = (kw / errors.unit_kw[:, None])[awarded]
+        lines.append(f"| {name} | {_shown(np.std, share)} | {_shown(_rms, share)} | {_shown(_rms, kw[~awarded], 1)} |")
+    bins = (errors.kw.sum(axis=2) / errors.unit_kw[:, None])[np.repeat(awarded, BLOCK_S // BIN_S, axis=1)]
+    lines.append(f"\nsd of 5-minute means, awarded: {_shown(np.std, bins)}")
     return "\n".join(lines)
+
+
+def _rms(values: Array) -> float:
+    return float(np.sqrt((values**2).mean()))
+
+
+def _shown(measure: Callable[[Array], float], values: Array, digits: int = 4) -> str:
+    """Return a measure of some values as text; a dash where there are none."""
+    return f"{measure(values):.{digits}f}" if values.size else "-"
 
 
 def main(argv: list[str] | None = None) -> None:
