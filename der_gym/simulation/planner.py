@@ -25,7 +25,7 @@ from der_gym.simulation.plan_state import (
     heard_share,
     read_state,
 )
-from der_gym.simulation.reference_days import Pool
+from der_gym.simulation.reference_days import KEPT, Pool
 from der_gym.simulation.representative_fleet import Sample
 
 Array = np.ndarray
@@ -169,7 +169,8 @@ class Planner:
         leaves = np.einsum("wck,c,cj->wjk", capability, scale, self.fold) / self.nominal_kw[:, None]
         state = np.zeros((len(which), self.structure.n_leaf, PLAN_STATE.N))
         rows = (PLAN_STATE.UP_KW, PLAN_STATE.DOWN_KW, PLAN_STATE.STORED_KWH)
-        state[:, :, rows] = leaves[:, :, (CAPABILITY.UP_KW, CAPABILITY.DOWN_KW, CAPABILITY.STORED_KWH)]
+        kept = [KEPT.index(row) for row in (CAPABILITY.UP_KW, CAPABILITY.DOWN_KW, CAPABILITY.STORED_KWH)]
+        state[:, :, rows] = leaves[:, :, kept]
         state[:, :, PLAN_STATE.SEEN_KW] = ((power * scale) @ self.fold - self.base_kw[which, b]) / self.nominal_kw
         return state
 

@@ -31,7 +31,8 @@ from der_gym.simulation.fleet_arrays import Fleet
 Array = np.ndarray
 _TICKS = BLOCK_S // REFRESH_S  # of a half hour
 WARM_UP_DAYS = 11  # before the first day of an episode: ten of history, one to settle
-KEPT = (CAPABILITY.UP_KW, CAPABILITY.STORED_KWH)  # what awards are checked against; others would cost disk
+# What awards are checked against, and the plan reads before an episode; others would cost disk.
+KEPT = (CAPABILITY.UP_KW, CAPABILITY.DOWN_KW, CAPABILITY.STORED_KWH)
 AFTER_DAYS = 2  # signals needed after the first day: the episode and the 24 h run on
 
 
