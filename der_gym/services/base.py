@@ -50,6 +50,9 @@ class ServiceConfig(SettingsModel):
     limits: Literal["enforce", "warn", "off"] = "warn"
     """Effect of a commitment above the p10 availability."""
 
+    LEVELS: ClassVar[tuple[str, ...]] = ()
+    """Fields that say how much is committed, but not when."""
+
     def check(self, starts_h: Sequence[int], seasons: Sequence[str]) -> None:
         """Raise ValueError where episodes of these starts and seasons do not fit the service."""
 

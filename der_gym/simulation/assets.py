@@ -31,9 +31,12 @@ from der_gym.simulation.reference_days_file import keep_pool, load_pool, pool_na
 from der_gym.simulation.representative_fleet import Sample, build, take_sample
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ScenarioAssets:
-    """Structure, signals and pool of a scenario, and the scenario's hash as its files were."""
+    """Structure, signals and pool of a scenario, and the scenario's hash as its files were.
+
+    ``pool_name`` is the key of the pool on disk; None where it is not kept.
+    """
 
     scenario: Scenario
     structure: Structure
@@ -41,6 +44,7 @@ class ScenarioAssets:
     sample: Sample
     pool: Pool
     made_of: str
+    pool_name: str | None = None
 
     def __deepcopy__(self, memo: object) -> ScenarioAssets:
         """Return the assets themselves: nothing writes into them."""
@@ -78,8 +82,10 @@ def _make(scenario: Scenario) -> ScenarioAssets:
     del resources
     memory.trim()  # the table of a million devices takes as much as the engine
     starts_s = tuple(sorted({h * HOUR_S for h in scenario.episode.starts_h}))
-    pool = _pool(scenario, sample.structures, signals, keys, starts_s)
-    return ScenarioAssets(scenario, structure, signals, sample, pool, scenario.hash())
+    settings = _pool_settings(scenario, sample.structure, signals, starts_s) | {"keys": keys.tolist()}
+    name = pool_name(settings, *sample.structures)
+    pool = _pool(name, scenario, sample.structures, signals, keys, starts_s)
+    return ScenarioAssets(scenario, structure, signals, sample, pool, scenario.hash(), name)
 
 
 def arrange(
@@ -198,6 +204,7 @@ def fleet_keys(scenario: Scenario) -> np.ndarray:
 
 
 def _pool(
+    name: str | None,
     scenario: Scenario,
     structures: tuple[Structure, ...],
     signals: SignalTable,
@@ -205,8 +212,6 @@ def _pool(
     starts_s: tuple[int, ...],
 ) -> Pool:
     structure, storm = structures[0], scenario.signals.storm_share
-    settings = _pool_settings(scenario, structure, signals, starts_s) | {"keys": keys.tolist()}
-    name = pool_name(settings, *structures)
     like = wanted(structure, keys, signals.first_day, signals.last_day - signals.first_day + 1, starts_s)
     kept = load_pool(name, like) if name is not None else None
     if kept is not None:

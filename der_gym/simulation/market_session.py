@@ -23,8 +23,11 @@ from der_gym.signals.table import SignalTable
 from der_gym.simulation import fleet_ledger
 from der_gym.simulation.claims import leaf_weights
 from der_gym.simulation.episode import Episode
+from der_gym.simulation.fleet_arrays import Fleet
 from der_gym.simulation.fleet_ledger import FleetLedger
 from der_gym.simulation.ledger import FLEET, Ledger
+from der_gym.simulation.meters import Meters
+from der_gym.simulation.plan_model import PlanModel
 from der_gym.simulation.planner import Planner
 from der_gym.simulation.reference_days import Pool
 from der_gym.simulation.representative_fleet import Sample, units
@@ -58,6 +61,10 @@ class MarketSession:
     n_world : int
     sample : Sample
         How the fleet of the reference days represents this one.
+    nominal_kw : float64 (n_leaf,)
+        Rated swing of the leaves.
+    model : PlanModel, optional
+        Weights of the plan.
 
     Attributes
     ----------
@@ -74,15 +81,16 @@ class MarketSession:
     """
 
     def __init__(
-        self, scenario: Scenario, structure: Structure, signals: SignalTable, pool: Pool, n_world: int, sample: Sample
-    ) -> None:
+        self, scenario: Scenario, structure: Structure, signals: SignalTable, pool: Pool, n_world: int, sample: Sample,
+        nominal_kw: Array, model: PlanModel | None = None,
+    ) -> None:  # fmt: skip
         self.scenario, self.structure, self.pool = scenario, structure, pool
         self.notes = [*signals.notes, *_table_notes(scenario)]  # what was done to the user's files, a line each
         self.n_block = scenario.episode.n_block + scenario.episode.n_block_after
         self.receiving = any(config.metering == "receiving" for config in scenario.services)
         self.episode = Episode(scenario, signals, n_world, len(pool.keys))
         standby = np.array([DEVICES[structure.class_names[k]].traits.standby_in_award for k in structure.cell_class])
-        given = (self.episode, structure, pool, sample, self.n_block, self.receiving, standby)
+        given = (self.episode, structure, pool, sample, self.n_block, self.receiving, standby, nominal_kw, model)
         self.planner = Planner(scenario.plan, *given)
         weights = leaf_weights(structure, scenario.services)
         self.sessions = [self._session(config, n_world, weights[config.id]) for config in scenario.services]
@@ -101,7 +109,8 @@ class MarketSession:
         each = np.array([st.present[:, lo:hi].sum() for lo, hi in zip(st.cell_lo, st.cell_hi, strict=True)])
         n_device = round(float(each @ weight[st.cell_leaf]))
         scope = Scope(n_world, self.n_block, self.scenario.episode.n_block, n_device)
-        return ServiceSession(SERVICES[config.name](config, scope), self.planner, weight, self.scenario.tick_s)
+        service, perfect = SERVICES[config.name](config, scope), self.scenario.plan.method == "perfect"
+        return ServiceSession(service, self.planner, weight, self.scenario.tick_s, perfect)
 
     def _ledger(self, n_world: int) -> Ledger:
         parts = {s.id: (tuple(s.service.LINES), s.service.ledger_yen) for s in self.sessions}
@@ -245,14 +254,14 @@ class MarketSession:
         booked = self.fleet_ledger.booking(ends, t_s, sender, gate, self.committed, outside)
         return [*where_due(ends, booked), *self.ledger.collecting(active)]
 
-    def freezing(self, ends: Array, t_s: Array) -> list[Call]:
+    def freezing(self, ends: Array, fleet: Fleet, meters: Meters) -> list[Call]:
         """Return the calls that fix plans in the worlds whose block has just ended.
 
         Parameters
         ----------
         ends : bool (n_world,)
-        t_s : float64 (n_world,)
-            Seconds of the episode.
+        fleet, meters : Fleet, Meters
+            Clock and reports; the aggregator's sums.
         """
-        nodes = [call for session in self.sessions for call in session.freezing(ends, t_s)]
-        return where_due(ends, [self.planner.freezing(ends, t_s), *nodes])
+        nodes = [call for session in self.sessions for call in session.freezing(ends, fleet.t_s)]
+        return where_due(ends, [*self.planner.freezing(ends, fleet, meters), *nodes])

@@ -7,15 +7,28 @@ import numpy as np
 from der_gym.core.units import BLOCK_S, DAY_S, REFRESH_S, SLOT_PER_DAY
 from der_gym.engine.compile import kernel
 from der_gym.engine.program import Call
+from der_gym.engine.tables import CAPABILITY
 from der_gym.fleet.structure import Structure
 from der_gym.services.baselines.forecast import PlanConfig, PlanForecaster, corrected
 from der_gym.signals.table import SIGNALS
 from der_gym.simulation.episode import Episode
-from der_gym.simulation.reference_days import Pool
+from der_gym.simulation.fleet_arrays import Fleet
+from der_gym.simulation.meters import Meters
+from der_gym.simulation.plan_model import GATE_SLOTS, KNOWN, PlanModel, Weather
+from der_gym.simulation.plan_state import (
+    PLAN_STATE,
+    QUIET_S,
+    REPORTING,
+    begin_half_hour,
+    count_reporting,
+    freeze_forecast,
+    heard_share,
+    read_state,
+)
+from der_gym.simulation.reference_days import KEPT, Pool
 from der_gym.simulation.representative_fleet import Sample
 
 Array = np.ndarray
-QUIET_S = 3600.0  # a leaf under command within the last hour does not move the plan
 HISTORY_DAYS = 10
 
 
@@ -35,53 +48,67 @@ class Planner:
         Whether some service meters at the homes' receiving points: then the homes' own load and PV are planned too.
     standby : bool (n_cell,)
         Cells whose stores stand by in committed blocks.
+    nominal_kw : float64 (n_leaf,)
+        Rated swing of the leaves.
+    model : PlanModel, optional
+        Weights of the method ``forecast``; without them the plan is that of ``like_days``.
 
     Attributes
     ----------
     base_kw, leaf_kw : float64 (n_world, n_block, n_leaf)
-        Forecast; plan.
+        Mean of like days; plan.
     house_kw : float64 (n_world, n_block)
         The homes' own load less PV, of the whole fleet.
-    standing : bool (n_world, n_block, n_leaf)
-        Leaves that stand by: their power there does not move the plan.
+    standing, stands : bool (n_world, n_block, n_leaf)
+        Leaves that hold devices that stand by: their power there does not move the plan; leaves of such devices alone.
     standby_cell : bool (n_cell,)
+    outlook : float64 (n_world, n_block, n_leaf)
+        Part of the plan that clock, weather and the days before give, per nominal kW; read at the gate.
+    state : float64 (n_world, n_leaf, PLAN_STATE.N)
+        The leaves at the last gate.
     """
 
     def __init__(
         self, config: PlanConfig, episode: Episode, structure: Structure, pool: Pool, sample: Sample, n_block: int,
-        receiving: bool, standby: Array,
+        receiving: bool, standby: Array, nominal_kw: Array, model: PlanModel | None,
     ) -> None:  # fmt: skip
-        self.forecaster, self.episode, self.structure = PlanForecaster(config), episode, structure
+        self.forecaster, self.episode, self.structure, self.model = PlanForecaster(config), episode, structure, model
         self.pool, self.sample, self.receiving, self.standby_cell = pool, sample, receiving, standby
         n_world, n_leaf, n_cell = len(episode.day0), structure.n_leaf, structure.n_cell
+        self.nominal_kw = np.maximum(nominal_kw, 1e-9)  # a leaf may be empty
         self.fold = np.zeros((n_cell, n_leaf))
         self.fold[np.arange(n_cell), structure.cell_leaf] = 1.0
         self.standby_leaf = standby @ self.fold > 0
-        self.base_kw, self.leaf_kw = (np.zeros((n_world, n_block, n_leaf)) for _ in range(2))
+        self._whole = ~(~standby @ self.fold > 0)
+        self.base_kw, self.leaf_kw, self.outlook = (np.zeros((n_world, n_block, n_leaf)) for _ in range(3))
         self.house_kw = np.zeros((n_world, n_block))
-        self.standing = np.zeros((n_world, n_block, n_leaf), dtype=bool)
+        self.standing, self.stands = (np.zeros((n_world, n_block, n_leaf), dtype=bool) for _ in range(2))
         self.quiet_since_s, self.seen_sum = (np.zeros((n_world, n_leaf)) for _ in range(2))
-        self.seen_n = np.zeros(n_world)
-        self._half_hour_means = _by_half_hour(episode.signals.values[[SIGNALS.TEMP_C, SIGNALS.SUN_KW_M2]])
+        self.sent_sum, self.sent_before = (np.zeros((n_world, n_leaf, 2)) for _ in range(2))
+        self.seen_n, self.state = np.zeros(n_world), np.zeros((n_world, n_leaf, PLAN_STATE.N))
+        self._means = _by_half_hour(episode.signals.values[[SIGNALS.TEMP_C, SIGNALS.SUN_KW_M2]])
+        self._weather = Weather(episode.signals)
 
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on."""
         names = ("base_kw", "leaf_kw", "house_kw", "standing", "quiet_since_s", "seen_sum", "seen_n")
-        return {f"plan.{name}": getattr(self, name) for name in names}
+        later = ("stands", "outlook", "sent_sum", "sent_before") if self.model else ()
+        return {f"plan.{name}": getattr(self, name) for name in (*names, *later)}
 
     def begin(self, mask: Array) -> None:
-        """Set the sums of seen power in the worlds of ``mask`` to 0."""
+        """Set the sums of seen power and sent fractions in the worlds of ``mask`` to 0."""
         self.quiet_since_s[mask], self.seen_sum[mask], self.seen_n[mask] = -QUIET_S, 0.0, 0.0
+        self.sent_sum[mask], self.sent_before[mask] = 0.0, 0.0
 
     def history(self, which: Array) -> tuple[Array, Array, Array]:
         """Return power per cell, weather means and weekends of the ten days before, for the worlds ``which``."""
         days = (self.episode.day0[which] - self.pool.first_day)[:, None] - np.arange(HISTORY_DAYS, 0, -1)
         power = self.pool.power_kw[self.episode.fleet_no[which][:, None], days]
         weekend = self.episode.kinds_of(days + self.pool.first_day)[..., 0].astype(bool)
-        return power, self._half_hour_means[days], weekend
+        return power, self._means[days], weekend
 
     def forecast(self, which: Array, committed: Array) -> None:
-        """Forecast every block of the worlds ``which`` from the ten days before; the first two are frozen already.
+        """Forecast every block of the worlds ``which`` from the ten days before, and freeze the first two.
 
         Parameters
         ----------
@@ -106,21 +133,101 @@ class Planner:
             pv_kw = power[..., -1].sum(axis=(1, 2), dtype=np.float64) * self.sample.scale[-1]
             ratio = pv_kw / np.maximum(past[..., 1].sum(axis=(1, 2)), 1e-6)
             self.house_kw[which] = base[:, :, n_cell] - ratio[:, None] * sun
+        if self.model is not None:
+            self._look_out(which, self.model)
 
-    def freezing(self, ends: Array, t_s: Array) -> Call:
-        """Return the call that corrects and freezes the plan of the block two ahead, where a block ``ends``."""
-        own = (self.standing, self.quiet_since_s, self.base_kw, self.forecaster.config.persistence)
-        return Call(freeze_leaves, ends, t_s, *own, self.seen_sum, self.seen_n, self.leaf_kw, by_world=True)
+    def known(self, which: Array) -> Array:
+        """Return the inputs of clock, weather and base of the worlds ``which``, (n, n_block, n_leaf, KNOWN.N)."""
+        e, base = self.episode, self.base_kw[which] / self.nominal_kw
+        shared = self._weather.known(e.day0[which], e.start_h[which], base.shape[1], e.kinds[which, 0])
+        inputs = np.repeat(shared[:, :, None, :], base.shape[2], axis=2)
+        inputs[..., KNOWN.BASE] = base
+        return inputs
+
+    def _look_out(self, which: Array, model: PlanModel) -> None:
+        """Work out the outlook of every block, and freeze the two whose gates closed before the episode."""
+        row = model.row_of()[self.episode.start_h[which]]
+        self.outlook[which] = np.einsum("wbjk,wbjk->wbj", self.known(which), model.known[row])
+        self.stands[which] = self.standing[which] & self._whole
+        early = min(GATE_SLOTS, self.base_kw.shape[1])
+        for b in range(early):
+            total = self.outlook[which, b] + np.einsum("wjk,wjk->wj", self.state_before(which, b), model.state[row, b])
+            held = np.clip(total, model.least[row, b], model.greatest[row, b]) * self.nominal_kw
+            self.leaf_kw[which, b] = np.where(self.stands[which, b], 0.0, held)
+
+    def state_before(self, which: Array, b: int) -> Array:
+        """Return the leaves' state at the gate of block ``b`` < 2, before the episode, (n, n_leaf, PLAN_STATE.N).
+
+        It is read from the reference days, whose fleet the world takes over. No command was in force.
+        """
+        e, n_cell = self.episode, self.structure.n_cell
+        gate = (e.day0[which] - self.pool.first_day) * SLOT_PER_DAY + 2 * e.start_h[which] + b - GATE_SLOTS
+        fleet, scale = e.fleet_no[which], self.sample.scale[:n_cell]
+        capability = self.pool.capability[fleet, gate // SLOT_PER_DAY, gate % SLOT_PER_DAY].astype(np.float64)
+        last = gate - 1
+        power = self.pool.power_kw[fleet, last // SLOT_PER_DAY, last % SLOT_PER_DAY, :n_cell].astype(np.float64)
+        leaves = np.einsum("wck,c,cj->wjk", capability, scale, self.fold) / self.nominal_kw[:, None]
+        state = np.zeros((len(which), self.structure.n_leaf, PLAN_STATE.N))
+        rows = (PLAN_STATE.UP_KW, PLAN_STATE.DOWN_KW, PLAN_STATE.STORED_KWH)
+        kept = [KEPT.index(row) for row in (CAPABILITY.UP_KW, CAPABILITY.DOWN_KW, CAPABILITY.STORED_KWH)]
+        state[:, :, rows] = leaves[:, :, kept]
+        state[:, :, PLAN_STATE.SEEN_KW] = ((power * scale) @ self.fold - self.base_kw[which, b]) / self.nominal_kw
+        return state
+
+    def freezing(self, ends: Array, fleet: Fleet, meters: Meters) -> list[Call]:
+        """Return the calls that freeze the plan of the block two ahead, where a block ``ends``.
+
+        Parameters
+        ----------
+        ends : bool (n_world,)
+        fleet, meters : Fleet, Meters
+            Clock and reports; the aggregator's sums.
+        """
+        st, t_s = self.structure, fleet.t_s
+        reporting = np.zeros((fleet.n_all, st.n_cell, REPORTING.N))
+        counts = Call(count_reporting, fleet.n_shard, ends, t_s, st.cell_lo, st.cell_hi, fleet.fleet, reporting)
+        sent = (self.seen_n, self.sent_sum, self.sent_before)
+        renew = Call(begin_half_hour, ends, self.seen_sum, *sent, by_world=True)
+        by_leaf, m = (fleet.n_shard, st.cell_leaf), self.model
+        if m is None:
+            own = (self.standing, self.quiet_since_s, self.base_kw, self.forecaster.config.persistence)
+            last = (reporting, self.seen_sum, self.seen_n, self.leaf_kw)
+            return [counts, Call(freeze_leaves, ends, t_s, *by_leaf, *own, *last, by_world=True), renew]
+        reads = (meters.capability, meters.seen, reporting, self.nominal_kw, self.base_kw)
+        told = (self.sent_sum, self.sent_before, self.seen_n, self.quiet_since_s, self.state)
+        learned = (m.row_of(), m.state, m.least, m.greatest, self.nominal_kw)
+        given = (
+            self.outlook,
+            self.state,
+            self.stands,
+            ~self.standby_leaf,
+            self.base_kw,
+            self.quiet_since_s,
+            self.leaf_kw,
+        )
+        return [
+            counts,
+            Call(read_state, ends, t_s, *by_leaf, *reads, *told, by_world=True),
+            Call(freeze_forecast, ends, t_s, self.episode.start_h, *learned, *given, by_world=True),
+            renew,
+        ]
 
 
 @kernel
-def freeze_leaves(w0, w1, ends, t_s, standing, quiet_since_s, base_kw, persistence, seen_sum, seen_n, plan_leaf_kw):  # type: ignore[no-untyped-def]
-    """Correct the plan of the block two ahead where a block ``ends``; then begin the sums of seen power anew.
+def freeze_leaves(  # type: ignore[no-untyped-def]
+    w0, w1, ends, t_s, n_shard, leaf_of, standing, quiet_since_s, base_kw, persistence, reporting, seen_sum, seen_n,
+    plan_leaf_kw,
+):  # fmt: skip
+    """Correct the plan of the block two ahead where a block ``ends``, by the method ``like_days``.
 
     Parameters
     ----------
+    leaf_of : int64 (n_cell,)
+        Leaf of each cell.
     standing : bool (n_world, n_block, n_leaf)
         Leaves that stand by: their power there does not move the plan.
+    reporting : float64 (S, n_cell, REPORTING.N)
+        Rated kW of the devices that report, and of all.
     quiet_since_s, seen_sum : float64 (n_world, n_leaf); seen_n : float64 (n_world,)
         Since when each leaf is under no command, s; sum, kW, and number of its seen powers in the block.
     base_kw, plan_leaf_kw : float64 (n_world, n_block, n_leaf)
@@ -133,14 +240,11 @@ def freeze_leaves(w0, w1, ends, t_s, standing, quiet_since_s, base_kw, persisten
         last, ahead = max(now - 1, 0), now + 2
         for j in range(n_leaf if ahead < n_block else 0):
             alone = t_s[w] - quiet_since_s[w, j] >= QUIET_S and not standing[w, last, j]
-            mean = seen_sum[w, j] / max(seen_n[w], 1.0)
+            mean = seen_sum[w, j] / max(seen_n[w], 1.0) / heard_share(reporting, w, n_shard, leaf_of, j)
             known = alone and seen_n[w] > 0.0
             plan_leaf_kw[w, ahead, j] = corrected(
                 base_kw[w, ahead, j], mean, plan_leaf_kw[w, last, j], known, persistence
             )
-        for j in range(n_leaf):
-            seen_sum[w, j] = 0.0
-        seen_n[w] = 0.0
 
 
 def _by_half_hour(values: Array) -> Array:

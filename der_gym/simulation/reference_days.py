@@ -32,7 +32,8 @@ from der_gym.simulation.fleet_arrays import Fleet
 Array = np.ndarray
 _TICKS = BLOCK_S // REFRESH_S  # of a half hour
 WARM_UP_DAYS = 11  # before the first day of an episode: ten of history, one to settle
-KEPT = (CAPABILITY.UP_KW, CAPABILITY.STORED_KWH)  # what awards are checked against; others would cost disk
+# What awards are checked against, and the plan reads before an episode; others would cost disk.
+KEPT = (CAPABILITY.UP_KW, CAPABILITY.DOWN_KW, CAPABILITY.STORED_KWH)
 AFTER_DAYS = 2  # signals needed after the first day: the episode and the 24 h run on
 
 
@@ -67,6 +68,12 @@ class Pool:
     def n_day(self) -> int:
         """Return the number of days."""
         return int(self.power_kw.shape[1])
+
+    def first_fleet(self) -> Pool:
+        """Return the reference days of the first fleet alone."""
+        keys, power_kw, capability = (getattr(self, name)[:1] for name in _BY_FLEET)
+        states = {name: each[:1] for name, each in self.states.items()}
+        return Pool(self.first_day, keys, power_kw, capability, self.starts_s, states)
 
     def rows(self, name: str) -> Array:
         """Return the states of class ``name``, read only, float32 (n_fleet * n_day * n_start, n_pool, n)."""

@@ -88,7 +88,7 @@ def take_sample(
         Key of each fleet of the pool.
     """
     if structure.n_device <= EXACT:
-        return Sample((structure,), _scale(structure, (structure,)), _own_places(structure))
+        return itself(structure)
     made = [_sample(table, structure, trees, switched, devices, key) for key in keys]
     structures = tuple(small for small, _ in made)
     place = {name: np.concatenate([places[name] for _, places in made]) for name in structure.class_slice}
@@ -110,6 +110,11 @@ def _scale(structure: Structure, structures: Sequence[Structure]) -> Array:
     sites = np.mean([small.site_present.sum() for small in structures])
     homes = structure.site_present.sum() / max(sites, 1)
     return np.append(units(structure) / units(structures[0]), [homes, homes])
+
+
+def itself(structure: Structure) -> Sample:
+    """Return the sample of a fleet that represents itself."""
+    return Sample((structure,), _scale(structure, (structure,)), _own_places(structure))
 
 
 def units(structure: Structure) -> Array:

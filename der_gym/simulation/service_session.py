@@ -28,6 +28,8 @@ class ServiceSession:
     leaf_weight : float64 (n_leaf,)
         The node: each control leaf's part, 0..1.
     tick_s : int
+    perfect : bool
+        Whether every service without a baseline of its own settles against the power without commands.
 
     Attributes
     ----------
@@ -42,11 +44,13 @@ class ServiceSession:
         Sum and count of the seen error over the decisions of this 5-minute bin.
     """
 
-    def __init__(self, service: Service, planner: Planner, leaf_weight: Array, tick_s: int) -> None:
+    def __init__(
+        self, service: Service, planner: Planner, leaf_weight: Array, tick_s: int, perfect: bool = False
+    ) -> None:
         config = service.config
         self.service, self.planner, self.leaf_weight = service, planner, leaf_weight
         self.receiving = config.metering == "receiving"
-        self.perfect = config.plan == "perfect" and not service.own_baseline
+        self.perfect = (perfect or config.plan == "perfect") and not service.own_baseline
         self.cell_weight = leaf_weight[planner.structure.cell_leaf]
         n_world, n_block = service.award_kw.shape
         self.sample_s = service.periods.sample_s

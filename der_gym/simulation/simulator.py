@@ -15,6 +15,7 @@ from der_gym.engine import memory, parallel
 from der_gym.engine.program import Program
 from der_gym.engine.tables import CAPABILITY
 from der_gym.scenario.model import Scenario
+from der_gym.services import SERVICES
 from der_gym.signals.frequency import Frequency
 from der_gym.simulation import snapshot_limits
 from der_gym.simulation.aggregator_view import AggregatorView
@@ -24,9 +25,11 @@ from der_gym.simulation.award_level import ready
 from der_gym.simulation.episode import RUN_ON_S
 from der_gym.simulation.fleet_arrays import Fleet
 from der_gym.simulation.market_session import MarketSession
-from der_gym.simulation.metering import POWER
+from der_gym.simulation.metering import POWER, fold
 from der_gym.simulation.meters import Meters
 from der_gym.simulation.network_runtime import NetworkRuntime
+from der_gym.simulation.plan_model import PlanModel
+from der_gym.simulation.plan_training import learned
 from der_gym.simulation.representative_fleet import nominal_kw
 from der_gym.simulation.reset import EpisodeReset
 from der_gym.simulation.snapshot import Snapshot, put, take
@@ -52,6 +55,8 @@ class Simulator:
         bytes each; else their sum of each class.
     assets : ScenarioAssets, optional
         Assets of the scenario. Default: made from it, and from its files as they are now.
+    plan_model : PlanModel, optional
+        Weights of the plan. Default: those that are learned on the train split, where ``plan.method`` is forecast.
 
     Attributes
     ----------
@@ -70,6 +75,7 @@ class Simulator:
         workers: int | None = None,
         by_device: bool = False,
         assets: ScenarioAssets | None = None,
+        plan_model: PlanModel | None = None,
     ) -> None:
         for name, count in (("n_world", n_world), ("workers", 1 if workers is None else workers)):
             if isinstance(count, bool) or not isinstance(count, int | np.integer) or not 1 <= count < 2**31:
@@ -87,7 +93,10 @@ class Simulator:
         self.fleet = Fleet(st, scenario.devices, n_world, scenario.horizon_s, *own)
         n_day = (scenario.horizon_s + RUN_ON_S) // DAY_S + 2
         self.network = NetworkRuntime(st, scenario.network, n_world, scenario.decision_s, n_day, scenario.streams())
-        self.market = MarketSession(scenario, st, self.assets.signals, self.assets.pool, n_world, self.assets.sample)
+        self.nominal_kw = self._nominal()
+        planned = (self.nominal_kw, self._plan_model() if plan_model is None else plan_model)
+        made = (scenario, st, self.assets.signals, self.assets.pool, n_world, self.assets.sample)
+        self.market = MarketSession(*made, *planned)
         self.view = AggregatorView(n_world, st.n_leaf, len(scenario.services), self.market.n_own)
         self.frequency = Frequency(scenario.signals.frequency, scenario.signals.frequency_model, n_world)
         self.generators = [np.random.default_rng() for _ in range(n_world)]
@@ -99,7 +108,6 @@ class Simulator:
         # Called at the end of each tick; of each sample of the service that is shown, once it is settled.
         self.on_tick: list[Callable[[], None]] = []
         self.on_minute: list[Callable[[], None]] = []
-        self.nominal_kw = self._nominal()
         per_worker = max(1, parallel.WORTH_A_THREAD * 2 // 3)
         most = max(1, self.fleet.n_all * st.n_place // per_worker)
         self.workers = min(workers or parallel.default_workers(), most, self.fleet.n_all)
@@ -113,6 +121,18 @@ class Simulator:
         self._open = EpisodeReset(
             self.fleet, self.network, self.meters, pool, place, self.market.planner.standing, self.workers
         )
+
+    def _plan_model(self) -> PlanModel | None:
+        """Return the weights of the plan; None where no service settles against a forecast of the node's power."""
+        settled = [SERVICES[config.name] for config in self.scenario.services if config.plan == "forecast"]
+        forecasts = self.scenario.plan.method == "forecast" and not all(each.own_baseline for each in settled)
+        return learned(self.assets, Simulator) if forecasts else None
+
+    def leaf_power_kw(self) -> Array:
+        """Return the leaves' power of the last tick by the meters, float64 (n_world, n_leaf)."""
+        cells = fold(self.meters.power, self.fleet.n_shard)[:, :, POWER.METERED_KW]
+        power: Array = cells @ self.market.planner.fold
+        return power
 
     def _nominal(self) -> Array:
         """Return each leaf's rated swing, kW, in the first fleet: the unit of its action and telemetry."""
@@ -129,7 +149,7 @@ class Simulator:
         A program holds arrays and views of arrays; in copies made one by one, the views would be of no array. The
         assets of the scenario are not copied.
         """
-        made = (self.scenario, self.n_world, self.workers, self.by_device, self.assets)
+        made = (self.scenario, self.n_world, self.workers, self.by_device, self.assets, self.market.planner.model)
         return (
             Simulator,
             made,
@@ -170,6 +190,7 @@ class Simulator:
         market.begin(mask, [self.generators[w] for w in which], fleet.keys)
         self.step_plan.context(mask, self.scenario.tick_s)(0, self.n_world)
         self._open(mask, self.assets.pool.at(market.episode.fleet_no, market.episode.day0, fleet.abs_s))
+        self.step_plan.freeze_first(mask)
         self.frequency.begin(mask, fleet.keys, fleet.abs_s)
         self.never[mask] = False
         self.step_plan.whole.load()
@@ -278,7 +299,8 @@ class Simulator:
     def fork(self, worlds: Sequence[int] | None = None) -> Simulator:
         """Return a simulator that holds copies of the chosen worlds, with the same keys."""
         which = list(range(self.n_world)) if worlds is None else list(worlds)
-        twin = Simulator(self.scenario, len(which), by_device=self.by_device, assets=self.assets)
+        model = self.market.planner.model
+        twin = Simulator(self.scenario, len(which), by_device=self.by_device, assets=self.assets, plan_model=model)
         twin.files_hash = self.files_hash
         twin.restore(self.snapshot(which))
         return twin

@@ -69,7 +69,7 @@ class StepPlan:
         self.message = np.zeros((n, network.leaf.shape[1], 3), dtype=np.float32)
         opening, tick = self._opening(nominal_kw), self._tick(tick_s)
         settle, close = market.settling(self.active, fleet.t_s), self._close()
-        book, freeze = self._book(), market.freezing(self._block, fleet.t_s)
+        book, freeze = self._book(), market.freezing(self._block, fleet, meters)
         publish_ = self._publish()
         before_last = (scenario.decision_s // tick_s - 1) * [*tick, *settle]
         self._whole = [*opening, *before_last, *tick, *book, *settle, *close, *freeze, *publish_]
@@ -86,6 +86,11 @@ class StepPlan:
     def append_stage(self, calls: list[Call]) -> None:
         """Let a whole step end with these calls too; alone they are ``post_step``."""
         self.whole, self.post_step = self._program([*self._whole, *calls]), self._program(calls)
+
+    def freeze_first(self, mask: Array) -> None:
+        """Freeze the plan of the block whose gate closes at the start of the episode, in the worlds of ``mask``."""
+        self._block[:] = mask
+        self.freeze()
 
     def _opening(self, nominal_kw: Array) -> list[Call]:
         t_s, network, step_h = self.fleet.t_s, self.network, self.scenario.decision_s / HOUR_S
@@ -147,7 +152,7 @@ class StepPlan:
         e, plan = m.episode, m.planner
         clocks = (f.n_shard, self.active, f.t_s, f.abs_s, t.seen, t.capability, float(self.scenario.horizon_s))
         mail = (f.structure.cell_leaf, w.gate, w.leaf, w.mail)
-        notes = (plan.seen_sum, plan.seen_n, plan.quiet_since_s)
+        notes = (plan.seen_sum, plan.seen_n, plan.quiet_since_s, plan.sent_sum)
         days = (e.day0, e.kinds, e.window, plan.leaf_kw, t.rated_kw)
         calls = [Call(publish, *clocks, *days, *mail, *notes, view.world, view.leaf, by_world=True)]
         n_own = 0

@@ -18,6 +18,7 @@ Array = np.ndarray
 MONDAY = "2026-08-03"
 SMALL: dict[str, Any] = {
     "signals.start": MONDAY,  # the pool of days is run for a fortnight, not for a year
+    "plan.method": "like_days",  # the forecast is learned from episodes of a year
     "pool.n_fleet": 1,
     "fleet.n_device": 60,
     "episode.n_block": 2,

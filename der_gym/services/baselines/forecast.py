@@ -1,16 +1,19 @@
-"""The plan (基準値): a causal forecast per leaf and block, frozen an hour before its block.
+"""The base of the plan (基準値): like days before, per leaf and block; and the plan of the method ``like_days``.
+
+The method ``forecast`` adds what is known at the gate: see `simulation.planner` and docs/plan.md.
 
 The base of a block is the mean of the latest like days (weekday or weekend) at that half hour, moved by a temperature
 slope per leaf; as its gate closes it is corrected by the last seen power of leaves without commands.
 
     base = mean_like(P) + beta * (T_forecast - mean_like(T)),    beta = S_xy / (S_xx + n * shrink_k^2)
-    plan = base + persistence * (seen - plan_now)                where no command was in force for an hour, else base
+    plan = base + persistence * (seen / share - plan_now)        where no command was in force for an hour, else base
 
-S_xy and S_xx are sums over all days and the window's half hours of deviations from the mean of the same half hour and
-kind of day; the ridge draws a slope from few or mild days to zero [1]_.
+``share`` is the part of the leaf, by rated kW, that has reported: devices that are silent show nothing. S_xy
+and S_xx are sums over all days and the window's half hours of deviations from the mean of the same half hour and kind
+of day; the ridge draws a slope from few or mild days to zero [1]_.
 
-A forecaster that read the response would let a group earn by lowering its own yardstick (sandbagging); leaves under
-command therefore never move it. The simulator fills in ``perfect`` plans from the twin.
+A plan that read the response would let a group earn by moving its own yardstick (sandbagging); the power of leaves
+under command therefore never moves it. The simulator fills in ``perfect`` plans from the twin.
 
 Known error: a window over midnight keeps the first day's kind; holidays need to be in the flags; one slope serves all
 half hours of the window. Aim: sd of the 5-minute error 3-4 % of the award at the device point [C].
@@ -21,6 +24,8 @@ References
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,15 +41,18 @@ GATE_MIN = 60  # gate closure: one hour before the block [S]
 
 
 class PlanConfig(SettingsModel):
-    """Settings of the forecast of the plan."""
+    """Settings of the plan."""
 
+    method: Literal["forecast", "like_days", "perfect"] = "forecast"
+    """``forecast``: what the aggregator knows at the gate, by weights learned on the train split. ``like_days``: the
+    base below and its persistence. ``perfect``: the power that the fleet would draw without commands, an ablation."""
     like_days: int = Field(default=5, ge=1, le=10)
     """Latest days of the same kind that are averaged [A]; High 4 of 5 takes its five candidates the same way [S]."""
     shrink_k: float = Field(default=2.0, ge=0.0, le=20.0)
     """Ridge of the temperature slope, in kelvin: day-to-day deviations of this size halve the slope [A]."""
     persistence: float = Field(default=0.35, ge=0.0, le=1.0)
     """Part of the error last seen that is carried to the block whose gate closes: .7 per half hour [C], three half
-    hours on."""
+    hours on. Of ``like_days`` alone."""
 
 
 class PlanForecaster:
@@ -122,7 +130,8 @@ def corrected(base_kw, seen_kw, plan_now_kw, quiet, persistence):  # type: ignor
     base_kw : float
         Base of that block.
     seen_kw : float
-        Latest half-hour mean that the aggregator has (telemetry or meter); read where ``quiet``.
+        Latest half-hour mean that the aggregator has of the whole leaf: what reporting devices show, over their share
+        of the leaf; read where ``quiet``.
     plan_now_kw : float
         Plan in force over that half hour (0 for leaves on standby).
     quiet : bool

@@ -26,6 +26,8 @@ class CapacityCallConfig(ServiceConfig):
         (A ValueError.) For an unknown key, a value out of range, hours that are no whole half hours, a missing season.
     """
 
+    LEVELS = ("contract_kw", "contract_per_1000_kw")
+
     contract_kw: float | None = Field(None, gt=0.0)
     """Contract of the node, kW; none: by season from ``contract_per_1000_kw``. The market's least contract is 1,000 kW
     [M]; a scenario's node is a slice of a group."""

@@ -40,6 +40,8 @@ class Tertiary1Config(ServiceConfig):
         (A ValueError.) For a key that is unknown, a value out of range, or a bid above the price cap.
     """
 
+    LEVELS = ("award_share", "award_kw", "award")
+
     name: str = "tertiary-1"
     """The service's registered name."""
     signal: Literal["edc", "simple"] = "edc"
