@@ -248,7 +248,7 @@ def sum_scores(outcome, score):  # type: ignore[no-untyped-def]
 @kernel
 def advance(  # type: ignore[no-untyped-def]
     w0, w1, active, minute, true_kw, metered_kw, plan_kw, cfg, terms, target, window, accs, outcome, ledgers,
-    outside_kwh, scores,
+    outside_kwh, outside_yen_kwh, scores,
 ):  # fmt: skip
     """Take the minute that has just ended in every active world; a minute outside the episode is left out.
 
@@ -262,7 +262,7 @@ def advance(  # type: ignore[no-untyped-def]
         Mean power of the node in that minute, drawn from the grid, as it was and as the meter has it.
     plan_kw : float64 (n_world,)
         Plan of the node for the minute's block.
-    outside_kwh, scores
+    outside_kwh, outside_yen_kwh, scores
         See `Service`.
     """
     n_min = target.shape[1]
@@ -284,4 +284,5 @@ def advance(  # type: ignore[no-untyped-def]
                 acc[ACC.WINDOW_TARGET_KW] = 0.0
             if (m + 1) % BLOCK_MIN == 0:
                 outside_kwh[w] = settle(cfg, term, acc, out, ledgers[w])
+                outside_yen_kwh[w] = term[TERMS.IMBALANCE_YEN_KWH]
             sum_scores(outcome[w], scores[w])
