@@ -145,11 +145,21 @@ class FleetLedger:
         names = ("ledger_yen", "counted", "asked_kwh", "asked_before_kwh", "retail_yen", "bill_yen")
         return {f"fleet_ledger.{name}": getattr(self, name) for name in names}
 
-    def begin(self, mask: NDArray[np.bool_], first_slot: NDArray[np.int64]) -> None:
-        """Start episodes in the worlds of ``mask`` at half hour ``first_slot`` (n_world,) of the day."""
+    def begin(self, mask: NDArray[np.bool_], first_slot: NDArray[np.int64], told: F8) -> None:
+        """Start episodes in the worlds of ``mask``.
+
+        Parameters
+        ----------
+        mask : bool (n_world,)
+        first_slot : int64 (n_world,)
+            Half hour of the day.
+        told : float64 (n_world,)
+            Messages to units beside the sender's: that they shall stand by. They are booked in the first half hour.
+        """
         self.retail_yen[mask] = retail_yen_kwh(self.costs, first_slot[mask], self.retail_yen.shape[1])
         for array in (self.ledger_yen, self.counted, self.asked_kwh, self.asked_before_kwh, self.bill_yen):
             array[mask] = 0.0
+        self.counted[mask, -1] = -told[mask]
 
     def booking(
         self, ends: Any, t_s: F8, sender: F8, gate: F8, outside: Sequence[tuple[F8, F8]]

@@ -68,8 +68,7 @@ class MarketSession:
         self.n_block = scenario.episode.n_block + scenario.episode.n_block_after
         self.receiving = any(config.metering == "receiving" for config in scenario.services)
         self.episode = Episode(scenario, signals, n_world, len(pool.keys))
-        standby = np.array([DEVICES[structure.class_names[k]].traits.standby_in_award for k in structure.cell_class])
-        given = (self.episode, structure, pool, sample, self.n_block, self.receiving, standby)
+        given = (self.episode, structure, pool, sample, self.n_block, self.receiving, self._standby_share(structure))
         self.planner = Planner(scenario.plan, *given)
         weights = leaf_weights(structure, scenario.services)
         self.sessions = [self._session(config, n_world, weights[config.id]) for config in scenario.services]
@@ -82,6 +81,16 @@ class MarketSession:
         self.fleet_ledger = FleetLedger(scenario.costs, n_world, self.n_block, maker_yen, registers, holds)
         self.ledger = self._ledger(n_world)
         self.standby_yen = np.zeros(n_world)
+
+    def _standby_share(self, structure: Structure) -> Array:
+        """Return the expected share of each cell's devices that stand by in committed blocks, float64 (n_cell,)."""
+        given = self.scenario.devices.behaviour.opt_out_share  # type: ignore[attr-defined]
+        found = np.zeros(structure.n_cell)
+        for c, name in enumerate(structure.class_names[k] for k in structure.cell_class):
+            traits = DEVICES[name].traits
+            if traits.standby_in_award:
+                found[c] = self.scenario.network.standby_share(given.get(name, traits.opt_out_share))
+        return found
 
     def _session(self, config: Any, n_world: int, weight: Array) -> ServiceSession:
         st = self.structure
@@ -152,7 +161,7 @@ class MarketSession:
         self.planner.forecast(which, self._standing_leaves())
         for session in self.sessions:
             session.begin(mask)
-        self.fleet_ledger.begin(mask, self.episode.start_h * (SLOT_PER_DAY // 24))
+        self.fleet_ledger.begin(mask, self.episode.start_h * (SLOT_PER_DAY // 24), self._standby_messages())
         self.standby_yen[which] = self._standby_yen(which)
         self.ledger.yen[mask] = 0.0
 
@@ -161,6 +170,16 @@ class MarketSession:
         if line not in self.notes:
             self.notes.append(line)
             warnings.warn(line, stacklevel=2)
+
+    def _standby_messages(self) -> Array:
+        """Return the messages to units that tell stores to stand by, one at the start of each window, (n_world,)."""
+        if self.scenario.network.standby == "preloaded":
+            return np.zeros(len(self.standby_yen))
+        standing = self.planner.standing
+        begins = standing & ~np.pad(standing, ((0, 0), (1, 0), (0, 0)))[:, :-1]
+        stores = (units(self.structure) * self.planner.standby_cell) @ self.planner.fold
+        sent: Array = begins.sum(axis=1) @ stores
+        return sent
 
     def _standing_leaves(self) -> Array:
         """Return where leaves stand by for a service, bool (n_world, n_block, n_leaf)."""
@@ -172,12 +191,12 @@ class MarketSession:
     def yardstick_yen(self, mask: Array) -> Array:
         """Return the yen of a group that follows every request exactly, (n,): the unit of the reward's money.
 
-        It is the sum over the services, less what standby costs owners on the mean of the days before; a quarter of
-        the sum at least, so that a reserve that does not pay for its standby still has a unit.
+        It is the sum over the services, less what standby costs owners on the mean of the days before; half of the
+        sum at least, so that a reserve that does not pay for its standby still has a unit.
         """
         each = [session.service.yardstick_yen(mask, self.scenario.costs) for session in self.sessions]
         total: Array = np.sum(each, axis=0)
-        return np.maximum(total - self.standby_yen[mask], total / 4)
+        return np.maximum(total - self.standby_yen[mask], total / 2)
 
     def _standby_yen(self, which: Array) -> Array:
         """Return what standby costs the owners of stores if the episode is as the mean of the days before, (n,)."""

@@ -33,8 +33,8 @@ class Planner:
     n_block : int
     receiving : bool
         Whether some service meters at the homes' receiving points: then the homes' own load and PV are planned too.
-    standby : bool (n_cell,)
-        Cells whose stores stand by in committed blocks.
+    standby_share : float64 (n_cell,)
+        Expected share of each cell's devices that stand by in committed blocks; 0 where they are no stores.
 
     Attributes
     ----------
@@ -49,14 +49,15 @@ class Planner:
 
     def __init__(
         self, config: PlanConfig, episode: Episode, structure: Structure, pool: Pool, sample: Sample, n_block: int,
-        receiving: bool, standby: Array,
+        receiving: bool, standby_share: Array,
     ) -> None:  # fmt: skip
         self.forecaster, self.episode, self.structure = PlanForecaster(config), episode, structure
-        self.pool, self.sample, self.receiving, self.standby_cell = pool, sample, receiving, standby
+        self.pool, self.sample, self.receiving = pool, sample, receiving
+        self.standby_share, self.standby_cell = standby_share, standby_share > 0
         n_world, n_leaf, n_cell = len(episode.day0), structure.n_leaf, structure.n_cell
         self.fold = np.zeros((n_cell, n_leaf))
         self.fold[np.arange(n_cell), structure.cell_leaf] = 1.0
-        self.standby_leaf = standby @ self.fold > 0
+        self.standby_leaf = self.standby_cell @ self.fold > 0
         self.base_kw, self.leaf_kw = (np.zeros((n_world, n_block, n_leaf)) for _ in range(2))
         self.house_kw = np.zeros((n_world, n_block))
         self.standing = np.zeros((n_world, n_block, n_leaf), dtype=bool)
@@ -97,7 +98,7 @@ class Planner:
         base = self.forecaster.base(power, kind, now, first, n_block, past[:, :, :, 0], temp)
         base *= self.sample.scale
         stands = committed[which][:, :, self.structure.cell_leaf] & self.standby_cell
-        self.base_kw[which] = np.where(stands, 0.0, base[:, :, :n_cell]) @ self.fold
+        self.base_kw[which] = (base[:, :, :n_cell] * (1.0 - stands * self.standby_share)) @ self.fold
         self.leaf_kw[which] = self.base_kw[which]
         self.standing[which] = committed[which] & self.standby_leaf
         self.house_kw[which] = 0.0

@@ -107,7 +107,7 @@ class StepPlan:
             network.refill_quotas(self._midnight),
             network.draw_link_outages(self._midnight, f.keys, f.abs_s, f.t_s, f.fleet),
             *f.update_membership(self._turn),
-            f.stand_by(self._turn, self.market.planner.standing),
+            network.stand_by(self._turn, f.keys, f.abs_s, f.t_s, self.market.planner.standing, f.fleet),
             *f.redraw_slots(self._due),
             network.compute_arrivals(f.keys, f.fleet),
             *network.deliver_messages(active, f.t_s, dt, f.fleet),

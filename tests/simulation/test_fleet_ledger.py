@@ -21,9 +21,9 @@ BOOKED = booked([DEVICES["battery"], DEVICES["ecocute"], DEVICES["ev"]])
 class Books:
     """A fleet of ten units in one leaf, from ``first`` of the day's half hours on, with one service."""
 
-    def __init__(self, n_block: int, costs: CostConfig = COSTS, first: int = 28) -> None:
+    def __init__(self, n_block: int, costs: CostConfig = COSTS, first: int = 28, told: float = 0.0) -> None:
         self.ledger = FleetLedger(costs, 1, n_block, HOURLY, BOOKED, np.array([True]))
-        self.ledger.begin(np.ones(1, dtype=bool), np.array([first]))
+        self.ledger.begin(np.ones(1, dtype=bool), np.array([first]), np.array([told]))
         self.sender, self.gate = np.zeros((1, 1, SENDER.N)), np.zeros((1, GATE.N))
         self.gate[0, GATE.N_UNIT] = 10.0
         self.t_s, self.outside, self.yen_kwh = np.zeros(1), np.zeros(1), np.zeros(1)
@@ -63,6 +63,14 @@ def test_lines_by_hand() -> None:
             "message": -500 * 0.01,
         }
     )
+
+
+def test_messages_that_tell_stores_to_stand_by_are_booked_once() -> None:
+    b = Books(2, told=7.0)
+    b.end(sent=2)
+    assert b.yen["message"] == pytest.approx(-(20 + 7) * 0.01)
+    b.end(sent=3)
+    assert b.yen["message"] == pytest.approx(-(30 + 7) * 0.01)
 
 
 def test_a_bill_follows_the_hour() -> None:
@@ -112,7 +120,7 @@ def test_each_services_own_deviation_is_repaid_as_far_as_its_own_leaves_were_ask
     # Two services: the first's node holds stores, the second's does not.
     for costs in (BY_KWH, COSTS):
         ledger = FleetLedger(costs, 1, 1, HOURLY, BOOKED, np.array([True, False]))
-        ledger.begin(np.ones(1, dtype=bool), np.array([28]))
+        ledger.begin(np.ones(1, dtype=bool), np.array([28]), np.zeros(1))
         outside = [(np.array([5.0]), np.array([12.0])), (np.array([6.0]), np.array([9.0]))]
         sender, gate, t_s = np.zeros((1, 1, SENDER.N)), np.zeros((1, GATE.N)), np.full(1, 1800.0)
         calls = ledger.booking(np.ones(1, dtype=bool), t_s, sender, gate, outside)

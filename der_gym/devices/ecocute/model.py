@@ -8,7 +8,8 @@ stays off; below minus the threshold, it boils early while there is room. Shorte
 floor and the size of the tank come first. What it reports is an estimate, for it has no current sensor [1]_.
 
 A shadow that nobody commands runs beside each home, in slots of 300 s: the owner's bill and what people lose are the
-difference to it (`devices.bill`). Known error: it starts up to five minutes later.
+difference to it (`devices.bill`). Known error: it starts
+up to 2.5 minutes earlier or later.
 
 Known error: one hot fraction instead of layers (lukewarm water counts as hot); the learned need does not follow the
 last week; starts before t = 0 do not count among the starts of the first day. See `physics` for the machine.
@@ -36,7 +37,7 @@ from der_gym.numerics.approx import clip
 _MEAN_FILL = np.float32(0.7)  # of the heat wanted, where nothing saved says more
 _HOUR8, _MINUTE8, _ONE8, _ZERO8 = np.float64(3600.0), np.float64(60.0), np.float64(1.0), np.float64(0.0)
 _WATT, _SLOT_S, _MINUTE = np.float32(1000.0), 900, 60
-_SHADOW_S = np.float32(REFRESH_S)
+_SHADOW_S, _HALF_SHADOW_S = np.float32(REFRESH_S), np.float32(REFRESH_S / 2)
 
 ECOCUTE = DeviceModel(
     name="ecocute",
@@ -244,7 +245,7 @@ def shadow_due(  # type: ignore[no-untyped-def]
     """Work out whether the shadow's schedule is due."""
     own_heat, by_day = np.float32(own_heat_kwh), draws.by_day(sort)
     left_s, long_s = left_day_s if by_day else left_night_s, long_day_s if by_day else long_night_s
-    own_due = ph.is_due(left_s, long_s, lead_s, wanted_kwh - own_heat, heat_kw, ramp_per_s)
+    own_due = ph.is_due(left_s, long_s, lead_s + _HALF_SHADOW_S, wanted_kwh - own_heat, heat_kw, ramp_per_s)
     return own_heat, own_due
 
 
@@ -254,11 +255,12 @@ def work_shadow(  # type: ignore[no-untyped-def]
     tank_kwh_k, heat_kw, capacity_kwh, wanted_kwh, ramp_per_s, least_kwh, again_kwh, min_on_s, min_off_s,
     starts_per_day, starts_kept,
 ):  # fmt: skip
-    """Work a slot without commands."""
+    """Work a slot without commands; its starts are decided by what stands in its middle."""
     own_run_s, own_level, own_boiling, own_starts, own_put, own_drawn, own_loss, own_on_s = ph.phase(
         slot_s, ZERO, True, own_due > ZERO, own_heat, own_run_s, own_level, own_boiling, own_starts, draw_kw, loss_at_0,
-        loss_per_k / tank_kwh_k, heat_kw, capacity_kwh, wanted_kwh, ramp_per_s, least_kwh, again_kwh, min_on_s,
-        min_off_s, starts_per_day, starts_per_day - starts_kept,
+        loss_per_k / tank_kwh_k, heat_kw, capacity_kwh, wanted_kwh, ramp_per_s,
+        least_kwh + draw_kw * _HALF_SHADOW_S / HOUR_S, again_kwh, min_on_s, min_off_s, starts_per_day,
+        starts_per_day - starts_kept,
     )  # fmt: skip
     return own_run_s, own_level, own_boiling, own_starts, own_put, own_drawn, own_loss, own_on_s
 
