@@ -57,10 +57,15 @@ class NetworkConfig(BaseModel):
         opt_out_share : float
             Share of owners who take no commands.
         """
-        if self.ideal or self.standby == "preloaded":
-            return 1.0 - opt_out_share
+        heard = 1.0 if self.standby == "preloaded" else self.reached_share()
+        return (1.0 - opt_out_share) * heard
+
+    def reached_share(self) -> float:
+        """Return the expected share of devices whose link is up, 0..1."""
+        if self.ideal:
+            return 1.0
         down_days = self.link_down_median_min / 1440.0 * math.exp(self.link_down_sigma**2 / 2.0)
-        return (1.0 - opt_out_share) * self.reach_share * self.link_up_days / (self.link_up_days + down_days)
+        return self.reach_share * self.link_up_days / (self.link_up_days + down_days)
 
     def fee_yen_month(self, name: str) -> float:
         """Return the fee of a unit behind the path, yen a month; ``ideal`` removes delays and losses, not fees."""

@@ -70,6 +70,7 @@ class MarketSession:
         self.episode = Episode(scenario, signals, n_world, len(pool.keys))
         given = (self.episode, structure, pool, sample, self.n_block, self.receiving, self._standby_share(structure))
         self.planner = Planner(scenario.plan, *given)
+        self.planner.silent[:] = self._silent()
         weights = leaf_weights(structure, scenario.services)
         self.sessions = [self._session(config, n_world, weights[config.id]) for config in scenario.services]
         self.shown = 0
@@ -91,6 +92,13 @@ class MarketSession:
             if traits.standby_in_award:
                 found[c] = self.scenario.network.standby_share(given.get(name, traits.opt_out_share))
         return found
+
+    def _silent(self) -> Array:
+        """Return the expected part of each leaf's plan of homes that cannot report: see `publish_service`."""
+        unheard, fold = 1.0 - self.scenario.network.reached_share(), self.planner.fold
+        of_rest = np.minimum(unheard / np.maximum(1.0 - self.planner.standby_share, 1e-9), 1.0)
+        standing: Array = of_rest @ fold / np.maximum(fold.sum(axis=0), 1.0)
+        return np.stack([np.full(len(standing), unheard), standing], axis=1)
 
     def _session(self, config: Any, n_world: int, weight: Array) -> ServiceSession:
         st = self.structure

@@ -45,6 +45,8 @@ class Planner:
     standing : bool (n_world, n_block, n_leaf)
         Leaves that stand by: their power there does not move the plan.
     standby_cell : bool (n_cell,)
+    silent : float64 (n_leaf, 2)
+        Expected part of a leaf's plan that is of homes which cannot report: by its own schedule; where it stands by.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Planner:
         self.standing = np.zeros((n_world, n_block, n_leaf), dtype=bool)
         self.quiet_since_s, self.seen_sum = (np.zeros((n_world, n_leaf)) for _ in range(2))
         self.seen_n = np.zeros(n_world)
+        self.silent = np.zeros((n_leaf, 2))
         self._half_hour_means = _by_half_hour(episode.signals.values[[SIGNALS.TEMP_C, SIGNALS.SUN_KW_M2]])
 
     def arrays(self) -> dict[str, Array]:

@@ -155,7 +155,8 @@ class StepPlan:
         for i, session in enumerate(m.sessions):
             s, own = session.service, (session.leaf_weight, session.service.award_kw, session.shown_kw)
             asked = (plan.house_kw, session.receiving, s.request_kw, s.target_kw, s.failed_before, s.unit_kw)
-            given = (i, self.active, f.t_s, *own, *asked, view.leaf, session.bin_error, view.service, view.block)
+            out = (plan.standing, plan.silent, session.bin_error, view.service, view.block)
+            given = (i, self.active, f.t_s, *own, *asked, view.leaf, *out)
             calls += [Call(publish_service, *given, by_world=True), *s.show(self.active, f.t_s)]
             places = np.arange(n_own, n_own := n_own + s.FIELDS.N)
             calls.append(Call(copy_lines, self.active, s.shown, places, False, view.own, by_world=True))
