@@ -21,7 +21,7 @@ Object.assign(WORDS, {
   verdicts: ["Verdict of each block", "コマごとの判定"],
   reward: ["Reward (perfect is about 1)", "報酬 (完全で約 1)"],
   accuracy: ["Accuracy (perfect is 1)", "応動精度 (完全で 1)"],
-  total_yen: ["Ledger, total", "収支合計"],
+  total_yen: ["Ledger, without lock-out", "収支合計 (入札停止を除く)"],
   per_unit: ["Messages per device", "機器あたり通信数"],
   idle_beside: ["idle: {v}", "無制御 (idle): {v}"],
   strip_how: [
