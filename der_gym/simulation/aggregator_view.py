@@ -47,7 +47,7 @@ SERVICE = Table(
     + """
     target_kw         | kW      | aggregator | target of the coming minute
     target_bin_end_kw | kW      | aggregator | target at the end of this 5-minute bin
-    seen_kw           | kW      | aggregator | power of the node by telemetry, stale reports included; silent homes as planned
+    seen_kw           | kW      | aggregator | power by telemetry, stale reports too; silent homes as planned
     response_kw       | kW      | aggregator | plan minus seen power
     error_bin_kw      | kW      | aggregator | mean seen error over this 5-minute bin so far
     bin_left          | -       | aggregator | part of the 5-minute bin that is left

@@ -161,9 +161,7 @@ class FleetLedger:
             array[mask] = 0.0
         self.counted[mask, -1] = -told[mask]
 
-    def booking(
-        self, ends: Any, t_s: F8, sender: F8, gate: F8, outside: Sequence[tuple[F8, F8]]
-    ) -> list[Call]:
+    def booking(self, ends: Any, t_s: F8, sender: F8, gate: F8, outside: Sequence[tuple[F8, F8]]) -> list[Call]:
         """Return the calls that book the half hour of the worlds where one ``ends``, once the services have settled.
 
         Parameters

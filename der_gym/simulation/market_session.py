@@ -203,8 +203,9 @@ class MarketSession:
         sum at least, so that a reserve that does not pay for its standby still has a unit.
         """
         each = [session.service.yardstick_yen(mask, self.scenario.costs) for session in self.sessions]
-        total: Array = np.sum(each, axis=0)
-        return np.maximum(total - self.standby_yen[mask], total / 2)
+        total = np.sum(each, axis=0)
+        yen: Array = np.maximum(total - self.standby_yen[mask], total / 2)
+        return yen
 
     def _standby_yen(self, which: Array) -> Array:
         """Return what standby costs the owners of stores if the episode is as the mean of the days before, (n,)."""

@@ -111,7 +111,7 @@ def test_ledger_by_hand(mode: str, penalty: float) -> None:
 
 
 def test_the_rest_of_an_awarded_block_is_imbalance_too() -> None:
-    """A plan that is 20 kW too high earns the imbalance price, one too low pays it; noise around it is worth nothing."""
+    """A plan that is 20 kW too high earns the imbalance price, one too low pays it; noise is worth nothing."""
     long, short, noisy = (product([90, 0], [0] * 12) for _ in range(3))
     play(long, [20] * 6)
     play(short, [-20] * 6)

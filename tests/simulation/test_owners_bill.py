@@ -32,7 +32,7 @@ def award_free() -> tuple[Worlds, Array]:
 
 @pytest.mark.parametrize("controller", ["idle", "merit_order", "open_loop"])
 def test_the_bill_is_the_difference_to_an_award_free_twin(controller: str) -> None:
-    """Within 2 % of what standby costs in each episode, and 1 % in the mean: shadows have no ramps and slots of 300 s."""
+    """Within 2 % of what standby costs in each episode, 1 % in the mean: shadows have no ramps and slots of 300 s."""
     twin, own_yen = award_free()
     worlds = begun(made(), SEEDS)
     yen = bills_yen(worlds, controller)

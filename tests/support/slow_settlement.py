@@ -93,9 +93,7 @@ def settle_tertiary_1(sim: Simulator, kept: Record, w: int, price: Array) -> dic
     award, request = service.award_kw[w].tolist(), service.request_kw[w].tolist()
     plan, metered = sim.market.primary.plan_kw[w].tolist(), [kw[w] for kw in kept.metered_kw]
     ends = slow_trajectory(request, award, c.response_time_s)
-    lines = dict.fromkeys(
-        ("revenue", "energy", "fee", "penalty", "owners", "retailer", "imbalance", "lockout"), 0.0
-    )
+    lines = dict.fromkeys(("revenue", "energy", "fee", "penalty", "owners", "retailer", "imbalance", "lockout"), 0.0)
     failed = int(service.failed_before[w])
     margin = sum(award) * max(c.bid_price_yen_kw * (1 - c.owners_share) - c.fee_yen_kw, 0.0)
     for b in range(n_block):

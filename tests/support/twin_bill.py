@@ -17,9 +17,7 @@ Array = np.ndarray
 def begun(scenario: Scenario, seeds: Sequence[int], standby: bool = True) -> Worlds:
     """Return worlds at the start of their episodes; without ``standby`` all stores follow their own schedules."""
     worlds = Worlds(scenario, None, len(seeds), 1)
-    worlds.reset(
-        np.ones(len(seeds), dtype=bool), {i: np.random.default_rng(seed) for i, seed in enumerate(seeds)}, {}
-    )
+    worlds.reset(np.ones(len(seeds), dtype=bool), {i: np.random.default_rng(seed) for i, seed in enumerate(seeds)}, {})
     if not standby:
         worlds.simulator.market.planner.standing[:] = False
         worlds.simulator.fleet.fleet[:, FLEET.STANDBY] = 0.0

@@ -251,9 +251,7 @@ def compare(  # type: ignore[no-untyped-def]
     ac_kws, leaves, lacks,
 ):  # fmt: skip
     """Work out what the owner's bill, the car's charge and its lack have more than under the own schedule."""
-    own_kws, own_lacks = ph.uncommanded(
-        t_s, dt_s, charger_kw, need_kwh, arrive_s, own_s, depart_s, delay_s, ac_kws
-    )
+    own_kws, own_lacks = ph.uncommanded(t_s, dt_s, charger_kw, need_kwh, arrive_s, own_s, depart_s, delay_s, ac_kws)
     own_kw = own_kws * per_dt
     import_more_kwh, export_more_kwh = difference(bare_kw, power_kw, own_kw, hours)
     taken_more_kwh = (power_kw - own_kw) * hours

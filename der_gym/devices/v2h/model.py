@@ -254,7 +254,9 @@ def shadow(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     """Work out the power of the own schedule, had it always been followed; its pauses are left out."""
     here = (arrive_s <= t_s) & (t_s < depart_s)
-    _, most_kw = ph.limits(own, floor_kwh, full_kwh, charger_kw, efficiency, net_kw, export_max_kw, import_max_kw, hours)
+    _, most_kw = ph.limits(
+        own, floor_kwh, full_kwh, charger_kw, efficiency, net_kw, export_max_kw, import_max_kw, hours
+    )
     late = ph.spare_s(t_s, depart_s, own, ready_kwh, charger_kw, efficiency, net_kw, import_max_kw) <= laxity_margin_s
     schedule_kw = most_kw if here & ((own_s <= t_s) | late) else _0
     return schedule_kw

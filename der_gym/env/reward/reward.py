@@ -3,10 +3,10 @@
     reward = money * d(total without lock-out) / Y  +  accuracy * d(sum|e_idle| - sum|e|) / E
              - (comfort + lock-out share + debt) * money / Y
 
-Y is the yen of a group that follows every request exactly (`MarketSession.yardstick_yen`). E is the episode's sum|e_idle|
-over the services that follow a target. Energy that a home must buy later stands in the owners' bill, so ``debt`` holds
-only what homes will lack at their next need: cars and hot water. Comfort counts what people lack beyond what the same
-luck brings without commands.
+Y is the yen of a group that follows every request exactly (`MarketSession.yardstick_yen`). E is the episode's
+sum|e_idle| over the services that follow a target. Energy that a home must buy later stands in the owners' bill, so
+``debt`` holds only what homes will lack at their next need: cars and hot water. Comfort counts what people lack beyond
+what the same luck brings without commands.
 """
 
 from __future__ import annotations

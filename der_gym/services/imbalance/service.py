@@ -86,8 +86,8 @@ class Imbalance(Service):
     def settle(self, active: Array, t_s: F8, sample: Sample) -> list[Call]:
         """Return the call, by worlds, that takes the sample just ended."""
         given = (active, *sample, BLOCK_S // self.periods.sample_s, self.config.idle_error_share)
-        own = (self._terms, self._acc, self.outcome, self.ledger_yen)
-        own += (self.outside_kwh, self.outside_yen_kwh, self.score_kw)
+        books = (self._terms, self._acc, self.outcome, self.ledger_yen)
+        own = (*books, self.outside_kwh, self.outside_yen_kwh, self.score_kw)
         return [Call(s.advance, *given, *own, by_world=True)]
 
     def show(self, active: Array, t_s: F8) -> list[Call]:

@@ -5,7 +5,8 @@ drawn more is bought. Nothing is judged. The score counts the error of each half
 hour cancels; its unit is a stated share of what the group is expected to draw.
 
 Load that is held back comes back later, perhaps behind the episode's end, and a single price would pay for it. So
-``outside_kwh`` hands the deviation to the fleet's books, which take back what load earned that was held back on request.
+``outside_kwh`` and its price hand the deviation to the fleet's books, which take back what load earned that was held
+back on request.
 """
 
 from __future__ import annotations
