@@ -17,7 +17,7 @@ class CostConfig(SettingsModel):
     owners: Literal["bill", "kwh"] = "bill"
     """What owners are paid for. ``bill``: what their bill is higher than under their own schedule, standby included.
     ``kwh``: every kWh that stores drew less than their own schedule, which in awarded half hours is standby, at retail;
-    the rule of releases before 0.2, kept for comparison."""
+    an earlier rule, kept for comparison."""
     retail_day_yen_kwh: float = Field(default=31.0, ge=0.0)
     """Retail price from 07 to 23 h [A]: 27-36 in published tariffs of all-electric homes, fuel adjustment and levy
     included [M]."""
