@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from rich.table import Table
 from der_gym.cli import common
 from der_gym.core.figures import figure
 from der_gym.core.files import write_text
+from der_gym.core.text import one_line
 from der_gym.evaluation import results
 from der_gym.evaluation.firm import Firm
 from der_gym.evaluation.firm import firm as work_out
@@ -46,18 +48,27 @@ def firm(
                 progress=progress,
                 **told,  # type: ignore[arg-type]
             )
-        reports = common.shown([write_firm(page, found, seeds) for page in common.pages(pages, folder)], folder)
-        if folder is not None:
-            _save(found, folder.staging, {"split": split, "seeds": seeds, "passed": found.passed})
-            folder.publish(results.RECORD)
+        reports = list[Path]()
+        place = common.to_publish(folder, found.stopped)
+        with common.writing(place) as done:
+            made = [write_firm(page, found, seeds) for page in common.pages(pages, place)]
+            reports = common.shown(made, place)
+            if place is not None:
+                more = {"split": split, "seeds": seeds, "interrupted": found.stopped != 0, "passed": found.passed}
+                _save(found, place.staging, more)
     console = common.console()  # last, see `compare`
     for season in dict.fromkeys(row["season"] for row in found.capability):
         console.print(_capability(found, season), "")
     console.print(_awards(found), "")
-    if out is not None:
-        console.print(f"Results: {out} (capability.csv, firm.csv, run.json)")
+    done.end(out)
+    if out is not None and place is not None:
+        console.print(f"Results: {one_line(str(out))} (capability.csv, firm.csv, run.json)")
     for page in reports:
-        console.print(f"Report: {page}", soft_wrap=True)
+        console.print(f"Report: {one_line(str(page))}", soft_wrap=True)
+    if found.stopped:
+        shares = ", ".join(f"{share:g}" for share in dict.fromkeys(row["award_share"] for row in found.passed))
+        print(f"der-gym: interrupted; finished: awards x {shares}", file=sys.stderr)
+        raise SystemExit(found.stopped)
 
 
 def _save(found: Firm, folder: Path, more: Mapping[str, Any]) -> None:

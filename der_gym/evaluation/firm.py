@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from der_gym.controllers import Controller
 from der_gym.core.errors import InputError, unknown
+from der_gym.core.interrupt import exit_code
 from der_gym.core.units import BLOCK_S, HOUR_S
 from der_gym.engine.tables import CAPABILITY
 from der_gym.evaluation.controller_factory import players as picked
@@ -49,12 +50,16 @@ class Firm:
     awards : list of dict
         Controller, season, start, level; the largest award kept at that level (`kept`) as a share of the scenario's,
         in kW, per 1,000 devices and over the rated swing, and the least. 0 where none is kept.
+    stopped : int
+        Exit code of the signal that ended the search early, 0 for none; the awards are those of the shares that all
+        controllers have played.
     """
 
     scenario: Scenario
     capability: list[dict[str, Any]]
     passed: list[dict[str, Any]]
     awards: list[dict[str, Any]]
+    stopped: int = 0
 
 
 def capability(where: ScenarioAssets) -> list[dict[str, Any]]:
@@ -137,6 +142,8 @@ def firm(
     ------
     InputError
         For names, seasons, starts, shares or levels that are not allowed.
+    KeyboardInterrupt
+        After Ctrl-C before any share was played; later the result holds the shares that were.
     """
     base = _without_limits(load(scenario, {**(overrides or {}), "split": split}))
     windows = _windows(base, seasons, starts)
@@ -145,16 +152,25 @@ def firm(
     where = scenario_assets(base)
     seeds, options = _episodes(where, windows, n_seed, split)
     passed: list[dict[str, Any]] = []
+    stopped, nominal_kw = 0, 0.0
     for k, share in enumerate(sorted(shares)):
-        scaled = [config.scaled(share) for config in base.services]
-        stage = EpisodeRunner(load(base, {"services": scaled}), workers)
-        for i, (name, controller) in enumerate(players.items()):
-            if progress is not None:
-                progress(f"{name}, award x {share:g}", (k * len(players) + i) / (len(shares) * len(players)))
-            played = stage.play(controller, seeds, options, chunk, run_on=False)
-            passed += _rates(name, share, windows, pass_rate(played), played.award_kw[:, 0], n_seed)
-    nominal_kw = float(stage.worlds(min(chunk, len(seeds))).layout.nominal_kw.sum())
-    return Firm(base, capability(where), passed, _awards(passed, levels, where.structure.n_device, nominal_kw))
+        try:
+            scaled = [config.scaled(share) for config in base.services]
+            stage, own = EpisodeRunner(load(base, {"services": scaled}), workers), list[dict[str, Any]]()
+            for i, (name, controller) in enumerate(players.items()):
+                if progress is not None:
+                    progress(f"{name}, award x {share:g}", (k * len(players) + i) / (len(shares) * len(players)))
+                played = stage.play(controller, seeds, options, chunk, run_on=False)
+                own += _rates(name, share, windows, pass_rate(played), played.award_kw[:, 0], n_seed)
+            nominal_kw = float(stage.worlds(min(chunk, len(seeds))).layout.nominal_kw.sum())
+        except KeyboardInterrupt as error:
+            if not passed:
+                raise
+            stopped = exit_code(error)
+            break
+        passed += own
+    awards = _awards(passed, levels, where.structure.n_device, nominal_kw)
+    return Firm(base, capability(where), passed, awards, stopped)
 
 
 def _without_limits(scenario: Scenario) -> Scenario:

@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from der_gym.controllers import Controller
 from der_gym.core.errors import InputError, unknown
+from der_gym.core.interrupt import exit_code
 from der_gym.evaluation import statistics as st
 from der_gym.evaluation.causes import Failure, failures
 from der_gym.evaluation.controller_factory import label
 from der_gym.evaluation.controller_factory import players as picked
 from der_gym.evaluation.measures import EvalContext, measure
 from der_gym.evaluation.play import CHUNK, EpisodeRunner, Played
+from der_gym.evaluation.unfinished import Finished, Unfinished
 from der_gym.scenario.config_files import configs
 from der_gym.scenario.load import load
 from der_gym.scenario.model import Scenario
@@ -54,8 +56,8 @@ class Scoreboard:
         Controller that the others are compared with.
     scores : dict
         In the order in which they were played.
-    interrupted : bool
-        Whether the comparison was ended early; what is here is whole.
+    stopped : int
+        Exit code of the signal that ended the comparison early, 0 for none; what is here is whole.
     notes : list of str
         What was done to the user's files: gaps filled, requests cut to the award.
     """
@@ -65,8 +67,13 @@ class Scoreboard:
     seeds: list[int]
     base: str = BASE
     scores: dict[str, Score] = field(default_factory=dict)
-    interrupted: bool = False
+    stopped: int = 0
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def interrupted(self) -> bool:
+        """Return whether the comparison was ended early."""
+        return self.stopped != 0
 
     def ranking(self) -> list[str]:
         """Return the controllers, the best interquartile mean of the reward first."""
@@ -101,7 +108,6 @@ class Scoreboard:
         causes = [failure.cause for failure in score.failures]
         row["failed_blocks"] = len(causes)
         row["main_cause"] = max(sorted(set(causes)), key=causes.count) if causes else ""
-        row["seconds"] = round(score.seconds, 3)
         return row
 
     def _against(self, name: str) -> st.Interval:
@@ -142,6 +148,7 @@ def evaluate(
     workers: int | None = None,
     service: str | None = None,
     progress: Told | None = None,
+    unfinished: Unfinished | None = None,
 ) -> Scoreboard:
     """Play controllers on the seeds and dates of a split and count what they did.
 
@@ -166,11 +173,13 @@ def evaluate(
         Id of the service that measures, causes and pages tell of; default: the scenario's first.
     progress : callable, optional
         Told controller and share done.
+    unfinished : Unfinished, optional
+        Keeps each finished controller on disk, and holds those that were finished before.
 
     Returns
     -------
     Scoreboard
-        After Ctrl-C, ``interrupted``, with the controllers that were finished.
+        After Ctrl-C or SIGTERM, ``interrupted``, with the controllers that were finished.
 
     Raises
     ------
@@ -186,22 +195,33 @@ def evaluate(
     try:
         stage = EpisodeRunner(board.scenario, workers, service)
         for name, controller in players.items():
-            _add(board, stage, name, controller, chunk, progress)
-    except KeyboardInterrupt:
-        board.interrupted = True
+            _add(board, stage, name, controller, chunk, progress, unfinished)
+    except KeyboardInterrupt as error:
+        board.stopped = exit_code(error)
     return board
 
 
 def _add(
-    board: Scoreboard, stage: EpisodeRunner, name: str, controller: Controller, chunk: int, progress: Told | None
+    board: Scoreboard,
+    stage: EpisodeRunner,
+    name: str,
+    controller: Controller,
+    chunk: int,
+    progress: Told | None,
+    unfinished: Unfinished | None,
 ) -> None:
-    began = time.perf_counter()
     tell = (lambda share: progress(name, share)) if progress is not None else None
-    played = stage.play(controller, board.seeds, chunk=chunk, progress=tell)
+    done = unfinished.get(name) if unfinished is not None else None
+    if done is None:
+        began = time.perf_counter()
+        played = stage.play(controller, board.seeds, chunk=chunk, progress=tell)
+        done = Finished(played, stage.notes, time.perf_counter() - began)
+        if unfinished is not None:
+            unfinished.keep(name, done)
+    played = done.played
     twin = board.scores[IDLE].played if board.scores else played
     worlds = stage.worlds(min(chunk, len(board.seeds)))
     facts = EvalContext(twin, float(worlds.layout.nominal_kw.sum()), worlds.simulator.structure.n_device)
     found = failures(played, twin)
-    seconds = time.perf_counter() - began
-    board.notes = stage.notes
-    board.scores[name] = Score(name, played, measure(played, facts), found, seconds)
+    board.notes = list(dict.fromkeys([*board.notes, *done.notes]))
+    board.scores[name] = Score(name, played, measure(played, facts), found, done.seconds)

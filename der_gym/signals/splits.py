@@ -16,7 +16,9 @@ import numpy.typing as npt
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from der_gym.core.data import LARGEST_BYTES, read_value
 from der_gym.core.errors import InputError, unknown
+from der_gym.core.files import read_text
 from der_gym.signals.calendar import iso_week
 
 
@@ -57,12 +59,9 @@ class Splits(BaseModel):
 def load_splits(path: str | Path) -> Splits:
     """Return the splits of a YAML file; InputError where it cannot be read or its values do not fit."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
-        return Splits.model_validate(yaml.safe_load(text))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        return Splits.model_validate(read_value(read_text(path, LARGEST_BYTES)))
     except yaml.YAMLError as error:
-        raise InputError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"{path}: is not YAML: {error}") from None
     except ValidationError as error:
         raise InputError(f"{path}: {'; '.join(_told(dict(each)) for each in error.errors())}") from None
 

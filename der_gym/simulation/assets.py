@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -105,9 +106,15 @@ def _switched(scenario: Scenario, name: str) -> list[str]:
     return [p for p in CHANNELS if p in own or name in scenario.network.path(p).switched]
 
 
+def read_resources(path: str | Path) -> table.ResourceTable:
+    """Return a list of resources from a CSV file, with the registered classes and paths; see `table.read_csv`."""
+    japanese = {DEVICES[name].japanese: name for name in DEVICES}
+    return table.read_csv(path, tuple(DEVICES), tuple(CHANNELS), words=japanese)
+
+
 def _table(scenario: Scenario) -> table.ResourceTable:
     if scenario.resources is not None:
-        return table.read_csv(scenario.resources, tuple(DEVICES), tuple(CHANNELS))
+        return read_resources(scenario.resources)
     resources = mix.sample_table(scenario.fleet, with_trait("host"), with_trait("guest"))
     for row in scenario.fleet.mix:
         DEVICES[row.device], CHANNELS[row.path]  # an unknown name raises with the nearest one
@@ -181,6 +188,8 @@ def _pool(scenario: Scenario, structure: Structure, signals: SignalTable, starts
     kept = load_pool(name, like) if name is not None else None
     if kept is not None:
         return kept
+    days = f"reference days of {structure.n_cell:,} groups of devices of one class and path"
+    memory.check_room(days, sum(array.nbytes for array in like.values()))
     made = run_pool(structure, scenario.devices, signals, keys, starts_s, storm)
     if name is None:
         return made

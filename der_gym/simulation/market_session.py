@@ -12,7 +12,7 @@ import numpy as np
 from der_gym.core.errors import unknown
 from der_gym.core.units import SLOT_PER_DAY
 from der_gym.devices import DEVICES
-from der_gym.engine.program import Call
+from der_gym.engine.program import Call, where_due
 from der_gym.fleet.structure import Structure
 from der_gym.scenario.model import Scenario
 from der_gym.services import SERVICES
@@ -277,7 +277,7 @@ class MarketSession:
         """
         outside = [(s.service.outside_kwh, s.service.outside_yen_kwh) for s in self.sessions]
         booked = self.fleet_ledger.booking(ends, t_s, sender, gate, outside)
-        return [*booked, *self.ledger.collecting(active)]
+        return [*where_due(ends, booked), *self.ledger.collecting(active)]
 
     def freezing(self, ends: Array, t_s: Array) -> list[Call]:
         """Return the calls that fix plans in the worlds whose block has just ended.
@@ -289,4 +289,4 @@ class MarketSession:
             Seconds of the episode.
         """
         nodes = [call for session in self.sessions for call in session.freezing(ends, t_s)]
-        return [self.planner.freezing(ends, t_s), *nodes]
+        return where_due(ends, [self.planner.freezing(ends, t_s), *nodes])

@@ -20,12 +20,11 @@ from der_gym.core.units import SLOT_PER_DAY
 from der_gym.devices import DEVICES
 from der_gym.devices.base import DeviceModel
 from der_gym.engine import cache, closure
-from der_gym.engine.tables import CAPABILITY
 from der_gym.fleet.structure import Structure
-from der_gym.simulation.reference_days import Pool
+from der_gym.simulation.reference_days import KEPT, Pool
 
 Array = np.ndarray
-_FORM = "pool 2"
+_FORM = "pool 3"
 _UNREAD = {"row", "trees"}  # of the structure: table rows and trees do not change reference days
 # The registry of all classes does not count, the classes in use do. A structure counts by its arrays.
 # No message is sent in the reference days, so behaviours that answer messages do not count.
@@ -136,7 +135,7 @@ def wanted(
         "first_day": np.array(first_day),
         "starts_s": np.array(starts_s),
         "power_kw": _empty(*lead, SLOT_PER_DAY, structure.n_cell + 2),
-        "capability": _empty(*lead, SLOT_PER_DAY, structure.n_cell, CAPABILITY.N),
+        "capability": _empty(*lead, SLOT_PER_DAY, structure.n_cell, len(KEPT)),
     }
     for name, (lo, hi) in structure.class_slice.items():
         like[f"state.{name}"] = _empty(*lead, len(starts_s), len(DEVICES[name].saved), hi - lo)

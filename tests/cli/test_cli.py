@@ -220,7 +220,7 @@ def test_ctrl_c_ends_in_one_line_and_keeps_finished_controllers(
     words = ["evaluate", "--scenario", "tertiary-1-tiny", "--controller", "open_loop", "--seeds", 2, *SHORT]
     code, _, err = command(*words, "--out", tmp_path / "r")
     assert code == 130
-    assert err == "der-gym: interrupted; finished: idle\n"
+    assert err == f"der-gym: interrupted; finished: idle; go on with: der-gym evaluate --resume {tmp_path / 'r'}\n"
     assert json.loads((tmp_path / "r" / "run.json").read_text(encoding="utf-8"))["interrupted"] is True
     code, _, err = command("run", "tertiary-1-tiny", *SHORT)
     assert code == 130

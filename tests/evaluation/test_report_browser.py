@@ -299,7 +299,7 @@ def test_without_firm_the_page_says_how_to_get_it(tab: Opened, board: Scoreboard
 
 def test_a_board_of_one_seed_and_idle_alone_has_no_bands_and_no_complaints(tab: Opened, tmp_path: Path) -> None:
     alone = evaluate(load("tertiary-1", small()), ["idle"], 1)
-    alone.interrupted = True
+    alone.stopped = 130
     page = tab.open(write_board(tmp_path / "board.html", alone))
     assert "Ended early" in page.inner_text("#summary")
     assert page.locator("#scores tbody tr").count() == 1

@@ -74,7 +74,7 @@ def read_firm(folder: str | Path, scenario: str) -> Promise:
         with open(place / "firm.csv", encoding="utf-8", newline="") as file:
             awards = [_numbers(row) for row in csv.DictReader(file)]
         found = Promise(record["scenario"], int(record["seeds"]), awards, record["passed"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise InputError(
             f"--firm {str(folder)!r}: no results of der-gym firm there; allowed: the folder of its --out"
         ) from None
