@@ -203,7 +203,9 @@ def firm(
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Episodes per season, start and award.")] = 8,
     level: Annotated[list[float] | None, typer.Option(help="Share of blocks that pass. Default: .9 .95 .99.")] = None,
-    share: Annotated[list[float] | None, typer.Option(help="Award to try, times the scenario's; repeatable.")] = None,
+    budget: Annotated[
+        int | None, typer.Option(help="Awards played per controller and window at most. Default: 16.")
+    ] = None,
     out: Out = None,
     overwrite: Overwrite = False,
     report: Report = None,
@@ -214,7 +216,7 @@ def firm(
     """Show what the group has by season and hour, and the largest award that a controller can keep."""
     from der_gym.cli import firm
 
-    chosen = {"seasons": season, "starts": start_h, "levels": level, "shares": share}
+    chosen: dict[str, Any] = {"seasons": season, "starts": start_h, "levels": level, "budget": budget}
     firm.firm(scenario, controller, chosen, seeds, out, overwrite, report, split, settings or [], workers)
 
 

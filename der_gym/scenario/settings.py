@@ -109,6 +109,7 @@ class PoolSettings(Settings):
 
     n_fleet: int = Field(2, ge=1, le=16, description="fleets with their own Params")
     seed: int = Field(2026, ge=0)
+    homes: Literal["split", "train"] = Field("split", description="split: each split has homes of its own")
 
 
 class RewardSettings(Settings):

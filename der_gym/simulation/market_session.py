@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 import zlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,19 @@ from der_gym.simulation.representative_fleet import Sample, units
 from der_gym.simulation.service_session import ServiceSession
 
 Array = np.ndarray
+
+
+def _table_notes(scenario: Scenario) -> list[str]:
+    """Return a line for each service whose award is from a table that was made for other homes than one's own list."""
+    if scenario.resources is None:
+        return []
+    own = Path(scenario.resources).name
+    return [
+        f"{config.id}: the award is a table's per 1,000 devices, made for other homes than those of {own}; "
+        f"services.{config.id}.award: {{mode: firm}} works it out for this list"
+        for config in scenario.services
+        if getattr(config, "award", 0) is None and getattr(config, "award_kw", None) is None
+    ]
 
 
 class MarketSession:
@@ -64,7 +78,7 @@ class MarketSession:
         self, scenario: Scenario, structure: Structure, signals: SignalTable, pool: Pool, n_world: int, sample: Sample
     ) -> None:
         self.scenario, self.structure, self.pool = scenario, structure, pool
-        self.notes = list(signals.notes)  # what was done to the user's files, a line each
+        self.notes = [*signals.notes, *_table_notes(scenario)]  # what was done to the user's files, a line each
         self.n_block = scenario.episode.n_block + scenario.episode.n_block_after
         self.receiving = any(config.metering == "receiving" for config in scenario.services)
         self.episode = Episode(scenario, signals, n_world, len(pool.keys))

@@ -7,6 +7,7 @@ last ten days' half-hour means per cell), its state at t = 0 (tank, state of cha
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -100,6 +101,20 @@ def day_kinds(first_day: int, n_day: int, storm_share: float) -> Array:
     days = np.arange(first_day, first_day + n_day)
     storm = _storm_luck()[days % 60_000] < storm_share
     return np.stack([calendar.is_holiday(days), calendar.season(days), storm], axis=1).astype(np.int64)
+
+
+def joined(pools: Iterable[Pool]) -> Pool:
+    """Return the pool of the fleets of several, all of the same days, starts, cells and places."""
+    first, *others = pools
+    if not others:
+        return first
+    every = [first, *others]
+    keys, power_kw, capability = (np.concatenate([getattr(p, k) for p in every]) for k in _BY_FLEET)
+    states = {name: np.concatenate([p.states[name] for p in every]) for name in first.states}
+    return Pool(first.first_day, keys, power_kw, capability, first.starts_s, states)
+
+
+_BY_FLEET = ("keys", "power_kw", "capability")
 
 
 def run_pool(

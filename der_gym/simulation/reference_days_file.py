@@ -31,7 +31,7 @@ _UNREAD = {"row", "trees"}  # of the structure: table rows and trees do not chan
 _WITHOUT = ("der_gym.devices", "der_gym.fleet.structure", "der_gym.simulation.behaviour_arrays")
 
 
-def pool_name(settings: Mapping[str, Any], structure: Structure) -> str | None:
+def pool_name(settings: Mapping[str, Any], structure: Structure, *more: Structure) -> str | None:
     """Return the key of reference days.
 
     Parameters
@@ -40,6 +40,8 @@ def pool_name(settings: Mapping[str, Any], structure: Structure) -> str | None:
         All settings that shape the pool, as JSON takes them.
     structure : Structure
         The pool's fleet.
+    more : Structure
+        Further ones, where each fleet has one of its own.
 
     Returns
     -------
@@ -56,9 +58,10 @@ def pool_name(settings: Mapping[str, Any], structure: Structure) -> str | None:
             return None
     whole = hashlib.sha256(f"{_FORM} {closure.key(modules, _WITHOUT)} {kernels}".encode())
     whole.update(json.dumps(settings, sort_keys=True, default=str).encode())
-    for field in fields(structure):
-        if field.name not in _UNREAD:
-            whole.update(_content(field.name, getattr(structure, field.name)))
+    for each in (structure, *more):
+        for field in fields(each):
+            if field.name not in _UNREAD:
+                whole.update(_content(field.name, getattr(each, field.name)))
     return whole.hexdigest()[:16]
 
 

@@ -68,6 +68,7 @@ V2H = DeviceModel(
         missing_kwh | kWh | by which cars left short
         """,
     ),
+    strata=("sort", "charger_kw", "full_kwh"),
     meters={
         "charged_kwh": Register("kWh", "in", ("charged\nkWh", "充電\nkWh"), role="charge"),
         "discharged_kwh": Register("kWh", "out", ("discharged\nkWh", "放電\nkWh"), role="discharge"),
