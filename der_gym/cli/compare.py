@@ -152,7 +152,7 @@ def show(console: Console, board: Scoreboard) -> None:
 def scores(rows: Sequence[Mapping[str, Any]], board: Scoreboard) -> Table:
     """Return the table of scores, best first."""
     title = f"{board.scenario.name}, {len(board.seeds)} seeds of split {board.split}"
-    heads = ["controller", "reward\n[95 %]", "blocks passed\n% [95 %]", "accu-\nracy", "yen\nper kW"]
+    heads = ["controller", "reward\n[95 %]", "blocks passed\n% [95 %]", "accu-\nracy", "yen\nper kW", "with\nlock-out"]
     heads += [f"reward against\n{board.base} [95 %]", "P(beats\nnext)", "fails\nmostly by"]
     note = "reward: interquartile mean, a perfect episode is about 1; others: means over seeds; yen per registered kW"
     made = common.table(title, heads, caption=note)
@@ -165,6 +165,7 @@ def scores(rows: Sequence[Mapping[str, Any]], board: Scoreboard) -> Table:
             common.spread(row, "pass_rate", common.hundred),
             common.number(row["accuracy"]),
             common.number(row["yen_per_registered_kw"], 1),
+            common.number(row["yen_per_registered_kw_with_lockout"], 1),
             common.spread(row, "against_base"),
             common.number(row["beats_next"]),
             row["main_cause"] or "-",

@@ -18,7 +18,7 @@ from der_gym.engine.stage import Stage
 from der_gym.engine.tables import SITE
 
 F = TypeVar("F", bound=Callable[..., Any])
-Role = Literal["", "charge", "discharge", "start", "withheld"]
+Role = Literal["", "charge", "discharge", "start", "wear", "withheld", "import", "export", "stored", "deferred"]
 Command = Literal["swing", "cap", "on_off"]
 
 
@@ -97,8 +97,11 @@ class Register:
     harm : bool
         Whether people lose by it: then the reward counts it at its price.
     role : str
-        What it is to a service: ``charge`` and ``discharge`` energy from and to the home, kWh; ``start``; ``withheld``
-        energy that its own schedule would have drawn more, kWh; '' none.
+        What it is to the ledger: ``charge`` and ``discharge`` energy from and to the home, kWh; ``start``; ``wear``
+        use beyond that of its own schedule; ``withheld`` energy that its own schedule, standby where it stands by,
+        would have drawn more, kWh. Of the owner's bill, all against the own schedule: ``import`` and ``export`` what
+        the home draws and feeds more, ``stored`` what it need not buy later, ``deferred`` what a command puts off, kWh.
+        '' none.
     row : str
         Row that is entered each tick, where it has another name.
     scale : float or str

@@ -25,7 +25,7 @@ FLEET = Table(
     pending_kw        | kW |            | report on its way, infinite: none; its sample is the last before the tick
     seen_kw           | kW | aggregator | last report that arrived
     seen_s            | s  |            | when that was sampled
-    standby           | -  | truth      | 1 in half hours in which its leaf's stores stand by for a service
+    standby           | -  | truth      | 1 in half hours in which it has heard that it stands by for a service
     """,
 )
 

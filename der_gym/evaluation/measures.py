@@ -65,6 +65,12 @@ def pass_rate(played: Played) -> F8:
     return _ratio(np.where(judged, played.passed, 0.0).sum(axis=1), judged.sum(axis=1).astype(np.float64))
 
 
+def profit_yen(played: Played) -> F8:
+    """Return the total of the ledger without what a lock-out costs on later days, yen (n,)."""
+    yen: F8 = played.yen("total") - played.yen("lockout")
+    return yen
+
+
 def plan_error_share(played: Played, twin: Played) -> F8:
     """Return the sd of 5-minute means of plan - twin's power in awarded blocks over the mean award, (n,)."""
     error = (played.trace.plan_kw - twin.trace.true_kw).astype(np.float64)
@@ -91,8 +97,11 @@ def home_quantile(per_home: NDArray[np.float32], q: float) -> F8:
 
 MEASURES: tuple[Measure, ...] = (
     Measure("reward", "sum over the episode; a perfect episode is about 1", lambda p, f: p.reward),
-    Measure("profit_yen", "total of the aggregator's ledger", lambda p, f: p.yen("total")),
-    Measure("yen_per_registered_kw", "that over its rated swing", lambda p, f: p.yen("total") / f.nominal_kw),
+    Measure("profit_yen", "total of the aggregator's ledger without a lock-out", lambda p, f: profit_yen(p)),
+    Measure("profit_with_lockout_yen", "that and the margin lost while bids are locked", lambda p, f: p.yen("total")),
+    Measure("yen_per_registered_kw", "profit over its rated swing", lambda p, f: profit_yen(p) / f.nominal_kw),
+    Measure("yen_per_registered_kw_with_lockout", "profit with the lock-out over its rated swing",
+            lambda p, f: p.yen("total") / f.nominal_kw),
     Measure("penalty_yen", "penalties booked (lock-out apart)", lambda p, f: -p.yen("penalty")),
     Measure("pass_rate", "awarded blocks that passed", lambda p, f: pass_rate(p)),
     Measure("accuracy", "1 - sum|error| / sum|error of an idle group|, all samples", lambda p, f: p.accuracy),

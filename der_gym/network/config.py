@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -25,6 +26,11 @@ class NetworkConfig(BaseModel):
     region_per_year: float = Field(0.3, ge=0, le=1000, description="outages that hit each maker with chance 1/2 [A]")
     change_share: float = Field(0.02, ge=0, le=1, description="a command is sent when it moves more than this")
     latency_scale: float = Field(1.0, gt=0, le=20, description="multiplies every latency, poll and telemetry period")
+    standby: Literal["sent", "preloaded"] = Field(
+        "sent",
+        description="stores learn that they stand by from a message before the window, which may be lost, or since "
+        "their enrolment",
+    )
     paths: dict[str, dict[str, Any]] = Field(default_factory=dict, description="path name -> fields to change")
 
     @model_validator(mode="after")
@@ -42,6 +48,24 @@ class NetworkConfig(BaseModel):
         if self.ideal:
             return CHANNELS["ideal"]
         return self._changed(name) if self.paths.get(name) or self.latency_scale != 1.0 else known
+
+    def standby_share(self, opt_out_share: float) -> float:
+        """Return the expected share of enrolled stores that stand by when they should, 0..1.
+
+        Parameters
+        ----------
+        opt_out_share : float
+            Share of owners who take no commands.
+        """
+        heard = 1.0 if self.standby == "preloaded" else self.reached_share()
+        return (1.0 - opt_out_share) * heard
+
+    def reached_share(self) -> float:
+        """Return the expected share of devices whose link is up, 0..1."""
+        if self.ideal:
+            return 1.0
+        down_days = self.link_down_median_min / 1440.0 * math.exp(self.link_down_sigma**2 / 2.0)
+        return self.reach_share * self.link_up_days / (self.link_up_days + down_days)
 
     def fee_yen_month(self, name: str) -> float:
         """Return the fee of a unit behind the path, yen a month; ``ideal`` removes delays and losses, not fees."""

@@ -214,6 +214,8 @@ class Service:
         Cumulative, income positive.
     outside_kwh : float64 (n_world,)
         Plan - metered of the half hour that has just ended, where nothing was committed in it; else 0.
+    outside_yen_kwh : float64 (n_world,)
+        What a kWh of it earned.
     score_kw : float64 (n_world, 2)
         Cumulative |error| and |error of an idle group|, kW x periods; zeros for a service that follows nothing.
     failed_before : int64 (n_world,)
@@ -248,6 +250,7 @@ class Service:
     outcome: F8
     ledger_yen: F8
     outside_kwh: F8
+    outside_yen_kwh: F8
     score_kw: F8
     failed_before: NDArray[np.int64]
     baseline_kw: F8
@@ -261,7 +264,7 @@ class Service:
         self.window_kw = np.zeros((n, 2, n_block * BLOCK_S // self.window_s))
         self.outcome = np.zeros((n, n_block * BLOCK_S // self.periods.period_s, self.OUTCOME.N))
         self.ledger_yen = np.zeros((n, self.LINES.N))
-        self.outside_kwh, self.score_kw = np.zeros(n), np.zeros((n, 2))
+        self.outside_kwh, self.outside_yen_kwh, self.score_kw = np.zeros(n), np.zeros(n), np.zeros((n, 2))
         self.failed_before, self.baseline_kw = np.zeros(n, dtype=np.int64), np.zeros((n, n_block))
         self.shown = np.zeros((n, self.FIELDS.N))
 
@@ -295,7 +298,7 @@ class Service:
         names = ("award_kw", "unit_kw", "request_kw", "target_kw", "window_kw", "outcome", "ledger_yen")
         return {
             name: getattr(self, name)
-            for name in (*names, "outside_kwh", "score_kw", "failed_before", "baseline_kw", "shown")
+            for name in (*names, "outside_kwh", "outside_yen_kwh", "score_kw", "failed_before", "baseline_kw", "shown")
         }
 
     def choose(self, w: int, generator: np.random.Generator) -> None:

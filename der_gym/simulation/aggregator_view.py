@@ -47,7 +47,7 @@ SERVICE = Table(
     + """
     target_kw         | kW      | aggregator | target of the coming minute
     target_bin_end_kw | kW      | aggregator | target at the end of this 5-minute bin
-    seen_kw           | kW      | aggregator | power of the node by telemetry (stale reports included)
+    seen_kw           | kW      | aggregator | power by telemetry, stale reports too; silent homes as planned
     response_kw       | kW      | aggregator | plan minus seen power
     error_bin_kw      | kW      | aggregator | mean seen error over this 5-minute bin so far
     bin_left          | -       | aggregator | part of the 5-minute bin that is left
@@ -173,7 +173,7 @@ def publish(  # type: ignore[no-untyped-def]
 @kernel
 def publish_service(  # type: ignore[no-untyped-def]
     w0, w1, i, active, t_s, leaf_weight, award, plan, house_kw, receiving, request, target, failed, unit_kw, leaf,
-    bin_error, service, block,
+    standing, silent, bin_error, service, block,
 ):  # fmt: skip
     """Write the aggregator's knowledge of its service number ``i``, after `publish`.
 
@@ -186,6 +186,10 @@ def publish_service(  # type: ignore[no-untyped-def]
         The plan's part for the homes' own load and PV, counted where ``receiving``.
     failed : int64 (n_world,); unit_kw : float64 (n_world,)
     leaf : float64 (n_world, n_leaf, LEAF.N)
+    standing : bool (n_world, n_block, n_leaf)
+        Where leaves stand by for a service.
+    silent : float64 (n_leaf, 2)
+        Expected part of a leaf's plan that is of homes which cannot report: by its own schedule; where it stands by.
     bin_error : float64 (n_world, 2)
         Sum and count of the seen error over the decisions of this 5-minute bin.
     service : float64 (n_world, n_service, SERVICE.N); block (n_world, n_service, N_AHEAD, BLOCK.N)
@@ -211,7 +215,8 @@ def publish_service(  # type: ignore[no-untyped-def]
             ahead[n, BLOCK.PLAN_KW] = plan[w, k + n] if k + n < n_block else 0.0
         total = house_kw[w, k] if receiving else 0.0
         for j in range(leaf.shape[1]):
-            total += leaf[w, j, LEAF.SEEN_KW] * leaf_weight[j]
+            unseen_kw = leaf[w, j, LEAF.PLAN_KW] * silent[j, 1 if standing[w, k, j] else 0]
+            total += (leaf[w, j, LEAF.SEEN_KW] + unseen_kw) * leaf_weight[j]
         row[SERVICE.SEEN_KW], row[SERVICE.RESPONSE_KW] = total, row[SERVICE.PLAN_KW] - total
         row[SERVICE.ERROR_BIN_KW] = bin_error[w, 0] / max(bin_error[w, 1], 1.0)
         if int(t) % BIN_S == 0:

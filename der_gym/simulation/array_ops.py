@@ -5,13 +5,8 @@ Arrays are float32 (S, k, n); those of float64 are given as a view of twice as m
 
 from __future__ import annotations
 
-import numpy as np
-
-from der_gym.core.units import BLOCK_S
 from der_gym.engine.compile import kernel
 from der_gym.engine.tables import FLEET
-
-_ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 
 
 @kernel
@@ -124,23 +119,3 @@ def weigh(s0, s1, n_shard, active, weight, row, out):  # type: ignore[no-untyped
             line, here = out[s, row], weight[s % n_shard]
             for i in range(here.shape[0]):
                 line[i] = line[i] if here[i] else 0.0
-
-
-@kernel
-def stand_by(s0, s1, n_shard, due, t_s, standing, cell_lo, cell_hi, cell_leaf, fleet):  # type: ignore[no-untyped-def]
-    """Write whether the stores of each cell stand by in the half hour that begins, where a world is ``due``.
-
-    Parameters
-    ----------
-    t_s : float64 (n_world,)
-    standing : bool (n_world, n_block, n_leaf)
-    cell_lo, cell_hi : int64 (n_cell,); cell_leaf : int32 (n_cell,)
-    fleet : float32 (S, FLEET.N, n_place)
-    """
-    for s in range(s0, s1):
-        w = s // n_shard
-        if due[w]:
-            row, b = fleet[s, FLEET.STANDBY], int(t_s[w]) // BLOCK_S
-            for c in range(cell_lo.shape[0]):
-                stands = b < standing.shape[1] and standing[w, b, cell_leaf[c]]
-                row[cell_lo[c] : cell_hi[c]] = _ONE if stands else _ZERO

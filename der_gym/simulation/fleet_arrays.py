@@ -19,7 +19,7 @@ from der_gym.engine.program import Call, share
 from der_gym.engine.tables import CAPABILITY, EXOGENOUS, FLEET, SITE
 from der_gym.fleet.structure import Structure
 from der_gym.numerics.sums import sum_register
-from der_gym.simulation.array_ops import blank, copy_params, stand_by, tell, weigh
+from der_gym.simulation.array_ops import blank, copy_params, tell, weigh
 from der_gym.simulation.behaviour_arrays import Behaviours
 
 Array = np.ndarray
@@ -204,11 +204,6 @@ class Fleet:
         when = (self.abs_s, self.t_s, self.behaviour_cfg)
         classes = self.classes.values()
         return [Call(membership.update_membership, *who, *when, st.opt_out, st.lo, st.hi, self.fleet) for st in classes]
-
-    def stand_by(self, due: Array, standing: Array) -> Call:
-        """Let stores stand by, or no more; ``due`` worlds stand at a half hour, ``standing`` is the planner's."""
-        st = self.structure
-        return Call(stand_by, self.n_shard, due, self.t_s, standing, st.cell_lo, st.cell_hi, st.cell_leaf, self.fleet)
 
     def advance_devices(self, active: Array) -> list[Call]:
         """Advance homes and devices by one tick, stage by stage."""

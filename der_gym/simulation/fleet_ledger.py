@@ -1,14 +1,16 @@
 """The costs of the fleet itself, the same for all services: booked at the end of every half hour, in a kernel.
 
-* Owners are repaid at retail the energy that their stores *withheld*: drew less than their own schedule, which in
-  committed half hours is standby. So holding stores back after the commitment, to push their charging past the end, is
-  paid as well.
-* Outside commitments load that is held back returns after the episode. So the energy that a service's node draws less
-  than planned, as far as it was asked for, is repaid too, and earns nothing. Of a node with stores it may be the energy
-  that the stores withheld, so the larger of the two counts; that of nodes without stores is added. Deviations that
-  nobody asked for are not charged.
-* Wear counts by what device classes declare: of discharge in committed half hours, of starts always. Messages count
-  always.
+* Owners are paid what their bill is higher than under their own schedule, standby included: energy that the home draws
+  more at the retail price of its half hour, less what it feeds more at the export price, less what it need not buy
+  later, and the inconvenience of what commands put off. Device classes keep the difference (`devices.bill`). Gains stay
+  with the owners: over the fleet and the episode so far the line is never income.
+* Load that is held back outside commitments returns after the episode. So what it earns there as imbalance, as far as
+  messages asked for it, is taken back (*rebound*). Deviations that nobody asked for are left alone.
+* With ``owners: kwh`` both are one line: owners are repaid at retail the energy that their stores *withheld*, drew less
+  than their own schedule, which in committed half hours is standby; and what a node drew less than planned outside
+  commitments, as far as it was asked for. Of a node with stores it may be the energy that the stores withheld, so the
+  larger of the two counts; that of nodes without stores is added.
+* Wear counts by what device classes declare: use beyond that of the own schedule, and starts. Messages count always.
 """
 
 from __future__ import annotations
@@ -31,17 +33,20 @@ from der_gym.services.costs import CostConfig, retail_yen_kwh
 F8 = NDArray[np.float64]
 MONTH_H = 730.0
 
-ROLES = ("withheld", "discharge", "start")  # of the devices' registers, in the order of booking
-_WITHHELD, _DISCHARGE = ROLES.index("withheld"), ROLES.index("discharge")
+# Of the devices' registers, in the order of booking; from the second to the fifth they are the owner's bill.
+ROLES = ("withheld", "import", "export", "stored", "deferred", "wear", "start")
+_WITHHELD, _IMPORT, _WEAR = ROLES.index("withheld"), ROLES.index("import"), ROLES.index("wear")
+_INCOME = (ROLES.index("export"), ROLES.index("stored"))  # what lowers the bill
 
 LINES = Table(
     "fleet ledger",
     "float64 (n_world, N): cumulative, income positive",
     """
-    owners_energy | yen | meter | energy that stores withheld from their homes, at retail
-    maker         | yen |       | interface fees
-    wear          | yen |       | of batteries and compressors
-    message       | yen |       | messages to units
+    owners_bill | yen | meter | what owners' bills are higher than under their own schedule
+    rebound     | yen |       | imbalance that load earned which was held back outside commitments, taken back
+    maker       | yen |       | interface fees
+    wear        | yen |       | of batteries and compressors
+    message     | yen |       | messages to units
     """,
 )
 
@@ -101,8 +106,10 @@ class FleetLedger:
     asked_kwh : float64 (n_world, n_service)
         Upward energy that messages asked of each node's leaves, in rated swing; cumulative, like ``asked_before_kwh``
         at the last half hour's end.
-    outside_kwh : float64 (n_world, n_service)
-        Plan - metered of each node outside its commitments, in the half hour that has ended.
+    outside_kwh, outside_yen_kwh : float64 (n_world, n_service)
+        Plan - metered of each node outside its commitments, in the half hour that has ended; what a kWh of it earned.
+    bill_yen : float64 (n_world,)
+        What owners' bills are higher so far, < 0 where they gain.
     """
 
     def __init__(
@@ -114,50 +121,70 @@ class FleetLedger:
         registers: Sequence[Booked],
         holds_stores: NDArray[np.bool_],
     ) -> None:
-        price = {each: 0.0 if each.role == _WITHHELD else _price(costs, each) for each in registers}
-        registers = [each for each in registers if each.role == _WITHHELD or price[each]]  # others are never summed
+        by_hour = (_WITHHELD, _IMPORT)  # at the retail price of the half hour
+        price = {each: 0.0 if each.role in by_hour else _price(costs, each) for each in registers}
+        bill = costs.owners == "bill"
+        registers = [each for each in registers if each.role in by_hour or price[each]]  # others are never summed
+        registers = [each for each in registers if each.role >= _WEAR or (each.role == _WITHHELD) != bill]
         self.costs, self.registers = costs, registers
         self.ledger_yen = np.zeros((n_world, LINES.N))
         self.counted = np.zeros((n_world, len(registers) + 1))
         self.totals = np.zeros((len(registers), n_world))
         self._maker_yen = maker_yen
         self._role = np.array([each.role for each in registers], dtype=np.int64)
-        self._price = np.array([*(price[each] for each in registers), costs.message_yen])
+        sign = [-1.0 if each.role in _INCOME else 1.0 for each in registers]
+        self._price = np.array([*(s * price[each] for s, each in zip(sign, registers, strict=True)), costs.message_yen])
         self.holds_stores, n_service = holds_stores, len(holds_stores)
-        self.asked_kwh, self.asked_before_kwh, self.outside_kwh = (np.zeros((n_world, n_service)) for _ in range(3))
+        self.asked_kwh, self.asked_before_kwh = np.zeros((n_world, n_service)), np.zeros((n_world, n_service))
+        self.outside_kwh, self.outside_yen_kwh = np.zeros((n_world, n_service)), np.zeros((n_world, n_service))
+        self.bill_yen = np.zeros(n_world)
         self.retail_yen = np.zeros((n_world, n_block))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return every array that a world's future depends on."""
-        names = ("ledger_yen", "counted", "asked_kwh", "asked_before_kwh", "retail_yen")
+        names = ("ledger_yen", "counted", "asked_kwh", "asked_before_kwh", "retail_yen", "bill_yen")
         return {f"fleet_ledger.{name}": getattr(self, name) for name in names}
 
-    def begin(self, mask: NDArray[np.bool_], first_slot: NDArray[np.int64]) -> None:
-        """Start episodes in the worlds of ``mask`` at half hour ``first_slot`` (n_world,) of the day."""
-        self.retail_yen[mask] = retail_yen_kwh(self.costs, first_slot[mask], self.retail_yen.shape[1])
-        for array in (self.ledger_yen, self.counted, self.asked_kwh, self.asked_before_kwh):
-            array[mask] = 0.0
+    def begin(self, mask: NDArray[np.bool_], first_slot: NDArray[np.int64], told: F8) -> None:
+        """Start episodes in the worlds of ``mask``.
 
-    def booking(self, ends: Any, t_s: F8, sender: F8, gate: F8, committed: Any, outside: list[F8]) -> list[Call]:
+        Parameters
+        ----------
+        mask : bool (n_world,)
+        first_slot : int64 (n_world,)
+            Half hour of the day.
+        told : float64 (n_world,)
+            Messages to units beside the sender's: that they shall stand by. They are booked in the first half hour.
+        """
+        self.retail_yen[mask] = retail_yen_kwh(self.costs, first_slot[mask], self.retail_yen.shape[1])
+        for array in (self.ledger_yen, self.counted, self.asked_kwh, self.asked_before_kwh, self.bill_yen):
+            array[mask] = 0.0
+        self.counted[mask, -1] = -told[mask]
+
+    def booking(self, ends: Any, t_s: F8, sender: F8, gate: F8, outside: Sequence[tuple[F8, F8]]) -> list[Call]:
         """Return the calls that book the half hour of the worlds where one ``ends``, once the services have settled.
 
         Parameters
         ----------
         ends : bool (n_world,)
+        t_s : float64 (n_world,)
         sender, gate
             The sender's state and rules; see `network.tables`.
-        committed : uint8 (n_world, n_block)
-            1 where some service has a commitment, or lets stores stand by.
-        outside : list of float64 (n_world,)
-            Plan - metered outside a commitment in that half hour, of each service.
+        outside : sequence of (float64 (n_world,), float64 (n_world,))
+            Of each service: plan - metered outside a commitment in that half hour, and what a kWh of it earned.
         """
-        notes = [Call(note_outside, ends, k, each, self.outside_kwh, by_world=True) for k, each in enumerate(outside)]
-        if len(outside) == 1:  # its own array is the table
-            notes, self.outside_kwh = [], outside[0].reshape(-1, 1)
-        nodes = (self.asked_kwh, self.asked_before_kwh, self.outside_kwh, self.holds_stores)
-        given = (ends, t_s, self.totals, self._role, sender, gate, *nodes, committed, self.retail_yen)
-        book = Call(book_fleet, *given, self._price, self._maker_yen, self.counted, self.ledger_yen, by_world=True)
-        return [*notes, book]
+        notes = [
+            Call(note_outside, ends, k, *each, self.outside_kwh, self.outside_yen_kwh, by_world=True)
+            for k, each in enumerate(outside)
+        ]
+        if len(outside) == 1:  # its own arrays are the table
+            notes = []
+            self.outside_kwh, self.outside_yen_kwh = (each.reshape(-1, 1) for each in outside[0])
+        asked = (self.asked_kwh, self.asked_before_kwh)
+        nodes = (*asked, self.outside_kwh, self.outside_yen_kwh, self.holds_stores)
+        given = (ends, t_s, self.totals, self._role, sender, gate, *nodes, self.retail_yen, self._price)
+        own = (self._maker_yen, self.costs.owners == "bill", self.counted, self.bill_yen, self.ledger_yen)
+        return [*notes, Call(book_fleet, *given, *own, by_world=True)]
 
 
 def interface_yen(costs: CostConfig, n_unit: NDArray[np.int64], yen_per_unit_month: NDArray[np.float64]) -> float:
@@ -186,16 +213,22 @@ def _price(costs: CostConfig, each: Booked) -> float:
 
 
 @kernel
-def note_outside(w0, w1, ends, i, kwh, outside):  # type: ignore[no-untyped-def]
-    """Note the energy of service number ``i`` outside its commitments, where a half hour ends."""
+def note_outside(w0, w1, ends, i, kwh, yen_kwh, outside, outside_yen_kwh):  # type: ignore[no-untyped-def]
+    """Note the energy of service number ``i`` outside its commitments, where a half hour ends, and its price."""
     for w in range(w0, w1):
         if ends[w]:
-            outside[w, i] = kwh[w]
+            outside[w, i], outside_yen_kwh[w, i] = kwh[w], yen_kwh[w]
+
+
+@part
+def held_back(kwh, asked_kwh, before_kwh):  # type: ignore[no-untyped-def]
+    """Return the energy that a node drew less than planned outside its commitments, as far as it was asked for."""
+    return min(max(kwh, 0.0), asked_kwh - before_kwh)
 
 
 @part
 def repaid(withheld_kwh, asked_kwh, before_kwh, outside_kwh, holds_stores):  # type: ignore[no-untyped-def]
-    """Return the energy of a half hour that owners are repaid, kWh.
+    """Return the energy of a half hour that owners are repaid under ``owners: kwh``, kWh.
 
     Parameters
     ----------
@@ -206,7 +239,7 @@ def repaid(withheld_kwh, asked_kwh, before_kwh, outside_kwh, holds_stores):  # t
     """
     held, added = 0.0, 0.0
     for i in range(outside_kwh.shape[0]):
-        kwh = min(max(outside_kwh[i], 0.0), asked_kwh[i] - before_kwh[i])
+        kwh = held_back(outside_kwh[i], asked_kwh[i], before_kwh[i])
         if holds_stores[i]:
             held += kwh
         else:
@@ -214,10 +247,19 @@ def repaid(withheld_kwh, asked_kwh, before_kwh, outside_kwh, holds_stores):  # t
     return max(withheld_kwh, held) + added
 
 
+@part
+def taken_back(asked_kwh, before_kwh, outside_kwh, outside_yen_kwh):  # type: ignore[no-untyped-def]
+    """Return what load earned in a half hour that was held back outside commitments, yen; never below 0."""
+    yen = 0.0
+    for i in range(outside_kwh.shape[0]):
+        yen += held_back(outside_kwh[i], asked_kwh[i], before_kwh[i]) * max(outside_yen_kwh[i], 0.0)
+    return yen
+
+
 @kernel
 def book_fleet(  # type: ignore[no-untyped-def]
-    w0, w1, ends, t_s, totals, role, sender, gate, asked_kwh, asked_before_kwh, outside_kwh, holds_stores, committed,
-    retail_yen, price, maker_yen, counted, ledger,
+    w0, w1, ends, t_s, totals, role, sender, gate, asked_kwh, asked_before_kwh, outside_kwh, outside_yen_kwh,
+    holds_stores, retail_yen, price, maker_yen, by_bill, counted, bill_yen, ledger,
 ):  # fmt: skip
     """Book the half hour that has just ended: owners, makers, wear and messages.
 
@@ -227,14 +269,18 @@ def book_fleet(  # type: ignore[no-untyped-def]
         Worlds whose half hour ends; others keep every bit.
     totals : float64 (n_register, n_world); role : int64 (n_register,)
         The devices' registers, in the order of their ROLES.
-    asked_kwh, asked_before_kwh, outside_kwh : float64 (n_world, n_service); holds_stores : bool (n_service,)
+    asked_kwh, asked_before_kwh, outside_kwh, outside_yen_kwh : float64 (n_world, n_service)
+    holds_stores : bool (n_service,)
+        See `FleetLedger`.
     sender : float64 (n_world, n_leaf, SENDER.N); gate : float64 (n_leaf, GATE.N)
-    committed : uint8 (n_world, n_block); retail_yen : float64 (n_world, n_block)
+    retail_yen : float64 (n_world, n_block)
     price : float64 (n_register + 1,)
-        Of a unit of each register, and of a message, yen.
+        Of a unit of each register, < 0 where it lowers the bill, and of a message, yen.
     maker_yen : float
         Of a half hour.
-    counted : float64 (n_world, n_register + 1); ledger : float64 (n_world, LINES.N)
+    by_bill : bool
+        Owners are paid by their bill, not by kWh.
+    counted : float64 (n_world, n_register + 1); bill_yen : float64 (n_world,); ledger : float64 (n_world, LINES.N)
     """
     n = totals.shape[0]
     for w in range(w0, w1):
@@ -244,17 +290,22 @@ def book_fleet(  # type: ignore[no-untyped-def]
         messages = 0.0
         for j in range(gate.shape[0]):
             messages += sender[w, j, SENDER.N_SENT] * gate[j, GATE.N_UNIT]
-        before, book, withheld, wear = counted[w], ledger[w], 0.0, ledger[w, LINES.WEAR]
+        before, book, withheld = counted[w], ledger[w], 0.0
         for k in range(n):
             new = totals[k, w] - before[k]
             before[k] = totals[k, w]
             if role[k] == _WITHHELD:
                 withheld += new
-            elif role[k] != _DISCHARGE or committed[w, b]:
-                wear -= new * price[k]
-        repaid_kwh = repaid(withheld, asked_kwh[w], asked_before_kwh[w], outside_kwh[w], holds_stores)
-        book[LINES.WEAR] = wear
-        book[LINES.OWNERS_ENERGY] -= repaid_kwh * retail_yen[w, b]
+            elif role[k] >= _WEAR:
+                book[LINES.WEAR] -= new * price[k]
+            else:
+                bill_yen[w] += new * (retail_yen[w, b] if role[k] == _IMPORT else price[k])
+        if by_bill:
+            book[LINES.OWNERS_BILL] = -max(bill_yen[w], 0.0)
+            book[LINES.REBOUND] -= taken_back(asked_kwh[w], asked_before_kwh[w], outside_kwh[w], outside_yen_kwh[w])
+        else:
+            kwh = repaid(withheld, asked_kwh[w], asked_before_kwh[w], outside_kwh[w], holds_stores)
+            book[LINES.OWNERS_BILL] -= kwh * retail_yen[w, b]
         book[LINES.MAKER] -= maker_yen
         book[LINES.MESSAGE] -= (messages - before[n]) * price[n]
         before[n] = messages

@@ -18,6 +18,7 @@ from der_gym.fleet.structure import Structure
 from der_gym.scenario.model import Scenario
 from der_gym.services import SERVICES
 from der_gym.services.base import Opening, Scope
+from der_gym.services.costs import standby_yen
 from der_gym.signals import request
 from der_gym.signals.table import SignalTable
 from der_gym.simulation import fleet_ledger
@@ -76,8 +77,8 @@ class MarketSession:
         The fleet's own lines; the statement of all.
     shown : int
         Number of the service that pictures and reports tell of; see `show`.
-    committed : uint8 (n_world, n_block)
-        1 where some service has a commitment, or lets stores stand by.
+    standby_yen : float64 (n_world,)
+        What standby costs owners on the mean of the days before.
     """
 
     def __init__(
@@ -89,9 +90,10 @@ class MarketSession:
         self.n_block = scenario.episode.n_block + scenario.episode.n_block_after
         self.receiving = any(config.metering == "receiving" for config in scenario.services)
         self.episode = Episode(scenario, signals, n_world, len(pool.keys))
-        standby = np.array([DEVICES[structure.class_names[k]].traits.standby_in_award for k in structure.cell_class])
-        given = (self.episode, structure, pool, sample, self.n_block, self.receiving, standby, nominal_kw, model)
+        sample_of = (self.episode, structure, pool, sample, self.n_block, self.receiving)
+        given = (*sample_of, self._standby_share(structure), nominal_kw, model)
         self.planner = Planner(scenario.plan, *given)
+        self.planner.silent[:] = self._silent()
         weights = leaf_weights(structure, scenario.services)
         self.sessions = [self._session(config, n_world, weights[config.id]) for config in scenario.services]
         self.shown = 0
@@ -102,7 +104,24 @@ class MarketSession:
         maker_yen = fleet_ledger.interface_yen(scenario.costs, units(structure), fees)
         self.fleet_ledger = FleetLedger(scenario.costs, n_world, self.n_block, maker_yen, registers, holds)
         self.ledger = self._ledger(n_world)
-        self.committed = np.zeros((n_world, self.n_block), dtype=np.uint8)
+        self.standby_yen = np.zeros(n_world)
+
+    def _standby_share(self, structure: Structure) -> Array:
+        """Return the expected share of each cell's devices that stand by in committed blocks, float64 (n_cell,)."""
+        given = self.scenario.devices.behaviour.opt_out_share  # type: ignore[attr-defined]
+        found = np.zeros(structure.n_cell)
+        for c, name in enumerate(structure.class_names[k] for k in structure.cell_class):
+            traits = DEVICES[name].traits
+            if traits.standby_in_award:
+                found[c] = self.scenario.network.standby_share(given.get(name, traits.opt_out_share))
+        return found
+
+    def _silent(self) -> Array:
+        """Return the expected part of each leaf's plan of homes that cannot report: see `publish_service`."""
+        unheard, fold = 1.0 - self.scenario.network.reached_share(), self.planner.fold
+        of_rest = np.minimum(unheard / np.maximum(1.0 - self.planner.standby_share, 1e-9), 1.0)
+        standing: Array = of_rest @ fold / np.maximum(fold.sum(axis=0), 1.0)
+        return np.stack([np.full(len(standing), unheard), standing], axis=1)
 
     def _session(self, config: Any, n_world: int, weight: Array) -> ServiceSession:
         st = self.structure
@@ -138,8 +157,7 @@ class MarketSession:
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on."""
         parts: tuple[Any, ...] = (self.episode, self.planner, *self.sessions, self.fleet_ledger, self.ledger)
-        own = {"market.committed": self.committed}
-        return own | {name: array for part in parts for name, array in part.arrays().items()}
+        return {name: array for part in parts for name, array in part.arrays().items()}
 
     def choose(self, w: int, generator: np.random.Generator, options: Mapping[str, Any]) -> None:
         """Choose the episode of world ``w``; always the same number of draws.
@@ -171,15 +189,12 @@ class MarketSession:
         self.episode.begin(mask)
         for session in self.sessions:
             session.service.draw(self._opening(session, mask, which, generators, keys))
-        services = [session.service for session in self.sessions]
-        stands = [service.standing() & holds for service, holds in zip(services, self._holds_stores, strict=True)]
-        awarded = np.any([service.award_kw > 0 for service in services], axis=0)
-        self.committed[mask] = (awarded | np.any(stands, axis=0))[mask]
         self.planner.begin(mask)
         self.planner.forecast(which, self._standing_leaves())
         for session in self.sessions:
             session.begin(mask)
-        self.fleet_ledger.begin(mask, self.episode.start_h * (SLOT_PER_DAY // 24))
+        self.fleet_ledger.begin(mask, self.episode.start_h * (SLOT_PER_DAY // 24), self._standby_messages())
+        self.standby_yen[which] = self._standby_yen(which)
         self.ledger.yen[mask] = 0.0
 
     def _note(self, line: str) -> None:
@@ -188,12 +203,46 @@ class MarketSession:
             self.notes.append(line)
             warnings.warn(line, stacklevel=2)
 
+    def _standby_messages(self) -> Array:
+        """Return the messages to units that tell stores to stand by, one at the start of each window, (n_world,)."""
+        if self.scenario.network.standby == "preloaded":
+            return np.zeros(len(self.standby_yen))
+        standing = self.planner.standing
+        begins = standing & ~np.pad(standing, ((0, 0), (1, 0), (0, 0)))[:, :-1]
+        stores = (units(self.structure) * self.planner.standby_cell) @ self.planner.fold
+        sent: Array = begins.sum(axis=1) @ stores
+        return sent
+
     def _standing_leaves(self) -> Array:
         """Return where leaves stand by for a service, bool (n_world, n_block, n_leaf)."""
-        found = np.zeros((*self.committed.shape, self.structure.n_leaf), dtype=bool)
+        found = np.zeros((len(self.standby_yen), self.n_block, self.structure.n_leaf), dtype=bool)
         for session in self.sessions:
             found |= session.service.standing()[:, :, None] & (session.leaf_weight > 0)
         return found
+
+    def yardstick_yen(self, mask: Array) -> Array:
+        """Return the yen of a group that follows every request exactly, (n,): the unit of the reward's money.
+
+        It is the sum over the services, less what standby costs owners on the mean of the days before; half of the
+        sum at least, so that a reserve that does not pay for its standby still has a unit.
+        """
+        each = [session.service.yardstick_yen(mask, self.scenario.costs) for session in self.sessions]
+        total = np.sum(each, axis=0)
+        yen: Array = np.maximum(total - self.standby_yen[mask], total / 2)
+        return yen
+
+    def _standby_yen(self, which: Array) -> Array:
+        """Return what standby costs the owners of stores if the episode is as the mean of the days before, (n,)."""
+        if not self.planner.standing[which].any():
+            return np.zeros(len(which))
+        power, _, _ = self.planner.history(which)
+        cells = self.planner.sample.scale[: self.structure.n_cell] * self.planner.standby_cell
+        first = self.episode.start_h[which, None] * (SLOT_PER_DAY // 24)
+        slot = (first + np.arange(self.n_block)) % SLOT_PER_DAY
+        mean = power.mean(axis=1, dtype=np.float64)[np.arange(len(which))[:, None], slot, : len(cells)]
+        stands = self.planner.standing[which][:, :, self.structure.cell_leaf]
+        own_kw = (mean * stands) @ cells
+        return standby_yen(self.scenario.costs, own_kw, self.fleet_ledger.retail_yen[which])
 
     def _opening(
         self, session: ServiceSession, mask: Array, which: Array, generators: list[np.random.Generator], keys: Array
@@ -250,8 +299,8 @@ class MarketSession:
         sender, gate
             State and rules of the lanes; see `network.tables`.
         """
-        outside = [session.service.outside_kwh for session in self.sessions]
-        booked = self.fleet_ledger.booking(ends, t_s, sender, gate, self.committed, outside)
+        outside = [(s.service.outside_kwh, s.service.outside_yen_kwh) for s in self.sessions]
+        booked = self.fleet_ledger.booking(ends, t_s, sender, gate, outside)
         return [*where_due(ends, booked), *self.ledger.collecting(active)]
 
     def freezing(self, ends: Array, fleet: Fleet, meters: Meters) -> list[Call]:

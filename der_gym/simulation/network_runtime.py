@@ -21,6 +21,7 @@ from der_gym.network.config import NetworkConfig
 from der_gym.network.deliver import deliver, retire
 from der_gym.network.report import draw_phases, report
 from der_gym.network.send import refill, send
+from der_gym.network.standby import stand_by
 from der_gym.network.streams import DISPATCH, MessageStream
 from der_gym.simulation.representative_fleet import units
 
@@ -130,7 +131,7 @@ class NetworkRuntime:
         streams: Sequence[MessageStream] = (DISPATCH,),
     ) -> None:
         self.structure, self.n_world, self.n_shard, self.n_day = structure, n_world, structure.n_shard, n_day
-        self.streams = tuple(streams)
+        self.streams, self.preloaded = tuple(streams), config.standby == "preloaded"
         n_all, n_lane = n_world * self.n_shard, len(self.streams) * structure.n_leaf
         self._lay_cells(config)
         paths, n_unit = self.paths, np.tile(units(structure), len(self.streams))
@@ -264,6 +265,25 @@ class NetworkRuntime:
             LINK_DOWN_S and LINK_UP_S are written.
         """
         return Call(outages.draw_links, self.n_shard, due, keys, self.structure.uid, abs_s, t_s, self.link_cfg, fleet)
+
+    def stand_by(self, due: Array, keys: Array, abs_s: Array, t_s: Array, standing: Array, fleet: Array) -> Call:
+        """Let stores stand by that have heard of it, or no more; ``due`` worlds stand at a half hour.
+
+        Parameters
+        ----------
+        due : bool (n_world,)
+        keys : uint32 (n_world, 4)
+        abs_s : int64 (n_world,); t_s : float64 (n_world,)
+            Absolute seconds; seconds of the episode.
+        standing : bool (n_world, n_block, n_leaf)
+            Where leaves stand by for a service.
+        fleet : float32 (S, FLEET.N, n_place)
+            STANDBY is written.
+        """
+        st = self.structure
+        cells = (st.cell_lo, st.cell_hi, st.cell_leaf, st.cell_cloud)
+        who = (self.n_shard, due, keys, st.uid, abs_s, t_s, standing, self.preloaded)
+        return Call(stand_by, *who, *cells, self.path[: st.n_cell], self.cloud, fleet)
 
     def refill_quotas(self, due: Array) -> Call:
         """Give ``due`` worlds, which are at midnight, their daily quota."""

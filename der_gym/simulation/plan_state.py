@@ -151,7 +151,7 @@ def freeze_forecast(  # type: ignore[no-untyped-def]
         Part of the plan that clock, weather and the days before give, per nominal kW.
     state : float64 (n_world, n_leaf, PLAN_STATE.N)
     stands : bool (n_world, n_block, n_leaf)
-        Leaves that stand by as a whole: their plan is 0.
+        Leaves that stand by as a whole: their plan is the base, that of the homes that do not hear of it.
     loads : bool (n_leaf,)
         Leaves without stores that stand by for a service.
     base_kw : float64 (n_world, n_block, n_leaf); quiet_since_s : float64 (n_world, n_leaf)
@@ -169,7 +169,7 @@ def freeze_forecast(  # type: ignore[no-untyped-def]
             held = min(max(total, least[r, b, j]), greatest[r, b, j]) * nominal_kw[j]
             if loads[j] and t_s[w] - quiet_since_s[w, j] < QUIET_S:
                 held = min(held, base_kw[w, b, j])
-            plan_leaf_kw[w, b, j] = 0.0 if stands[w, b, j] else held
+            plan_leaf_kw[w, b, j] = base_kw[w, b, j] if stands[w, b, j] else held
 
 
 @kernel

@@ -46,8 +46,8 @@ class Planner:
     n_block : int
     receiving : bool
         Whether some service meters at the homes' receiving points: then the homes' own load and PV are planned too.
-    standby : bool (n_cell,)
-        Cells whose stores stand by in committed blocks.
+    standby_share : float64 (n_cell,)
+        Expected share of each cell's devices that stand by in committed blocks; 0 where they are no stores.
     nominal_kw : float64 (n_leaf,)
         Rated swing of the leaves.
     model : PlanModel, optional
@@ -66,26 +66,30 @@ class Planner:
         Part of the plan that clock, weather and the days before give, per nominal kW; read at the gate.
     state : float64 (n_world, n_leaf, PLAN_STATE.N)
         The leaves at the last gate.
+    silent : float64 (n_leaf, 2)
+        Expected part of a leaf's plan that is of homes which cannot report: by its own schedule; where it stands by.
     """
 
     def __init__(
         self, config: PlanConfig, episode: Episode, structure: Structure, pool: Pool, sample: Sample, n_block: int,
-        receiving: bool, standby: Array, nominal_kw: Array, model: PlanModel | None,
+        receiving: bool, standby_share: Array, nominal_kw: Array, model: PlanModel | None,
     ) -> None:  # fmt: skip
         self.forecaster, self.episode, self.structure, self.model = PlanForecaster(config), episode, structure, model
-        self.pool, self.sample, self.receiving, self.standby_cell = pool, sample, receiving, standby
+        self.pool, self.sample, self.receiving = pool, sample, receiving
+        self.standby_share, self.standby_cell = standby_share, standby_share > 0
         n_world, n_leaf, n_cell = len(episode.day0), structure.n_leaf, structure.n_cell
         self.nominal_kw = np.maximum(nominal_kw, 1e-9)  # a leaf may be empty
         self.fold = np.zeros((n_cell, n_leaf))
         self.fold[np.arange(n_cell), structure.cell_leaf] = 1.0
-        self.standby_leaf = standby @ self.fold > 0
-        self._whole = ~(~standby @ self.fold > 0)
+        self.standby_leaf = self.standby_cell @ self.fold > 0
+        self._whole = ~(~self.standby_cell @ self.fold > 0)
         self.base_kw, self.leaf_kw, self.outlook = (np.zeros((n_world, n_block, n_leaf)) for _ in range(3))
         self.house_kw = np.zeros((n_world, n_block))
         self.standing, self.stands = (np.zeros((n_world, n_block, n_leaf), dtype=bool) for _ in range(2))
         self.quiet_since_s, self.seen_sum = (np.zeros((n_world, n_leaf)) for _ in range(2))
         self.sent_sum, self.sent_before = (np.zeros((n_world, n_leaf, 2)) for _ in range(2))
         self.seen_n, self.state = np.zeros(n_world), np.zeros((n_world, n_leaf, PLAN_STATE.N))
+        self.silent = np.zeros((n_leaf, 2))
         self._means = _by_half_hour(episode.signals.values[[SIGNALS.TEMP_C, SIGNALS.SUN_KW_M2]])
         self._weather = Weather(episode.signals)
 
@@ -124,7 +128,7 @@ class Planner:
         base = self.forecaster.base(power, kind, now, first, n_block, past[:, :, :, 0], temp)
         base *= self.sample.scale
         stands = committed[which][:, :, self.structure.cell_leaf] & self.standby_cell
-        self.base_kw[which] = np.where(stands, 0.0, base[:, :, :n_cell]) @ self.fold
+        self.base_kw[which] = (base[:, :, :n_cell] * (1.0 - stands * self.standby_share)) @ self.fold
         self.leaf_kw[which] = self.base_kw[which]
         self.standing[which] = committed[which] & self.standby_leaf
         self.house_kw[which] = 0.0
@@ -153,7 +157,7 @@ class Planner:
         for b in range(early):
             total = self.outlook[which, b] + np.einsum("wjk,wjk->wj", self.state_before(which, b), model.state[row, b])
             held = np.clip(total, model.least[row, b], model.greatest[row, b]) * self.nominal_kw
-            self.leaf_kw[which, b] = np.where(self.stands[which, b], 0.0, held)
+            self.leaf_kw[which, b] = np.where(self.stands[which, b], self.base_kw[which, b], held)
 
     def state_before(self, which: Array, b: int) -> Array:
         """Return the leaves' state at the gate of block ``b`` < 2, before the episode, (n, n_leaf, PLAN_STATE.N).

@@ -58,7 +58,7 @@ class EpisodeReset:
             dawn,
             *fleet.update_membership(self._turn),
             fleet.redraw_house_noise(self._due),
-            fleet.stand_by(self._due, standing),
+            network.stand_by(self._due, fleet.keys, fleet.abs_s, fleet.t_s, standing, fleet.fleet),
         ]
         steps = (fleet.draw_params(self._draws), fleet.copy_params_from(self._due, self._model), calls)
         self._steps = [Program(each, fleet.n_world, fleet.n_shard, workers) for each in steps]

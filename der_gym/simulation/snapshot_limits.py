@@ -61,7 +61,6 @@ def _limits(market: MarketSession, network: NetworkRuntime) -> Limits:
         "episode.day0": (0, market.episode.signals.last_day),
         "episode.start_h": (0, 23),
         "episode.fleet_no": (0, n_fleet - 1),
-        "market.committed": (0, 1),
         "network.leaf": _sender(network.gate[:, GATE.DEPTH]),
     }
 

@@ -103,7 +103,8 @@ class StepPlan:
         """Return the calls of a tick: marks, messages, devices, reports, sums, clocks."""
         f, network, meters, active = self.fleet, self.network, self.meters, self.active
         marks = (self._due, self._turn, self._midnight, self.refreshed)
-        power, stands = (meters.power, meters.net), self.market.planner.standing
+        power, standing = (meters.power, meters.net), self.market.planner.standing
+        told = network.stand_by(self._turn, f.keys, f.abs_s, f.t_s, standing, f.fleet)
         links = network.draw_link_outages(self._midnight, f.keys, f.abs_s, f.t_s, f.fleet)
         exact = [Call(show_power, f.n_shard, active, f.fleet)] if self.scenario.network.ideal else []
         return [
@@ -111,7 +112,7 @@ class StepPlan:
             self.context(active, dt),
             *self.frequency.advance(active, f.keys, f.abs_s, dt, f.ctx),
             *where_due(self._midnight, [network.refill_quotas(self._midnight), links]),
-            *where_due(self._turn, [*f.update_membership(self._turn), f.stand_by(self._turn, stands)]),
+            *where_due(self._turn, [*f.update_membership(self._turn), told]),
             *where_due(self._due, f.redraw_slots(self._due)),
             network.compute_arrivals(f.keys, f.fleet),
             *network.deliver_messages(active, f.t_s, dt, f.fleet),
@@ -159,7 +160,8 @@ class StepPlan:
         for i, session in enumerate(m.sessions):
             s, own = session.service, (session.leaf_weight, session.service.award_kw, session.shown_kw)
             asked = (plan.house_kw, session.receiving, s.request_kw, s.target_kw, s.failed_before, s.unit_kw)
-            given = (i, self.active, f.t_s, *own, *asked, view.leaf, session.bin_error, view.service, view.block)
+            out = (plan.standing, plan.silent, session.bin_error, view.service, view.block)
+            given = (i, self.active, f.t_s, *own, *asked, view.leaf, *out)
             calls += [Call(publish_service, *given, by_world=True), *s.show(self.active, f.t_s)]
             places = np.arange(n_own, n_own := n_own + s.FIELDS.N)
             calls.append(Call(copy_lines, self.active, s.shown, places, False, view.own, by_world=True))

@@ -32,7 +32,7 @@ from der_gym.devices.battery.draws import pick
 from der_gym.devices.battery.model import BATTERY
 from der_gym.engine.tables import CAPABILITY, EXOGENOUS, FLEET, SITE
 
-PARAMS, ENERGY, REGISTERS = BATTERY.params, BATTERY.energy, BATTERY.registers
+PARAMS, STATE, ENERGY, REGISTERS = BATTERY.params, BATTERY.state, BATTERY.energy, BATTERY.registers
 
 # what a battery is ------------------------------------------------------------------------------------------------
 
@@ -132,7 +132,7 @@ def test_a_command_that_arrives_within_a_tick_acts_for_the_rest() -> None:
     early, late = advance(g, 0.0, dt=15.0), advance(g, 1.0, dt=45.0)
     assert mixed == pytest.approx((early * 15 + late * 45) / 60, rel=1e-5)
     assert mixed == pytest.approx(-0.25 - 0.75 * 3.0, abs=0.1)
-    assert f.state == pytest.approx(-3.0)
+    assert f.state[:, STATE.POWER_END_KW] == pytest.approx(-3.0)
 
 
 def test_opted_out_devices_keep_their_own_schedule() -> None:
@@ -155,7 +155,7 @@ def test_a_slow_unit_ends_its_discharge_slowly_and_charges_at_once() -> None:
     advance(f, 1.0)
     advance(f, 1.0)
     advance(f, -1.0)
-    assert f.state == pytest.approx(3.0)
+    assert f.state[:, STATE.POWER_END_KW] == pytest.approx(3.0)
 
 
 # Without standing loss: where a store runs empty within the minute, up to 40 W of it would count one way or the other.
@@ -239,7 +239,7 @@ def test_charge_falls_beyond_four_fifths_and_stops_when_full() -> None:
     capacity = f.params[:, PARAMS.CAPACITY_KWH].astype(np.float64)
     powers = {}
     for soc in (0.5, 0.9, 1.0):
-        f.energy[:, ENERGY.ENERGY_KWH], f.state[:] = soc * capacity, 0.0
+        f.energy[:], f.state[:] = (soc * capacity)[:, None], 0.0
         advance(f, -1.0, dt=1.0)
         advance(f, -1.0, dt=1.0)
         powers[soc] = advance(f, -1.0, dt=1.0)

@@ -81,7 +81,7 @@ def test_verdicts_by_hand() -> None:
     assert outcome(p, 1, "passed") == 0
     assert outcome(p, 1, "worst_error_kw") == pytest.approx(-20)
     assert outcome(p, 1, "shortfall_kw") == pytest.approx(20)
-    assert outcome(p, 1, "paid_kwh") == pytest.approx((75 + 60 + 40 + 60 + 60 + 60) / 12)  # 80 and 75 are cut
+    assert outcome(p, 1, "paid_kwh") == pytest.approx((80 + 60 + 40 + 75 + 60 + 60) / 12)  # of 30 minutes: 31.25 too
     assert outcome(p, 1, "abandoned") == 0
     # Block 2 is unawarded: no verdict, 30 kW * 0.5 h too much.
     assert np.isnan(outcome(p, 2, "passed")) and outcome(p, 2, "judged_share") == 0
@@ -95,7 +95,7 @@ def test_verdicts_by_hand() -> None:
 )
 def test_ledger_by_hand(mode: str, penalty: float) -> None:
     p = worked_example(mode)
-    paid = (307 + 355) / 12
+    paid = (307 + 375) / 12
     expected = {
         "revenue": 2 * 90 * 2.0,
         "energy": paid * 20,
@@ -108,6 +108,29 @@ def test_ledger_by_hand(mode: str, penalty: float) -> None:
     }
     assert yen(p) == pytest.approx(expected)
     assert outcome(p, 1, "penalty_yen") == pytest.approx(penalty)
+
+
+def test_the_rest_of_an_awarded_block_is_imbalance_too() -> None:
+    """A plan that is 20 kW too high earns the imbalance price, one too low pays it; noise is worth nothing."""
+    long, short, noisy = (product([90, 0], [0] * 12) for _ in range(3))
+    play(long, [20] * 6)
+    play(short, [-20] * 6)
+    play(noisy, [20, -20] * 3)
+    assert (yen(long)["imbalance"], yen(short)["imbalance"]) == pytest.approx((20 * 0.5 * 12, -20 * 0.5 * 12))
+    assert [yen(p)["energy"] for p in (long, short, noisy)] == [0, 0, 0]
+    assert yen(noisy)["imbalance"] == pytest.approx(0, abs=1e-9)
+
+
+def test_reserve_energy_is_that_of_thirty_minutes() -> None:
+    """Ten kWh are asked for. A group that swings around them is paid ten; of 12 delivered two are imbalance."""
+    asked = [20.0] * 6
+    steady, swinging, more, less = (product([20, 0], asked + [0] * 6, signal="simple") for _ in range(4))
+    play(steady, [20] * 6)
+    play(swinging, [40, 0] * 3)
+    play(more, [24] * 6)
+    play(less, [14] * 6)
+    assert [yen(p)["energy"] for p in (steady, swinging, more, less)] == pytest.approx([200, 200, 200, 140])
+    assert [yen(p)["imbalance"] for p in (steady, swinging, more, less)] == pytest.approx([0, 0, 24, 0], abs=1e-9)
 
 
 def test_energy_outside_the_award_is_handed_on_and_earns_the_imbalance_price() -> None:
@@ -238,7 +261,7 @@ def test_kernel_equals_plain_python(signal: str, monkeypatch: pytest.MonkeyPatch
     minutes = random_minutes(compiled, np.random.default_rng(3), 0, 95)  # five beyond the episode
     for arguments in minutes:
         take(compiled, *arguments)
-    for name in ("sample", "judge", "penalise", "book_award", "settle", "sum_scores", "advance"):
+    for name in ("sample", "judge", "penalise", "reserve_kwh", "book_award", "settle", "sum_scores", "advance"):
         monkeypatch.setattr(settlement, name, getattr(settlement, name).py_func)
     for arguments in minutes:
         take(plain, *arguments)

@@ -41,7 +41,10 @@ def make(
     f.fleet = np.zeros((n_world, FLEET.N, LO + n + 2), np.float32)
     f.fleet[:, FLEET.ACCEPTS_COMMANDS], f.fleet[:, FLEET.METER_GAIN] = 1.0, 1.0
     f.params = np.zeros((n_world, len(BATTERY.params), n), np.float32)
-    f.state, f.energy = np.zeros((n_world, 1, n), np.float32), np.zeros((n_world, len(BATTERY.energy), n))
+    f.state, f.energy = (
+        np.zeros((n_world, len(BATTERY.state), n), np.float32),
+        np.zeros((n_world, len(BATTERY.energy), n)),
+    )
     f.registers = np.zeros((n_world, len(BATTERY.registers), n))  # each battery's own
     edge = np.arange(LO + n + 3, dtype=np.int64)
     f.cell_lo, f.cell_hi = edge[:-1].copy(), edge[1:].copy()  # every place is a cell of its own

@@ -10,8 +10,11 @@ homes without panels, and some with, charge up to their owner's target instead. 
 charges and holds full, whatever the command. While a command other than 0 is in force the battery follows it alone:
 power = -a * rated. Sources of the numbers: `config`; the equation: OCHRE 0.9.2, CityLearn 3.0.2 [V].
 
+A shadow, ``own_kwh``, follows the own schedule without standby and commands: the owner's bill is the difference to it
+(`devices.bill`). Known error: the shadow has no ramps.
+
 Left out: waking from sleep (30-120 s [M]), set-points in steps of 10-100 W [A], fade within an episode, paths that can
-only start and stop a battery. The throughput that wears it is ``discharged_kwh``.
+only start and stop a battery.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from der_gym.devices.base import DeviceModel, Register, Traits, rows
 from der_gym.devices.battery import draws
 from der_gym.devices.battery import physics as ph
 from der_gym.devices.battery.config import LAYOUT, BatteryConfig
+from der_gym.devices.bill import BILL, STORED, difference
 
 _0, _HALF, _1, _HOUR_S = np.float32(0.0), np.float32(0.5), np.float32(1.0), np.float32(3600.0)
 
@@ -55,17 +59,36 @@ BATTERY = DeviceModel(
         night_draw       | -    | share of night-charging homes at which this one joins; -1 without panels
         """,
     ),
-    state=rows("battery.state", "power_end_kw | kW | power at the tick's end, from which the next ramp starts"),
-    energy=rows("battery.energy", "energy_kwh | kWh | stored above empty"),
+    state=rows(
+        "battery.state",
+        """
+        power_end_kw | kW  | power at the tick's end, from which the next ramp starts
+        gave_more    | kWh | discharged in the episode beyond its own schedule
+        """,
+    ),
+    energy=rows(
+        "battery.energy",
+        """
+        energy_kwh | kWh | stored above empty
+        own_kwh    | kWh | that it would hold, had it followed its own schedule
+        """,
+    ),
     meters={
         "charged_kwh": Register("kWh", "AC in", ("charged\nkWh", "充電\nkWh"), role="charge"),
-        "discharged_kwh": Register(
-            "kWh", "AC out", ("battery\nkWh", "蓄電池放電\nkWh"), "costs.wear_yen_kwh", role="discharge"
+        "discharged_kwh": Register("kWh", "AC out", ("battery\nkWh", "蓄電池放電\nkWh"), role="discharge"),
+        "worn_kwh": Register(
+            "kWh",
+            "AC out beyond what its own schedule gives",
+            ("worn\nkWh", "追加放電\nkWh"),
+            "costs.wear_yen_kwh",
+            role="wear",
         ),
         "loss_kwh": Register("kWh", "lost standing by", ("lost\nkWh", "損失\nkWh")),
         "withheld_kwh": Register(
             "kWh", "drawn less than its own schedule would have", ("withheld\nkWh", "持ち出し\nkWh"), role="withheld"
         ),
+        **BILL,
+        "stored_more_kwh": STORED,
     },
     saved=rows("battery.saved", "soc | - | 0 at the owner's reserve, 1 full"),
     strata=("pv_rated_kw", "load_scale", "capacity_kwh", "night_draw"),
@@ -116,8 +139,8 @@ def start(saved_soc, reserve_kwh, capacity_kwh):  # type: ignore[no-untyped-def]
     """Set the stored energy (half way where nothing is saved), power to 0."""
     share = np.float64(saved_soc if saved_soc == saved_soc else _HALF)
     energy_kwh = np.float64(reserve_kwh) + share * (np.float64(capacity_kwh) - np.float64(reserve_kwh))
-    power_end_kw = _0
-    return energy_kwh, power_end_kw
+    own_kwh, power_end_kw = energy_kwh, _0
+    return energy_kwh, own_kwh, power_end_kw
 
 
 @BATTERY.once("tick", "capability")
@@ -161,6 +184,32 @@ def plan(  # type: ignore[no-untyped-def]
 
 
 @BATTERY.tick
+def shadow(own_kwh, reserve_kwh, capacity_kwh):  # type: ignore[no-untyped-def]
+    """Round what it would hold to float32."""
+    own_above_kwh = np.float32(own_kwh - np.float64(reserve_kwh))
+    own_room_kwh = np.float32(np.float64(capacity_kwh) - own_kwh)
+    return own_above_kwh, own_room_kwh
+
+
+@BATTERY.tick
+def plan_shadow(  # type: ignore[no-untyped-def]
+    own_above_kwh, own_room_kwh, capacity_kwh, rated_kw, efficiency, net_kw, export_max_kw, import_max_kw, night_s,
+    night_start_s, night_target_kwh, night_draw, share, slope, zero, storm, hours,
+):  # fmt: skip
+    """Work out the power of the own schedule, had it always been followed."""
+    least_kw, most_kw = ph.limits(
+        own_above_kwh, own_room_kwh, capacity_kwh, rated_kw, efficiency, net_kw, export_max_kw, import_max_kw, slope,
+        zero, storm, hours,
+    )  # fmt: skip
+    wish_kw = ph.own_kw(
+        own_above_kwh, rated_kw, efficiency, net_kw, night_s, night_start_s, night_target_kwh, night_draw, share, _0,
+        storm, hours,
+    )  # fmt: skip
+    schedule_kw = min(max(wish_kw, least_kw), most_kw)
+    return schedule_kw
+
+
+@BATTERY.tick
 def follow(  # type: ignore[no-untyped-def]
     cmd_start, cmd_end, cmd_end_share, accepts_commands, own_kw, rated_kw, gain, offset_kw, low_kw, high_kw,
     power_end_kw, rate_kw_s, release_kw_s, storm, dt_s,
@@ -185,10 +234,24 @@ def work(above_kwh, power_kw, low_kw, high_kw, own_kw, efficiency, standby_kw, h
 
 
 @BATTERY.tick
-def store(energy_kwh, change_kwh):  # type: ignore[no-untyped-def]
-    """Add the tick's change to what is stored."""
+def compare(  # type: ignore[no-untyped-def]
+    net_kw, power_kw, schedule_kw, own_above_kwh, change_kwh, discharged_kwh, gave_more, efficiency, standby_kw, hours
+):
+    """Work out what the owner's bill and the wear have more than under the own schedule; wear is never below it."""
+    own_change_kwh, _, own_out_kwh, _ = ph.store(own_above_kwh, schedule_kw, efficiency, standby_kw, hours)
+    import_more_kwh, export_more_kwh = difference(net_kw, power_kw, schedule_kw, hours)
+    stored_more_kwh = (change_kwh - own_change_kwh) * efficiency
+    before_kwh, gave_more = max(gave_more, _0), gave_more + discharged_kwh - own_out_kwh
+    worn_kwh = max(gave_more, _0) - before_kwh
+    return import_more_kwh, export_more_kwh, stored_more_kwh, gave_more, worn_kwh, own_change_kwh
+
+
+@BATTERY.tick
+def store(energy_kwh, own_kwh, change_kwh, own_change_kwh):  # type: ignore[no-untyped-def]
+    """Add the tick's changes to what is stored, and to what would be."""
     energy_kwh = energy_kwh + np.float64(change_kwh)
-    return energy_kwh
+    own_kwh = own_kwh + np.float64(own_change_kwh)
+    return energy_kwh, own_kwh
 
 
 @BATTERY.capability

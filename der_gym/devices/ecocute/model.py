@@ -7,6 +7,10 @@ Command: on or off, no power between. Each home compares the fraction with its t
 stays off; below minus the threshold, it boils early while there is room. Shortest runs and pauses, starts a day, the
 floor and the size of the tank come first. What it reports is an estimate, for it has no current sensor [1]_.
 
+A shadow that nobody commands runs beside each home, in slots of 300 s: the owner's bill and what people lose are the
+difference to it (`devices.bill`). Known error: it starts
+up to 2.5 minutes earlier or later.
+
 Known error: one hot fraction instead of layers (lukewarm water counts as hot); the learned need does not follow the
 last week; starts before t = 0 do not count among the starts of the first day. See `physics` for the machine.
 
@@ -20,7 +24,9 @@ from __future__ import annotations
 import numpy as np
 
 from der_gym.core.units import DAY_S as DAY
+from der_gym.core.units import REFRESH_S
 from der_gym.devices.base import DeviceModel, Register, Traits, rows
+from der_gym.devices.bill import BILL, DEFERRED, TAKEN, difference
 from der_gym.devices.ecocute import capability as cap
 from der_gym.devices.ecocute import draws
 from der_gym.devices.ecocute import physics as ph
@@ -30,8 +36,8 @@ from der_gym.numerics.approx import clip
 
 _MEAN_FILL = np.float32(0.7)  # of the heat wanted, where nothing saved says more
 _HOUR8, _MINUTE8, _ONE8, _ZERO8 = np.float64(3600.0), np.float64(60.0), np.float64(1.0), np.float64(0.0)
-_DRY_SHARE = np.float32(1e-4)  # of the hot water asked for in a tick: a smaller lack is rounding
 _WATT, _SLOT_S, _MINUTE = np.float32(1000.0), 900, 60
+_SHADOW_S, _HALF_SHADOW_S = np.float32(REFRESH_S), np.float32(REFRESH_S / 2)
 
 ECOCUTE = DeviceModel(
     name="ecocute",
@@ -71,12 +77,21 @@ ECOCUTE = DeviceModel(
         capacity_kwh | kWh | heat of a full tank
         wanted_kwh   | kWh | heat wanted at the end of the next boil
         nominal_kw   | kW  | its own, with its error; reported while it is on
+        own_run_s    | s   | of the shadow that nobody commands: its RUN_S ...
+        own_level    | -   | ... LEVEL
+        own_boiling  | -   | ... BOILING
+        own_starts   | -   | ... STARTS_TODAY
+        own_dry      | -   | ... and DRY
+        own_kw       | kW  | its power in this slot of 300 s
+        own_lack_kw  | kW  | hot water that it asks for and does not get in this slot, thermal
+        own_ran_out  | -   | 1 where it runs out in this slot
         """,
     ),
     energy=rows(
         "ecocute.energy",
         """
         heat_kwh     | kWh | thermal, held above the mains temperature
+        own_heat_kwh | kWh | that the shadow holds
         unserved_kwh | kWh | thermal, asked for and not there
         """,
     ),
@@ -93,13 +108,13 @@ ECOCUTE = DeviceModel(
         "runout_min": Register(
             "min", "without hot water", ("without\nmin", "湯切れ\n分"), row="dry_share", scale="minutes8"
         ),
-        "runouts": Register(
+        "runouts": Register("-", "times that a tank ran dry", ("run-\nouts", "湯切れ\n回"), row="ran_out", shown=True),
+        "runouts_more": Register(
             "-",
-            "times that a tank ran dry",
-            ("run-\nouts", "湯切れ\n回"),
+            "of them, beyond those of its own schedule",
+            ("of them by\ncommands", "うち指令分\n回"),
             "reward.runout_yen",
             harm=True,
-            row="ran_out",
         ),
         "starts": Register(
             "-",
@@ -113,10 +128,19 @@ ECOCUTE = DeviceModel(
             "kWh",
             "hot water missing, thermal",
             ("hot water\nmissing, kWh", "湯不足\nkWh"),
-            "reward.heat_yen_kwh",
-            harm=True,
+            shown=True,
             by_home=True,
         ),
+        "unserved_more_kwh": Register(
+            "kWh",
+            "of it, beyond what its own schedule leaves missing",
+            ("of it by\ncommands", "うち指令分\nkWh"),
+            "reward.heat_yen_kwh",
+            harm=True,
+        ),
+        **BILL,
+        "stored_more_kwh": TAKEN,
+        "deferred_kwh": DEFERRED,
     },
     saved=rows(
         "ecocute.saved",
@@ -183,8 +207,8 @@ def draw_day(k0, k1, uid, day, sort, litres, shares, cfg):  # type: ignore[no-un
     """Draw the day's hot water and threshold; begin a new count of starts."""
     mean_l, bath_share = draws.by_home(sort, *litres), draws.by_home(sort, *shares)
     bath_slot, other_l, threshold = draws.draw_day(k0, k1, uid, day, mean_l, bath_share, cfg)
-    starts_today = ZERO
-    return bath_slot, other_l, threshold, starts_today
+    starts_today, own_starts = ZERO, ZERO
+    return bath_slot, other_l, threshold, starts_today, own_starts
 
 
 @ECOCUTE.redraw(every_s=_SLOT_S)
@@ -192,6 +216,73 @@ def draw_slot(k0, k1, uid, number, hour_share, mains_c, bath_slot, other_l, cfg)
     """Draw the taps' heat of the quarter of an hour that runs."""
     draw_kw = draws.draw_slot(k0, k1, uid, number, hour_share, mains_c, bath_slot, other_l, cfg)
     return draw_kw
+
+
+# --- the shadow that nobody commands, in slots of 300 s
+
+
+@ECOCUTE.once("redraw")
+def slot(fresh, sod_s, night_h, day_h, mains_c, temp_c, loss_k_w, aux_on_w, aux_off_w, floor_l, floor_c, reheat_l):  # type: ignore[no-untyped-def]
+    """Work out what is the same for all shadows; before an episode begins they stand still."""
+    slot_s = ZERO if fresh else _SHADOW_S
+    slot_h = _SHADOW_S / HOUR_S
+    left_night_s, long_night_s = ph.window(sod_s, night_h[0], night_h[1])
+    left_day_s, long_day_s = ph.window(sod_s, day_h[0], day_h[1])
+    loss_per_k = ONE / (loss_k_w * _WATT)
+    loss_at_0 = (mains_c - temp_c) * loss_per_k
+    off_kw = aux_off_w / _WATT
+    more_kw = aux_on_w / _WATT - off_kw
+    least_kwh, again_kwh = ph.water_kwh(floor_l, floor_c, mains_c), ph.water_kwh(reheat_l, floor_c, mains_c)
+    return (
+        slot_s, slot_h, left_night_s, long_night_s, left_day_s, long_day_s, loss_per_k, loss_at_0, off_kw, more_kw,
+        least_kwh, again_kwh,
+    )  # fmt: skip
+
+
+@ECOCUTE.redraw
+def shadow_due(  # type: ignore[no-untyped-def]
+    sort, lead_s, ramp_per_s, own_heat_kwh, heat_kw, wanted_kwh, left_night_s, long_night_s, left_day_s, long_day_s
+):
+    """Work out whether the shadow's schedule is due."""
+    own_heat, by_day = np.float32(own_heat_kwh), draws.by_day(sort)
+    left_s, long_s = left_day_s if by_day else left_night_s, long_day_s if by_day else long_night_s
+    own_due = ph.is_due(left_s, long_s, lead_s + _HALF_SHADOW_S, wanted_kwh - own_heat, heat_kw, ramp_per_s)
+    return own_heat, own_due
+
+
+@ECOCUTE.redraw
+def work_shadow(  # type: ignore[no-untyped-def]
+    slot_s, own_due, own_heat, own_run_s, own_level, own_boiling, own_starts, draw_kw, loss_at_0, loss_per_k,
+    tank_kwh_k, heat_kw, capacity_kwh, wanted_kwh, ramp_per_s, least_kwh, again_kwh, min_on_s, min_off_s,
+    starts_per_day, starts_kept,
+):  # fmt: skip
+    """Work a slot without commands; its starts are decided by what stands in its middle."""
+    own_run_s, own_level, own_boiling, own_starts, own_put, own_drawn, own_loss, own_on_s = ph.phase(
+        slot_s, ZERO, True, own_due > ZERO, own_heat, own_run_s, own_level, own_boiling, own_starts, draw_kw, loss_at_0,
+        loss_per_k / tank_kwh_k, heat_kw, capacity_kwh, wanted_kwh, ramp_per_s,
+        least_kwh + draw_kw * _HALF_SHADOW_S / HOUR_S, again_kwh, min_on_s, min_off_s, starts_per_day,
+        starts_per_day - starts_kept,
+    )  # fmt: skip
+    return own_run_s, own_level, own_boiling, own_starts, own_put, own_drawn, own_loss, own_on_s
+
+
+@ECOCUTE.redraw
+def note_shadow(  # type: ignore[no-untyped-def]
+    fresh, slot_h, own_heat_kwh, own_put, own_drawn, own_loss, own_on_s, own_dry, draw_kw, cop, off_kw, more_kw,
+    least_kwh,
+):  # fmt: skip
+    """Note what the shadow holds, draws and lacks."""
+    own_heat_kwh = own_heat_kwh + (np.float64(own_put) - np.float64(own_drawn) - np.float64(own_loss))
+    own_kw = own_put / (cop * slot_h) + off_kw + more_kw * own_on_s / _SHADOW_S
+    wanted_slot_kwh, own_heat = draw_kw * slot_h, np.float32(own_heat_kwh)
+    lack_kwh, own_ran_out, own_dry = ph.lacking(wanted_slot_kwh, own_drawn, own_heat, least_kwh, own_dry)
+    own_lack_kw = lack_kwh / slot_h
+    own_lack_kw, own_ran_out, own_dry = (
+        ZERO if fresh else own_lack_kw,
+        ZERO if fresh else own_ran_out,
+        ZERO if fresh else own_dry,
+    )
+    return own_heat_kwh, own_kw, own_lack_kw, own_ran_out, own_dry
 
 
 @ECOCUTE.begin
@@ -214,6 +305,13 @@ def fill(  # type: ignore[no-untyped-def]
     boiling = saved_boiling if known else (ONE if run > ZERO else ZERO)
     level = saved_level if known else (ONE if run > ZERO else ZERO)
     return heat_kwh, run_s, boiling, level
+
+
+@ECOCUTE.begin
+def begin_shadow(heat_kwh, run_s, boiling, level):  # type: ignore[no-untyped-def]
+    """Let the shadow begin as the home does."""
+    own_heat_kwh, own_run_s, own_boiling, own_level = heat_kwh, run_s, boiling, level
+    return own_heat_kwh, own_run_s, own_boiling, own_level
 
 
 # --- a tick
@@ -239,7 +337,8 @@ def now(sod_s, dt_s, mains_c, temp_c, loss_k_w, aux_on_w, aux_off_w, night_left_
     aux_more_kw = aux_on_w / _WATT - aux_off_kw
     hours8, minutes8 = np.float64(dt_s) / _HOUR8, np.float64(hours) * _MINUTE8
     by_day8 = _ONE8 if night_left_s > night_window_s else _ZERO8
-    return minute, hours, loss_k, loss_0, aux_off_kw, aux_more_kw, hours8, minutes8, by_day8
+    slot_share = dt_s / _SHADOW_S
+    return minute, hours, loss_k, loss_0, aux_off_kw, aux_more_kw, hours8, minutes8, by_day8, slot_share
 
 
 @ECOCUTE.capability
@@ -328,13 +427,21 @@ def draw_power(put, cop, on_s, run_s, nominal_kw, starts_today, starts_before, d
 @ECOCUTE.tick
 def run_out(draw_kw, hours, drawn, heat, floor_kwh, dry):  # type: ignore[no-untyped-def]
     """Note the hot water that was asked for and not there. A run-out lasts until the floor is reached again."""
-    wanted = draw_kw * hours
-    short = wanted - drawn
-    out = short > _DRY_SHARE * wanted
-    lack, still = short if out else ZERO, ZERO if heat >= floor_kwh else dry
-    event = ONE if out & (dry <= ZERO) else ZERO
-    dry = ONE if out else still
+    lack, event, dry = ph.lacking(draw_kw * hours, drawn, heat, floor_kwh, dry)
     return lack, event, dry
+
+
+@ECOCUTE.tick
+def compare(  # type: ignore[no-untyped-def]
+    bare_kw, power_kw, own_kw, hours, slot_share, lack, event, own_lack_kw, own_ran_out, ask_first, ask_second
+):
+    """Work out what the owner's bill, the tank's heat and its lack have more than under the own schedule."""
+    import_more_kwh, export_more_kwh = difference(bare_kw, power_kw, own_kw, hours)
+    taken_more_kwh = (power_kw - own_kw) * hours
+    deferred_kwh = max(-taken_more_kwh, ZERO) if (ask_first > ZERO) | (ask_second > ZERO) else ZERO
+    unserved_more_kwh = lack - own_lack_kw * hours
+    runouts_more = event - own_ran_out * slot_share
+    return import_more_kwh, export_more_kwh, taken_more_kwh, deferred_kwh, unserved_more_kwh, runouts_more
 
 
 @ECOCUTE.tick(when="lack")

@@ -36,6 +36,7 @@ _DEFROST_PER_K, _DEFROST_COLD = np.float32(0.0024), np.float32(0.05)
 _LEAST_KW = np.float32(0.1)
 _KEPT = np.float32(0.95)  # of the heat put in, the schedule reckons; the tank's loss takes 4 % of it in winter [C]
 _AT_ONCE = np.float32(1e9)
+_DRY_SHARE = np.float32(1e-4)  # of the hot water asked for in a tick: a smaller lack is rounding
 _LEAST_SHARE = np.float32(0.1)  # of the heat wanted, where nothing saved says more
 
 
@@ -176,6 +177,18 @@ def phase(  # type: ignore[no-untyped-def]
     off = -ends if stopped else min(run, ZERO) - seconds
     run = (max(run, ZERO) + on_s) if on else off
     return run, level if on else ZERO, boiling, starts + (ONE if started else ZERO), put, drawn, loss, on_s - idle
+
+
+@scalar
+def lacking(wanted, drawn, heat, floor, dry):  # type: ignore[no-untyped-def]
+    """Return (heat that lacks, 1 where a run-out begins, 1 while it lasts): until the floor is reached again.
+
+    ``wanted``, ``drawn``, ``heat``, ``floor``: kWh_th asked for, given, held and of 50 L; ``dry``: 1 in a run-out.
+    """
+    short = wanted - drawn
+    out = short > _DRY_SHARE * wanted
+    still = ZERO if heat >= floor else dry
+    return short if out else ZERO, ONE if out & (dry <= ZERO) else ZERO, ONE if out else still
 
 
 @scalar

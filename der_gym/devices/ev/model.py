@@ -10,6 +10,7 @@ import numpy as np
 
 from der_gym.core.units import DAY_S
 from der_gym.devices.base import DeviceModel, Register, Traits, rows
+from der_gym.devices.bill import BILL, DEFERRED, TAKEN, difference
 from der_gym.devices.ev import physics as ph
 from der_gym.devices.ev import sessions
 from der_gym.devices.ev.config import CFG, LAYOUT, EVConfig
@@ -84,10 +85,19 @@ EV = DeviceModel(
             "kWh",
             "by which cars left short of their need",
             ("car energy\nmissing, kWh", "EV 充電不足\nkWh"),
-            "reward.comfort_yen_kwh",
-            harm=True,
+            shown=True,
             by_home=True,
         ),
+        "missing_more_kwh": Register(
+            "kWh",
+            "of it, beyond what cars lack by their own schedule",
+            ("of it by\ncommands", "うち指令分\nkWh"),
+            "reward.comfort_yen_kwh",
+            harm=True,
+        ),
+        **BILL,
+        "stored_more_kwh": TAKEN,
+        "deferred_kwh": DEFERRED,
     },
 )
 
@@ -189,8 +199,8 @@ def start(  # type: ignore[no-untyped-def]
 def now(efficiency, dt_s):  # type: ignore[no-untyped-def]
     """Work out what is the same for all cars."""
     per_dt, ac_kws, eta_h, eta8 = _ONE / dt_s, _HOUR_S / efficiency, efficiency / _HOUR_S, np.float64(efficiency)
-    lost_per_kws = _PER_HOUR8 * (_ONE8 - eta8)
-    return per_dt, ac_kws, eta_h, eta8, lost_per_kws
+    lost_per_kws, hours = _PER_HOUR8 * (_ONE8 - eta8), dt_s / _HOUR_S
+    return per_dt, ac_kws, eta_h, eta8, lost_per_kws, hours
 
 
 @EV.tick
@@ -198,6 +208,14 @@ def narrow(need_kwh, got_kwh):  # type: ignore[no-untyped-def]
     """Round what is missing to float32."""
     left_kwh = np.float32(np.float64(need_kwh) - got_kwh)
     return left_kwh
+
+
+@EV.tick
+def listen(cmd_start, cmd_end, accepts_commands, stops, max_stops):  # type: ignore[no-untyped-def]
+    """Return 1 where a command is in force that the car may obey."""
+    asked = (cmd_start != _ZERO) | (cmd_end != _ZERO)
+    obeys = accepts_commands if asked & (stops < max_stops) else _ZERO
+    return obeys
 
 
 @EV.tick
@@ -225,7 +243,22 @@ def leave(t_s, dt_s, depart_s, need_kwh, got_kwh, missing_kwh, drawn, power_kw, 
     missing_kwh = missing_kwh + lacks * np.float64(enrolled)
     short = _ONE if lacks > _SHORT_KWH else _ZERO
     shown_kw = power_kw
-    return leaves, got_kwh, missing_kwh, short, shown_kw
+    return leaves, lacks, got_kwh, missing_kwh, short, shown_kw
+
+
+@EV.tick
+def compare(  # type: ignore[no-untyped-def]
+    t_s, dt_s, hours, obeys, bare_kw, power_kw, per_dt, charger_kw, need_kwh, arrive_s, own_s, depart_s, delay_s,
+    ac_kws, leaves, lacks,
+):  # fmt: skip
+    """Work out what the owner's bill, the car's charge and its lack have more than under the own schedule."""
+    own_kws, own_lacks = ph.uncommanded(t_s, dt_s, charger_kw, need_kwh, arrive_s, own_s, depart_s, delay_s, ac_kws)
+    own_kw = own_kws * per_dt
+    import_more_kwh, export_more_kwh = difference(bare_kw, power_kw, own_kw, hours)
+    taken_more_kwh = (power_kw - own_kw) * hours
+    deferred_kwh = max(-taken_more_kwh, _ZERO) * obeys
+    missing_more_kwh = np.float32(lacks) - own_lacks * leaves
+    return import_more_kwh, export_more_kwh, taken_more_kwh, deferred_kwh, missing_more_kwh
 
 
 @EV.capability

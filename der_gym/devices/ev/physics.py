@@ -128,6 +128,19 @@ def tick(  # type: ignore[no-untyped-def]
 
 
 @scalar
+def uncommanded(t, dt, rated, need, arrive, own_s, depart, delay, ac_kws):  # type: ignore[no-untyped-def]
+    """Return (AC kW s in the tick from ``t``, kWh that lack when it leaves) of a car that nobody ever commanded.
+
+    Closed form: full power from its own start and its delay on, until the need is met or it leaves; ramps (1-8 s) are
+    left out. Arguments: see `phase`; ``need`` is that of the session, kWh.
+    """
+    begin = max(own_s, arrive) + delay
+    end = min(begin + need * ac_kws / max(rated, _TINY), depart)
+    drawn = max(min(t + dt, end) - max(t, begin), _ZERO) * rated
+    return drawn, max(need - max(end - begin, _ZERO) * rated / ac_kws, _ZERO)
+
+
+@scalar
 def capabilities(  # type: ignore[no-untyped-def]
     t, takes, left, wait, stops, rated, arrive, own_s, depart, obey, eta, margin, max_stops
 ):

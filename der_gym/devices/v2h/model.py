@@ -12,6 +12,7 @@ import numpy as np
 
 from der_gym.core.units import DAY_S
 from der_gym.devices.base import DeviceModel, Register, Traits, rows
+from der_gym.devices.bill import BILL, DEFERRED, STORED, difference
 from der_gym.devices.ev import sessions
 from der_gym.devices.ev.model import NOON_S, choice4, noon
 from der_gym.devices.v2h import physics as ph
@@ -59,12 +60,25 @@ V2H = DeviceModel(
         begun     | - | 1 after the first pause of the session
         """,
     ),
-    energy=rows("v2h.energy", "held_kwh | kWh | in the car\nmissing_kwh | kWh | by which cars left short"),
+    energy=rows(
+        "v2h.energy",
+        """
+        held_kwh    | kWh | in the car
+        own_kwh     | kWh | that it would hold, had it followed its own schedule in this session
+        missing_kwh | kWh | by which cars left short
+        """,
+    ),
     strata=("sort", "charger_kw", "full_kwh"),
     meters={
         "charged_kwh": Register("kWh", "in", ("charged\nkWh", "充電\nkWh"), role="charge"),
-        "discharged_kwh": Register(
-            "kWh", "out", ("discharged\nkWh", "放電\nkWh"), "costs.wear_yen_kwh", role="discharge"
+        "discharged_kwh": Register("kWh", "out", ("discharged\nkWh", "放電\nkWh"), role="discharge"),
+        "worn_kwh": Register(
+            "kWh",
+            "out, which cars by themselves never give",
+            ("worn\nkWh", "追加放電\nkWh"),
+            "costs.wear_yen_kwh",
+            role="wear",
+            row="discharged_kwh",
         ),
         "withheld_kwh": Register(
             "kWh",
@@ -77,10 +91,19 @@ V2H = DeviceModel(
             "kWh",
             "by which cars left short of their need",
             ("car energy\nmissing, kWh", "EV 充電不足\nkWh"),
-            "reward.comfort_yen_kwh",
-            harm=True,
+            shown=True,
             by_home=True,
         ),
+        "missing_more_kwh": Register(
+            "kWh",
+            "of it, beyond what cars lack by their own schedule",
+            ("of it by\ncommands", "うち指令分\nkWh"),
+            "reward.comfort_yen_kwh",
+            harm=True,
+        ),
+        **BILL,
+        "stored_more_kwh": STORED,
+        "deferred_kwh": DEFERRED,
     },
 )
 
@@ -142,8 +165,9 @@ def plug_in(k0, k1, uid, day, noon_s, temp_c, cfg, charger_kw, full_kwh, km, plu
         noon_s, comes_s, goes_s, locked, km, plugged, temp_c, cfg, charger_kw, pack_kwh, late_s
     )
     held_kwh = np.float64(full_kwh - need_kwh)
+    own_kwh = held_kwh
     direction, wait_s, cycles, begun = _0, _0, _0, _0
-    return arrive_s, own_s, depart_s, locked, held_kwh, direction, wait_s, cycles, begun
+    return arrive_s, own_s, depart_s, locked, held_kwh, own_kwh, direction, wait_s, cycles, begun
 
 
 @V2H.begin
@@ -152,8 +176,8 @@ def start(t_s, own_s, depart_s, charger_kw, full_kwh, held_kwh, efficiency):  # 
     seconds = max(min(t_s, depart_s) - own_s, _0)
     held_kwh = min(held_kwh + np.float64(efficiency * charger_kw * seconds / _HOUR_S), np.float64(full_kwh))
     direction = _1 if seconds > _0 else _0
-    begun = direction
-    return held_kwh, direction, begun
+    own_kwh, begun = held_kwh, direction
+    return held_kwh, own_kwh, direction, begun
 
 
 @V2H.once("tick")
@@ -218,11 +242,50 @@ def work(t_s, dt_s, hours, power_kw, efficiency, depart_s):  # type: ignore[no-u
 
 
 @V2H.tick
-def store(held_kwh, missing_kwh, change_kwh, ready_kwh, leaves, enrolled):  # type: ignore[no-untyped-def]
-    """Add the tick's change, and what cars lack that leave."""
+def narrow_shadow(own_kwh):  # type: ignore[no-untyped-def]
+    """Round what it would hold to float32."""
+    own = np.float32(own_kwh)
+    return own
+
+
+@V2H.tick
+def shadow(  # type: ignore[no-untyped-def]
+    t_s, hours, own, floor_kwh, full_kwh, ready_kwh, charger_kw, export_max_kw, import_max_kw, net_kw, arrive_s,
+    own_s, depart_s, efficiency, laxity_margin_s,
+):  # fmt: skip
+    """Work out the power of the own schedule, had it always been followed; its pauses are left out."""
+    here = (arrive_s <= t_s) & (t_s < depart_s)
+    _, most_kw = ph.limits(
+        own, floor_kwh, full_kwh, charger_kw, efficiency, net_kw, export_max_kw, import_max_kw, hours
+    )
+    late = ph.spare_s(t_s, depart_s, own, ready_kwh, charger_kw, efficiency, net_kw, import_max_kw) <= laxity_margin_s
+    schedule_kw = most_kw if here & ((own_s <= t_s) | late) else _0
+    return schedule_kw
+
+
+@V2H.tick
+def compare(  # type: ignore[no-untyped-def]
+    hours, cmd_start, cmd_end, accepts_commands, net_kw, power_kw, schedule_kw, change_kwh, efficiency
+):
+    """Work out what the owner's bill has more than under the own schedule."""
+    import_more_kwh, export_more_kwh = difference(net_kw, power_kw, schedule_kw, hours)
+    own_change_kwh = schedule_kw * hours * efficiency
+    stored_more_kwh = (change_kwh - own_change_kwh) / efficiency
+    commanded = accepts_commands if (cmd_start != _0) | (cmd_end != _0) else _0
+    deferred_kwh = max(schedule_kw - max(power_kw, _0), _0) * hours * commanded
+    return import_more_kwh, export_more_kwh, own_change_kwh, stored_more_kwh, deferred_kwh
+
+
+@V2H.tick
+def store(held_kwh, own_kwh, missing_kwh, change_kwh, own_change_kwh, ready_kwh, leaves, enrolled):  # type: ignore[no-untyped-def]
+    """Add the tick's changes, and what cars lack that leave."""
     held_kwh = held_kwh + np.float64(change_kwh)
-    missing_kwh = missing_kwh + max(np.float64(ready_kwh) - held_kwh, _08) * np.float64(leaves * enrolled)
-    return held_kwh, missing_kwh
+    own_kwh = own_kwh + np.float64(own_change_kwh)
+    lacks = max(np.float64(ready_kwh) - held_kwh, _08) * np.float64(leaves)
+    own_lacks = max(np.float64(ready_kwh) - own_kwh, _08) * np.float64(leaves)
+    missing_kwh = missing_kwh + lacks * np.float64(enrolled)
+    missing_more_kwh = np.float32(lacks - own_lacks)
+    return held_kwh, own_kwh, missing_kwh, missing_more_kwh
 
 
 @V2H.capability

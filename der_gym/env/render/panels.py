@@ -17,7 +17,7 @@ _POWER: style.Box = (322, _ROWS, 472, _BOTTOM)
 _AGE: style.Box = (494, _ROWS, 562, _BOTTOM)
 _BOOK: style.Box = (584, 290, 788, 470)
 _LEGEND = (12, 140, 258, 428, 590)
-REST = ("fee", "owners", "owners_energy", "retailer", "maker", "wear", "message")
+REST = ("fee", "owners", "owners_bill", "retailer", "maker", "wear", "message")
 
 
 def title(draw: ImageDraw.ImageDraw, scene: Scene) -> None:
@@ -161,7 +161,7 @@ def settlement(draw: ImageDraw.ImageDraw, scene: Scene) -> None:
     sums = (
         yen.get("revenue", 0.0) + yen.get("energy", 0.0),
         yen.get("penalty", 0.0) + yen.get("lockout", 0.0),
-        yen.get("imbalance", 0.0),
+        yen.get("imbalance", 0.0) + yen.get("rebound", 0.0),
         sum(yen.get(name, 0.0) for name in REST),
     )
     for k, value in enumerate(sums):

@@ -3,9 +3,10 @@
     reward = money * d(total without lock-out) / Y  +  accuracy * d(sum|e_idle| - sum|e|) / E
              - (comfort + lock-out share + debt) * money / Y
 
-Y is the yen of a group that follows every request exactly, summed over the services. E is the episode's sum|e_idle|
-over the services that follow a target. Owners of batteries are repaid every kWh in the ledger, so ``debt`` holds only
-the energy that homes will lack at their next need: cars and hot water.
+Y is the yen of a group that follows every request exactly (`MarketSession.yardstick_yen`). E is the episode's
+sum|e_idle| over the services that follow a target. Energy that a home must buy later stands in the owners' bill, so
+``debt`` holds only what homes will lack at their next need: cars and hot water. Comfort counts what people lack beyond
+what the same luck brings without commands.
 """
 
 from __future__ import annotations
@@ -174,8 +175,7 @@ class Reward:
     def begin(self, mask: Array) -> None:
         """Start the episodes of ``mask``."""
         services = [session.service for session in self.simulator.market.sessions]
-        costs = self.simulator.scenario.costs
-        yen = np.sum([service.yardstick_yen(mask, costs) for service in services], axis=0)
+        yen = self.simulator.market.yardstick_yen(mask)
         kw = np.sum([service.yardstick_kw(mask) for service in services], axis=0)
         self.unit[mask, 0], self.unit[mask, 1] = np.maximum(yen, 1.0), np.maximum(kw, 1e-6)
         self.last[mask], self.harm_yen[mask] = 0.0, 0.0

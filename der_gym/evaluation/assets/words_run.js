@@ -21,7 +21,7 @@ Object.assign(WORDS, {
   verdicts: ["Verdict of each block", "コマごとの判定"],
   reward: ["Reward (perfect is about 1)", "報酬 (完全で約 1)"],
   accuracy: ["Accuracy (perfect is 1)", "応動精度 (完全で 1)"],
-  total_yen: ["Ledger, total", "収支合計"],
+  total_yen: ["Ledger, without lock-out", "収支合計 (入札停止を除く)"],
   per_unit: ["Messages per device", "機器あたり通信数"],
   idle_beside: ["idle: {v}", "無制御 (idle): {v}"],
   strip_how: [
@@ -98,7 +98,8 @@ Object.assign(WORDS, {
   fee: ["market fee", "市場手数料"],
   penalty: ["penalty", "ペナルティ"],
   owners: ["share of owners", "需要家への分配"],
-  owners_energy: ["energy repaid to owners", "需要家への電力量補償"],
+  owners_bill: ["owners' bills made up for", "需要家の電気代補償"],
+  rebound: ["held-back load's imbalance", "後ろ倒し分の戻し"],
   retailer: ["compensation of retailers", "小売への補填"],
   maker: ["makers' fees", "メーカー利用料"],
   wear: ["wear", "劣化"],

@@ -70,7 +70,7 @@ class Imbalance(Service):
     def draw(self, opening: Opening) -> None:
         """Draw the reserve margin and price of every half hour of the masked worlds."""
         mask, n_block = opening.mask, self.scope.n_block
-        for name in ("outcome", "ledger_yen", "outside_kwh", "score_kw", "shown", "_acc"):
+        for name in ("outcome", "ledger_yen", "outside_kwh", "outside_yen_kwh", "score_kw", "shown", "_acc"):
             getattr(self, name)[mask] = 0.0
         self.outcome[mask, :, s.OUTCOME.PASSED] = np.nan
         for w, generator in zip(opening.which, opening.luck, strict=True):
@@ -86,7 +86,8 @@ class Imbalance(Service):
     def settle(self, active: Array, t_s: F8, sample: Sample) -> list[Call]:
         """Return the call, by worlds, that takes the sample just ended."""
         given = (active, *sample, BLOCK_S // self.periods.sample_s, self.config.idle_error_share)
-        own = (self._terms, self._acc, self.outcome, self.ledger_yen, self.outside_kwh, self.score_kw)
+        books = (self._terms, self._acc, self.outcome, self.ledger_yen)
+        own = (*books, self.outside_kwh, self.outside_yen_kwh, self.score_kw)
         return [Call(s.advance, *given, *own, by_world=True)]
 
     def show(self, active: Array, t_s: F8) -> list[Call]:

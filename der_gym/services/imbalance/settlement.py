@@ -5,7 +5,8 @@ drawn more is bought. Nothing is judged. The score counts the error of each half
 hour cancels; its unit is a stated share of what the group is expected to draw.
 
 Load that is held back comes back later, perhaps behind the episode's end, and a single price would pay for it. So
-``outside_kwh`` hands the deviation to the fleet's books, which repay the energy that was asked for at retail.
+``outside_kwh`` and its price hand the deviation to the fleet's books, which take back what load earned that was held
+back on request.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def book(term, idle_error_share, acc, out, ledger, score):  # type: ignore[no-un
 @kernel
 def advance(  # type: ignore[no-untyped-def]
     w0, w1, active, ends, number, true_kw, metered_kw, plan_kw, per, idle_error_share, terms, accs, outcome, ledger,
-    outside_kwh, score,
+    outside_kwh, outside_yen_kwh, score,
 ):  # fmt: skip
     """Take the sample that has just ended in every active world; a sample behind the episode's end is left out.
 
@@ -116,7 +117,7 @@ def advance(  # type: ignore[no-untyped-def]
             take(metered_kw[w], true_kw[w], plan_kw[w], per, out)
             if (number[w] + 1) % per == 0:
                 book(terms[w, b], idle_error_share, accs[w], out, ledger[w], score[w])
-                outside_kwh[w] = out[OUTCOME.DELIVERED_KWH]
+                outside_kwh[w], outside_yen_kwh[w] = out[OUTCOME.DELIVERED_KWH], terms[w, b, TERMS.PRICE_YEN_KWH]
 
 
 @kernel

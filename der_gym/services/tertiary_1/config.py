@@ -68,9 +68,10 @@ class Tertiary1Config(ServiceConfig):
     price_cap_yen_kw: float = Field(default=7.21, gt=0.0)
     """Cap on the bid per kW and block, from 2026-09-01 [S]."""
     energy_price_yen_kwh: float = Field(40.0, ge=0.0)
-    """Registered price of delivered energy [A]. The aggregator names it, so it covers what a kWh costs him at day: 31
-    to the owner, 4 of wear, 5 of margin; energy then neither rules the books nor punishes delivery. At 20 with a
-    refill at night prices the two lines are 21,600 and 24,500 yen for 600 kW, 12 blocks, mean request 0.3."""
+    """Registered price of reserve energy [A]. The aggregator names it. At the margin a kWh costs him little: 4 of wear,
+    and what owners lose, from -10 yen where it covers their own home to 12.5 where it is fed to the grid. The rest pays
+    for standby, which reserve needs whether it is called or not (see docs/money.md). Under ``owners: kwh`` 40 covers 31
+    to the owner, 4 of wear and 5 of margin."""
     fee_yen_kw: float = Field(default=0.03, ge=0.0)
     """Trading fee per awarded kW and block [S]."""
 

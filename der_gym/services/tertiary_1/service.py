@@ -128,15 +128,20 @@ class Tertiary1(Service):
         """Return the call that takes the minute just ended, judges its window and settles its block where they end."""
         own = (self._cfg, self._terms, self.target_kw, self.window_kw, self._acc, self.outcome, self.ledger_yen)
         given = (sample.ends, sample.number, sample.true_kw, sample.metered_kw, sample.plan_kw)
-        return [Call(s.advance, *given, *own, self.outside_kwh, self.score_kw, by_world=True)]
+        return [Call(s.advance, *given, *own, self.outside_kwh, self.outside_yen_kwh, self.score_kw, by_world=True)]
 
     def yardstick_yen(self, mask: NDArray[np.bool_], costs: Any) -> F8:
-        """Return the yen of a group that follows every request exactly, at least half of the kW part, (n,)."""
+        """Return the yen of a group that follows every request exactly, at least half of the kW part, (n,).
+
+        Each kWh wears a store. Under ``owners: bill`` it covers its own home, which costs owners nothing; what standby
+        costs them, `MarketSession.yardstick_yen` takes off.
+        """
         c, award = self.config, self.award_kw[mask]
         fixed = award.sum(axis=1) * (c.bid_price_yen_kw * (1 - c.owners_share) - c.fee_yen_kw)
         kwh = self.yardstick_kw(mask) / 2
-        margin = c.energy_price_yen_kwh - c.retailer_compensation_yen_kwh - costs.wear_yen_kwh
-        yen: F8 = np.maximum(fixed + kwh * (margin - costs.retail_day_yen_kwh), 0.5 * fixed)
+        owners = costs.retail_day_yen_kwh if costs.owners == "kwh" else 0.0
+        margin = c.energy_price_yen_kwh - c.retailer_compensation_yen_kwh - costs.wear_yen_kwh - owners
+        yen: F8 = np.maximum(fixed + kwh * margin, 0.5 * fixed)
         return yen
 
     def failed(self) -> F8:
@@ -159,7 +164,7 @@ class Tertiary1(Service):
         per_kw = c.bid_price_yen_kw * (1.0 - c.owners_share) - c.fee_yen_kw
         self.outcome[mask] = 0.0
         self.outcome[mask, :, s.OUTCOME.PASSED] = np.nan
-        for array in (self.ledger_yen, self._acc, self.outside_kwh, self.score_kw):
+        for array in (self.ledger_yen, self._acc, self.outside_kwh, self.outside_yen_kwh, self.score_kw):
             array[mask] = 0.0
         self._acc[mask, s.ACC.FAILED] = self.failed_before[mask]
         self._acc[mask, s.ACC.MARGIN_YEN] = self.award_kw[mask].sum(axis=1) * max(per_kw, 0.0)

@@ -11,15 +11,12 @@ allowed lag: 0 inside, positive above, negative below. A window is in band when 
   ``|error|`` (``proportional``, so that over-delivery costs too) or the award (``block``); no more than the award.
   A block with a minute missing fails with its whole award. All of this is stylised [M].
 
-* Owners are repaid at retail the energy that their batteries withheld: drew less than their own schedule, which in
-  awarded blocks is standby. So holding batteries back after the award, to push their charging past the end, is paid for
-  as well.
-* Outside awarded blocks a deviation from the plan is settled at the one imbalance price. Load that is held back there
-  returns after the episode. So the energy drawn less than planned, as far as it was asked for, is repaid like withheld
-  energy (the larger of the two), and earns nothing. Deviations that nobody asked for are not charged to owners.
+* Reserve energy of an awarded block is ``max(0, min(delivered, requested))`` of its 30 minutes. It is paid at the
+  registered price. The rest of the block's deviation from the plan is imbalance, in awarded blocks as in others.
+* What the fleet itself costs (owners, makers, wear, messages) stands in `simulation.fleet_ledger`.
 
-Known error: energy is paid on ``min(delivered, requested)`` of each window without lag, so a late response is paid a
-little less; a response during the last ramp-down lies in an unawarded block and is imbalance.
+Known error: the target's energy is counted without lag, so a late response is paid a little less; a response during the
+last ramp-down lies in an unawarded block and is imbalance.
 """
 
 from __future__ import annotations
@@ -40,12 +37,12 @@ LINES = Table(
     "float64 (n_world, N): cumulative, income positive",
     """
     revenue       | yen | meter | reserved power, paid as bid
-    energy        | yen |       | delivered energy
+    energy        | yen |       | reserve energy of 30 minutes
     fee           | yen |       | of the market
     penalty       | yen |       | of failed blocks
     owners        | yen |       | their share of the revenue
     retailer      | yen |       | compensation of the owners' retailer
-    imbalance     | yen |       | deviation from the plan in unawarded blocks
+    imbalance     | yen |       | deviation from the plan less reserve energy, in all blocks
     lockout       | yen |       | margin lost while bids are locked
     """,
 )
@@ -141,7 +138,6 @@ def judge(low_kw, high_kw, band_kw, window_min, acc, out):  # type: ignore[no-un
     if acc[ACC.WINDOW_N] == window_min:
         acc[ACC.JUDGED] += 1.0
         out[OUTCOME.JUDGED_SHARE] = acc[ACC.JUDGED] * window_min / BLOCK_MIN
-        out[OUTCOME.PAID_KWH] += min(max(mean, 0.0), target) * window_min / _HOUR_MIN
         error = max(mean - high_kw, 0.0) + min(mean - low_kw, 0.0)
         out[OUTCOME.WORST_ERROR_KW] = (
             error if abs(error) > abs(out[OUTCOME.WORST_ERROR_KW]) else out[OUTCOME.WORST_ERROR_KW]
@@ -184,6 +180,12 @@ def penalise(cfg, award_kw, acc, out):  # type: ignore[no-untyped-def]
 
 
 @scalar
+def reserve_kwh(delivered_kwh, requested_kwh):  # type: ignore[no-untyped-def]
+    """Return the energy of a block that is paid as reserve, kWh: no more than was requested, and never below 0."""
+    return max(min(delivered_kwh, requested_kwh), 0.0)
+
+
+@scalar
 def book_award(cfg, term, lockout_yen, out, ledger):  # type: ignore[no-untyped-def]
     """Book the lines that only an awarded block has.
 
@@ -219,10 +221,12 @@ def settle(cfg, term, acc, out, ledger):  # type: ignore[no-untyped-def]
     """
     outside_kwh = 0.0
     if term[TERMS.AWARD_KW] > 0.0:
+        out[OUTCOME.PAID_KWH] = reserve_kwh(out[OUTCOME.DELIVERED_KWH], out[OUTCOME.REQUESTED_KWH])
         book_award(cfg, term, penalise(cfg, term[TERMS.AWARD_KW], acc, out), out, ledger)
     else:
         outside_kwh = out[OUTCOME.DELIVERED_KWH]
-        ledger[LINES.IMBALANCE] += outside_kwh * term[TERMS.IMBALANCE_YEN_KWH]
+    rest_kwh = out[OUTCOME.DELIVERED_KWH] - out[OUTCOME.PAID_KWH]
+    ledger[LINES.IMBALANCE] += rest_kwh * term[TERMS.IMBALANCE_YEN_KWH]
     acc[ACC.JUDGED] = 0.0
     acc[ACC.LOST] = 0.0
     acc[ACC.ASKED_AFTER] = 0.0
@@ -244,7 +248,7 @@ def sum_scores(outcome, score):  # type: ignore[no-untyped-def]
 @kernel
 def advance(  # type: ignore[no-untyped-def]
     w0, w1, active, minute, true_kw, metered_kw, plan_kw, cfg, terms, target, window, accs, outcome, ledgers,
-    outside_kwh, scores,
+    outside_kwh, outside_yen_kwh, scores,
 ):  # fmt: skip
     """Take the minute that has just ended in every active world; a minute outside the episode is left out.
 
@@ -258,7 +262,7 @@ def advance(  # type: ignore[no-untyped-def]
         Mean power of the node in that minute, drawn from the grid, as it was and as the meter has it.
     plan_kw : float64 (n_world,)
         Plan of the node for the minute's block.
-    outside_kwh, scores
+    outside_kwh, outside_yen_kwh, scores
         See `Service`.
     """
     n_min = target.shape[1]
@@ -280,4 +284,5 @@ def advance(  # type: ignore[no-untyped-def]
                 acc[ACC.WINDOW_TARGET_KW] = 0.0
             if (m + 1) % BLOCK_MIN == 0:
                 outside_kwh[w] = settle(cfg, term, acc, out, ledgers[w])
+                outside_yen_kwh[w] = term[TERMS.IMBALANCE_YEN_KWH]
             sum_scores(outcome[w], scores[w])
