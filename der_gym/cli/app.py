@@ -153,12 +153,15 @@ def evaluate(
     ] = None,
     service: Service = None,
     workers: Workers = None,
+    bound: Annotated[
+        int, typer.Option(min=0, help="Replays of each seed that search the clairvoyant bound; slow. 0: none.")
+    ] = 0,
 ) -> None:
     """Compare controllers on the same worlds."""
     from der_gym.cli import compare
 
     pages = compare.Pages(report, firm)
-    given = (settings or [], traces, pages, workers, service)
+    given = (settings or [], traces, pages, workers, service, bound)
     compare.evaluate(scenario, controller, seeds, out, overwrite, split, base, *given)
 
 

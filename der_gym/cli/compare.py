@@ -48,6 +48,7 @@ def evaluate(
     asked: Pages,
     workers: int | None,
     service: str | None,
+    bound: int,
 ) -> None:
     """Play, write the files, print the tables; after Ctrl-C those of the controllers that were finished."""
     pages = common.reports(asked.report, out)
@@ -65,6 +66,7 @@ def evaluate(
                 workers=workers,
                 service=service,
                 progress=told,
+                bound=bound,
             )
         reports, written = [], []
         if board.scores:
@@ -102,7 +104,9 @@ def scores(rows: Sequence[Mapping[str, Any]], board: Scoreboard) -> Table:
     """Return the table of scores, best first."""
     title = f"{board.scenario.name}, {len(board.seeds)} seeds of split {board.split}"
     heads = ["controller", "reward\n[95 %]", "blocks passed\n% [95 %]", "accu-\nracy", "yen\nper kW"]
-    heads += [f"reward against\n{board.base} [95 %]", "P(beats\nnext)", "fails\nmostly by"]
+    heads += [f"reward against\n{board.base} [95 %]", "above\nbase %", "P(beats\nnext)", "fails\nmostly by"]
+    bounded = any(row["headroom"] == row["headroom"] for row in rows)
+    heads += ["head-\nroom", "idle to\nbound %"] if bounded else []
     note = "reward: interquartile mean, a perfect episode is about 1; others: means over seeds; yen per registered kW"
     made = common.table(title, heads, caption=note)
     for column in made.columns:
@@ -115,8 +119,10 @@ def scores(rows: Sequence[Mapping[str, Any]], board: Scoreboard) -> Table:
             common.number(row["accuracy"]),
             common.number(row["yen_per_registered_kw"], 1),
             common.spread(row, "against_base"),
+            common.hundred(row["wins_base"]),
             common.number(row["beats_next"]),
             row["main_cause"] or "-",
+            *([common.number(row["headroom"]), common.hundred(row["bound_share"])] if bounded else []),
         )
     return made
 
