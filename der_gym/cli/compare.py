@@ -98,15 +98,14 @@ def show(console: Console, board: Scoreboard) -> None:
     if len(board.scenario.services) > 1:
         console.print(by_service(rows, board), "")
     console.print(service(rows), "")
+    console.print(standing(rows, board), "")
 
 
 def scores(rows: Sequence[Mapping[str, Any]], board: Scoreboard) -> Table:
     """Return the table of scores, best first."""
     title = f"{board.scenario.name}, {len(board.seeds)} seeds of split {board.split}"
     heads = ["controller", "reward\n[95 %]", "blocks passed\n% [95 %]", "accu-\nracy", "yen\nper kW"]
-    heads += [f"reward against\n{board.base} [95 %]", "above\nbase %", "P(beats\nnext)", "fails\nmostly by"]
-    bounded = any(row["headroom"] == row["headroom"] for row in rows)
-    heads += ["head-\nroom", "idle to\nbound %"] if bounded else []
+    heads += [f"reward against\n{board.base} [95 %]", "P(beats\nnext)", "fails\nmostly by"]
     note = "reward: interquartile mean, a perfect episode is about 1; others: means over seeds; yen per registered kW"
     made = common.table(title, heads, caption=note)
     for column in made.columns:
@@ -119,11 +118,22 @@ def scores(rows: Sequence[Mapping[str, Any]], board: Scoreboard) -> Table:
             common.number(row["accuracy"]),
             common.number(row["yen_per_registered_kw"], 1),
             common.spread(row, "against_base"),
-            common.hundred(row["wins_base"]),
             common.number(row["beats_next"]),
             row["main_cause"] or "-",
-            *([common.number(row["headroom"]), common.hundred(row["bound_share"])] if bounded else []),
         )
+    return made
+
+
+def standing(rows: Sequence[Mapping[str, Any]], board: Scoreboard) -> Table:
+    """Return the table of what is left to the bound, of seeds above the base, and of profit by the hour of the start."""
+    starts = sorted(key for key in rows[0] if key.startswith("profit_yen_"))
+    heads = ["controller", "headroom", "idle to\nbound %", f"seeds above\n{board.base} %"]
+    heads += [f"yen,\nstart {key[-3:-1]} h" for key in starts]
+    note = "headroom: reward that hindsight adds (evaluate --bound); yen: mean profit of the episodes of a start"
+    made = common.table("Bound, paired wins, money by start", heads, caption=note)
+    for row in rows:
+        cells = [common.number(row["headroom"]), common.hundred(row["bound_share"]), common.hundred(row["wins_base"])]
+        made.add_row(row["controller"], *cells, *(common.number(row[key], 0) for key in starts))
     return made
 
 

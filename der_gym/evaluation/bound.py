@@ -108,7 +108,7 @@ def improve(
         draws = [np.random.default_rng((rng_seed, seed, k)) for seed in seeds]
         tried = np.stack([_changed(own, draw) for own, draw in zip(best, draws, strict=True)])
         got = replayed(worlds, seeds, tried)
-        better = got > score
+        better = np.flatnonzero(got > score)
         best[better], score[better] = tried[better], got[better]
         if progress is not None:
             progress((k + 1) / n_replay)

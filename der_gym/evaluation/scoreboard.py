@@ -231,7 +231,8 @@ def _searched(
     rewards = np.stack([board.scores[name].columns["reward"] for name in kept])
     tables = np.stack([each.table() for each in kept.values()])
     first, seeds = rewards.argmax(axis=0), np.arange(len(board.seeds))
-    found, begun, parts = tables[first, seeds], rewards.max(axis=0), range(0, len(seeds), chunk)
+    found: NDArray[np.float32] = tables[first, seeds]
+    begun, parts = rewards.max(axis=0), range(0, len(seeds), chunk)
     for k, i in enumerate(parts):
         own = slice(i, i + chunk)
         worlds = stage.worlds(len(seeds[own]))

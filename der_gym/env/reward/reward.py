@@ -192,7 +192,8 @@ class Reward:
         """
         sessions = self.simulator.market.sessions
         committed = np.sum([session.service.period_award_kw()[mask].sum(axis=1) for session in sessions], axis=0)
-        return np.maximum(np.maximum(idle_kw, _LEAST_ASKED * committed), 1.0)
+        unit: Array = np.maximum(np.maximum(idle_kw, _LEAST_ASKED * committed), 1.0)
+        return unit
 
     def charge_terminal_debt(self, ended: Array) -> None:
         """Let the worlds that have ended pay their debt with the reward of this step."""
