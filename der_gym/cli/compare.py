@@ -125,7 +125,7 @@ def scores(rows: Sequence[Mapping[str, Any]], board: Scoreboard) -> Table:
 
 
 def standing(rows: Sequence[Mapping[str, Any]], board: Scoreboard) -> Table:
-    """Return the table of what is left to the bound, of seeds above the base, and of profit by the hour of the start."""
+    """Return the table of what is left to the bound, of seeds above the base, and of profit by start."""
     starts = sorted(key for key in rows[0] if key.startswith("profit_yen_"))
     heads = ["controller", "headroom", "idle to\nbound %", f"seeds above\n{board.base} %"]
     heads += [f"yen,\nstart {key[-3:-1]} h" for key in starts]

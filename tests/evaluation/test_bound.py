@@ -22,3 +22,11 @@ def test_the_oracle_is_above_every_controller_on_every_seed() -> None:
 def test_without_a_bound_there_is_no_headroom() -> None:
     board = evaluate("tertiary-1", ["open_loop"], 2, overrides=small())
     assert "oracle" not in board.scores and np.isnan(board.summary()[0]["headroom"])
+
+
+def test_the_reward_is_told_in_parts_and_against_idle() -> None:
+    board = evaluate("tertiary-1", ["open_loop"], 2, overrides=small())
+    own, idle = (board.scores[name].columns for name in ("open_loop", "idle"))
+    parts = own["reward_money"] + own["reward_accuracy"] + own["reward_comfort"]
+    assert np.allclose(parts, own["reward"], atol=1e-9)
+    assert np.allclose(own["reward_relative"], own["reward"] - idle["reward"]) and (idle["reward_relative"] == 0).all()

@@ -162,13 +162,13 @@ class ChargeAfter(Cheater):
 
 
 class RestAfter(Cheater):
-    """Ask batteries for a trifle once nobody judges: they leave their own schedule and charge after the end."""
+    """Ask batteries for a little charge once nobody judges: they cover their houses less and stay full."""
 
     name, title = "cheat_rest_after", "Hold the batteries at rest after the award"
 
     def bend(self, obs: Array, action: Array, own: State) -> Array:
         now = self.awarded(obs)
-        return np.where(~now[:, None] & ~self.loads, 0.01, action)
+        return np.where(~now[:, None] & ~self.loads, -0.15, action)
 
 
 class TwoConstants(Cheater):
