@@ -6,23 +6,61 @@ One ``.npz`` of plain arrays and one JSON text; nothing in it is executed when i
 from __future__ import annotations
 
 import json
-import zipfile
 from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import torch
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 from stable_baselines3 import PPO
 
 from agents.residual_env import Corrected
+from der_gym.core.arrays import read_arrays
 from der_gym.core.errors import DerGymError, InputError
 from der_gym.core.files import whole_file
-from der_gym.simulation.snapshot import Snapshot, check_alike
+from der_gym.scenario.validation import explain
+from der_gym.simulation.snapshot import Snapshot
 
 Array = np.ndarray
+Kind = TypeVar("Kind")
 FILE = "checkpoint.npz"
+LARGEST_BYTES = 2**31
 _HASH = "scenario_hash"
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+_Count = Annotated[int, Field(ge=0, lt=2**62)]
+
+
+class _Numpy(NamedTuple):
+    """State of numpy's shared generator, a Mersenne twister."""
+
+    name: Literal["MT19937"]
+    key: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], Field(min_length=624, max_length=624)]
+    place: Annotated[int, Field(ge=0, le=624)]
+    has_gauss: Annotated[int, Field(ge=0, le=1)]
+    gauss: Annotated[float, Field(ge=-100, le=100)]
+
+
+class _Text(BaseModel):
+    """What a checkpoint holds beside arrays."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    settings: dict[str, Any]
+    books: dict[str, Any]
+    num_timesteps: _Count
+    n_updates: _Count
+    episodes: list[dict[str, int | float]]
+    shuffling: _Numpy = Field(alias="numpy")
+    generators: list[dict[str, Any]]
+    clock: Annotated[list[list[Annotated[float, Field(ge=-1e15, le=1e15)]]], Field(min_length=2, max_length=2)]
+
+    @field_validator("shuffling", mode="before")
+    @classmethod
+    def _of_a_list(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
 
 
 def save(folder: Path, model: PPO, env: Corrected, settings: dict[str, Any], books: dict[str, Any]) -> None:
@@ -50,16 +88,33 @@ def save(folder: Path, model: PPO, env: Corrected, settings: dict[str, Any], boo
 
 
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Return a checkpoint's text and arrays; InputError where there is none that can be read."""
+    """Return a checkpoint's text and arrays; InputError where there is none that can be used."""
     try:
-        with open(folder / FILE, "rb") as file, np.load(file, allow_pickle=False) as kept:
-            arrays = {name: kept[name] for name in kept.files}
-        text: dict[str, Any] = json.loads(str(arrays.pop("text")))
+        arrays = read_arrays(folder / FILE, LARGEST_BYTES)
+        held = json.loads(str(arrays.pop("text")))
     except FileNotFoundError:
         raise InputError(f"--resume: {folder} holds no {FILE}") from None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except InputError as error:
+        raise InputError(f"--resume: {error}") from None
+    except (ValueError, KeyError, RecursionError) as error:
         raise InputError(f"--resume: {folder / FILE} cannot be read: {error}") from None
-    return text, arrays
+    try:
+        text = _Text.model_validate(held, strict=True)
+    except ValidationError as error:
+        raise InputError(f"--resume: {folder / FILE}: {explain(error, _Text)}") from None
+    return text.model_dump(by_alias=True), arrays
+
+
+def made(kind: type[Kind], values: dict[str, Any]) -> Kind:
+    """Return the settings or the books that a checkpoint holds; InputError where they are none."""
+    try:
+        TypeAdapter(kind).validate_json(json.dumps(values), strict=True)
+        return kind(**values)  # as they are: what is checked would hold 30.0 for 30 steps
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"--resume: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    except TypeError as error:  # a name too many
+        raise InputError(f"--resume: {error}") from None
 
 
 def check_settings(kept: dict[str, Any], now: dict[str, Any]) -> None:
@@ -71,16 +126,66 @@ def check_settings(kept: dict[str, Any], now: dict[str, Any]) -> None:
 
 
 def restore(text: dict[str, Any], arrays: dict[str, Array], model: PPO, env: Corrected) -> None:
-    """Put a checkpoint into a model and worlds made with the same settings."""
-    _load_network(model, arrays)
+    """Put a checkpoint into a model and worlds made with the same settings.
+
+    Raises
+    ------
+    InputError
+        For arrays that are missing, not known, or of another shape or type; nothing is changed then.
+    """
+    env.reset()
+    _check_arrays(arrays, model, env)
+    clock = _clock(text, env)
     _load_worlds(env, text, arrays)
+    _load_network(model, arrays)
     model.num_timesteps, model._n_updates = text["num_timesteps"], text["n_updates"]
     model._last_obs, model._last_episode_starts = arrays["last_obs"], arrays["last_start"]
     model.ep_info_buffer = deque(text["episodes"], maxlen=model._stats_window_size)
     model.ep_success_buffer = deque(maxlen=model._stats_window_size)
+    adapter: Any = env.venv
+    adapter._return[:], adapter._length[:] = clock
     name, key, place, has_gauss, gauss = text["numpy"]
     np.random.set_state((name, np.array(key, dtype=np.uint32), place, has_gauss, gauss))
     torch.set_rng_state(torch.from_numpy(arrays["torch_state"]))
+
+
+def _check_arrays(arrays: dict[str, Array], model: PPO, env: Corrected) -> None:
+    """Refuse what is not the model's, the optimiser's and the corrections'; the worlds check their own."""
+    like = _network(model) | _adam(model, any(name.startswith("adam.") for name in arrays))
+    like |= {"base": env.base, "reach": env.reach} | {f"memory.{k}": a for k, a in (env.memory or {}).items()}
+    like |= {"last_obs": np.asarray(env.x), "last_start": np.zeros(env.num_envs, dtype=bool), _HASH: np.array("")}
+    others = ("world.", "own.", "ended")
+    given = {name: array for name, array in arrays.items() if not name.startswith(others)}
+    for name in sorted(given.keys() ^ like.keys()):
+        raise InputError(
+            f"--resume: {name} is {'missing' if name in like else 'not known'}; allowed: {len(like)} arrays"
+        )
+    for name, array in like.items():
+        found = given[name]
+        if name != _HASH and (found.shape, found.dtype) != (array.shape, array.dtype):
+            raise InputError(f"--resume: {name} is {found.dtype} {found.shape}; allowed: {array.dtype} {array.shape}")
+    if "ended" not in arrays:
+        raise InputError("--resume: ended is missing")
+
+
+def _adam(model: PPO, begun: bool) -> dict[str, Array]:
+    """Return arrays like those of the optimiser once it has taken a step; none before."""
+    shapes = [tuple(p.shape) for group in model.policy.optimizer.param_groups for p in group["params"]]
+    held = {f"adam.{k}.{name}": np.zeros(shape, np.float32) for k, shape in enumerate(shapes) for name in _MOMENTS}
+    return held | {f"adam.{k}.step": np.zeros((), np.float32) for k in range(len(shapes))} if begun else {}
+
+
+def _clock(text: dict[str, Any], env: Corrected) -> list[Array]:
+    """Return the running sums of the worlds' episodes as arrays of the adapter's length."""
+    now: Any = env.venv
+    given = [np.array(each, dtype=like.dtype) for each, like in zip(text["clock"], _sums(now), strict=True)]
+    if any(each.shape != like.shape for each, like in zip(given, _sums(now), strict=True)):
+        raise InputError(f"--resume: clock holds {[len(each) for each in given]} numbers; allowed: {env.n_all} each")
+    return given
+
+
+def _sums(adapter: Any) -> tuple[Array, Array]:
+    return adapter._return, adapter._length
 
 
 def _numpy_state() -> list[Any]:
@@ -118,15 +223,9 @@ def _load_worlds(env: Corrected, text: dict[str, Any], arrays: dict[str, Array])
     def part(name: str) -> dict[str, Array]:
         return {key[len(name) + 1 :]: a for key, a in arrays.items() if key.startswith(f"{name}.")}
 
-    env.reset()
-    now = {"base": env.base, "reach": env.reach, **{f"memory.{k}": a for k, a in (env.memory or {}).items()}}
-    given = {name: a for name, a in arrays.items() if name in ("base", "reach") or name.startswith("memory.")}
-    check_alike("--resume", given, {name: (a, len(a)) for name, a in now.items()})
     kept = Snapshot(str(arrays[_HASH]), part("world"), tuple(text["generators"]))
     env.venv.native.restore((kept, part("own"), arrays["ended"]))  # type: ignore[attr-defined]
     env.memory, env.base, env.reach = part("memory"), arrays["base"], arrays["reach"]
-    adapter: Any = env.venv
-    adapter._return[:], adapter._length[:] = text["clock"]
 
 
 def _clocks(env: Corrected) -> list[list[float]]:

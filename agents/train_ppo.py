@@ -18,11 +18,18 @@ from __future__ import annotations
 import csv
 import io
 import sys
+
+if __name__ == "__main__":  # the imports below take seconds, in which somebody may press Ctrl-C
+    sys.excepthook = lambda kind, *more: (
+        print("train_ppo: interrupted", file=sys.stderr)
+        if kind is KeyboardInterrupt
+        else sys.__excepthook__(kind, *more)
+    )
+
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import numpy as np
 import torch
@@ -37,12 +44,14 @@ sys.path.insert(0, str(ROOT))  # run as a script, the folder above is not on the
 from agents import checkpoint  # noqa: E402
 from agents.fresh import MESSAGE_FIELDS, fresh_policy, scale_to_rule  # noqa: E402
 from agents.residual_env import Corrected  # noqa: E402
+from agents.script import script  # noqa: E402
 from der_gym.cli import common  # noqa: E402
 from der_gym.controllers import make, policy_file  # noqa: E402
 from der_gym.controllers.policy import Policy  # noqa: E402
 from der_gym.core.errors import DerGymError, InputError  # noqa: E402
 from der_gym.core.files import new_folder, write_text  # noqa: E402
 from der_gym.core.folders import locked  # noqa: E402
+from der_gym.core.interrupt import exit_code, held_back  # noqa: E402
 from der_gym.env.sb3 import DERGroupSB3VecEnv  # noqa: E402
 from der_gym.evaluation.play import EpisodeRunner, Played  # noqa: E402
 from der_gym.evaluation.scoreboard import seeds_of  # noqa: E402
@@ -116,6 +125,7 @@ class Run(BaseCallback):
         self.seeds = seeds_of("validation", settings.eval_seeds)
         self.began, self.rollout_s, self.first_step = time.perf_counter(), 0.0, 0
         self.on_rule: Array = np.zeros(0)
+        self.in_between = False
 
     def _on_training_start(self) -> None:
         self.on_rule = self._play(make(self.settings.rule)).reward
@@ -150,7 +160,7 @@ class Run(BaseCallback):
         self._log(row)
         self._tell(row)
         if "validation" in row:
-            self._keep()
+            self.keep()
         return books.since_best < settings.patience
 
     def _refuse_nan(self) -> None:
@@ -198,7 +208,8 @@ class Run(BaseCallback):
         )
         policy_file.save(self.out, card, tensors(self.model, self.env.policy))
 
-    def _keep(self) -> None:
+    def keep(self) -> None:
+        """Write progress and checkpoint."""
         self.books.seconds["update"] += time.perf_counter() - self.rollout_s
         self.rollout_s = time.perf_counter()
         write_text(self.out / "progress.csv", _csv(self.books.rows))
@@ -281,10 +292,13 @@ def learn(model: PPO, run: Run) -> None:
     callback.on_training_start(locals(), globals())
     going = True
     while going and model.num_timesteps < s.steps:
-        model.collect_rollouts(model.env, callback, model.rollout_buffer, s.n_steps)  # type: ignore[arg-type]
-        model._update_current_progress_remaining(model.num_timesteps, s.steps)
-        model.train()
-        going = run.between()
+        with held_back():  # a signal waits for the end of an iteration, where a checkpoint can be written
+            run.in_between = False
+            model.collect_rollouts(model.env, callback, model.rollout_buffer, s.n_steps)  # type: ignore[arg-type]
+            model._update_current_progress_remaining(model.num_timesteps, s.steps)
+            model.train()
+            going = run.between()
+            run.in_between = True
     callback.on_training_end()
 
 
@@ -297,7 +311,7 @@ def train(s: Settings, out: Path, resume: bool, workers: int | None, told: commo
     env, reward_scale = make_env(s, workers)
     model = make_model(s, env, configure(str(out / "tensorboard"), ["tensorboard"]))
     env.seed(s.seed * FIRST_SEED)  # making the model has seeded them anew
-    books = Books(**text["books"]) if resume else Books(reward_scale=reward_scale)
+    books = checkpoint.made(Books, text["books"]) if resume else Books(reward_scale=reward_scale)
     if resume:
         checkpoint.restore(text, arrays, model, env)
     run = Run(s, out, env, books, told)
@@ -306,10 +320,19 @@ def train(s: Settings, out: Path, resume: bool, workers: int | None, told: commo
     except OSError as error:
         where = error.filename or out
         raise DerGymError(f"{where}: cannot be written: {error.strerror}; what was whole is kept in {out}") from None
-    except KeyboardInterrupt:
-        print(f"interrupted; go on with: python agents/train_ppo.py --resume {out}", file=sys.stderr)
-        raise SystemExit(130) from None
+    except KeyboardInterrupt as error:
+        _leave(run, exit_code(error))
     return books
+
+
+def _leave(run: Run, code: int) -> NoReturn:
+    """End after a signal; between two iterations the run is kept as it stands, else the last checkpoint is there."""
+    if run.in_between:
+        with held_back():
+            run.keep()
+    again = f"; go on with: python agents/train_ppo.py --resume {run.out}"
+    print(f"interrupted{again if (run.out / checkpoint.FILE).exists() else ''}", file=sys.stderr)
+    raise SystemExit(code) from None
 
 
 def show_time(books: Books) -> None:
@@ -364,23 +387,13 @@ def main(
         )
     if resume is not None:  # what is not named again stays as it was
         kept = checkpoint.read(resume)[0]["settings"]
-        settings = Settings(**{**kept, **{key: value for key, value in asdict(settings).items() if key in named}})
+        changed = {key: value for key, value in asdict(settings).items() if key in named}
+        settings = checkpoint.made(Settings, {**kept, **changed})
     folder = resume or new_folder(out or ROOT / "results" / f"ppo-{Path(scenario).stem}-{seed}")
     with locked(folder), common.progress() as told:
         books = train(settings, folder, resume is not None, workers, told)
     show_time(books)
     print(f"best on validation {books.best:.3f}, {settings.rule} {books.rule:.3f}; policy in {folder}")
-
-
-def script(command: Callable[..., None]) -> None:
-    """Run a command; what goes wrong is one line on stderr and exit code 2."""
-    try:
-        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-        app.command()(command)
-        app()
-    except DerGymError as error:
-        print(f"{Path(sys.argv[0]).stem}: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
 
 
 if __name__ == "__main__":

@@ -97,6 +97,24 @@ def bench() -> None:
     der_gym("bench")
 
 
+def fuzz() -> None:
+    """feed mutated inputs to all readers for ten minutes"""
+    install(TEST_EXTRAS)
+    step("fuzz", TESTED.python, "scripts/fuzz.py", "--minutes", "10")
+
+
+def kill() -> None:
+    """kill all commands at 100 random moments and check that nothing is lost"""
+    install(TEST_EXTRAS)
+    step("kill", TESTED.python, "scripts/kill.py", "--kills", "100")
+
+
+def soak() -> None:
+    """play for half an hour and check that memory and open files stay flat"""
+    install(TEST_EXTRAS)
+    step("soak", TESTED.python, "scripts/soak.py", "--minutes", "30")
+
+
 def clean() -> None:
     """remove .venv, .venv-oldest, caches, build products and the demo's results"""
     caches = [".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"]
@@ -113,7 +131,7 @@ def clean() -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-COMMANDS = {"demo": demo, "test": test, "bench": bench, "clean": clean}
+COMMANDS = {"demo": demo, "test": test, "bench": bench, "fuzz": fuzz, "kill": kill, "soak": soak, "clean": clean}
 
 
 def install(extras: tuple[str, ...] = (), venv: Venv = TESTED) -> None:

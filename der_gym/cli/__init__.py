@@ -7,23 +7,26 @@ import warnings
 from typing import Any
 
 from der_gym.cli.streams import patient
+from der_gym.core.interrupt import exit_code, heard
+from der_gym.core.text import one_line
 
 
 def main() -> None:
-    """Run the command line; what goes wrong is one line on stderr: exit 2, or 130 after Ctrl-C.
+    """Run the command line; what goes wrong is one line on stderr.
 
-    A reader of the output that goes away is nothing wrong.
+    Exit codes: 2 for an input that cannot be used, 1 for a file that cannot be written, 130 after Ctrl-C, 143 after
+    SIGTERM. A reader of the output that goes away is nothing wrong.
     """
-    with patient():
-        try:
+    try:
+        with heard(), patient():
             from der_gym.cli.app import app
 
             warnings.showwarning = _warn
             app(prog_name="der-gym")
-        except KeyboardInterrupt:
-            print("der-gym: interrupted", file=sys.stderr)
-            raise SystemExit(130) from None
+    except KeyboardInterrupt as error:
+        print("der-gym: interrupted", file=sys.stderr)
+        raise SystemExit(exit_code(error)) from None
 
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"der-gym: warning: {message}", file=sys.stderr)
+    print(f"der-gym: warning: {one_line(str(message))}", file=sys.stderr)

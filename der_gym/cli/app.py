@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,22 +14,36 @@ from typer.core import TyperGroup
 
 import der_gym
 from der_gym.core.errors import DerGymError
+from der_gym.core.interrupt import exit_code
+from der_gym.core.text import one_line
 
 
 class _Commands(TyperGroup):
     """Tells errors in one line."""
 
+    def make_context(self, *given: Any, **more: Any) -> Any:
+        with _told():
+            return super().make_context(*given, **more)
+
     def invoke(self, ctx: Any) -> Any:
-        try:
+        with _told():
             return super().invoke(ctx)
-        except DerGymError as error:
-            _stop(str(error), 2)
-        except KeyboardInterrupt:
-            _stop("interrupted; files written so far are whole", 130)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except DerGymError as error:
+        _stop(str(error), 2)
+    except KeyboardInterrupt as error:
+        _stop("interrupted; files written so far are whole", exit_code(error))
+    except OSError as error:
+        _stop(f"{error.filename or 'a file'}: {error.strerror or error}", 1)
 
 
 def _stop(message: str, code: int) -> None:
-    print(f"der-gym: {message}", file=sys.stderr, flush=True)
+    print(f"der-gym: {one_line(message)}", file=sys.stderr, flush=True)
     raise SystemExit(code) from None
 
 
@@ -50,6 +66,7 @@ class What(StrEnum):
     paths = "paths"
     services = "services"
     fields = "fields"
+    columns = "columns"
     heads = "heads"
 
 
@@ -136,6 +153,7 @@ def run(
 
 @app.command()
 def evaluate(
+    context: typer.Context,
     scenario: Scenario = "tertiary-1",
     controller: Controllers = "all",
     seeds: Annotated[int, typer.Option(min=1, help="How many of the split's seeds.")] = 16,
@@ -153,6 +171,10 @@ def evaluate(
     ] = None,
     service: Service = None,
     workers: Workers = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option("--resume", metavar="DIR", help="Go on with the comparison that was stopped in this folder."),
+    ] = None,
     bound: Annotated[
         int, typer.Option(min=0, help="Replays of each seed that search the clairvoyant bound; slow. 0: none.")
     ] = 0,
@@ -161,8 +183,17 @@ def evaluate(
     from der_gym.cli import compare
 
     pages = compare.Pages(report, firm)
-    given = (settings or [], traces, pages, workers, service, bound)
-    compare.evaluate(scenario, controller, seeds, out, overwrite, split, base, *given)
+    if resume is not None:
+        told = {key for key in context.params if _is_named(context, key)}
+        compare.resume(resume, told - {"resume", "report", "firm", "workers"}, pages, workers)
+        return
+    asked = compare.Asked(scenario, controller, seeds, split, base, tuple(settings or ()), traces, service, bound)
+    compare.evaluate(asked, out, overwrite, pages, workers)
+
+
+def _is_named(context: typer.Context, key: str) -> bool:
+    """Return whether an option stands on the command line."""
+    return str(context.get_parameter_source(key)).endswith("COMMANDLINE")
 
 
 @app.command()
@@ -175,7 +206,9 @@ def firm(
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Episodes per season, start and award.")] = 8,
     level: Annotated[list[float] | None, typer.Option(help="Share of blocks that pass. Default: .9 .95 .99.")] = None,
-    share: Annotated[list[float] | None, typer.Option(help="Award to try, times the scenario's; repeatable.")] = None,
+    budget: Annotated[
+        int | None, typer.Option(help="Awards played per controller and window at most. Default: 16.")
+    ] = None,
     out: Out = None,
     overwrite: Overwrite = False,
     report: Report = None,
@@ -186,7 +219,7 @@ def firm(
     """Show what the group has by season and hour, and the largest award that a controller can keep."""
     from der_gym.cli import firm
 
-    chosen = {"seasons": season, "starts": start_h, "levels": level, "shares": share}
+    chosen: dict[str, Any] = {"seasons": season, "starts": start_h, "levels": level, "budget": budget}
     firm.firm(scenario, controller, chosen, seeds, out, overwrite, report, split, settings or [], workers)
 
 
@@ -208,7 +241,7 @@ def tune(
 
 @app.command("list")
 def show(what: Annotated[What, typer.Argument(help="What to show.")]) -> None:
-    """Show what there is: scenarios, controllers, devices, paths, services, observation fields or action heads."""
+    """Show what there is: scenarios, controllers, devices, paths, services, fields, heads, columns of a fleet's CSV."""
     from der_gym.cli import listing
 
     listing.show(what.value)

@@ -40,7 +40,7 @@ def cache(prune: bool, clear: bool, days: float | None, gigabytes: float | None)
         largest = caching.LARGEST_BYTES if gigabytes is None else gigabytes * 1e9
         gone = caching.prune(home, unused_s, largest)
     found = caching.contents(home)
-    print(home)
+    common.tell(str(home))
     if prune or clear:
         kept = "" if clear else " (what was used within the last hour stays)"
         print(f"removed {_amount(gone)}; {_amount(found)} left{kept}")

@@ -6,13 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from der_gym.cli import common
 from der_gym.core.errors import InputError
-from der_gym.devices import DEVICES
-from der_gym.fleet import table
 from der_gym.fleet.resources import ResourceTable
-from der_gym.network.channels import CHANNELS
 from der_gym.scenario.load import load
-from der_gym.simulation.assets import arrange
+from der_gym.simulation.assets import arrange, read_resources
 
 KINDS = {".yaml": "scenario", ".yml": "scenario", ".csv": "resources"}
 
@@ -23,7 +21,7 @@ def validate(file: Path) -> None:
     if kind is None:
         raise InputError(f"{file}: suffix {file.suffix!r}; allowed: .yaml or .yml (scenario), .csv (resources)")
     lines = _scenario(file) if kind == "scenario" else _resources(file)
-    print("\n".join([f"{file}: {kind}", *lines, "ok"]))
+    common.tell("\n".join([f"{file}: {kind}", *lines, "ok"]))
 
 
 def _scenario(file: Path) -> list[str]:
@@ -42,8 +40,7 @@ def _scenario(file: Path) -> list[str]:
 
 
 def _resources(file: Path) -> list[str]:
-    resources = table.read_csv(file, tuple(DEVICES), tuple(CHANNELS))
-    return _counts(resources)
+    return _counts(read_resources(file))
 
 
 def _counts(resources: ResourceTable) -> list[str]:

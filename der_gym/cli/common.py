@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from der_gym.core import text
 from der_gym.core.data import read_value
 from der_gym.core.errors import InputError
-from der_gym.core.folders import NewResults
+from der_gym.core.folders import NEW, NewResults
+from der_gym.core.interrupt import held_back
 from der_gym.evaluation.report.page import REPORT, check_target
+from der_gym.evaluation.results import RECORD
+from der_gym.scenario.settings import SOURCES, SignalSettings
 
 Told = Callable[[str, float], None]
 
@@ -27,13 +32,13 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
 
 
 def _parse(pair: str) -> tuple[str, Any]:
-    key, sign, text = pair.partition("=")
+    key, sign, value = pair.partition("=")
     if not sign or not key.strip():
-        raise InputError(f"--set {pair!r}; allowed: KEY=VALUE, such as fleet.n_device=200")
+        raise InputError(f"--set {text.shown(pair)}; allowed: KEY=VALUE, such as fleet.n_device=200")
     try:
-        return key.strip(), read_value(text)
+        return key.strip(), read_value(value)
     except yaml.YAMLError as error:
-        raise InputError(f"--set {pair!r}: is not YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"--set {text.shown(pair)}: is not YAML: {error}") from None
 
 
 def overrides(given: Mapping[str, Any], pairs: Sequence[str]) -> dict[str, Any]:
@@ -68,17 +73,82 @@ def shown(pages: Sequence[Path], folder: NewResults | None) -> list[Path]:
     return [folder.folder / page.name if folder and page.parent == folder.staging else page for page in pages]
 
 
+class Writing:
+    """Whether results were written; where not, what was played is shown all the same, and the command ends with 1."""
+
+    error: OSError | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Return whether all was written."""
+        return self.error is None
+
+    def end(self, out: Path | None, hint: str = "") -> None:
+        """End with one line and 1 where something was not written."""
+        if self.error is not None:
+            named = self.error.filename
+            what = f"{named!r}" if named and NEW not in str(named) else "results"
+            kept = f"; what is whole is kept in {str(out)!r}" if out is not None and out.is_dir() else ""
+            print(f"der-gym: {what} cannot be written: {self.error.strerror}{kept}{hint}", file=sys.stderr)
+            raise SystemExit(1)
+
+
+@contextmanager
+def writing(folder: NewResults | None) -> Iterator[Writing]:
+    """Publish the new results behind the block; a signal waits until all is in its place.
+
+    Where the disk is full or gone, the old results stay and what is new and whole is put beside them.
+    """
+    done = Writing()
+    with held_back():
+        try:
+            yield done
+            if folder is not None:
+                folder.publish()
+        except OSError as error:
+            done.error = error
+            if folder is not None:
+                with suppress(OSError):
+                    folder.add()
+
+
+def to_publish(folder: NewResults | None, stopped: int) -> NewResults | None:
+    """Return where results go; nowhere where they are not all and whole ones of an earlier run would have to go."""
+    old = folder is not None and (folder.folder / RECORD).exists()
+    return None if stopped and old else folder
+
+
 def console() -> Console:
-    """Return the console for results; wide enough for the tables where the output is no terminal."""
-    out = Console(highlight=False, soft_wrap=False)
-    return out if out.is_terminal else Console(highlight=False, width=max(out.width, 120))
+    """Return the console for results; wide enough for the tables where the output is no terminal.
+
+    Names and titles are shown as they are: ``[red]`` and ``:smile:`` mean nothing.
+    """
+    out = _Console(highlight=False, markup=False, emoji=False)
+    return out if out.is_terminal else _Console(highlight=False, markup=False, emoji=False, width=max(out.width, 120))
+
+
+class _Console(Console):
+    """Shows texts without control characters: a path may hold any."""
+
+    def print(self, *parts: Any, **more: Any) -> None:
+        """Print parts; see `Console`."""
+        super().print(*(_lines(part) if isinstance(part, str) else part for part in parts), **more)
+
+
+def tell(what: str) -> None:
+    """Print lines without control characters: a path may hold any."""
+    print(_lines(what))
+
+
+def _lines(shown: str) -> str:
+    return "\n".join(text.one_line(line, 10 * len(line)) for line in shown.split("\n"))
 
 
 @contextmanager
 def progress() -> Iterator[Told]:
     """Yield ``told(what, share)``, shown as a bar on stderr; silent where that is no terminal."""
-    err = Console(stderr=True)
-    columns = (TextColumn("{task.description:<28}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    err = Console(stderr=True, markup=False, emoji=False)
+    columns = (TextColumn("{task.description:<28}", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
     with Progress(*columns, TimeElapsedColumn(), console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("getting ready", total=1.0)
         yield lambda what, share: bar.update(task, description=what, completed=share)
@@ -112,3 +182,15 @@ def spread(row: Mapping[str, Any], name: str, form: Callable[[float], str] = num
 def hundred(value: float) -> str:
     """Return a share in per cent without its sign, '-' for NaN."""
     return "-" if isnan(value) else f"{100 * value:.0f}"
+
+
+def refuse_idle(given: Mapping[str, Any], signals: SignalSettings) -> None:
+    """Raise InputError where an option speaks of a file that neither the options nor the scenario name.
+
+    The settings themselves let a default value stand; on the command line it was typed, so it is refused as well.
+    """
+    for name, source in SOURCES.items():
+        value = given.get(f"signals.{name}")
+        if value is not None and getattr(signals, source) is None:
+            option = name.replace("_", "-")
+            raise InputError(f"--{option} {value}: changes nothing without a file; allowed: with --{source}")

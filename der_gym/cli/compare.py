@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,12 +13,15 @@ from rich.console import Console
 from rich.table import Table
 
 from der_gym.cli import common
+from der_gym.core.errors import InputError
+from der_gym.core.text import one_line
 from der_gym.evaluation import results
 from der_gym.evaluation.measures import shown_registers
 from der_gym.evaluation.report.board_page import write_board
 from der_gym.evaluation.report.firm_page import read_firm
 from der_gym.evaluation.scoreboard import Scoreboard
 from der_gym.evaluation.scoreboard import evaluate as compare
+from der_gym.evaluation.unfinished import Unfinished, read_plan
 from der_gym.scenario.load import load
 
 BEFORE = (("penalty\nyen", "penalty_yen", 0),)
@@ -35,50 +40,96 @@ class Pages(NamedTuple):
     firm: Path | None = None
 
 
-def evaluate(
-    scenario: str,
-    controller: str,
-    seeds: int,
+@dataclass(frozen=True)
+class Asked:
+    """What is to be compared: options of ``der-gym evaluate`` by their names."""
+
+    scenario: Any
+    controller: str
+    seeds: int
+    split: str
+    base: str | None
+    settings: tuple[str, ...]
+    traces: bool
+    service: str | None
+    bound: int = 0
+
+    def plan(self) -> dict[str, Any]:
+        """Return all that the comparison depends on, as JSON takes it: the scenario whole, versions."""
+        scenario = load(self.scenario, {**common.parse_settings(self.settings), "split": self.split})
+        own = {"scenario": scenario.model_dump(mode="json"), "settings": [], "hash": scenario.hash()}
+        return {"asked": {**asdict(self), **own}, "versions": results.versions()}
+
+
+def resume(folder: Path, named: Collection[str], pages: Pages, workers: int | None) -> None:
+    """Go on with the comparison that was stopped in a folder; it names all its options but those of this machine."""
+    if named:
+        first = min(named).replace("_", "-")
+        raise InputError(f"--{first}: --resume goes on with the options that it began with; leave it out")
+    plan = read_plan(folder, results.versions())
+    try:
+        given = dict(plan["asked"])
+        kept_hash = given.pop("hash")
+        asked = Asked(**{**given, "settings": tuple(given["settings"])})
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"--resume: the plan in {str(folder)!r} cannot be used: {error}") from None
+    if asked.plan()["asked"]["hash"] != kept_hash:
+        raise InputError(f"--resume: the files of {str(folder)!r}'s scenario have changed since it was begun")
+    _play(asked, folder, True, Unfinished(folder, plan), pages, workers)
+
+
+def evaluate(asked: Asked, out: Path | None, overwrite: bool, pages: Pages, workers: int | None) -> None:
+    """Play, write the files, print the tables; after Ctrl-C those of the controllers that were finished."""
+    unfinished = Unfinished(out, asked.plan(), anew=True) if out is not None else None
+    if unfinished is not None and unfinished.folder.is_dir() and not overwrite:
+        raise InputError(
+            f"output folder {str(out)!r} holds an unfinished comparison; go on with --resume, or add --overwrite"
+        )
+    _play(asked, out, overwrite, unfinished, pages, workers)
+
+
+def _play(
+    asked: Asked,
     out: Path | None,
     overwrite: bool,
-    split: str,
-    base: str | None,
-    pairs: Sequence[str],
-    traces: bool,
-    asked: Pages,
+    unfinished: Unfinished | None,
+    pages: Pages,
     workers: int | None,
-    service: str | None,
-    bound: int,
 ) -> None:
-    """Play, write the files, print the tables; after Ctrl-C those of the controllers that were finished."""
-    pages = common.reports(asked.report, out)
-    settings = common.parse_settings(pairs)
-    kept = read_firm(asked.firm, load(scenario, settings).name) if asked.firm is not None else None
+    targets, settings = common.reports(pages.report, out), common.parse_settings(asked.settings)
+    kept = read_firm(pages.firm, load(asked.scenario, settings).name) if pages.firm is not None else None
     with results.opened(out, overwrite) as folder:
         with common.progress() as told:
             board = compare(
-                scenario,
-                common.names(controller),
-                seeds,
-                split,
+                asked.scenario,
+                common.names(asked.controller),
+                asked.seeds,
+                asked.split,
                 overrides=settings,
-                base=base,
+                base=asked.base,
                 workers=workers,
-                service=service,
+                service=asked.service,
                 progress=told,
-                bound=bound,
+                bound=asked.bound,
+                unfinished=unfinished,
             )
-        reports, written = [], []
-        if board.scores:
-            reports = common.shown([write_board(page, board, kept) for page in common.pages(pages, folder)], folder)
-            written = results.save(board, folder.staging, traces) if folder is not None else []
-            if folder is not None:
-                folder.publish(results.RECORD)
+        reports, written = list[Path](), list[Path]()
+        place = common.to_publish(folder, board.stopped) if board.scores else None
+        with common.writing(place) as done:
+            if board.scores:
+                made = [write_board(page, board, kept) for page in common.pages(targets, place)]
+                reports = common.shown(made, place)
+                written = results.save(board, place.staging, asked.traces) if place is not None else []
+        if unfinished is not None and done.whole and not board.interrupted:
+            unfinished.clear()
     if board.scores:  # what is printed comes last: where its reader goes away the files are there
-        _print(board, written, out, reports)
+        _print(board, written, out if done.whole and place else None, reports if done.whole else [])
+    again = f"; go on with: der-gym evaluate --resume {shlex.quote(str(out))}" if out is not None else ""
+    done.end(out, again)
     if board.interrupted:
-        print(f"der-gym: interrupted; finished: {', '.join(board.scores) or 'none'}", file=sys.stderr)
-        raise SystemExit(130)
+        finished = ", ".join(board.scores) or "none"
+        print(f"der-gym: interrupted; finished: {finished}{again if board.scores else ''}", file=sys.stderr)
+        raise SystemExit(board.stopped)
 
 
 def _print(board: Scoreboard, written: Sequence[Path], out: Path | None, reports: Sequence[Path]) -> None:
@@ -86,9 +137,9 @@ def _print(board: Scoreboard, written: Sequence[Path], out: Path | None, reports
     show(console, board)
     if out is not None:
         names = ", ".join(path.name for path in written if "traces" not in path.name)
-        console.print(f"Results: {out} ({names})")
+        console.print(f"Results: {one_line(str(out))} ({names})")
     for report in reports:
-        console.print(f"Report: {report}", soft_wrap=True)
+        console.print(f"Report: {one_line(str(report))}", soft_wrap=True)
 
 
 def show(console: Console, board: Scoreboard) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from rich.table import Table
 from der_gym.cli import common
 from der_gym.core.figures import figure
 from der_gym.core.files import write_text
+from der_gym.core.text import one_line
 from der_gym.evaluation import results
 from der_gym.evaluation.firm import Firm
 from der_gym.evaluation.firm import firm as work_out
@@ -33,7 +36,7 @@ def firm(
 ) -> None:
     """Work out, print and write the capability and the awards that can be kept."""
     pages = common.reports(report, out)
-    told = {key: value for key, value in chosen.items() if value}
+    given = {key: value for key, value in chosen.items() if value}
     with results.opened(out, overwrite) as folder:
         with common.progress() as progress:
             found = work_out(
@@ -44,20 +47,31 @@ def firm(
                 overrides=common.parse_settings(pairs),
                 workers=workers,
                 progress=progress,
-                **told,  # type: ignore[arg-type]
+                **given,  # type: ignore[arg-type]
             )
-        reports = common.shown([write_firm(page, found, seeds) for page in common.pages(pages, folder)], folder)
-        if folder is not None:
-            _save(found, folder.staging, {"split": split, "seeds": seeds, "passed": found.passed})
-            folder.publish(results.RECORD)
+        reports = list[Path]()
+        place = common.to_publish(folder, found.stopped)
+        with common.writing(place) as done:
+            made = [write_firm(page, found, seeds) for page in common.pages(pages, place)]
+            reports = common.shown(made, place)
+            if place is not None:
+                more = {"split": split, "seeds": seeds, "interrupted": found.stopped != 0, "budget": found.budget}
+                _save(found, place.staging, more | {"passed": found.passed, "done_to_your_files": found.notes})
     console = common.console()  # last, see `compare`
     for season in dict.fromkeys(row["season"] for row in found.capability):
         console.print(_capability(found, season), "")
     console.print(_awards(found), "")
-    if out is not None:
-        console.print(f"Results: {out} (capability.csv, firm.csv, run.json)")
+    for note in found.notes:
+        console.print(f"Done to your files: {note}", soft_wrap=True)
+    done.end(out)
+    if out is not None and place is not None:
+        console.print(f"Results: {one_line(str(out))} (capability.csv, firm.csv, run.json)")
     for page in reports:
-        console.print(f"Report: {page}", soft_wrap=True)
+        console.print(f"Report: {one_line(str(page))}", soft_wrap=True)
+    if found.stopped:
+        shares = ", ".join(f"{share:g}" for share in dict.fromkeys(row["award_share"] for row in found.passed))
+        print(f"der-gym: interrupted; finished: awards x {shares}", file=sys.stderr)
+        raise SystemExit(found.stopped)
 
 
 def _save(found: Firm, folder: Path, more: Mapping[str, Any]) -> None:
@@ -82,12 +96,34 @@ def _awards(found: Firm) -> Table:
     levels = sorted({row["level"] for row in found.awards})
     heads = ["controller", "season", "start", *(f"{common.hundred(level)} % of blocks: kW" for level in levels)]
     heads += [f"kW per 1,000 ({common.hundred(level)} %)" for level in levels]
-    note = "largest award kept, among the multiples played; 0: none"
-    made = common.table("Firm power", heads, left=3, caption=note)
+    made = common.table("Firm power", heads, left=3, caption=_CAPTION.format(budget=found.budget))
     keys = dict.fromkeys((row["controller"], row["season"], row["start_h"]) for row in found.awards)
     for key in keys:
         own = {r["level"]: r for r in found.awards if (r["controller"], r["season"], r["start_h"]) == key}
-        kw = [figure(own[level]["firm_kw"]) for level in levels]
-        scaled = [figure(own[level]["firm_kw_per_1000"]) for level in levels]
+        kw = [told(own[level]) for level in levels]
+        scaled = [per_1000(own[level]) for level in levels]
         made.add_row(key[0], key[1], f"{key[2]} h", *kw, *scaled)
     return made
+
+
+_CAPTION = (
+    "largest award kept (95 % interval, days drawn anew); > x, ?: not bracketed within {budget} awards a window; "
+    "none: no award is kept"
+)
+
+
+def told(row: Mapping[str, Any]) -> str:
+    """Return an award kept, with its interval, as text; a bound that the play did not pass is no answer."""
+    if row["answer"] == "above":
+        return f"> {figure(row['firm_kw'])}, not bracketed"
+    if row["answer"] != "kept":
+        return "none" if row["answer"] == "none" else f"? (none up to {figure(row['most_played_kw'])})"
+    high = f"> {figure(row['most_played_kw'])}" if math.isinf(row["firm_high_kw"]) else figure(row["firm_high_kw"])
+    return f"{figure(row['firm_kw'])} ({figure(row['firm_low_kw'])} to {high})"
+
+
+def per_1000(row: Mapping[str, Any]) -> str:
+    """Return the award kept per 1,000 devices as text."""
+    if row["answer"] not in ("kept", "above"):
+        return "none" if row["answer"] == "none" else "?"
+    return ("> " if row["answer"] == "above" else "") + figure(row["firm_kw_per_1000"])

@@ -70,6 +70,15 @@ def _heads() -> Rows:
         yield name, head.scope, f"{head.kind}.{head.slot}", head.unit, bounds, head.title
 
 
+def _columns() -> Rows:
+    from der_gym.fleet.columns import COLUMNS
+
+    for column in COLUMNS:
+        unit = "(kW)" if column.power else ""
+        also = ", ".join(f"{name}{unit}" for name in column.also)
+        yield column.word, column.shown(), also, column.default, column.allowed
+
+
 WHAT: dict[str, tuple[tuple[str, ...], Callable[[], Rows]]] = {
     "scenarios": (("scenario", "devices", "what"), _scenarios),
     "controllers": (("controller", "what"), _controllers),
@@ -77,6 +86,7 @@ WHAT: dict[str, tuple[tuple[str, ...], Callable[[], Rows]]] = {
     "paths": (("path", "p95 of a command, s", "telemetry every, s", "least interval, s", "what"), _paths),
     "services": (("service", "Japanese", "what"), _services),
     "fields": (("field", "per", "unit", "reads 1 at", "range", "what"), _fields),
+    "columns": (("column", "Japanese", "also; (W) for (kW)", "empty cell", "allowed"), _columns),
     "heads": (("head", "per", "message", "unit", "range", "what"), _heads),
 }
 
@@ -100,4 +110,4 @@ def schema(out: Path | None) -> None:
         print(text)
     else:
         write_text(out, text + "\n")
-        print(f"Schema: {out}")
+        common.tell(f"Schema: {out}")

@@ -12,6 +12,7 @@ from der_gym.cli import common
 from der_gym.controllers import Controller
 from der_gym.core.errors import InputError
 from der_gym.core.figures import figure
+from der_gym.core.text import one_line
 from der_gym.env.worlds import Worlds
 from der_gym.evaluation import results
 from der_gym.evaluation.causes import clock, failures
@@ -54,6 +55,7 @@ def run(
 ) -> None:
     """Play idle (the twin) and the controller, show the summary, write files where asked."""
     loaded = load(scenario, common.overrides(given, pairs))
+    common.refuse_idle(given, loaded.signals)
     if len(resolve([controller])) > 1:
         raise InputError(f"--controller {controller}: run plays one; der-gym evaluate compares several")
     chosen = players([IDLE]) | players([controller])
@@ -66,17 +68,18 @@ def run(
     pages = common.reports(report, out)
     with results.opened(out, overwrite) as folder:
         board, details = _play(loaded, chosen, seed, options, bool(pages) or folder is not None, workers, service)
-        made = [write_run(page, board, name, details[name]) for page in common.pages(pages, folder)]
-        reports, written = common.shown(made, folder), []
-        if folder is not None:
-            written = results.save(board, folder.staging)
-            folder.publish(results.RECORD)
+        reports, written = list[Path](), list[Path]()
+        with common.writing(folder) as done:
+            made = [write_run(page, board, name, details[name]) for page in common.pages(pages, folder)]
+            reports = common.shown(made, folder)
+            written = results.save(board, folder.staging) if folder is not None else []
     console = common.console()  # last, see `compare`
     _show(console, board, name)
+    done.end(out)
     if out is not None:
-        console.print(f"Results: {out} ({len(written)} files)")
+        console.print(f"Results: {one_line(str(out))} ({len(written)} files)")
     for page in reports:
-        console.print(f"Report: {page}", soft_wrap=True)
+        console.print(f"Report: {one_line(str(page))}", soft_wrap=True)
 
 
 def _play(

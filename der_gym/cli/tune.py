@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import yaml
 
 from der_gym.cli import common
 from der_gym.controllers.store import settings_path
-from der_gym.controllers.tune import tune as search
+from der_gym.controllers.tune import search, write
 from der_gym.core.files import check_target
 from der_gym.evaluation.scoreboard import seeds_of
 from der_gym.scenario.load import load
@@ -23,19 +23,25 @@ def tune(
     if out is not None:
         check_target(out)  # before the search, which takes long
     loaded = load(scenario, common.parse_settings(pairs)).model_dump()
-    with TemporaryDirectory() as folder, common.progress() as told:
-        path = settings_path(controller) if ship else out or Path(folder) / f"{controller}.yaml"
+    with common.progress() as told:
         found = search(
             controller,
             loaded,
             trials,
             seeds_of("train", seeds),
-            path=path,
             progress=lambda n, rate, reward: told(f"best {common.percent(rate)}, reward {reward:.2f}", n / trials),
         )
-    print(f"{controller} on {loaded['name']}: {trials} trials on {seeds} seeds of split train")
+    path = settings_path(controller) if ship else out
+    with common.writing(None) as done:
+        if path is not None:
+            write(found, path)
+    print(f"{controller} on {loaded['name']}: {len(found.trials)} trials on {seeds} seeds of split train")
     for what, trial in (("defaults", found.trials[0]), ("best", found.best)):
         print(f"  {what}: {common.percent(trial.pass_rate)} of blocks passed, mean reward {trial.reward:.3f}")
     print(yaml.safe_dump(found.best.config.model_dump(mode="json"), sort_keys=False).rstrip())
-    if ship or out is not None:
-        print(f"Settings: {path} (use: --controller {controller}@{path})")
+    done.end(None)
+    if path is not None:
+        common.tell(f"Settings: {path} (use: --controller {controller}@{path})")
+    if found.stopped:
+        print(f"der-gym: interrupted; finished: {len(found.trials)} of {trials} trials", file=sys.stderr)
+        raise SystemExit(found.stopped)

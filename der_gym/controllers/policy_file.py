@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,11 +17,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from der_gym.core.errors import InputError, unknown
 from der_gym.core.files import whole_file, write_text
+from der_gym.core.interrupt import held_back
 from der_gym.env.observation.layout import Layout
 from der_gym.scenario.validation import explain
 
 Array = np.ndarray
 CARD, WEIGHTS = "policy.json", "policy.safetensors"
+NEXT = ".next"  # between the stem and the ending of new weights, until their card is there
 LARGEST_BYTES = 256 * 2**20
 
 
@@ -150,15 +153,37 @@ def head_cards(layout: Layout) -> tuple[HeadCard, ...]:
 
 
 def save(folder: Path, card: PolicyCard, tensors: dict[str, Array]) -> PolicyCard:
-    """Write a policy's two files, the card last, and return the card with its sha256."""
+    """Write a policy's two files and return the card with its sha256.
+
+    The card's renaming publishes both: new weights wait under a name of their own until it is there, and `load` finds
+    them under either name. So a process that is killed leaves the old policy or the new one.
+    """
     from safetensors.numpy import save as to_bytes
 
     whole = to_bytes({name: np.ascontiguousarray(t, dtype=np.float32) for name, t in tensors.items()})
     card = card.model_copy(update={"sha256": card.digest(whole)})
-    with whole_file(folder / WEIGHTS) as temporary:
+    weights, following = _weights_of(folder / CARD)
+    if following.exists() and _belongs(following, folder / CARD):  # of a process that was killed
+        os.replace(following, weights)
+    with held_back(), whole_file(following) as temporary:
         temporary.write_bytes(whole)
     write_text(folder / CARD, json.dumps(card.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n")
+    os.replace(following, weights)
     return card
+
+
+def _weights_of(file: Path) -> tuple[Path, Path]:
+    """Return where the weights of a card's file are, and where new ones wait."""
+    ending = Path(WEIGHTS).suffix
+    return file.with_suffix(ending), file.with_suffix(NEXT + ending)
+
+
+def _belongs(weights: Path, file: Path) -> bool:
+    try:
+        card = _read_card(file)
+    except InputError:
+        return False
+    return card.digest(_read(weights)) == card.sha256
 
 
 def load(path: str | Path) -> tuple[PolicyCard, dict[str, Array]]:
@@ -175,7 +200,8 @@ def load(path: str | Path) -> tuple[PolicyCard, dict[str, Array]]:
     named = Path(path)
     file = named if named.suffix == ".json" else named / CARD
     card = _read_card(file)
-    weights = _read(file.with_suffix(Path(WEIGHTS).suffix))
+    first, following = _weights_of(file)
+    weights = _read(following if following.exists() and _belongs(following, file) else first)
     if card.digest(weights) != card.sha256:
         raise InputError(f"policy {file}: changed since it was made (sha256 differs); take the original files")
     try:

@@ -15,6 +15,7 @@ from der_gym.controllers.base import CONTROLLERS, ControllerConfig, settings
 from der_gym.controllers.per_service import bound
 from der_gym.controllers.store import save_settings, settings_path
 from der_gym.core.errors import InputError
+from der_gym.core.interrupt import exit_code
 from der_gym.scenario.config_files import configs
 from der_gym.signals import splits
 
@@ -41,6 +42,7 @@ class TuneResult:
     seeds: tuple[int, ...]
     rng_seed: int
     trials: tuple[Trial, ...]
+    stopped: int = 0  # exit code of the signal that ended it early, 0 for none
 
     @property
     def best(self) -> Trial:
@@ -78,6 +80,34 @@ def tune(
 
     Parameters
     ----------
+    name, scenario, budget_trials, seeds, split, rng_seed, progress
+        See `search`.
+    path : Path, optional
+        Where to write; default: the shipped settings of the controller.
+    """
+    result = search(name, scenario, budget_trials, seeds, split, rng_seed, progress)
+    write(result, path)
+    return result
+
+
+def write(result: TuneResult, path: Path | None = None) -> None:
+    """Write the best settings of a search; default: as the shipped settings of its controller."""
+    save_settings(result.name, result.best.config, result.provenance(), path or settings_path(result.name))
+
+
+def search(
+    name: str,
+    scenario: str | Path | Mapping[str, Any],
+    budget_trials: int,
+    seeds: Sequence[int],
+    split: str = "train",
+    rng_seed: int = 0,
+    progress: Progress | None = None,
+) -> TuneResult:
+    """Search a controller's settings.
+
+    Parameters
+    ----------
     name : str
         A registered controller that declares a ``search`` space.
     scenario : str, Path or mapping
@@ -90,14 +120,19 @@ def tune(
         Dates that the episodes fall on.
     rng_seed : int
         Seed of the search.
-    path : Path, optional
-        Where to write; default: the shipped settings of the controller.
     progress : callable, optional
+
+    Returns
+    -------
+    TuneResult
+        After Ctrl-C or SIGTERM, the trials that were finished.
 
     Raises
     ------
     InputError
         For an unknown name or split, no search space, no budget, or seeds of another split.
+    KeyboardInterrupt
+        After Ctrl-C before any trial was finished.
     """
     _check(name, budget_trials, seeds, split)
     env = gym.make_vec(
@@ -107,16 +142,19 @@ def tune(
         scenario=scenario,
         overrides={"split": split},
     )
-    trials: list[Trial] = []
-    for k in range(budget_trials):
-        trials.append(_play(env, name, _draw(name, k, rng_seed), list(seeds)))
-        if progress is not None:
-            best = max(trials, key=lambda trial: trial.reward)
-            progress(k + 1, best.pass_rate, best.reward)
+    trials, stopped = list[Trial](), 0
+    try:
+        for k in range(budget_trials):
+            trials.append(_play(env, name, _draw(name, k, rng_seed), list(seeds)))
+            if progress is not None:
+                best = max(trials, key=lambda trial: trial.reward)
+                progress(k + 1, best.pass_rate, best.reward)
+    except KeyboardInterrupt as error:
+        if not trials:
+            raise
+        stopped = exit_code(error)
     world = env.unwrapped.worlds.scenario  # type: ignore[attr-defined]
-    result = TuneResult(name, world.name, world.hash(), split, tuple(seeds), rng_seed, tuple(trials))
-    save_settings(name, result.best.config, result.provenance(), path or settings_path(name))
-    return result
+    return TuneResult(name, world.name, world.hash(), split, tuple(seeds), rng_seed, tuple(trials), stopped)
 
 
 def _check(name: str, budget_trials: int, seeds: Sequence[int], split: str) -> None:

@@ -2,18 +2,57 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from der_gym.core.errors import InputError
+from der_gym.core.interrupt import held_back
+from der_gym.core.text import NoText, decoded
 
 _SETTLED_NS = 2 * 10**9  # a file changed so lately may change again within what its times can tell apart
+
+
+def read_file(path: str | Path, largest: int) -> bytes:
+    """Return what a regular file holds.
+
+    Raises
+    ------
+    InputError
+        For one that cannot be read, of more than ``largest`` bytes, or that is no regular file: a device or a pipe may
+        never end.
+    """
+    try:
+        with open(path, "rb", opener=_no_wait) as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise InputError(f"{path}: is {_kind(found.st_mode)}; allowed: a regular file")
+            if found.st_size > largest:
+                raise InputError(f"{path}: {found.st_size:,} bytes; allowed: {largest:,}")
+            return file.read(largest)
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def read_text(path: str | Path, largest: int) -> str:
+    """Return the text of a file in UTF-8 or CP932; InputError as `read_file`, and for what is no such text."""
+    try:
+        return decoded(read_file(path, largest))
+    except NoText as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _no_wait(path: str, flags: int) -> int:
+    """Open a file, a pipe that nobody writes too."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 @contextmanager
@@ -21,15 +60,23 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it takes ``path``'s name, on failure it is removed."""
     target = check_target(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=target.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    temporary: Path | None = None
     try:
+        with held_back():
+            temporary = _new_beside(target)
         yield temporary
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, target)
+        with held_back():
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, target)
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _new_beside(target: Path) -> Path:
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:40]}.", suffix=target.suffix[:20])
+    os.close(handle)
+    return Path(name)
 
 
 def check_target(path: str | Path) -> Path:
@@ -38,17 +85,38 @@ def check_target(path: str | Path) -> Path:
     Raises
     ------
     InputError
-        Where a link, a device, a pipe, a socket or a folder has that name: to replace it would break something.
+        Where a link, a device, a pipe, a socket or a folder has that name: to replace it would break something; and
+        where no folder can hold it.
     """
     target = Path(path)
     try:
         mode = target.lstat().st_mode
     except (OSError, ValueError):
-        return target  # whether it can be made is found out when it is
+        return _check_place(target)
     if not stat.S_ISREG(mode):
-        kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "something else")
-        raise InputError(f"{str(target)!r} is {kind}; allowed: a new name, or a regular file to replace")
+        raise InputError(f"{str(target)!r} is {_kind(mode)}; allowed: a new name, or a regular file to replace")
     return target
+
+
+def _check_place(target: Path) -> Path:
+    """Return the path of a new file; InputError where no folder can hold it: its name is too long, a file is above."""
+    try:
+        above = next((each for each in target.parents if os.path.lexists(each)), Path())
+        if not above.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, f"{str(above)!r} is no folder")
+        if not os.access(above, os.W_OK):
+            raise PermissionError(errno.EACCES, f"no permission to write in {str(above)!r}")
+        with suppress(FileNotFoundError):
+            os.stat(target)  # names that are too long, or hold a NUL
+    except (OSError, ValueError) as error:
+        told = getattr(error, "strerror", None) or error
+        raise InputError(f"{str(target)!r} cannot be written: {told}; allowed: a file in a folder") from None
+    return target
+
+
+def _kind(mode: int) -> str:
+    """Return what is no regular file in words."""
+    return next((name for is_kind, name in _KINDS if is_kind(mode)), "something else")
 
 
 _KINDS = (
@@ -62,9 +130,9 @@ _KINDS = (
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write ``text`` (UTF-8) to ``path`` whole or not at all."""
-    with whole_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    """Write ``text`` (UTF-8; what is no text in a file's name as ``\\udc8c``) to ``path`` whole or not at all."""
+    with held_back(), whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def writable(folder: Path) -> bool:

@@ -11,8 +11,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from der_gym.core.errors import InputError
+from der_gym.core.interrupt import held_back
 
-LOCK, NEW = ".der-gym.lock", ".der-gym-new-"  # nothing else of ours is there while a run goes on
+LOCK, NEW = ".der-gym.lock", ".der-gym-new-"  # of a run that goes on
+WHOLE, MOVING = ".der-gym-whole", ".der-gym-moving"  # new results that are whole, of a run that was killed since
 
 
 @contextmanager
@@ -25,7 +27,7 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
     except OSError as error:
-        raise InputError(f"output folder {str(folder)!r} cannot be written: {error.strerror}") from None
+        raise _unwritable(folder, error) from None
     try:
         if not (_take(handle) and _still_there(handle, path)):
             raise InputError(f"output folder {str(folder)!r} is being written by another run; name another one")
@@ -83,31 +85,55 @@ class NewResults:
         Where they are written.
     """
 
-    def __init__(self, folder: Path, ours: Sequence[str]) -> None:
-        self.folder, self._ours = folder, ours
+    def __init__(self, folder: Path, ours: Sequence[str], last: str) -> None:
+        self.folder, self._ours, self._last = folder, ours, last
         self.staging = Path(tempfile.mkdtemp(prefix=NEW, dir=folder))
 
-    def publish(self, last: str) -> None:
+    def publish(self) -> None:
         """Put the new files in the place of the old; those of an earlier run that are not made anew are removed.
 
-        Parameters
-        ----------
-        last : str
-            Name of the file that says that all others are whole: it goes first and comes last.
+        One renaming decides: a process that is killed before it leaves the old results, and what is left to do after it
+        is done by `settle`.
         """
-        (self.folder / last).unlink(missing_ok=True)
-        made = sorted(self.staging.iterdir(), key=lambda path: path.name == last)
-        kept = {path.name for path in made}
-        for pattern in self._ours:
-            for old in self.folder.glob(pattern):
-                if old.name not in kept:
-                    old.unlink()
-        for path in made:
-            os.replace(path, self.folder / path.name)
+        with held_back():
+            os.rename(self.staging, self.folder / WHOLE)
+            settle(self.folder, self._ours, self._last)
+
+    def add(self) -> None:
+        """Put those new files that have no old ones in their place beside them, without a record that all is whole."""
+        with held_back():
+            for path in self.staging.iterdir():
+                if path.name != self._last and not path.name.startswith(".") and not (self.folder / path.name).exists():
+                    os.rename(path, self.folder / path.name)
+
+
+def settle(folder: Path, ours: Sequence[str], last: str) -> None:
+    """Finish what a process that was killed while it published has left; the folder must be held.
+
+    Parameters
+    ----------
+    folder : Path
+    ours : sequence of str
+        Patterns of the names of results.
+    last : str
+        Name of the file that says that all others are whole: it goes first and comes last.
+    """
+    whole, moving = folder / WHOLE, folder / MOVING
+    if whole.is_dir():
+        (folder / last).unlink(missing_ok=True)
+        made = {path.name for path in whole.iterdir()}
+        for old in (path for pattern in ours for path in folder.glob(pattern)):
+            if old.name not in made:
+                old.unlink(missing_ok=True)
+        os.rename(whole, moving)  # from here on there is nothing old any more
+    if moving.is_dir():
+        for path in sorted(moving.iterdir(), key=lambda path: path.name == last):
+            os.replace(path, folder / path.name)
+        moving.rmdir()
 
 
 @contextmanager
-def new_results(path: str | Path, overwrite: bool, ours: Sequence[str]) -> Iterator[NewResults]:
+def new_results(path: str | Path, overwrite: bool, ours: Sequence[str], last: str) -> Iterator[NewResults]:
     """Yield a place for new results of a folder, which is held meanwhile; the old ones stand until they are published.
 
     Parameters
@@ -118,6 +144,8 @@ def new_results(path: str | Path, overwrite: bool, ours: Sequence[str]) -> Itera
         Whether there may be files in it.
     ours : sequence of str
         Patterns of the names of results.
+    last : str
+        Name of the file that says that all others are whole.
 
     Raises
     ------
@@ -131,16 +159,10 @@ def new_results(path: str | Path, overwrite: bool, ours: Sequence[str]) -> Itera
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"output folder {str(folder)!r} cannot be written: {error.strerror}") from None
+        raise _unwritable(folder, error) from None
     try:
         with locked(folder):
-            if not overwrite and any(each.name != LOCK and not each.name.startswith(NEW) for each in folder.iterdir()):
-                raise InputError(
-                    f"output folder {str(folder)!r} exists and is not empty; name a new one or add --overwrite"
-                )
-            for left in folder.glob(f"{NEW}*"):  # of a run that was killed
-                shutil.rmtree(left, ignore_errors=True)
-            made = NewResults(folder, ours)
+            made = _opened(folder, overwrite, ours, last)
             try:
                 yield made
             finally:
@@ -148,3 +170,21 @@ def new_results(path: str | Path, overwrite: bool, ours: Sequence[str]) -> Itera
     finally:
         if not there and not any(folder.iterdir()):
             folder.rmdir()
+
+
+def _opened(folder: Path, overwrite: bool, ours: Sequence[str], last: str) -> NewResults:
+    try:
+        settle(folder, ours, last)
+        for left in folder.glob(f"{NEW}*"):  # of a run that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        if not overwrite and any(each.name != LOCK for each in folder.iterdir()):
+            raise InputError(
+                f"output folder {str(folder)!r} exists and is not empty; name a new one or add --overwrite"
+            )
+        return NewResults(folder, ours, last)
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+
+
+def _unwritable(folder: Path, error: OSError) -> InputError:
+    return InputError(f"output folder {str(folder)!r} cannot be written: {error.strerror}")

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from der_gym.core.errors import InputError, unknown
 from der_gym.engine.schema import Table
 from der_gym.engine.stage import Stage
+from der_gym.engine.tables import SITE
 
 F = TypeVar("F", bound=Callable[..., Any])
 Role = Literal["", "charge", "discharge", "start", "withheld"]
@@ -167,6 +168,9 @@ class Declaration:
         All registers; those that only add up stand in `registers`.
     saved : Table
         Normalised rows that carry a state from the reference days to another device.
+    strata : tuple of str
+        Params, and rows of `SITE`, that govern what it draws and holds without commands, the strongest first. A large
+        fleet's devices take over the state of one that is alike in them.
     """
 
     name: str
@@ -183,6 +187,7 @@ class Declaration:
     energy: Table
     meters: Mapping[str, Register]
     saved: Table = field(default_factory=lambda: rows("none.saved"))
+    strata: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self._stages: dict[str, list[Stage]] = {name: [] for name in KERNELS}
@@ -190,6 +195,9 @@ class Declaration:
         self._response: Callable[..., Any] | None = None
         sums = [f"{name} | {r.unit} | {r.meaning}" for name, r in self.meters.items() if not r.by_home]
         self.registers = rows(f"{self.name}.registers", "\n".join(sums))
+        for name in self.strata:
+            if name not in self.params and name not in SITE:
+                raise unknown(f"{self.name}: strata", name, [*self.params, *SITE])
         for name, register in self.meters.items():
             if register.by_home and name not in self.energy:
                 raise unknown(f"{self.name}: register by home", name, self.energy)

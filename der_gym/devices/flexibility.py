@@ -26,12 +26,30 @@ def recall(pool, at, place, saved):  # type: ignore[no-untyped-def]
     at : int
         Which of the saved; -1: none.
     place : int16 (n,)
+        See `place_row`.
     saved : float32 (n_pool, n)
         Out: NaN where there is none.
     """
     for row in range(saved.shape[0]):
         for i in range(saved.shape[1]):
             saved[row, i] = pool[at, row, np.uint32(place[i])] if at >= 0 else _NONE
+
+
+@part
+def place_row(n_saved, at, n_row, p, n_shard):  # type: ignore[no-untyped-def]
+    """Return the row of ``place`` (n_row, n) of shard ``p``: one for each shard, or for each fleet and shard.
+
+    Parameters
+    ----------
+    n_saved : int
+        Saved states of all fleets, the same number of each.
+    at : int
+        Which of them; -1: none, any row will do.
+    n_row, p, n_shard : int
+        Rows of ``place``; shard within the world; shards of a world.
+    """
+    per_fleet = max(n_saved * n_shard // n_row, 1)
+    return max(at, 0) // per_fleet * n_shard + p
 
 
 @part

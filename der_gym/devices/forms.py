@@ -107,7 +107,7 @@ def source(model: Declaration, only: str = "") -> str:
 
 
 _LENT = {
-    "der_gym.devices.flexibility": ("HERE", "HEARS", "N_SCRATCH", "find_accepting", "recall", "sum_cells"),
+    "der_gym.devices.flexibility": ("HERE", "HEARS", "N_SCRATCH", "find_accepting", "place_row", "recall", "sum_cells"),
     "der_gym.engine.compile": ("kernel",),
     "der_gym.numerics.sums": ("any_positive", "enter", "find_enrolled"),
 }
@@ -230,7 +230,7 @@ def _around(model: Declaration, kernel: str) -> tuple[tuple[str, ...], tuple[str
     if kernel == "begin" and len(model.saved):
         return (
             (f"saved = np.empty(({len(model.saved)}, n), np.float32)",),
-            ("recall(pool, at[s], place[p], saved)",),
+            ("recall(pool, at[s], place[place_row(len(pool), at[s], len(place), p, n_shard)], saved)",),
             (),
         )
     if kernel == "capability":

@@ -20,16 +20,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from der_gym.core.interrupt import held_back
 from der_gym.core.units import DAY_S
 
 KINDS = ("kernels", "generated", "pools")
 UNUSED_S = 30 * DAY_S  # files without use for so long are removed
 LARGEST_BYTES = 2_000_000_000  # of all files; above it the longest unused ones are removed
+TIDY_BYTES = LARGEST_BYTES // 10
 IN_USE_S = 3600  # a file used so lately may be in use; an unfinished file so young may still be written
 
 _folders: dict[tuple[str, Path, Path], Path | None] = {}
 _warned: set[str] = set()
-_tidied: set[Path] = set()
+_new_bytes: dict[Path, int] = {}  # home -> bytes that this process has kept since it tidied the folder
 
 
 def cache_home() -> Path:
@@ -118,23 +120,30 @@ def used(path: Path) -> None:
 def new_file(path: Path) -> Iterator[Path]:
     """Yield a temporary file beside ``path``, for this user alone; on success it takes ``path``'s name.
 
-    Files that were kept too long are removed afterwards, once per process.
+    Files that were kept too long, or are too much, are removed afterwards: with the first file of a process, and each
+    time that it has kept `TIDY_BYTES` more.
 
     Raises
     ------
     OSError
         Where it cannot be written.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
-    os.close(handle)
+    temporary: Path | None = None
     try:
-        yield Path(name)
-        os.replace(name, path)
+        with held_back():
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
+            temporary = Path(name)
+            os.close(handle)
+        yield temporary
+        n_byte = temporary.stat().st_size
+        os.replace(temporary, path)
     finally:
-        Path(name).unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
     home = path.parent.parent
-    if home not in _tidied:
-        _tidied.add(home)
+    _new_bytes[home] = _new_bytes.get(home, TIDY_BYTES) + n_byte
+    if _new_bytes[home] > TIDY_BYTES:
+        _new_bytes[home] = 0
         prune(home)
 
 

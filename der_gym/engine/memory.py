@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from der_gym.core.errors import InputError
 
 
 @contextmanager
@@ -18,6 +21,38 @@ def not_looking() -> Iterator[None]:
     finally:
         if looks:
             gc.enable()
+
+
+def check_room(what: str, needed: float) -> None:
+    """Refuse what needs more memory than there is, before a part of it is taken.
+
+    Parameters
+    ----------
+    what : str
+        What needs it, for the error.
+    needed : float
+        Bytes.
+
+    Raises
+    ------
+    InputError
+        With both figures. Where the system does not tell what it has, nothing is refused.
+    """
+    most = _room()
+    if needed > most:
+        raise InputError(f"{what} need about {needed / 1e9:,.1f} GB of memory; there are {most / 1e9:,.1f} GB")
+
+
+def _room() -> float:
+    """Return the memory of this machine, or what this process may take of it, bytes."""
+    try:
+        most = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, OSError, ValueError):  # Windows has no such call
+        return float("inf")
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return most if limit == resource.RLIM_INFINITY else min(most, float(limit))
 
 
 def trim() -> None:

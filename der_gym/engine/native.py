@@ -134,10 +134,12 @@ def bridge(kinds: str) -> int:
 
 @cache
 def walker() -> Callable[[int, int, int, int], int]:
-    """Return ``0 walk(table, n, next, end)``: every row (bridge, words, kernel, width, most) for each number taken.
+    """Return ``0 walk(table, n, next, end)``, which goes through the table's rows for each number it takes.
 
-    Numbers are taken from ``next[0]``, one more each time, up to ``end``: so threads share them. A thread
-    that finds none left sets the bits of its calls' statuses in ``next[2]``, and adds 1 to ``next[1]``, see `waiter`.
+    A row is (bridge, words, kernel, width, most, due). It is left out where ``due`` is the address of a bool array of
+    which none of its range is set. Numbers are taken from ``next[0]``, one more each time, up to ``end``: so threads
+    share them. A thread that finds none left sets the bits of its calls' statuses in ``next[2]``, and adds 1 to
+    ``next[1]``, see `waiter`.
     """
     from llvmlite import ir
 
@@ -149,13 +151,14 @@ def walker() -> Callable[[int, int, int, int], int]:
     b.store(i32(0), status)
     bridge_type = ir.FunctionType(i32, [row, i64, i64, i64]).as_pointer()
     with _loop(b, lambda: b.atomic_rmw("add", taken, i64(1), "monotonic"), end) as at, _counted(b, n) as k:
-        places = [b.gep(table, [b.add(b.mul(k, i64(5)), i64(j))]) for j in range(5)]
-        bridge, words, kernel, width, most = (b.load(place) for place in places)
+        places = [b.gep(table, [b.add(b.mul(k, i64(6)), i64(j))]) for j in range(6)]
+        bridge, words, kernel, width, most, due = (b.load(place) for place in places)
         first = b.mul(at, width)
         last = b.add(first, width)
         last = b.select(b.icmp_signed("<", last, most), last, most)
         given = [b.inttoptr(words, row), kernel, first, last]
-        b.store(b.or_(b.load(status), b.call(b.inttoptr(bridge, bridge_type), given)), status)
+        with b.if_then(_any_due(b, due, first, last)):
+            b.store(b.or_(b.load(status), b.call(b.inttoptr(bridge, bridge_type), given)), status)
     b.atomic_rmw("or", b.gep(taken, [i64(2)]), b.zext(b.load(status), i64), "acq_rel")
     b.atomic_rmw("add", b.gep(taken, [i64(1)]), i64(1), "acq_rel")
     b.ret(i32(0))
@@ -184,6 +187,21 @@ def waiter() -> Callable[[int, int], int]:
             b.call(pause, [])
     b.ret(i32(0))
     return ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_uint64, ctypes.c_int64)(_compile(module))
+
+
+def _any_due(b: Any, due: Any, first: Any, last: Any) -> Any:
+    """Write code that finds whether any of the bools ``first`` .. ``last`` is set; true where ``due`` is 0."""
+    from llvmlite import ir
+
+    i64, bit, byte = ir.IntType(64), ir.IntType(1), ir.IntType(8)
+    with b.goto_entry_block():
+        found = b.alloca(bit)
+    asked = b.icmp_signed("!=", due, i64(0))
+    b.store(b.not_(asked), found)
+    with b.if_then(asked), _counted(b, b.sub(last, first)) as k:
+        one = b.load(b.gep(b.inttoptr(due, byte.as_pointer()), [b.add(first, k)]))
+        b.store(b.or_(b.load(found), b.icmp_signed("!=", one, byte(0))), found)
+    return b.load(found)
 
 
 @contextmanager

@@ -36,13 +36,33 @@ class Call:
         Arrays are held, not copied.
     by_world : bool
         Whether ``lo, hi`` are a range of worlds; else of shards.
+
+    Attributes
+    ----------
+    due : bool (n_world,) or None
+        Worlds without it have nothing to do in this call: see `where_due`.
     """
 
     def __init__(self, kernel: Callable[..., Any], *given: Any, by_world: bool = False) -> None:
         self.kernel, self.given, self.by_world = kernel, given, by_world
+        self.due: Array | None = None
 
     def __call__(self, lo: int, hi: int) -> None:
         self.kernel(lo, hi, *self.given)
+
+
+def where_due(due: Array, calls: Sequence[Call]) -> list[Call]:
+    """Let a program leave out ``calls`` where no world is ``due``: their kernels would do nothing there.
+
+    Parameters
+    ----------
+    due : bool (n_world,)
+        Read when the program comes to each call.
+    calls : sequence of Call
+    """
+    for call in calls:
+        call.due = due
+    return [*calls]
 
 
 def share(calls: Sequence[Call], n: int, workers: int, first: int = 0) -> None:
@@ -125,7 +145,7 @@ class _Walk:
         self._first, self._n_thread = first, n_thread
         widths = [1 if call.by_world else n_shard for call in calls]
         rows = [
-            (native.bridge(kind), each.ctypes.data, _address(call), few * width, n * width)
+            (native.bridge(kind), each.ctypes.data, _address(call), few * width, n * width, _due(call, n, width))
             for call, kind, each, width in zip(calls, kinds, self._words, widths, strict=True)
         ]
         self._calls, self._table, self._next = calls, np.array(rows, dtype=np.uint64), np.zeros(3, dtype=np.int64)
@@ -145,6 +165,11 @@ class _Walk:
     def check(self) -> None:
         if self._next[2]:
             raise DerGymError("a kernel failed")  # ours raise nothing: no memory was left
+
+
+def _due(call: Call, n: int, width: int) -> int:
+    """Return the address of a call's ``due``; 0 where it has none, or where its ranges are not of worlds."""
+    return 0 if call.due is None or width > 1 or len(call.due) != n else int(call.due.ctypes.data)
 
 
 def _few(calls: Sequence[Call], n: int, n_thread: int) -> int:

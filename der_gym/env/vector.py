@@ -13,6 +13,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
 from der_gym.core.errors import InputError
+from der_gym.core.text import shown
 from der_gym.env.render import FPS, Renderer, check_mode, warn_no_mode
 from der_gym.env.worlds import Worlds
 from der_gym.scenario.model import Scenario
@@ -69,10 +70,10 @@ class DERGroupVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Array, dict[str, Any]]:
         """Start episodes in all worlds, or in those of ``options["reset_mask"]``."""
+        if options is not None and not isinstance(options, Mapping):
+            raise InputError(f"reset options: {shown(options)}; allowed: a mapping")
         options = dict(options or {})
-        mask = np.asarray(options.pop("reset_mask", self._all), dtype=bool)
-        if mask.shape != (self.num_envs,) or not mask.any():
-            raise InputError(f"reset_mask: shape {mask.shape}; allowed: ({self.num_envs},) with a True")
+        mask = self._checked_mask(options.pop("reset_mask", self._all))
         self._seed(mask, seed)
         self._begin(mask, options)
         self._ended[mask] = False
@@ -83,10 +84,15 @@ class DERGroupVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
         if self._renderer is not None:
             self._renderer.begin(mask)
 
+    def _checked_mask(self, given: Any) -> Array:
+        """Return a mask of worlds; InputError where it is none, or marks no world."""
+        mask = np.asarray(given)
+        if mask.dtype != bool or mask.shape != (self.num_envs,) or not mask.any():
+            raise InputError(f"reset_mask: {mask.dtype} {mask.shape}; allowed: bool ({self.num_envs},) with a True")
+        return mask
+
     def _seed(self, mask: Array, seed: int | Sequence[int | None] | None) -> None:
-        seeds = [None if seed is None else seed + i for i in range(self.num_envs)] if _single(seed) else list(seed)  # type: ignore[operator, arg-type]
-        if len(seeds) != self.num_envs:
-            raise InputError(f"seed: {len(seeds)} seeds for {self.num_envs} worlds; allowed: one each, or one number")
+        seeds = _seeds(seed, self.num_envs)
         for i in np.flatnonzero(mask):
             if seeds[i] is not None or int(i) not in self._generators:
                 self._generators[int(i)] = seeding.np_random(seeds[i])[0]
@@ -147,7 +153,7 @@ class DERGroupVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
         which = checked_places(range(self.num_envs) if worlds is None else worlds, self.num_envs, distinct=True)
         flags = kept[2:3] if isinstance(kept, tuple) else ()
         for ended in flags:
-            check_alike("snapshot", {"ended": ended}, {"ended": (self._ended, len(ended))})
+            check_alike("snapshot", {"ended": ended}, {"ended": (self._ended, len(which))})
         self.worlds.restore(kept, which)
         self._ended[which] = flags[0] if flags else False
         if self._renderer is not None:
@@ -160,8 +166,23 @@ def _mode(mode: AutoresetMode | str) -> AutoresetMode:
     try:
         return mode if isinstance(mode, AutoresetMode) else AutoresetMode(mode)
     except ValueError:
-        raise InputError(f"autoreset_mode: {mode!r}; allowed: {', '.join(m.value for m in AutoresetMode)}") from None
+        raise InputError(
+            f"autoreset_mode: {shown(mode)}; allowed: {', '.join(m.value for m in AutoresetMode)}"
+        ) from None
 
 
-def _single(seed: Any) -> bool:
-    return seed is None or isinstance(seed, int | np.integer)
+def _seeds(seed: Any, n: int) -> list[int | None]:
+    """Return a seed for each world, None for one that goes on; InputError where they are none."""
+    if seed is None:
+        return [None] * n
+    if isinstance(seed, int | np.integer):
+        seed = [int(seed) + i for i in range(n)]
+    if not isinstance(seed, list | tuple | np.ndarray) or (isinstance(seed, np.ndarray) and seed.ndim != 1):
+        raise InputError(f"seed: {shown(seed)}; allowed: a whole number from 0, or one for each world")
+    found = list[Any](seed)
+    if len(found) != n:
+        raise InputError(f"seed: {len(found)} seeds for {n} worlds; allowed: one each, or one number")
+    for each in found:
+        if each is not None and (not isinstance(each, int | np.integer) or each < 0):
+            raise InputError(f"seed: {shown(each)}; allowed: whole numbers from 0, or None")
+    return [None if each is None else int(each) for each in found]

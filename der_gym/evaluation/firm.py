@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +12,23 @@ from numpy.typing import NDArray
 
 from der_gym.controllers import Controller
 from der_gym.core.errors import InputError, unknown
+from der_gym.core.interrupt import exit_code
 from der_gym.core.units import BLOCK_S, HOUR_S
 from der_gym.engine.tables import CAPABILITY
+from der_gym.evaluation import firm_search
 from der_gym.evaluation.controller_factory import players as picked
+from der_gym.evaluation.firm_table import FirmTable
 from der_gym.evaluation.measures import pass_rate
 from der_gym.evaluation.play import CHUNK, EpisodeRunner
-from der_gym.evaluation.scoreboard import seeds_of
-from der_gym.scenario.config_files import configs
 from der_gym.scenario.load import load
 from der_gym.scenario.model import Scenario
-from der_gym.signals import calendar, splits
 from der_gym.signals.calendar import SEASONS
 from der_gym.simulation import award_check
-from der_gym.simulation.assets import ScenarioAssets, scenario_assets
-from der_gym.simulation.reference_days import AFTER_DAYS, WARM_UP_DAYS
+from der_gym.simulation.assets import ScenarioAssets
+from der_gym.simulation.award_level import ready
 
 F8 = NDArray[np.float64]
 LEVELS = (0.90, 0.95, 0.99)
-SHARES = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
 ALL = "all"
 _SLOT_PER_H = HOUR_S // BLOCK_S
 Told = Callable[[str, float], None]
@@ -45,16 +44,26 @@ class Firm:
     capability : list of dict
         Season, class, hour; p50 and p10 of upward kW over days and fleets; both per 1,000 devices of the group.
     passed : list of dict
-        Controller, season, start, share of the scenario's award; blocks passed.
+        Controller, season, start, share of the scenario's award; blocks passed, with an interval of 95 % by day.
     awards : list of dict
-        Controller, season, start, level; the largest award kept at that level (`kept`) as a share of the scenario's,
-        in kW, per 1,000 devices and over the rated swing, and the least. 0 where none is kept.
+        Controller, season, start, level; the largest award kept at that level as a share of the scenario's, in kW, per
+        1,000 devices and over the rated swing; the next larger award played (``fails_kw``); the interval of 95 % by
+        day; the least award kept; ``answer`` as in `firm_search.Found`. 0 where none is kept.
+    notes : list of str
+        What was done to the user's files.
+    budget : int
+        Awards that a controller played in a window at most.
+    stopped : int
+        Exit code of the signal that ended the search early, 0 for none; what was played by then is in the result.
     """
 
     scenario: Scenario
     capability: list[dict[str, Any]]
     passed: list[dict[str, Any]]
     awards: list[dict[str, Any]]
+    notes: list[str] = field(default_factory=list)
+    budget: int = firm_search.BUDGET
+    stopped: int = 0
 
 
 def capability(where: ScenarioAssets) -> list[dict[str, Any]]:
@@ -77,30 +86,6 @@ def _capability_row(season: str, name: str, hour: int, up_kw: F8, n_device: int)
     return row | {"up_p10_kw_per_1000": float(p10) * 1000 / n_device}
 
 
-def kept(shares: Sequence[float], rates: Sequence[float], level: float) -> tuple[float, float]:
-    """Return the least and the largest share of a run without failures around the share that does best; (0, 0): none.
-
-    Too large an award exceeds what is there; too small a one has a band narrower than the plan's error. The run starts
-    from the same share for every level, so a higher level never allows more, and a lucky pass beyond a failure does
-    not count.
-
-    Examples
-    --------
-    >>> kept([0.25, 0.5, 1.0, 1.5, 2.0], [0.7, 0.95, 1.0, 0.8, 1.0], 0.9)
-    (0.5, 1.0)
-    """
-    pairs = sorted(zip(shares, rates, strict=True))
-    best = max(range(len(pairs)), key=lambda i: (pairs[i][1], -i))
-    if pairs[best][1] < level:
-        return 0.0, 0.0
-    low = high = best
-    while low > 0 and pairs[low - 1][1] >= level:
-        low -= 1
-    while high + 1 < len(pairs) and pairs[high + 1][1] >= level:
-        high += 1
-    return pairs[low][0], pairs[high][0]
-
-
 def firm(
     scenario: str | Path | Mapping[str, Any] | Scenario,
     controllers: Sequence[str | tuple[str, Controller]],
@@ -109,7 +94,7 @@ def firm(
     levels: Sequence[float] = LEVELS,
     n_seed: int = 8,
     *,
-    shares: Sequence[float] = SHARES,
+    budget: int = firm_search.BUDGET,
     split: str = "test",
     overrides: Mapping[str, Any] | None = None,
     chunk: int = CHUNK,
@@ -117,6 +102,9 @@ def firm(
     progress: Told | None = None,
 ) -> Firm:
     """Work out capability and the largest award that passes 90, 95 and 99 % of blocks.
+
+    Each controller and window plays half, once and twice the scenario's award, then what `firm_search` asks for, until
+    every level's answer is closed in to 9 % or the budget ends.
 
     Parameters
     ----------
@@ -129,32 +117,44 @@ def firm(
     levels : sequence of float
         Shares of blocks, 0..1.
     n_seed : int
-        Episodes per controller, season, start and share; their dates are spread over the split's.
-    shares : sequence of float
-        Multiples of the scenario's award that are played.
+        Episodes per controller, season, start and award; their dates are spread over the split's.
+    budget : int
+        Awards that a controller plays in a window at most, 3..64.
 
     Raises
     ------
     InputError
-        For names, seasons, starts, shares or levels that are not allowed.
+        For names, seasons, starts, budgets or levels that are not allowed, and for services that commit nothing.
+    KeyboardInterrupt
+        After Ctrl-C before anything was played; later the result holds what was.
     """
     base = _without_limits(load(scenario, {**(overrides or {}), "split": split}))
     windows = _windows(base, seasons, starts)
-    _check(shares, levels)
+    _check(budget, levels)
     players = picked(controllers)
-    where = scenario_assets(base)
-    seeds, options = _episodes(where, windows, n_seed, split)
-    passed: list[dict[str, Any]] = []
-    for k, share in enumerate(sorted(shares)):
-        scaled = [config.scaled(share) for config in base.services]
-        stage = EpisodeRunner(load(base, {"services": scaled}), workers)
-        for i, (name, controller) in enumerate(players.items()):
-            if progress is not None:
-                progress(f"{name}, award x {share:g}", (k * len(players) + i) / (len(shares) * len(players)))
-            played = stage.play(controller, seeds, options, chunk, run_on=False)
-            passed += _rates(name, share, windows, pass_rate(played), played.award_kw[:, 0], n_seed)
-    nominal_kw = float(stage.worlds(min(chunk, len(seeds))).layout.nominal_kw.sum())
-    return Firm(base, capability(where), passed, _awards(passed, levels, where.structure.n_device, nominal_kw))
+    where = ready(base)
+    base = where.scenario
+    table = FirmTable(base, where, windows, n_seed, split, budget)
+    tell = progress or (lambda *_: None)
+    notes: dict[str, None] = {}
+    stopped, nominal_kw = 0, 0.0
+    while not stopped and (wanted := table.wanted(players, levels)):
+        try:
+            for k, (place, cells) in enumerate(wanted.items()):
+                stage = EpisodeRunner(load(base, {"services": table.scaled(place)}), workers)
+                for name, own in cells.items():
+                    tell(f"{name}, award x {firm_search.share_of(place):.3g}", k / len(wanted))
+                    seeds, options = table.episodes(own)
+                    played = stage.play(players[name], seeds, options, chunk, run_on=False)
+                    table.add(name, place, own, pass_rate(played), played.award_kw.max(axis=1))
+                    nominal_kw = float(stage.worlds(min(chunk, len(seeds))).layout.nominal_kw.sum())
+                notes |= dict.fromkeys(stage.notes)
+        except KeyboardInterrupt as error:
+            if not table.passed():
+                raise
+            stopped = exit_code(error)
+    awards = table.awards(levels, where.structure.n_device, nominal_kw)
+    return Firm(base, capability(where), table.passed(), awards, list(notes), budget, stopped)
 
 
 def _without_limits(scenario: Scenario) -> Scenario:
@@ -173,63 +173,9 @@ def _windows(base: Scenario, seasons: Sequence[str] | None, starts: Sequence[int
     return [(season, start) for season in seasons or known for start in starts or base.episode.starts_h]
 
 
-def _check(shares: Sequence[float], levels: Sequence[float]) -> None:
-    for name, values, high in (("shares", shares, 10.0), ("levels", levels, 1.0)):
-        bad = [value for value in values if not 0.0 < value <= high]
-        if bad or not values:
-            raise InputError(f"{name}: {bad[0] if bad else 'none'}; allowed: one or more above 0, up to {high:g}")
-
-
-def _episodes(
-    where: ScenarioAssets, windows: list[tuple[str, int]], n_seed: int, split: str
-) -> tuple[list[int], list[dict[str, Any]]]:
-    """Return a seed and reset options for every episode, window by window, dates spread over the split's."""
-    options = []
-    for season, start in windows:
-        days = _days(where, season, split)
-        picked = days[np.arange(n_seed) * len(days) // n_seed]
-        options += [{"date": str(calendar.date_of(int(day))), "start_h": start} for day in picked]
-    return seeds_of(split, n_seed) * len(windows), options
-
-
-def _days(where: ScenarioAssets, season: str, split: str) -> NDArray[np.int64]:
-    first, last = where.signals.first_day + WARM_UP_DAYS, where.signals.last_day - AFTER_DAYS
-    if where.scenario.signals.start is not None:
-        days = np.array([calendar.day_of(where.scenario.signals.start)])
-    else:
-        days = splits.split_days(split, first, last, splits.load_splits(configs() / "splits.yaml"))
-    own: NDArray[np.int64] = days[np.array(SEASONS)[calendar.season(days)] == season]
-    if not len(own):
-        raise InputError(f"season {season!r}: no day of split {split!r} in the signals; name another season")
-    return own
-
-
-def _rates(
-    name: str, share: float, windows: list[tuple[str, int]], rates: F8, award_kw: F8, n_seed: int
-) -> list[dict[str, Any]]:
-    rows = []
-    for k, (season, start) in enumerate(windows):
-        own = slice(k * n_seed, (k + 1) * n_seed)
-        row = {"controller": name, "season": season, "start_h": start, "award_share": share}
-        rows.append(row | {"award_kw": float(award_kw[own].mean()), "pass_rate": float(rates[own].mean())})
-    return rows
-
-
-def _awards(
-    passed: list[dict[str, Any]], levels: Sequence[float], n_device: int, nominal_kw: float
-) -> list[dict[str, Any]]:
-    keys = list(dict.fromkeys((row["controller"], row["season"], row["start_h"]) for row in passed))
-    out = []
-    for key in keys:
-        rows = [row for row in passed if (row["controller"], row["season"], row["start_h"]) == key]
-        kw_of = {0.0: 0.0} | {row["award_share"]: row["award_kw"] for row in rows}
-        for level in levels:
-            least, most = kept([r["award_share"] for r in rows], [r["pass_rate"] for r in rows], level)
-            row = {"controller": key[0], "season": key[1], "start_h": key[2], "level": level, "award_share": most}
-            row |= {"firm_kw": kw_of[most], "least_kw": kw_of[least]}
-            scaled = {
-                "firm_kw_per_1000": kw_of[most] * 1000 / n_device,
-                "firm_share_of_rated": kw_of[most] / nominal_kw,
-            }
-            out.append(row | scaled)
-    return out
+def _check(budget: int, levels: Sequence[float]) -> None:
+    if not len(firm_search.BEGIN) <= budget <= 64:
+        raise InputError(f"budget: {budget}; allowed: {len(firm_search.BEGIN)} to 64 awards")
+    bad = [value for value in levels if not 0.0 < value <= 1.0]
+    if bad or not levels:
+        raise InputError(f"levels: {bad[0] if bad else 'none'}; allowed: one or more above 0, up to 1")

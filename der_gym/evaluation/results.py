@@ -44,7 +44,7 @@ def opened(path: Path | None, overwrite: bool) -> Iterator[NewResults | None]:
     if path is None:
         yield None
         return
-    with new_results(path, overwrite, OURS) as made:
+    with new_results(path, overwrite, OURS, RECORD) as made:
         yield made
 
 
@@ -117,6 +117,7 @@ def save(board: Scoreboard, folder: Path, traces: bool = True, command: Sequence
             np.savez_compressed(file, **arrays)
         written.append(folder / f"traces-{name}.npz")
     more: dict[str, Any] = {"split": board.split, "seeds": board.seeds, "controllers": list(board.scores)}
+    more |= {"seconds": {name: round(score.seconds, 3) for name, score in board.scores.items()}}
     more |= {"base": board.base, "interrupted": board.interrupted, "done_to_your_files": board.notes}
     return [*written, _write(folder / RECORD, record(board.scenario, command, **more))]
 
@@ -130,6 +131,6 @@ def _parquet(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with whole_file(path) as temporary:
-        pq.write_table(pa.Table.from_pylist([dict(row) for row in rows]), temporary)
+    with whole_file(path) as temporary, open(temporary, "wb") as file:  # pyarrow takes no path that is no UTF-8
+        pq.write_table(pa.Table.from_pylist([dict(row) for row in rows]), file)
     return path

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from der_gym.controllers import Controller
 from der_gym.core.errors import InputError, unknown
+from der_gym.core.interrupt import exit_code
 from der_gym.core.units import DAY_S, HOUR_S
 from der_gym.evaluation import statistics as st
 from der_gym.evaluation.bound import ORACLE, Kept, Replay, improve
@@ -22,8 +23,9 @@ from der_gym.evaluation.causes import Failure, failures
 from der_gym.evaluation.controller_factory import label
 from der_gym.evaluation.controller_factory import players as picked
 from der_gym.evaluation.measures import EvalContext, measure
-from der_gym.evaluation.play import CHUNK, EpisodeRunner, Played, Watch
+from der_gym.evaluation.play import CHUNK, EpisodeRunner, Played
 from der_gym.evaluation.recorder import Recorder
+from der_gym.evaluation.unfinished import Finished, Unfinished
 from der_gym.scenario.config_files import configs
 from der_gym.scenario.load import load
 from der_gym.scenario.model import Scenario
@@ -58,8 +60,8 @@ class Scoreboard:
         Controller that the others are compared with.
     scores : dict
         In the order in which they were played.
-    interrupted : bool
-        Whether the comparison was ended early; what is here is whole.
+    stopped : int
+        Exit code of the signal that ended the comparison early, 0 for none; what is here is whole.
     notes : list of str
         What was done to the user's files: gaps filled, requests cut to the award.
     """
@@ -69,8 +71,13 @@ class Scoreboard:
     seeds: list[int]
     base: str = BASE
     scores: dict[str, Score] = field(default_factory=dict)
-    interrupted: bool = False
+    stopped: int = 0
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def interrupted(self) -> bool:
+        """Return whether the comparison was ended early."""
+        return self.stopped != 0
 
     def ranking(self) -> list[str]:
         """Return the controllers, the best interquartile mean of the reward first."""
@@ -112,7 +119,6 @@ class Scoreboard:
         causes = [failure.cause for failure in score.failures]
         row["failed_blocks"] = len(causes)
         row["main_cause"] = max(sorted(set(causes)), key=causes.count) if causes else ""
-        row["seconds"] = round(score.seconds, 3)
         return row
 
     def _against(self, name: str) -> st.Interval:
@@ -167,6 +173,7 @@ def evaluate(
     workers: int | None = None,
     service: str | None = None,
     progress: Told | None = None,
+    unfinished: Unfinished | None = None,
     bound: int = 0,
 ) -> Scoreboard:
     """Play controllers on the seeds and dates of a split and count what they did.
@@ -192,13 +199,15 @@ def evaluate(
         Id of the service that measures, causes and pages tell of; default: the scenario's first.
     progress : callable, optional
         Told controller and share done.
+    unfinished : Unfinished, optional
+        Keeps each finished controller on disk, and holds those that were finished before.
     bound : int
         Replays of each seed that search the clairvoyant bound, ``oracle``; 0: none. Slow: each is a whole episode.
 
     Returns
     -------
     Scoreboard
-        After Ctrl-C, ``interrupted``, with the controllers that were finished.
+        After Ctrl-C or SIGTERM, ``interrupted``, with the controllers that were finished.
 
     Raises
     ------
@@ -215,12 +224,12 @@ def evaluate(
         stage = EpisodeRunner(board.scenario, workers, service)
         kept = {name: Kept() for name in players} if bound else {}
         for name, controller in players.items():
-            _add(board, stage, name, controller, chunk, progress, kept.get(name, Recorder))
+            _add(board, stage, name, controller, chunk, progress, unfinished, kept.get(name))
         if bound:
             replay = Replay(_searched(board, stage, kept, bound, chunk, progress))
             _add(board, stage, ORACLE, replay, chunk, progress)
-    except KeyboardInterrupt:
-        board.interrupted = True
+    except KeyboardInterrupt as error:
+        board.stopped = exit_code(error)
     return board
 
 
@@ -252,15 +261,21 @@ def _add(
     controller: Controller,
     chunk: int,
     progress: Told | None,
-    watch: Watch = Recorder,
+    unfinished: Unfinished | None = None,
+    kept: Kept | None = None,
 ) -> None:
-    began = time.perf_counter()
     tell = (lambda share: progress(name, share)) if progress is not None else None
-    played = stage.play(controller, board.seeds, chunk=chunk, progress=tell, watch=watch)
+    done = unfinished.get(name) if unfinished is not None and kept is None else None  # the bound needs the actions
+    if done is None:
+        began = time.perf_counter()
+        played = stage.play(controller, board.seeds, chunk=chunk, progress=tell, watch=kept or Recorder)
+        done = Finished(played, stage.notes, time.perf_counter() - began)
+        if unfinished is not None:
+            unfinished.keep(name, done)
+    played = done.played
     twin = board.scores[IDLE].played if board.scores else played
     worlds = stage.worlds(min(chunk, len(board.seeds)))
     facts = EvalContext(twin, float(worlds.layout.nominal_kw.sum()), worlds.simulator.structure.n_device)
     found = failures(played, twin)
-    seconds = time.perf_counter() - began
-    board.notes = stage.notes
-    board.scores[name] = Score(name, played, measure(played, facts), found, seconds)
+    board.notes = list(dict.fromkeys([*board.notes, *done.notes]))
+    board.scores[name] = Score(name, played, measure(played, facts), found, done.seconds)

@@ -15,6 +15,7 @@ from der_gym.core.errors import InputError
 Ints = NDArray[Any]
 Where = Callable[[int], str]
 _CHUNK = 65_536
+LISTED = 10  # rows that an error lists
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _30, _27, _31 = np.uint64(30), np.uint64(27), np.uint64(31)
@@ -131,13 +132,26 @@ def addresses(names: NDArray[np.bytes_], what: str = "id", where: Where = row_wo
         part = names[start : start + _CHUNK].tolist()
         crc[start : start + len(part)] = np.fromiter(map(zlib.crc32, part), np.uint32, len(part))
     taken: set[int] | None = None
+    twice: list[tuple[int, int]] = []
     for first, row in _meeting(names, crc):
-        name = bytes(names[row])
         if names[first] == names[row]:
-            raise InputError(f"{where(row)}, column {what}: {name.decode()!r} stands in {where(first)} already")
+            twice.append((row, first))
+            continue
         taken = taken or set(crc.tolist())
-        crc[row] = _free(name, taken)
+        crc[row] = _free(bytes(names[row]), taken)
+    if twice:
+        raise _standing_twice(sorted(twice), names, what, where)
     return crc
+
+
+def _standing_twice(twice: list[tuple[int, int]], names: NDArray[np.bytes_], what: str, where: Where) -> InputError:
+    """Return the error for names that stand twice, as (row, row before), with the first ten of them."""
+    row, first = twice[0]
+    more = ", ".join(f"{where(row)} {bytes(names[row]).decode()!r}" for row, _ in twice[:LISTED])
+    end = f"; {len(twice):,} such rows: {more}{', ...' if len(twice) > LISTED else ''}" if len(twice) > 1 else ""
+    return InputError(
+        f"{where(row)}, column {what}: {bytes(names[row]).decode()!r} stands in {where(first)} already{end}"
+    )
 
 
 def _meeting(names: NDArray[np.bytes_], crc: NDArray[np.uint32]) -> Iterator[tuple[int, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from der_gym.core.errors import InputError, unknown
-from der_gym.fleet.labels import Ints, Labels, Where, addresses, constant, label_texts, row_words, utf8
+from der_gym.core.text import hidden, shown
+from der_gym.fleet.labels import LISTED, Ints, Labels, Where, addresses, constant, label_texts, row_words, utf8
 
 Floats = NDArray[np.float64]
 
@@ -243,22 +244,38 @@ def checked_ids(texts: Sequence[str], where: Where = row_words, before: int = 0)
 
     ``before`` is the number of rows above these.
     """
-    array = utf8(texts)
-    if array.dtype.itemsize > TEXT_BYTES or "" in texts or "\0" in "".join(texts):
-        row = next(k for k, text in enumerate(texts) if not 0 < len(text.encode()) <= TEXT_BYTES or "\0" in text)
+    if hidden("".join(texts)) is not None or "" in texts or max(map(len, texts), default=0) * 4 > TEXT_BYTES:
+        wrong = [k for k, text in enumerate(texts) if not 0 < _bytes(text) <= TEXT_BYTES or hidden(text)]
+        if not wrong:
+            return utf8(texts)
+        more = listed_rows(np.array(wrong) + before, lambda k: shown(texts[k - before], 40), where)
         raise InputError(
-            f"{where(before + row)}, column id: {texts[row][:20]!r}; allowed: 1 to {TEXT_BYTES} bytes, no NUL"
+            f"{where(before + wrong[0])}, column id: {shown(texts[wrong[0]], 40)}; allowed: 1 to {TEXT_BYTES} bytes, "
+            f"no control characters{more}"
         )
-    return array
+    return utf8(texts)
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def check_names(column: str, labels: Labels, allowed: Iterable[str], where: Where) -> None:
-    """Raise InputError at the first row whose text is not allowed."""
+    """Raise InputError where texts are not allowed; it lists the first ten rows."""
     allowed = tuple(allowed)
     wrong = [code for code, name in enumerate(labels.list_names()) if name not in allowed]
     if wrong:
-        row = int(np.argmax(np.isin(labels.codes, wrong)))
-        raise unknown(f"{where(row)}, column {column}", labels.text(row), allowed)
+        rows = np.flatnonzero(np.isin(labels.codes, wrong))
+        error = unknown(f"{where(int(rows[0]))}, column {column}", labels.text(int(rows[0])), allowed)
+        raise InputError(f"{error}{listed_rows(rows, lambda row: shown(labels.text(row), 40), where)}")
+
+
+def listed_rows(rows: Ints, told: Callable[[int], str], where: Where) -> str:
+    """Return the end of an error that holds for several rows: how many, and the first ten; empty for a single one."""
+    if len(rows) < 2:
+        return ""
+    first = ", ".join(f"{where(int(row))} {told(int(row))}" for row in rows[:LISTED])
+    return f"; {len(rows):,} such rows: {first}{', ...' if len(rows) > LISTED else ''}"
 
 
 def check_ranges(table: ResourceTable, kw_limits: Mapping[str, tuple[float, float]], where: Where) -> None:
@@ -272,8 +289,9 @@ def check_ranges(table: ResourceTable, kw_limits: Mapping[str, tuple[float, floa
     wrong = ~(np.isnan(allowed) | (allowed == 0.0) | (allowed == 1.0))
     if wrong.any():
         row = int(np.argmax(wrong))
+        more = listed_rows(np.flatnonzero(wrong), lambda k: f"{allowed[k]:g}", where)
         raise InputError(
-            f"{where(row)}, column reverse_flow_allowed: {allowed[row]:g}; allowed: 1, 0, or empty to draw"
+            f"{where(row)}, column reverse_flow_allowed: {allowed[row]:g}; allowed: 1, 0, or empty to draw{more}"
         )
 
 
@@ -283,8 +301,11 @@ def _refuse(column: str, value: Floats, above: NDArray[np.bool_], limits: Floats
         row = int(np.argmax(wrong))
         low, high = limits[row]
         relation = "<" if column == "rated_kw" else "<="
+        hint = f" ({value[row]:g} W? then name the column {column.removesuffix('_kw')}_w)" if value[row] > 500 else ""
+        more = listed_rows(np.flatnonzero(wrong), lambda k: f"{value[k]:g}", where)
         raise InputError(
-            f"{where(row)}, column {column}: {value[row]:g}; allowed: {low:g} {relation} kW <= {high:g}, or empty"
+            f"{where(row)}, column {column}: {value[row]:g}{hint}; allowed: {low:g} {relation} kW <= {high:g}, or "
+            f"empty{more}"
         )
 
 
@@ -320,4 +341,5 @@ def _refuse_two(
         raise InputError(
             f"{where(row)}, column {column}: site {table.site.text(row)!r} has {value(row)!s} here and "
             f"{value(other)!s} in {where(other)}; a site has one"
+            f"{listed_rows(np.flatnonzero(wrong), lambda k: str(value(k)), where)}"
         )

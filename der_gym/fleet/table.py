@@ -1,60 +1,47 @@
-"""The resource table as a CSV file.
+"""The resource table as a CSV file: read as spreadsheets write it, written as UTF-8.
 
-Columns (``id`` and ``class`` are required; an empty cell means the default):
-
-``device`` and ``cloud`` may stand for ``class`` and ``maker_cloud``.
-
-| column | default | allowed |
-|---|---|---|
-| id | - | distinct, up to 200 bytes |
-| class | - | a device class |
-| rated_kw | drawn | within the class's limits, or above 0 up to 50 kW |
-| site | the device's own | any name; one area, feeder and pair of balancing groups per site |
-| maker_cloud | A | any name |
-| path | P3 | a path |
-| area, feeder, demand_bg, generation_bg, market_list, leaf | none | any name |
-| metering_point | the service's | device, receiving; as ``services.ID.metering`` says |
-| reverse_flow_allowed | drawn | 1, 0, true, false, yes, no |
-| site_import_max_kw, site_export_max_kw | the class's default | 0 to 10,000 kW |
+``der-gym list columns`` shows the columns, their names, defaults and what a cell may hold; see `columns`. ``id`` and
+``class`` are required; an empty cell means the default.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from itertools import islice
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from der_gym.core.errors import InputError, unknown
+from der_gym.core.errors import InputError
 from der_gym.core.files import whole_file
+from der_gym.core.text import half_width, hidden, number_in, shown
+from der_gym.fleet.csv_list import CsvList
 from der_gym.fleet.labels import Coder, Labels, label_texts, labels
 from der_gym.fleet.resources import (
     DEFAULTS,
     NUMBERS,
     TEXT_BYTES,
     TEXTS,
-    WORDS,
     ResourceTable,
     assemble,
-    attribute_of,
     check_names,
     checked_ids,
+    listed_rows,
     make_table,
     word_of,
 )
 
-__all__ = ["COLUMNS", "ResourceTable", "make_table", "read_csv", "write_csv"]
+__all__ = ["ResourceTable", "make_table", "read_csv", "write_csv"]
 
-# CSV column -> the table's
-COLUMNS: dict[str, str] = {word_of(attribute): attribute for attribute in ("id", *TEXTS, *NUMBERS)}
-_BOOLEANS = {"1": 1.0, "true": 1.0, "yes": 1.0, "0": 0.0, "false": 0.0, "no": 0.0}
-_ENCODINGS = ("utf-8-sig", "cp932")
+_BOOLEANS = {
+    **dict.fromkeys(("1", "true", "yes", "可", "有", "あり", "○"), 1.0),
+    **dict.fromkeys(("0", "false", "no", "不可", "無", "なし", "×"), 0.0),
+}
+_METERING_POINTS = {"機器点": "device", "受電点": "receiving"}
 _CHUNK = 65_536
+Words = Mapping[str, str]  # other word -> the project's
 
 
 def read_csv(
@@ -62,17 +49,21 @@ def read_csv(
     known_devices: Iterable[str],
     known_paths: Iterable[str],
     kw_limits: Mapping[str, tuple[float, float]] | None = None,
+    words: Words | None = None,
 ) -> ResourceTable:
     """Read a resource table.
 
     Parameters
     ----------
     path : str or Path
-        UTF-8 with or without a byte order mark, else cp932 (Excel in Japan).
+        CSV in UTF-8 with or without a byte order mark, or CP932 (Excel in Japan). Empty columns and rows at the end
+        are left out; digits may be full width, thousands marked, powers in kW or W as the header says.
     known_devices, known_paths : iterable of str
         Registered device classes and paths.
     kw_limits : mapping, optional
         Class -> (low, high] of ``rated_kw``.
+    words : mapping, optional
+        Other words for device classes, such as Japanese ones -> the class.
 
     Returns
     -------
@@ -82,118 +73,97 @@ def read_csv(
     Raises
     ------
     InputError
-        Names line, column, value, what is allowed and the nearest name: unknown columns, classes, paths; an id that
-        stands twice; numbers that are none or out of range; a site in two places; an empty table.
+        Names file, line, column, value, what is allowed, the nearest name and the first ten rows of the kind: unknown
+        columns, classes, paths; an id that stands twice; numbers that are none or out of range; a site in two places;
+        an empty table; text in another encoding.
     """
-    for encoding in _ENCODINGS:
-        try:
-            return _read(_File(Path(path), encoding), tuple(known_devices), tuple(known_paths), kw_limits)
-        except UnicodeDecodeError:
-            continue
-    raise _no_text(Path(path))
-
-
-def _no_text(path: Path) -> InputError:
-    return InputError(f"resource table {str(path)!r} is neither UTF-8 nor cp932 text; save it as CSV UTF-8")
-
-
-class _File:
-    """A CSV file that can be gone through more than once: an error's line number is looked up only when needed."""
-
-    def __init__(self, path: Path, encoding: str) -> None:
-        self.path, self.encoding = path, encoding
-
-    @contextmanager
-    def reader(self) -> Iterator[Any]:
-        try:
-            with self.path.open(encoding=self.encoding, newline="") as stream:
-                yield csv.reader(stream)
-        except OSError as error:
-            raise InputError(f"resource table {str(self.path)!r} cannot be read: {error.strerror}") from None
-        except csv.Error as error:
-            raise InputError(f"resource table {str(self.path)!r} is not a CSV file: {error}") from None
-
-    def header(self) -> list[str]:
-        with self.reader() as reader:
-            return [name.strip() for name in next(reader, [])]
-
-    def chunks(self) -> Iterator[list[list[str]]]:
-        """Yield the rows below the header, without blank ones."""
-        with self.reader() as reader:
-            next(reader, None)
-            while chunk := list(islice(reader, _CHUNK)):
-                yield [row for row in chunk if any(row)]
-
-    def where(self, row: int) -> str:
-        with self.reader() as reader:
-            next(reader, None)
-            lines = (reader.line_num for cells in reader if any(cells))
-            return f"line {next(islice(lines, row, None))}"
+    try:
+        return _read(CsvList(Path(path)), tuple(known_devices), tuple(known_paths), kw_limits, words or {})
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except ValueError as error:  # a NUL in the name
+        raise InputError(f"{path}: cannot be read: {error}") from None
 
 
 def _read(
-    file: _File,
-    known_devices: Sequence[str],
-    known_paths: Sequence[str],
+    file: CsvList,
+    known_devices: tuple[str, ...],
+    known_paths: tuple[str, ...],
     kw_limits: Mapping[str, tuple[float, float]] | None,
+    words: Words,
 ) -> ResourceTable:
-    header = _checked_header(file.header(), file.path)
-    ids, raw = _columns(file, header)
-    texts = {name: _filled(name, raw.pop(name), ids) for name in TEXTS if name in raw}
-    numbers = {name: _numbers(name, column, file.where) for name, column in raw.items()}
+    ids, raw = _columns(file)
+    factors = dict(column for column in file.columns if column)
+    own = {"device": _spellings(known_devices, words), "path": _spellings(known_paths, {})}
+    own |= {"metering_point": _spellings((), _METERING_POINTS)}
+    texts = {name: _filled(name, _renamed(raw.pop(name), own.get(name, {})), ids) for name in TEXTS if name in raw}
+    numbers = {name: _numbers(name, column, factors[name], file.where) for name, column in raw.items()}
     table = assemble(ids, texts, numbers, kw_limits, file.where)
     check_names("class", table.device, known_devices, file.where)
     check_names("path", table.path, known_paths, file.where)
     return table
 
 
-def _checked_header(header: list[str], path: Path) -> list[str]:
-    if not any(header):
-        raise InputError(f"resource table {str(path)!r} is empty; it needs a header and one row per device")
-    for k, name in enumerate(header):
-        if "\0" in name:  # UTF-16
-            raise _no_text(path)
-        if attribute_of(name) not in COLUMNS.values():
-            raise unknown("line 1, column", name, COLUMNS, WORDS)
-        if attribute_of(name) in map(attribute_of, header[:k]):
-            raise InputError(f"line 1: column {word_of(name)!r} stands twice")
-    for name in ("id", "class"):
-        if attribute_of(name) not in map(attribute_of, header):
-            raise InputError(f"line 1: column {name!r} is missing; found: {', '.join(header)}")
-    return [attribute_of(name) for name in header]
-
-
-def _columns(file: _File, header: list[str]) -> tuple[NDArray[np.bytes_], dict[str, Labels]]:
+def _columns(file: CsvList) -> tuple[NDArray[np.bytes_], dict[str, Labels]]:
     """Return the ids and every other column as it stands, texts stripped."""
-    coders = {name: Coder() for name in header if name != "id"}
-    codes: dict[str, list[Any]] = {name: [np.empty(0, np.uint32)] for name in coders}
+    named = {column[0]: k for k, column in enumerate(file.columns) if column}
+    unnamed = [k for k, column in enumerate(file.columns) if not column]
+    at_id = named.pop("id")
+    coders = {name: Coder() for name in named}
+    codes: dict[str, list[Any]] = {name: [np.empty(0, np.uint32)] for name in named}
     ids = [np.empty(0, "S1")]
     n = 0
     for chunk in file.chunks():
-        _check_width(chunk, len(header), n, file.where)
-        for name, cells in zip(header, zip(*chunk, strict=True), strict=False):
-            if name == "id":
-                ids.append(checked_ids([cell.strip() for cell in cells], file.where, n))
-            else:
-                codes[name].append(coders[name].codes(cells))
+        for k in unnamed:
+            for row, cells in enumerate(chunk):
+                file.check_unnamed(k, n + row, cells[k])
+        cells_of = list(zip(*chunk, strict=True))
+        if chunk:
+            ids.append(checked_ids([_text(cell) for cell in cells_of[at_id]], file.where, n))
+        for name, k in named.items():
+            codes[name].append(coders[name].codes(cells_of[k] if chunk else ()))
         n += len(chunk)
-    return np.concatenate(ids), {name: _stripped(name, coders[name], np.concatenate(codes[name])) for name in coders}
+    whole = {name: np.concatenate(parts) for name, parts in codes.items()}
+    return np.concatenate(ids), {name: _stripped(name, coders[name], whole[name], file.where) for name in named}
 
 
-def _check_width(chunk: list[list[str]], width: int, before: int, where: Callable[[int], str]) -> None:
-    for k, row in enumerate(chunk):
-        if len(row) != width:
-            raise InputError(f"{where(before + k)}: {len(row)} cells, the header has {width}")
+def _text(cell: str) -> str:
+    """Return a cell's text without blanks around it; lines within it are joined."""
+    text = cell.strip()
+    return text if text.isprintable() else " ".join(text.splitlines()).replace("\t", " ")
 
 
-def _stripped(name: str, coder: Coder, codes: NDArray[Any]) -> Labels:
+def _stripped(name: str, coder: Coder, codes: NDArray[Any], where: Callable[[int], str]) -> Labels:
     """Return Labels without blanks around the texts; `` A`` and ``A`` become one."""
     clean = Coder()
-    place = clean.codes([text.strip() for text in coder])
-    for text in clean:
-        if len(text.encode()) > TEXT_BYTES or "\0" in text:
-            raise InputError(f"column {word_of(name)}: {text[:20]!r}; allowed: up to {TEXT_BYTES} bytes, no NUL")
-    return labels(clean, place[codes] if len(place) else codes)
+    place = clean.codes([_text(text) for text in coder])
+    found = labels(clean, place[codes] if len(place) else codes)
+    for code, text in enumerate(clean):
+        if len(text.encode()) > TEXT_BYTES or hidden(text) is not None:
+            row = found.first_row(code)
+            raise InputError(
+                f"{where(row)}, column {word_of(name)}: {shown(text, 40)}; allowed: up to {TEXT_BYTES} bytes, no "
+                f"control characters"
+            )
+    return found
+
+
+def _spellings(known: Iterable[str], words: Words) -> dict[str, str]:
+    """Return the name for every way to write it, as `_key` makes them."""
+    return {_key(name): name for name in known} | {_key(word): name for word, name in words.items()}
+
+
+def _key(text: str) -> str:
+    return half_width(text).casefold()
+
+
+def _renamed(column: Labels, names: Mapping[str, str]) -> Labels:
+    """Return a column with other words and spellings in the project's."""
+    if not names:
+        return column
+    coder = Coder()
+    place = coder.codes([names.get(_key(text), text) for text in column.list_names()])
+    return labels(coder, place[column.codes] if len(place) else column.codes)
 
 
 def _filled(name: str, column: Labels, ids: NDArray[np.bytes_]) -> Labels:
@@ -209,20 +179,25 @@ def _filled(name: str, column: Labels, ids: NDArray[np.bytes_]) -> Labels:
     return labels(names, place[column.codes])
 
 
-def _numbers(name: str, column: Labels, where: Callable[[int], str]) -> NDArray[np.float64]:
-    """Return a column of numbers; NaN for an empty cell."""
+def _numbers(name: str, column: Labels, factor: float, where: Callable[[int], str]) -> NDArray[np.float64]:
+    """Return a column of numbers, powers in kW; NaN for an empty cell."""
     booleans = name == "reverse_flow_allowed"
     parsed = np.empty(len(column.names))
+    wrong = []
     for code, text in enumerate(column.list_names()):
-        try:
-            parsed[code] = np.nan if text == "" else _BOOLEANS[text.lower()] if booleans else float(text)
-            good = text == "" or bool(np.isfinite(parsed[code]))
-        except (KeyError, ValueError):
-            good = False
-        if not good:
-            row = column.first_row(code)
-            allowed = ", ".join(_BOOLEANS) if booleans else "a number of kW"
-            raise InputError(f"{where(row)}, column {name}: {text!r}; allowed: {allowed}, or empty")
+        value = np.nan if text == "" else _BOOLEANS.get(_key(text)) if booleans else number_in(text)
+        if value is None or not (text == "" or np.isfinite(value)):
+            wrong.append(code)
+        else:
+            parsed[code] = value * factor
+    if wrong:
+        rows = np.flatnonzero(np.isin(column.codes, wrong))
+        allowed = ", ".join(_BOOLEANS) if booleans else "a number"
+        first = int(rows[0])
+        more = listed_rows(rows, lambda row: shown(column.text(row), 40), where)
+        raise InputError(
+            f"{where(first)}, column {name}: {shown(column.text(first))}; allowed: {allowed}, or empty{more}"
+        )
     return parsed[column.codes]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic.config import JsonDict
 
-from der_gym.signals.splits import load_splits
+from der_gym.signals.splits import Splits, load_splits
 
 PATH: JsonDict = {"format": "path"}  # json_schema_extra of a field that names a file
 ENDS = (".csv", ".csv.gz")
@@ -22,6 +22,11 @@ def configs() -> Path:
 
 
 @lru_cache(maxsize=1)
+def shipped_splits() -> Splits:
+    """Return the splits of dates, seeds and homes."""
+    return load_splits(configs() / "splits.yaml")
+
+
 def split_names() -> tuple[str, ...]:
-    """Return the names of the splits of dates and seeds."""
-    return tuple(load_splits(configs() / "splits.yaml").splits)
+    """Return the names of the splits."""
+    return tuple(shipped_splits().splits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from der_gym.core.data import read_value
+from der_gym.core.data import DEEPEST, LARGEST_BYTES, check_plain, read_value
 from der_gym.core.errors import InputError, unknown
+from der_gym.core.files import read_text
 from der_gym.core.heads import HEADS
+from der_gym.core.text import one_line, shown
 from der_gym.devices import DEVICES
 from der_gym.devices.behaviours import BEHAVIOURS
 from der_gym.network.channels import CHANNELS
@@ -23,6 +26,8 @@ from der_gym.scenario.model import Scenario
 from der_gym.scenario.moved import now_called, refuse_old_form
 from der_gym.scenario.validation import explain
 from der_gym.services import SERVICES
+
+LONGEST_NAME = 1024  # of a base or a dotted key: a path may be so long
 
 
 def names() -> list[str]:
@@ -53,15 +58,36 @@ def load(source: str | Path | Mapping[str, Any] | Scenario, overrides: Mapping[s
     InputError
         For an unknown name or key, a wrong value, a file that cannot be read; names the key and the nearest valid one.
     """
-    if isinstance(source, Scenario):
-        data: dict[str, Any] = source.model_dump()
-    elif isinstance(source, Mapping):
-        data = _with_base(copy.deepcopy(dict(source)), Path.cwd())
-    else:
-        data = _read(source)
-    for key, value in (overrides or {}).items():
+    changes = _checked_overrides(overrides)
+    data = _settings(source)
+    for key, value in changes.items():
         data = _set(data, key, value)
     return _validate(with_defaults(anchored(data, Path.cwd(), Scenario), Scenario))
+
+
+def _settings(source: Any) -> dict[str, Any]:
+    """Return the settings of a scenario as they stand, with those of its base."""
+    if isinstance(source, Scenario):
+        return source.model_dump()
+    if isinstance(source, Mapping):
+        check_plain("scenario", source)
+        return _with_base(copy.deepcopy(dict(source)), Path.cwd())
+    if isinstance(source, str | Path):
+        return _read(source)
+    raise InputError(f"scenario: {shown(source)}; allowed: a shipped name, a YAML file, or a mapping of settings")
+
+
+def _checked_overrides(overrides: Any) -> Mapping[str, Any]:
+    """Return overrides; InputError where they are no mapping of texts."""
+    if overrides is None:
+        return {}
+    if not isinstance(overrides, Mapping):
+        raise InputError(f"overrides: {shown(overrides)}; allowed: a mapping such as {{'fleet.n_device': 200}}")
+    for key in overrides:
+        if not isinstance(key, str) or len(key) > LONGEST_NAME or key.count(".") > DEEPEST:
+            raise InputError(f"overrides: key {shown(key)}; allowed: a dotted text such as 'fleet.n_device'")
+    check_plain("overrides", overrides)
+    return overrides
 
 
 def _set(data: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
@@ -77,24 +103,31 @@ def _read(source: str | Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
         if str(source) not in names():
             raise unknown("scenario", str(source), names())
         path = configs() / "scenarios" / f"{source}.yaml"
-    if path.resolve() in above:
+    if _resolved(path) in above:
         raise InputError(f"{path}: base: leads back to itself by {' -> '.join(p.stem for p in above)}")
     data = anchored(read_yaml(path), path.parent, Scenario)
-    data.setdefault("name", path.stem)
-    return _with_base(data, path.parent, (*above, path.resolve()))
+    data.setdefault("name", one_line(path.stem))
+    return _with_base(data, path.parent, (*above, _resolved(path)))
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Return the mapping of a YAML file; InputError where it cannot be read or is none."""
+    """Return the mapping of a YAML file in UTF-8 or CP932; InputError where it cannot be read or is none."""
     try:
-        data = read_value(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        data = read_value(read_text(path, LARGEST_BYTES))
     except yaml.YAMLError as error:
-        raise InputError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"{path}: is not YAML: {error}") from None
     if not isinstance(data, dict):
         raise InputError(f"{path}: holds {type(data).__name__}; allowed: a mapping of settings")
+    check_plain(str(path), data)
     return data
+
+
+def _resolved(path: Path) -> Path:
+    """Return a path without links; the path itself where it cannot be one, which reading it tells."""
+    try:
+        return path.resolve()
+    except (OSError, ValueError, RuntimeError):
+        return path
 
 
 def is_yaml(path: Path) -> bool:
@@ -106,10 +139,12 @@ def _with_base(data: dict[str, Any], folder: Path, above: tuple[Path, ...] = ())
     base = data.pop("base", None)
     if base is None:
         return data
-    if not isinstance(base, str):
-        raise InputError(f"base: {base!r}; allowed: the name of a shipped scenario, or a YAML file beside this one")
+    if not isinstance(base, str) or not 0 < len(base) <= LONGEST_NAME:
+        raise InputError(
+            f"base: {shown(base)}; allowed: the name of a shipped scenario, or a YAML file beside this one"
+        )
     beside = folder / (base if is_yaml(Path(base)) else f"{base}.yaml")
-    return merge(_read(beside if is_yaml(Path(base)) or beside.exists() else base, above), data)
+    return merge(_read(beside if is_yaml(Path(base)) or os.path.lexists(beside) else base, above), data)
 
 
 def _load_plug_ins() -> None:

@@ -121,11 +121,11 @@ def anchored(data: Mapping[str, Any], folder: Path, model: type[BaseModel]) -> d
         value, inner = out.get(name), model_of(field.annotation)
         if inner is not None and isinstance(value, Mapping):
             out[name] = anchored(value, folder, inner)
-        elif value and isinstance(value, str | os.PathLike) and _is_path(field.json_schema_extra, str(value)):
+        elif isinstance(value, str | os.PathLike) and value and _is_path(field.json_schema_extra, str(value)):
             out[name] = os.path.abspath(folder / value)
     return out
 
 
 def _is_path(extra: Any, value: str) -> bool:
     """Return whether a field's value names a file: any of a field of paths, a CSV of one that may hold a word."""
-    return extra == PATH or (extra == CSV_OR_WORD and value.endswith(ENDS))
+    return extra == PATH or (extra == CSV_OR_WORD and value.lower().endswith(ENDS))

@@ -43,6 +43,7 @@ LATER: dict[str, Any] = {
     "action": ActionSettings().model_dump(mode="json"),
     "behaviours": {},
     "costs.plug_stop_yen": 0.0,
+    "pool.homes": "split",
     "signals.frequency": "none",
     "signals.frequency_model": FrequencyConfig().model_dump(mode="json"),
 }
@@ -70,7 +71,7 @@ class Scenario(Settings):
     title: str = ""
     tick_s: int = Field(60, ge=1, le=60, description="step of the physics, s")
     decision_s: int = Field(60, ge=1, le=1800, description="time between two actions, s")
-    split: str = Field("train", description="dates that an episode may fall on: train, validation or test")
+    split: str = Field("train", description="dates, homes and year that an episode may play")
     fleet: FleetConfig
     resources: str | None = Field(
         None, description="CSV of one's own resources, in place of the fleet's mix", json_schema_extra=PATH
@@ -224,5 +225,8 @@ class Scenario(Settings):
             at = reduce(lambda each, name: each[name], above, data)
             if at[last] == default:
                 del at[last]
+        for each in data["services"]:
+            if each.get("award", 0) is None:  # as before there was such a key
+                del each["award"]
         text = json.dumps(data, sort_keys=True)
         return hashlib.sha256("\n".join([text, *contents(self.files())]).encode()).hexdigest()[:16]

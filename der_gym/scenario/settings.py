@@ -54,6 +54,9 @@ class EpisodeSettings(Settings):
         return self
 
 
+SOURCES = {"area": "prices", "station": "weather", "request_sign": "request"}  # what each speaks of
+
+
 class SignalSettings(Settings):
     """Sources of prices, demand and weather: synthetic, or a publisher's files."""
 
@@ -83,7 +86,7 @@ class SignalSettings(Settings):
     @model_validator(mode="after")
     def _nothing_idle(self) -> SignalSettings:
         """Refuse what would change nothing: made-up series are Tokyo's, and only a file has a sign."""
-        for name, source in (("area", "prices"), ("station", "weather"), ("request_sign", "request")):
+        for name, source in SOURCES.items():
             value = getattr(self, name)
             if getattr(self, source) is None and value != type(self).model_fields[name].default:
                 raise ValueError(f"{name} {value!r} changes nothing without a file; allowed: with signals.{source}")
@@ -106,6 +109,7 @@ class PoolSettings(Settings):
 
     n_fleet: int = Field(2, ge=1, le=16, description="fleets with their own Params")
     seed: int = Field(2026, ge=0)
+    homes: Literal["split", "train"] = Field("split", description="split: each split has homes of its own")
 
 
 class RewardSettings(Settings):

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from der_gym.core import text
 from der_gym.core.errors import nearest
 from der_gym.devices.base import DeviceConfig
 from der_gym.scenario.settings import devices_model
@@ -28,7 +29,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     if message.startswith(f"{where}."):  # a part of it has said where
         return message
     value = first.get("input")
-    shown = "" if isinstance(value, dict | BaseModel) or value is None else f" (given: {value!r})"
+    shown = "" if isinstance(value, dict | BaseModel) or value is None else f" (given: {text.shown(value)})"
     return f"{where}: {message}{shown}"
 
 

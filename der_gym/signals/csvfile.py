@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import unicodedata
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,10 +13,15 @@ from functools import lru_cache
 from pathlib import Path
 
 from der_gym.core.errors import InputError, nearest
+from der_gym.core.files import read_file
+from der_gym.core.text import NoText, decoded, half_width, number_in, shown
 from der_gym.core.units import DAY_S
 from der_gym.signals.calendar import EPOCH, N_DAY
 
-ENCODINGS = ("utf-8-sig", "cp932")
+LARGEST_BYTES = 2**27  # of a file, unpacked; a month of seconds has 70 million
+MOST_LINES = 3_000_000  # a month of seconds
+WIDEST = 5_000  # cells of a line
+LONGEST_WHOLE = 9  # digits
 MISSING = ("", "×", "x", "///", "#", "--", "-", "NaN", "nan")  # JMA writes x for missing, # for doubtful
 
 
@@ -31,7 +35,7 @@ class Line:
 
     def error(self, column: str, value: str, allowed: str) -> InputError:
         """Return the error for a value of this line."""
-        return InputError(f"{self.path}: line {self.number}, column {column!r}: {value!r}; allowed: {allowed}")
+        return InputError(f"{self.path}: line {self.number}, column {column!r}: {shown(value)}; allowed: {allowed}")
 
     def cell(self, index: int, column: str) -> str:
         """Return one cell; InputError where the line is too short."""
@@ -41,13 +45,12 @@ class Line:
 
     def number_of(self, index: int, column: str) -> float:
         """Return one cell as a number, NaN where it is missing; InputError where it is neither."""
-        text = unicodedata.normalize("NFKC", self.cell(index, column))
-        if text in MISSING:
+        text = self.cell(index, column)
+        if half_width(text) in MISSING:
             return float("nan")
-        try:
-            value = float(text)
-        except ValueError:
-            raise self.error(column, text, "a number, or an empty cell where nothing was measured") from None
+        value = number_in(text)
+        if value is None:
+            raise self.error(column, text, "a number, or an empty cell where nothing was measured")
         if value != value or abs(value) == float("inf"):
             raise self.error(column, text, "a finite number")
         return value
@@ -55,7 +58,7 @@ class Line:
     def whole_of(self, index: int, column: str, low: int, high: int) -> int:
         """Return one cell as a whole number in ``low`` .. ``high``; InputError where it is not."""
         text = self.cell(index, column)
-        if not text.isdecimal() or not low <= int(text) <= high:
+        if not text.isdecimal() or len(text) > LONGEST_WHOLE or not low <= int(text) <= high:
             raise self.error(column, text, f"a whole number {low}..{high}")
         return int(text)
 
@@ -78,7 +81,7 @@ class Line:
     def moment_of(self, index: int, column: str) -> int:
         """Return one cell (date, blank or T, h:mm or h:mm:ss) as seconds from 2000-01-01; else InputError."""
         text = self.cell(index, column)
-        head, _, tail = text.replace("T", " ", 1).partition(" ")
+        head, _, tail = half_width(text).replace("T", " ", 1).partition(" ")
         day, second = day_of_text(head), second_of_text(tail.strip() or "0:00")
         if day is None or second is None:
             raise self.error(column, text, "a date and time in JST such as 2024/1/31 0:05, without a time zone")
@@ -88,13 +91,12 @@ class Line:
 @lru_cache(maxsize=4096)
 def day_of_text(text: str) -> int | None:
     """Return the day number of 2024/1/31, 2024-01-31 or 20240131; None where it is no date of 2000-2099."""
-    parts = text.replace("/", "-").split("-")
-    if len(parts) == 1 and len(text) == 8:
-        parts = [text[:4], text[4:6], text[6:]]
-    if len(parts) != 3 or not all(part.isdecimal() for part in parts):
+    text = half_width(text).replace("/", "-")
+    parts = [text[:4], text[4:6], text[6:]] if len(text) == 8 and text.isdecimal() else text.split("-")
+    if len(parts) != 3 or not all(part.isdecimal() and len(part) <= 4 for part in parts):
         return None
     try:
-        day = (date(int(parts[0]), int(parts[1]), int(parts[2])) - EPOCH).days
+        day = (date(*map(int, parts)) - EPOCH).days
     except ValueError:
         return None
     return day if 0 <= day < N_DAY else None
@@ -103,8 +105,8 @@ def day_of_text(text: str) -> int | None:
 @lru_cache(maxsize=4096)
 def second_of_text(text: str) -> int | None:
     """Return the second of the day of h:mm or h:mm:ss, 0:00 .. 24:00; None where it is no time."""
-    parts = text.split(":")
-    if not 2 <= len(parts) <= 3 or not all(part.isdecimal() for part in parts):
+    parts = half_width(text).split(":")
+    if not 2 <= len(parts) <= 3 or not all(part.isdecimal() and len(part) <= 2 for part in parts):
         return None
     hour, minute, second = (int(part) for part in [*parts, "0"][:3])
     total = hour * 3600 + minute * 60 + second
@@ -117,16 +119,27 @@ def read_files(path: str | Path) -> Iterator[list[Line]]:
     Blank lines are kept; each file has one line at least that is not blank.
     """
     for file in _files(Path(path)):
-        reader = csv.reader(io.StringIO(_text(file), newline=""))
-        try:
-            yield [Line(file, reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
-        except csv.Error as error:
-            raise InputError(f"{file}: line {reader.line_num}: is not CSV: {error}") from None
+        yield _lines(file)
+
+
+def _lines(file: Path) -> list[Line]:
+    reader = csv.reader(io.StringIO(_text(file), newline=""), strict=True)
+    lines = []
+    try:
+        for cells in reader:
+            if len(cells) > WIDEST:
+                raise InputError(f"{file}: line {reader.line_num}: {len(cells):,} cells; allowed: {WIDEST:,}")
+            lines.append(Line(file, reader.line_num, [cell.strip() for cell in cells]))
+    except csv.Error as error:
+        raise InputError(f"{file}: line {reader.line_num}: is not CSV: {error}; is a quote left open?") from None
+    if not any(any(line.cells) for line in lines):
+        raise InputError(f"{file}: is empty; allowed: a CSV file with a header and rows")
+    return lines
 
 
 def plain(name: str) -> str:
     """Return a column's name without width, case and blanks: so that full and half width compare equal."""
-    return "".join(unicodedata.normalize("NFKC", name).lower().split())
+    return "".join(half_width(name).lower().split())
 
 
 def find_column(line: Line, wanted: Sequence[str], what: str) -> int:
@@ -142,29 +155,39 @@ def find_column(line: Line, wanted: Sequence[str], what: str) -> int:
 
 
 def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
+    try:
+        if not path.is_dir():
+            return [path]
+    except (OSError, ValueError):  # no name of a file: reading it tells
         return [path]
-    files = sorted([*path.glob("*.csv"), *path.glob("*.csv.gz")])
+    files = sorted(each for each in path.iterdir() if each.name.lower().endswith((".csv", ".csv.gz")))
     if not files:
         raise InputError(f"{path}: folder without files; allowed: a folder with *.csv or *.csv.gz")
     return files
 
 
 def _text(path: Path) -> str:
+    data = read_file(path, LARGEST_BYTES)
+    if data[:2] == b"\x1f\x8b":
+        data = _unpacked(path, data)
     try:
-        data = path.read_bytes()
-        if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (EOFError, zlib.error) as error:
+        text = decoded(data)
+    except NoText as error:
+        raise InputError(f"{path}: {error}") from None
+    if not text.replace(",", "").strip():
+        raise InputError(f"{path}: is empty; allowed: a CSV file with a header and rows")
+    if text.count("\n") > MOST_LINES:
+        raise InputError(f"{path}: {text.count(chr(10)):,} lines; allowed: {MOST_LINES:,}")
+    return text
+
+
+def _unpacked(path: Path, data: bytes) -> bytes:
+    """Return what a gzip file holds; a small file may hold endless zeros, so no more is unpacked than is allowed."""
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            text = file.read(LARGEST_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: broken gzip file: {error}") from None
-    for encoding in () if b"\x00" in data else ENCODINGS:
-        try:
-            text = data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if not text.replace(",", "").strip():
-            raise InputError(f"{path}: is empty; allowed: a CSV file with a header and rows")
-        return text
-    raise InputError(f"{path}: wrong encoding; allowed: {', '.join(ENCODINGS)} (save it as CSV UTF-8)")
+    if len(text) > LARGEST_BYTES:
+        raise InputError(f"{path}: more than {LARGEST_BYTES:,} bytes once unpacked; allowed: fewer")
+    return text

@@ -11,6 +11,7 @@ from der_gym.core.errors import InputError
 from der_gym.core.units import DAY_S
 from der_gym.signals.csvfile import Line, find_column, plain, read_files
 from der_gym.signals.grid import Rows, Series
+from der_gym.signals.publishers import DEMAND, PREPARED_DEMAND, reading
 from der_gym.signals.series import F8, moving_mean
 from der_gym.signals.table import STEP_S
 
@@ -18,6 +19,7 @@ _COMPACT = ("datetime_jst", "area_demand_10MW", "area_pv_10MW")
 _DEMAND, _PV = "当日実績(5分間隔値)(万kW)", "太陽光発電実績(5分間隔値)(万kW)"
 _FIVE_MINUTES = plain("5分間隔値")
 _MW = 10.0  # 万kW
+_HIGHEST = 100_000.0  # 万kW; six times the record of all Japan
 _TREND_STEPS = 13  # a centred mean over about an hour: over it straight lines cancel
 _DEFAULT_GAP_S = 1800
 
@@ -54,7 +56,8 @@ def read_net_load(path: str | Path, gap_s: int = _DEFAULT_GAP_S) -> Series:
     """
     rows = Rows("area demand - PV", _DEMAND, STEP_S)
     for lines in read_files(path):
-        _read(rows, lines)
+        with reading(lines, DEMAND, PREPARED_DEMAND):
+            _read(rows, lines)
     return rows.series(path, gap_s)
 
 
@@ -106,8 +109,8 @@ def _columns(line: Line) -> _Columns | None:
 def _add(rows: Rows, line: Line, columns: _Columns) -> None:
     demand, pv = line.number_of(columns.demand, columns.names[0]), line.number_of(columns.pv, columns.names[1])
     for name, value in zip(columns.names, (demand, pv), strict=True):
-        if value < 0.0:
-            raise line.error(name, str(value), "at least 0")
+        if not (value != value or 0.0 <= value <= _HIGHEST):
+            raise line.error(name, str(value), f"0..{_HIGHEST:,.0f} 万kW")
     net_mw = (demand - pv) * _MW if demand != 0.0 else float("nan")
     rows.add(_moment(line, columns), net_mw, line)
 

@@ -25,6 +25,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from der_gym.core.errors import InputError, nearest
+from der_gym.core.text import shown
 from der_gym.core.units import DAY_S
 from der_gym.engine.compile import kernel
 from der_gym.engine.program import Call
@@ -32,6 +33,7 @@ from der_gym.engine.schema import Table
 from der_gym.engine.tables import EXOGENOUS
 from der_gym.numerics import approx, rng
 from der_gym.signals.csvfile import Line, find_column, read_files
+from der_gym.signals.publishers import FREQUENCY, reading
 
 Array = np.ndarray
 NONE, SYNTHETIC = "none", "synthetic"
@@ -235,14 +237,20 @@ def load_frequency(path: str) -> tuple[int, Array]:
     InputError
         Naming file, line, column, value and what is allowed.
     """
-    head, *body = [line for lines in read_files(path) for line in lines if any(line.cells)]
+    lines = [line for each in read_files(path) for line in each if any(line.cells)]
+    with reading(lines, FREQUENCY):
+        return _read_rows(path, lines[0], lines[1:])
+
+
+def _read_rows(path: str, head: Line, body: list[Line]) -> tuple[int, Array]:
     at, hz = find_column(head, ("time",), "moments"), find_column(head, ("hz",), "the frequency")
     if len(body) < 2:
         raise InputError(f"{path}: {len(body)} rows; allowed: two or more")
     moments = [_second(line, at) for line in body]
-    step = _step_s(path, body, moments)
+    step = _step_s(path, body, moments, at)
     values = np.array([line.number_of(hz, "hz") for line in body])
-    nominal = min(NOMINAL_HZ, key=lambda n: abs(n - float(np.nanmean(values))))
+    known = values[~np.isnan(values)]
+    nominal = min(NOMINAL_HZ, key=lambda n: abs(n - float(known.mean()))) if known.size else NOMINAL_HZ[0]
     for line, value in zip(body, values, strict=True):
         if not abs(value - nominal) <= WIDEST_HZ:
             raise line.error("hz", line.cells[hz], f"{nominal:g} Hz give or take {WIDEST_HZ:g}")
@@ -253,18 +261,18 @@ def _second(line: Line, at: int) -> int:
     text = line.cell(at, "time")
     if text.replace(".", "", 1).isdecimal():
         value = float(text)
-        if not value.is_integer():
-            raise line.error("time", text, "whole seconds")
+        if not value.is_integer() or value > LONGEST_S:
+            raise line.error("time", text, f"whole seconds, 0..{LONGEST_S}")
         return int(value)
     return line.second_of(at, "time") if ":" in text and len(text) <= 8 else line.moment_of(at, "time")
 
 
-def _step_s(path: str, body: list[Line], moments: list[int]) -> int:
+def _step_s(path: str, body: list[Line], moments: list[int], at: int) -> int:
     """Return the common step of the rows, s; InputError where it changes or the file is too long."""
     step = moments[1] - moments[0]
     for line, now, before in zip(body[1:], moments[1:], moments, strict=False):
         if now - before != step or step < 1:
-            raise line.error("time", line.cells[0], f"rows {max(step, 1)} s apart, in order (here {now - before} s)")
+            raise line.error("time", line.cells[at], f"rows {max(step, 1)} s apart, in order (here {now - before} s)")
     if len(moments) * step > LONGEST_S:
         raise InputError(f"{path}: {len(moments) * step} s; allowed: {LONGEST_S} s (31 days)")
     return step
@@ -272,7 +280,7 @@ def _step_s(path: str, body: list[Line], moments: list[int]) -> int:
 
 def check_source(source: str) -> None:
     """Refuse a source that is neither a known word nor a file's name; InputError names the nearest word."""
-    if source not in (NONE, SYNTHETIC) and not source.endswith((".csv", ".csv.gz")):
+    if source not in (NONE, SYNTHETIC) and not source.lower().endswith((".csv", ".csv.gz")):
         close = nearest(source, (NONE, SYNTHETIC))
         hint = f"did you mean {close!r}? " if close else ""
-        raise InputError(f"frequency: {source!r}; {hint}allowed: {NONE}, {SYNTHETIC}, or a file *.csv or *.csv.gz")
+        raise InputError(f"frequency: {shown(source)}; {hint}allowed: {NONE}, {SYNTHETIC}, or a file *.csv or *.csv.gz")

@@ -8,6 +8,7 @@ from der_gym.core.errors import unknown
 from der_gym.core.units import BLOCK_S, DAY_S, SLOT_PER_DAY
 from der_gym.signals.csvfile import Line, find_column, read_files
 from der_gym.signals.grid import Rows, Series
+from der_gym.signals.publishers import SPOT, reading
 
 AREAS = {
     "hokkaido": "北海道",
@@ -46,10 +47,11 @@ def read_spot(path: str | Path, area: str = "tokyo", gap_s: int = 0) -> Series:
     name = f"エリアプライス{AREAS[area]}"
     rows = Rows(f"JEPX spot price, {area}", name, BLOCK_S)
     for lines in read_files(path):
-        head, *body = [line for line in lines if any(line.cells)]
-        columns = _columns(head, name)
-        for line in body:
-            _add(rows, line, columns, name)
+        with reading(lines, SPOT):
+            head, *body = [line for line in lines if any(line.cells)]
+            columns = _columns(head, name)
+            for line in body:
+                _add(rows, line, columns, name)
     return rows.series(path, gap_s)
 
 
@@ -63,5 +65,5 @@ def _add(rows: Rows, line: Line, columns: tuple[int, int, int], name: str) -> No
     slot = line.whole_of(columns[1], _SLOT, 1, SLOT_PER_DAY)
     value = line.number_of(columns[2], name)
     if not (value != value or 0.0 <= value <= _HIGHEST_YEN):
-        raise line.error(name, str(value), f"0..{_HIGHEST_YEN:g} yen/kWh")
+        raise line.error(name, line.cells[columns[2]], f"0..{_HIGHEST_YEN:g} yen/kWh")
     rows.add(line.day_of(columns[0], _DATE) * DAY_S + (slot - 1) * BLOCK_S, value, line)

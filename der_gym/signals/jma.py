@@ -11,6 +11,7 @@ from der_gym.core.errors import InputError, unknown
 from der_gym.core.units import DAY_S, HOUR_S
 from der_gym.signals.csvfile import Line, find_column, plain, read_files
 from der_gym.signals.grid import Rows, Series
+from der_gym.signals.publishers import PREPARED_WEATHER, WEATHER, reading
 from der_gym.signals.series import F8
 from der_gym.signals.sun import clear_sky_kw_m2
 from der_gym.signals.table import STEP_S
@@ -86,13 +87,9 @@ def read_weather(path: str | Path, station: str = "tokyo", gap_s: int = _DEFAULT
         raise unknown("station", station, STATIONS)
     temp = Rows(f"JMA temperature, {station}", _TEMP, HOUR_S)
     sun = Rows(f"JMA irradiance, {station}", _SUN, HOUR_S)
-    for head, body in _files(path):
-        compact = _is_compact(head[-1])
-        columns = _compact_columns(head[-1]) if compact else _published_columns(head, station)
-        temp.column, sun.column = columns.names
-        found = {_row(line, columns, station, compact, temp, sun) for line in body}
-        if compact and station not in found:
-            raise unknown(f"{path}: station", station, found)
+    for lines in read_files(path):
+        with reading(lines, WEATHER, PREPARED_WEATHER):
+            _read(lines, station, temp, sun)
     return temp.series(path, gap_s), sun.series(path, gap_s)
 
 
@@ -116,21 +113,27 @@ def irradiance_steps(series: Series, latitude_deg: float, longitude_deg: float) 
     return np.asarray((shape * series.values[:, None]).ravel(), np.float64)
 
 
-def _files(path: str | Path) -> list[tuple[list[Line], list[Line]]]:
-    """Return header lines and data lines of each file; a data line is one that starts with a date or a station."""
-    files = []
-    for lines in read_files(path):
-        head: list[Line] = []
-        body: list[Line] = []
-        for line in lines:
-            if any(line.cells):
-                (body if _is_data(line, head) else head).append(line)
-        if not head or not body:
-            raise InputError(
-                f"{lines[0].path}: no header or no rows; allowed: a JMA hourly file, or {', '.join(_COMPACT)}"
-            )
-        files.append((head, body))
-    return files
+def _read(lines: list[Line], station: str, temp: Rows, sun: Rows) -> None:
+    """Add the rows of one file."""
+    head, body = _parts_of(lines)
+    compact = _is_compact(head[-1])
+    columns = _compact_columns(head[-1]) if compact else _published_columns(head, station)
+    temp.column, sun.column = columns.names
+    found = {_row(line, columns, station, compact, temp, sun) for line in body}
+    if compact and station not in found:
+        raise unknown(f"{lines[0].path}: station", station, found)
+
+
+def _parts_of(lines: list[Line]) -> tuple[list[Line], list[Line]]:
+    """Return header lines and data lines of a file; a data line is one that starts with a date or a station."""
+    head: list[Line] = []
+    body: list[Line] = []
+    for line in lines:
+        if any(line.cells):
+            (body if _is_data(line, head) else head).append(line)
+    if not head or not body:
+        raise InputError(f"{lines[0].path}: no header or no rows; allowed: a JMA hourly file, or {', '.join(_COMPACT)}")
+    return head, body
 
 
 def _is_data(line: Line, head: list[Line]) -> bool:

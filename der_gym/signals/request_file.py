@@ -14,11 +14,13 @@ from der_gym.core.figures import figure
 from der_gym.core.units import BLOCK_S
 from der_gym.signals.calendar import datetime_of
 from der_gym.signals.csvfile import Line, find_column, plain, read_files
+from der_gym.signals.publishers import REQUEST, reading
 from der_gym.signals.table import STEP_S as BIN_S
 
 F8 = npt.NDArray[np.float64]
 
 SIGNS = {"upward_positive": 1.0, "upward_negative": -1.0}
+MOST_KW = 1e9  # more than all of Japan
 _MOMENT, _COLUMNS = "datetime", ("request_kw", "delta_kw")
 
 
@@ -107,7 +109,12 @@ def load_request(path: str | Path, sign: str) -> RequestSeries:
     """
     if sign not in SIGNS:
         raise unknown("sign", sign, SIGNS)
-    head, *body = [line for lines in read_files(path) for line in lines if any(line.cells)]
+    lines = [line for each in read_files(path) for line in each if any(line.cells)]
+    with reading(lines, REQUEST):
+        return _read_rows(path, sign, lines[0], lines[1:])
+
+
+def _read_rows(path: str | Path, sign: str, head: Line, body: list[Line]) -> RequestSeries:
     moment, value = find_column(head, (_MOMENT,), "a request"), _value_column(head)
     if len(body) < 2:
         raise InputError(f"{path}: {len(body)} rows; allowed: two or more")
@@ -127,8 +134,10 @@ def _value_column(head: Line) -> int:
 def _upward_kw(line: Line, index: int, name: str, sign: str) -> float:
     value = line.number_of(index, name)
     upward = SIGNS[sign] * value
-    if not upward >= 0.0:
-        raise line.error(name, line.cells[index], f"a number whose upward part is at least 0 under sign {sign!r}")
+    if not 0.0 <= upward <= MOST_KW:
+        raise line.error(
+            name, line.cells[index], f"a number whose upward part is 0..{MOST_KW:,.0f} kW under sign {sign!r}"
+        )
     return abs(upward)
 
 

@@ -16,22 +16,29 @@ import numpy.typing as npt
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from der_gym.core.data import LARGEST_BYTES, read_value
 from der_gym.core.errors import InputError, unknown
+from der_gym.core.files import read_text
 from der_gym.signals.calendar import iso_week
 
 
 class Split(BaseModel):
-    """One split: the remainders of ISO week / ``modulo`` that belong to it, and its range of seeds."""
+    """One split: the remainders of ISO week / ``modulo`` that belong to it, its range of seeds, its homes and year."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     week_remainder: tuple[int, ...] = Field(min_length=1)
     first_seed: int = Field(ge=0)
     n_seed: int = Field(gt=0)
+    homes: int = Field(default=0, ge=0, description="number of the set of fleets that it plays")
+    year: int = Field(default=1, ge=1, description="number of the synthetic year")
 
 
 class Splits(BaseModel):
-    """All splits. Every remainder belongs to exactly one of them; ranges of seeds do not overlap."""
+    """All splits. In a year every remainder belongs to one of them at most, and in the first to exactly one.
+
+    Ranges of seeds do not overlap; no two splits share homes.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -40,9 +47,17 @@ class Splits(BaseModel):
 
     @model_validator(mode="after")
     def _apart(self) -> Splits:
-        remainders = sorted(r for split in self.splits.values() for r in split.week_remainder)
-        if remainders != list(range(self.modulo)):
+        first, *later = [
+            sorted(r for split in self.splits.values() if split.year == year for r in split.week_remainder)
+            for year in sorted({1, *(split.year for split in self.splits.values())})
+        ]
+        twice = [each for each in later if len(set(each)) < len(each) or not set(each) <= set(range(self.modulo))]
+        if first != list(range(self.modulo)) or twice:
+            remainders = twice[0] if twice else first
             raise ValueError(f"week_remainder {remainders}: each of 0..{self.modulo - 1} must stand in one split")
+        homes = [split.homes for split in self.splits.values()]
+        if any(homes) and len(set(homes)) < len(homes):
+            raise ValueError(f"homes {homes}: each split must have its own")
         ranges = sorted((split.first_seed, split.first_seed + split.n_seed) for split in self.splits.values())
         if any(end > start for (_, end), (start, _) in pairwise(ranges)):
             raise ValueError(f"ranges of seeds overlap: {ranges}")
@@ -57,12 +72,9 @@ class Splits(BaseModel):
 def load_splits(path: str | Path) -> Splits:
     """Return the splits of a YAML file; InputError where it cannot be read or its values do not fit."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
-        return Splits.model_validate(yaml.safe_load(text))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        return Splits.model_validate(read_value(read_text(path, LARGEST_BYTES)))
     except yaml.YAMLError as error:
-        raise InputError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"{path}: is not YAML: {error}") from None
     except ValidationError as error:
         raise InputError(f"{path}: {'; '.join(_told(dict(each)) for each in error.errors())}") from None
 

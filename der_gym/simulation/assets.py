@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,14 @@ from der_gym.fleet import eligibility, mix, table
 from der_gym.fleet.structure import Structure
 from der_gym.fleet.tree import DEFAULT_TREES, TreeConfig
 from der_gym.network.channels import CHANNELS
+from der_gym.scenario.config_files import shipped_splits
 from der_gym.scenario.model import Scenario
 from der_gym.scenario.settings import SignalSettings
 from der_gym.signals.calendar import date_of, day_of
 from der_gym.signals.synthetic import synthesise
 from der_gym.signals.table import SignalTable
 from der_gym.simulation.claims import node_leaves
-from der_gym.simulation.reference_days import AFTER_DAYS, WARM_UP_DAYS, Pool, run_pool
+from der_gym.simulation.reference_days import AFTER_DAYS, WARM_UP_DAYS, Pool, joined, run_pool
 from der_gym.simulation.reference_days_file import keep_pool, load_pool, pool_name, wanted
 from der_gym.simulation.representative_fleet import Sample, build, take_sample
 
@@ -70,12 +72,13 @@ def scenario_assets(scenario: Scenario) -> ScenarioAssets:
 def _make(scenario: Scenario) -> ScenarioAssets:
     resources, structure, trees, switched = arrange(scenario)
     signals = read_signals(scenario)
-    sample = take_sample(resources, structure, trees, switched)
+    keys = fleet_keys(scenario)
+    sample = take_sample(resources, structure, trees, switched, scenario.devices, keys)
     structure = replace(structure, row=np.empty((0, 0), np.int32))  # the table's rows are not needed any more
     del resources
     memory.trim()  # the table of a million devices takes as much as the engine
     starts_s = tuple(sorted({h * HOUR_S for h in scenario.episode.starts_h}))
-    pool = _pool(scenario, sample.structure, signals, starts_s)
+    pool = _pool(scenario, sample.structures, signals, keys, starts_s)
     return ScenarioAssets(scenario, structure, signals, sample, pool, scenario.hash())
 
 
@@ -105,9 +108,15 @@ def _switched(scenario: Scenario, name: str) -> list[str]:
     return [p for p in CHANNELS if p in own or name in scenario.network.path(p).switched]
 
 
+def read_resources(path: str | Path) -> table.ResourceTable:
+    """Return a list of resources from a CSV file, with the registered classes and paths; see `table.read_csv`."""
+    japanese = {DEVICES[name].japanese: name for name in DEVICES}
+    return table.read_csv(path, tuple(DEVICES), tuple(CHANNELS), words=japanese)
+
+
 def _table(scenario: Scenario) -> table.ResourceTable:
     if scenario.resources is not None:
-        return table.read_csv(scenario.resources, tuple(DEVICES), tuple(CHANNELS))
+        return read_resources(scenario.resources)
     resources = mix.sample_table(scenario.fleet, with_trait("host"), with_trait("guest"))
     for row in scenario.fleet.mix:
         DEVICES[row.device], CHANNELS[row.path]  # an unknown name raises with the nearest one
@@ -138,7 +147,14 @@ def response_p95_s(scenario: Scenario, structure: Structure) -> np.ndarray:
 
 def read_signals(scenario: Scenario) -> SignalTable:
     """Return the scenario's signals: made up for the fiscal year, or read from the named files."""
-    return _signals(scenario.signals.model_dump_json(), contents(scenario.signals.files()))
+    settings, year = scenario.signals, shipped_splits()[scenario.split].year
+    if year > 1 and not (settings.prices or settings.demand or settings.weather):  # files are a year of their own
+        other = settings.synthetic.model_copy(update={"seed": settings.synthetic.seed + _YEAR * (year - 1)})
+        settings = settings.model_copy(update={"synthetic": other})
+    return _signals(settings.model_dump_json(), contents(settings.files()))
+
+
+_YEAR = 1_000_003  # between the seeds of synthetic years
 
 
 @lru_cache(maxsize=8)
@@ -173,15 +189,35 @@ def _around(whole: SignalTable, start: str | None) -> SignalTable:
     return whole.days(first, last)
 
 
-def _pool(scenario: Scenario, structure: Structure, signals: SignalTable, starts_s: tuple[int, ...]) -> Pool:
-    n_fleet, storm = scenario.pool.n_fleet, scenario.signals.storm_share
-    keys = np.random.default_rng(scenario.pool.seed).integers(2**32, size=(n_fleet, 2), dtype=np.uint32)
-    name = pool_name(_pool_settings(scenario, structure, signals, starts_s), structure)
+def fleet_keys(scenario: Scenario) -> np.ndarray:
+    """Return the keys of the pool's fleets, uint32 (n_fleet, 2); each split has its own, so that no home is shared."""
+    size = (scenario.pool.n_fleet, 2)
+    homes = shipped_splits()[scenario.split].homes if scenario.pool.homes == "split" else 0
+    seed = [scenario.pool.seed, homes] if homes else scenario.pool.seed
+    return np.random.default_rng(seed).integers(2**32, size=size, dtype=np.uint32)
+
+
+def _pool(
+    scenario: Scenario,
+    structures: tuple[Structure, ...],
+    signals: SignalTable,
+    keys: np.ndarray,
+    starts_s: tuple[int, ...],
+) -> Pool:
+    structure, storm = structures[0], scenario.signals.storm_share
+    settings = _pool_settings(scenario, structure, signals, starts_s) | {"keys": keys.tolist()}
+    name = pool_name(settings, *structures)
     like = wanted(structure, keys, signals.first_day, signals.last_day - signals.first_day + 1, starts_s)
     kept = load_pool(name, like) if name is not None else None
     if kept is not None:
         return kept
-    made = run_pool(structure, scenario.devices, signals, keys, starts_s, storm)
+    days = f"reference days of {structure.n_cell:,} groups of devices of one class and path"
+    memory.check_room(days, sum(array.nbytes for array in like.values()))
+    each = [keys] if len(structures) == 1 else np.split(keys, len(keys))
+    made = joined(
+        run_pool(fleet, scenario.devices, signals, own, starts_s, storm)
+        for fleet, own in zip(structures, each, strict=True)
+    )
     if name is None:
         return made
     keep_pool(name, made)

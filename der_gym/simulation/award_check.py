@@ -29,6 +29,7 @@ from der_gym.signals import calendar
 from der_gym.signals.calendar import SEASONS, Season
 from der_gym.simulation.assets import ScenarioAssets
 from der_gym.simulation.claims import node_leaves
+from der_gym.simulation.reference_days import KEPT
 from der_gym.simulation.representative_fleet import units
 
 F8 = NDArray[np.float64]
@@ -75,7 +76,7 @@ def samples(
     assets : ScenarioAssets
     season : str
     row : int
-        Row of `CAPABILITY`.
+        Row of `CAPABILITY`, one of `reference_days.KEPT`.
     cells : bool (n_cell,), optional
         Cells to sum; default all.
 
@@ -89,7 +90,7 @@ def samples(
     chosen = np.flatnonzero(np.array(SEASONS)[calendar.season(days)] == season)
     chosen = chosen[chosen >= SETTLED_DAYS]
     weight = assets.sample.scale[: st.n_cell] * (1.0 if cells is None else cells)
-    sums: F8 = pool.capability[:, chosen, :, :, row].astype(np.float64) @ weight
+    sums: F8 = pool.capability[:, chosen, :, :, KEPT.index(row)].astype(np.float64) @ weight
     return sums.reshape(-1, SLOT_PER_DAY)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 import numpy as np
 
 from der_gym.core.errors import InputError, unknown
+from der_gym.core.text import LONGEST_VALUE, shown
 from der_gym.core.units import DAY_S, HOUR_S, REFRESH_S
 from der_gym.scenario.config_files import configs
 from der_gym.scenario.model import Scenario
@@ -94,7 +96,9 @@ class Episode:
                 raise unknown("reset options", key, ("date", "start_h"))
         if options.get("date") is None:
             return day
-        chosen = calendar.day_of(str(options["date"]))
+        if not isinstance(options["date"], str | date):
+            raise InputError(f"reset options: date {shown(options['date'])}; allowed: YYYY-MM-DD")
+        chosen = calendar.day_of(str(options["date"])[:LONGEST_VALUE])
         _in_range(chosen, self.signals.first_day + WARM_UP_DAYS, self.signals.last_day - AFTER_DAYS)
         return chosen
 
@@ -102,8 +106,8 @@ class Episode:
         chosen, allowed = options.get("start_h"), self.scenario.episode.starts_h
         if chosen is None:
             return start_h
-        if chosen not in allowed:
-            raise InputError(f"reset options: start_h {chosen!r}; allowed: {list(allowed)}")
+        if not isinstance(chosen, int | np.integer) or chosen not in allowed:
+            raise InputError(f"reset options: start_h {shown(chosen)}; allowed: {list(allowed)}")
         return int(chosen)
 
     def start_abs_s(self) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 import zlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from der_gym.core.errors import unknown
 from der_gym.core.units import SLOT_PER_DAY
 from der_gym.devices import DEVICES
-from der_gym.engine.program import Call
+from der_gym.engine.program import Call, where_due
 from der_gym.fleet.structure import Structure
 from der_gym.scenario.model import Scenario
 from der_gym.services import SERVICES
@@ -30,6 +31,19 @@ from der_gym.simulation.representative_fleet import Sample, units
 from der_gym.simulation.service_session import ServiceSession
 
 Array = np.ndarray
+
+
+def _table_notes(scenario: Scenario) -> list[str]:
+    """Return a line for each service whose award is from a table that was made for other homes than one's own list."""
+    if scenario.resources is None:
+        return []
+    own = Path(scenario.resources).name
+    return [
+        f"{config.id}: the award is a table's per 1,000 devices, made for other homes than those of {own}; "
+        f"services.{config.id}.award: {{mode: firm}} works it out for this list"
+        for config in scenario.services
+        if getattr(config, "award", 0) is None and getattr(config, "award_kw", None) is None
+    ]
 
 
 class MarketSession:
@@ -63,7 +77,7 @@ class MarketSession:
         self, scenario: Scenario, structure: Structure, signals: SignalTable, pool: Pool, n_world: int, sample: Sample
     ) -> None:
         self.scenario, self.structure, self.pool = scenario, structure, pool
-        self.notes = list(signals.notes)  # what was done to the user's files, a line each
+        self.notes = [*signals.notes, *_table_notes(scenario)]  # what was done to the user's files, a line each
         self.n_block = scenario.episode.n_block + scenario.episode.n_block_after
         self.receiving = any(config.metering == "receiving" for config in scenario.services)
         self.episode = Episode(scenario, signals, n_world, len(pool.keys))
@@ -229,7 +243,7 @@ class MarketSession:
         """
         outside = [session.service.outside_kwh for session in self.sessions]
         booked = self.fleet_ledger.booking(ends, t_s, sender, gate, self.committed, outside)
-        return [*booked, *self.ledger.collecting(active)]
+        return [*where_due(ends, booked), *self.ledger.collecting(active)]
 
     def freezing(self, ends: Array, t_s: Array) -> list[Call]:
         """Return the calls that fix plans in the worlds whose block has just ended.
@@ -241,4 +255,4 @@ class MarketSession:
             Seconds of the episode.
         """
         nodes = [call for session in self.sessions for call in session.freezing(ends, t_s)]
-        return [self.planner.freezing(ends, t_s), *nodes]
+        return where_due(ends, [self.planner.freezing(ends, t_s), *nodes])

@@ -7,6 +7,7 @@ last ten days' half-hour means per cell), its state at t = 0 (tank, state of cha
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -31,6 +32,7 @@ from der_gym.simulation.fleet_arrays import Fleet
 Array = np.ndarray
 _TICKS = BLOCK_S // REFRESH_S  # of a half hour
 WARM_UP_DAYS = 11  # before the first day of an episode: ten of history, one to settle
+KEPT = (CAPABILITY.UP_KW, CAPABILITY.STORED_KWH)  # what awards are checked against; others would cost disk
 AFTER_DAYS = 2  # signals needed after the first day: the episode and the 24 h run on
 
 
@@ -46,8 +48,8 @@ class Pool:
         The fleets' keys: an episode that takes fleet j draws its Params from key j.
     power_kw : float32 (n_fleet, n_day, 48, n_cell + 2)
         Half-hour means per cell; the last two columns are the homes' load and PV.
-    capability : float32 (n_fleet, n_day, 48, n_cell, N_CAPABILITY)
-        Capability at each half hour's start, all present devices.
+    capability : float32 (n_fleet, n_day, 48, n_cell, len(KEPT))
+        The rows `KEPT` of the capability at each half hour's start, all present devices.
     starts_s : tuple of int
         Seconds of the day at which states were saved.
     states : dict
@@ -99,6 +101,20 @@ def day_kinds(first_day: int, n_day: int, storm_share: float) -> Array:
     days = np.arange(first_day, first_day + n_day)
     storm = _storm_luck()[days % 60_000] < storm_share
     return np.stack([calendar.is_holiday(days), calendar.season(days), storm], axis=1).astype(np.int64)
+
+
+def joined(pools: Iterable[Pool]) -> Pool:
+    """Return the pool of the fleets of several, all of the same days, starts, cells and places."""
+    first, *others = pools
+    if not others:
+        return first
+    every = [first, *others]
+    keys, power_kw, capability = (np.concatenate([getattr(p, k) for p in every]) for k in _BY_FLEET)
+    states = {name: np.concatenate([p.states[name] for p in every]) for name in first.states}
+    return Pool(first.first_day, keys, power_kw, capability, first.starts_s, states)
+
+
+_BY_FLEET = ("keys", "power_kw", "capability")
 
 
 def run_pool(
@@ -176,7 +192,7 @@ class _Recorder:
         self.fleet, self.starts_s = fleet, starts_s
         self.active = np.ones(n, dtype=bool)
         self.power_kw = np.zeros((n, n_day, SLOT_PER_DAY, st.n_cell + 2), dtype=np.float32)
-        self.capability = np.zeros((n, n_day, SLOT_PER_DAY, st.n_cell, CAPABILITY.N), dtype=np.float32)
+        self.capability = np.zeros((n, n_day, SLOT_PER_DAY, st.n_cell, len(KEPT)), dtype=np.float32)
         self.states = {
             name: np.zeros((n, n_day, len(starts_s), len(s.device.saved), s.hi - s.lo), dtype=np.float32)
             for name, s in fleet.classes.items()
@@ -232,5 +248,5 @@ def keep(w0, w1, t_s, sum_kw, now, power_kw, capability):  # type: ignore[no-unt
             power_kw[w, day, slot, c] = sum_kw[w, c] / _TICKS
             sum_kw[w, c] = 0.0
         for c in range(now.shape[1] if begun > 0 else 0):
-            for k in range(now.shape[2]):
-                capability[w, day, slot, c, k] = now[w, c, k]
+            for k in range(len(KEPT)):
+                capability[w, day, slot, c, k] = now[w, c, KEPT[k]]

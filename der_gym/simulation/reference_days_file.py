@@ -20,19 +20,18 @@ from der_gym.core.units import SLOT_PER_DAY
 from der_gym.devices import DEVICES
 from der_gym.devices.base import DeviceModel
 from der_gym.engine import cache, closure
-from der_gym.engine.tables import CAPABILITY
 from der_gym.fleet.structure import Structure
-from der_gym.simulation.reference_days import Pool
+from der_gym.simulation.reference_days import KEPT, Pool
 
 Array = np.ndarray
-_FORM = "pool 2"
+_FORM = "pool 3"
 _UNREAD = {"row", "trees"}  # of the structure: table rows and trees do not change reference days
 # The registry of all classes does not count, the classes in use do. A structure counts by its arrays.
 # No message is sent in the reference days, so behaviours that answer messages do not count.
 _WITHOUT = ("der_gym.devices", "der_gym.fleet.structure", "der_gym.simulation.behaviour_arrays")
 
 
-def pool_name(settings: Mapping[str, Any], structure: Structure) -> str | None:
+def pool_name(settings: Mapping[str, Any], structure: Structure, *more: Structure) -> str | None:
     """Return the key of reference days.
 
     Parameters
@@ -41,6 +40,8 @@ def pool_name(settings: Mapping[str, Any], structure: Structure) -> str | None:
         All settings that shape the pool, as JSON takes them.
     structure : Structure
         The pool's fleet.
+    more : Structure
+        Further ones, where each fleet has one of its own.
 
     Returns
     -------
@@ -57,9 +58,10 @@ def pool_name(settings: Mapping[str, Any], structure: Structure) -> str | None:
             return None
     whole = hashlib.sha256(f"{_FORM} {closure.key(modules, _WITHOUT)} {kernels}".encode())
     whole.update(json.dumps(settings, sort_keys=True, default=str).encode())
-    for field in fields(structure):
-        if field.name not in _UNREAD:
-            whole.update(_content(field.name, getattr(structure, field.name)))
+    for each in (structure, *more):
+        for field in fields(each):
+            if field.name not in _UNREAD:
+                whole.update(_content(field.name, getattr(each, field.name)))
     return whole.hexdigest()[:16]
 
 
@@ -136,7 +138,7 @@ def wanted(
         "first_day": np.array(first_day),
         "starts_s": np.array(starts_s),
         "power_kw": _empty(*lead, SLOT_PER_DAY, structure.n_cell + 2),
-        "capability": _empty(*lead, SLOT_PER_DAY, structure.n_cell, CAPABILITY.N),
+        "capability": _empty(*lead, SLOT_PER_DAY, structure.n_cell, len(KEPT)),
     }
     for name, (lo, hi) in structure.class_slice.items():
         like[f"state.{name}"] = _empty(*lead, len(starts_s), len(DEVICES[name].saved), hi - lo)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from der_gym.core.errors import InputError
+from der_gym.core.text import shown
 
 Array = np.ndarray
 
@@ -88,7 +89,7 @@ def check_fits(snapshot: Snapshot, scenario_hash: str, n_world: int, worlds: Seq
     """
     if not isinstance(snapshot, Snapshot):
         raise InputError(f"snapshot: {type(snapshot).__name__}; allowed: what snapshot() returned")
-    if snapshot.scenario_hash != scenario_hash:
+    if not isinstance(snapshot.scenario_hash, str) or snapshot.scenario_hash != scenario_hash:
         raise InputError("snapshot: was taken in another scenario; allowed: one with the same settings")
     places = checked_places(worlds, n_world, distinct=True)
     if len(places) != len(snapshot.generators):
@@ -101,12 +102,12 @@ def checked_places(worlds: Sequence[int], n_world: int, distinct: bool = False) 
     try:
         places = [operator.index(w) for w in worlds]
     except TypeError:
-        raise InputError(f"worlds: {worlds!r}; allowed: whole numbers, 0 to {n_world - 1}") from None
+        raise InputError(f"worlds: {shown(worlds)}; allowed: whole numbers, 0 to {n_world - 1}") from None
     wrong = [w for w in places if not 0 <= w < n_world]
     twice = [w for w in places if distinct and places.count(w) > 1]
     if wrong or twice or not places:
         raise InputError(
-            f"worlds: {places}; allowed: one or more of 0 to {n_world - 1}{', each once' if distinct else ''}"
+            f"worlds: {shown(places)}; allowed: one or more of 0 to {n_world - 1}{', each once' if distinct else ''}"
         )
     return places
 
@@ -142,12 +143,12 @@ def check_alike(what: str, given: Mapping[str, Array], wanted: Mapping[str, tupl
 def _generator(state: dict[str, Any]) -> np.random.Generator:
     """Return a generator in a state; no other name than PCG64's is looked up."""
     kind = state.get("bit_generator") if isinstance(state, Mapping) else None
-    if kind != "PCG64":
-        raise InputError(f"snapshot: generator {kind!r}; allowed: PCG64")
+    if not isinstance(kind, str) or kind != "PCG64":
+        raise InputError(f"snapshot: generator {shown(kind)}; allowed: PCG64")
     generator = np.random.Generator(np.random.PCG64())
     try:
         generator.bit_generator.state = copy.deepcopy(state)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except Exception as error:  # of whatever stands in place of numbers
         raise InputError(f"snapshot: the generator's state cannot be used: {error}") from None
     return generator
 

@@ -47,9 +47,13 @@ def check(arrays: Mapping[str, Array], market: MarketSession, network: NetworkRu
 
 
 def _limits(market: MarketSession, network: NetworkRuntime) -> Limits:
-    """Return the least and the greatest value of every array that kernels take places from."""
+    """Return the least and the greatest value of every array that kernels take places from, or that is never NaN.
+
+    A service's arrays may hold NaN (not judged yet), and so may those of device classes and behaviours.
+    """
     n_fleet = len(market.pool.keys)
-    return {
+    numbers = [name for name, array in network.arrays().items() if array.dtype.kind == "f"]
+    return {name: (-np.inf, np.inf) for name in ("fleet", "site", *numbers)} | {
         "t_s": (0.0, LONGEST_S),
         "abs_s": (0, (market.episode.signals.last_day + 1) * DAY_S + LONGEST_S),
         "ctx": _context(),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from der_gym.core.units import HOUR_S
-from der_gym.engine.program import Call, Program
+from der_gym.engine.program import Call, Program, where_due
 from der_gym.network.report import show_power
 from der_gym.signals.frequency import Frequency
 from der_gym.simulation import clock
@@ -98,17 +98,16 @@ class StepPlan:
         """Return the calls of a tick: marks, messages, devices, reports, sums, clocks."""
         f, network, meters, active = self.fleet, self.network, self.meters, self.active
         marks = (self._due, self._turn, self._midnight, self.refreshed)
-        power = (meters.power, meters.net)
+        power, stands = (meters.power, meters.net), self.market.planner.standing
+        links = network.draw_link_outages(self._midnight, f.keys, f.abs_s, f.t_s, f.fleet)
         exact = [Call(show_power, f.n_shard, active, f.fleet)] if self.scenario.network.ideal else []
         return [
             Call(clock.mark_due, active, f.t_s, f.abs_s, *marks, by_world=True),
             self.context(active, dt),
             *self.frequency.advance(active, f.keys, f.abs_s, dt, f.ctx),
-            network.refill_quotas(self._midnight),
-            network.draw_link_outages(self._midnight, f.keys, f.abs_s, f.t_s, f.fleet),
-            *f.update_membership(self._turn),
-            f.stand_by(self._turn, self.market.planner.standing),
-            *f.redraw_slots(self._due),
+            *where_due(self._midnight, [network.refill_quotas(self._midnight), links]),
+            *where_due(self._turn, [*f.update_membership(self._turn), f.stand_by(self._turn, stands)]),
+            *where_due(self._due, f.redraw_slots(self._due)),
             network.compute_arrivals(f.keys, f.fleet),
             *network.deliver_messages(active, f.t_s, dt, f.fleet),
             *f.decide(active, dt, network.hold, network.message_rows()),
@@ -117,7 +116,7 @@ class StepPlan:
             *exact,
             network.report_telemetry(active, f.keys, f.t_s, dt, f.fleet),
             *meters.sum_power(active, dt),
-            *meters.measure_capability(self._due),
+            *where_due(self._due, meters.measure_capability(self._due)),
             *(session.adding(f.n_shard, active, *power) for session in self.market.sessions),
             Call(clock.end_tick, active, dt, f.t_s, f.abs_s, by_world=True),
             network.free_slots(active, f.t_s),
@@ -135,7 +134,7 @@ class StepPlan:
         books = self.market.fleet_ledger
         reads = zip(books.registers, books.totals, strict=True)
         totals = [call for each, out in reads for call in f.totalling(each.name, ends, out)]
-        return [Call(clock.mark_block_ends, self.active, f.t_s, ends, by_world=True), *totals]
+        return [Call(clock.mark_block_ends, self.active, f.t_s, ends, by_world=True), *where_due(ends, totals)]
 
     def _close(self) -> list[Call]:
         """Return the calls that book the half hour that has ended and write the statement."""

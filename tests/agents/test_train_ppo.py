@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import errno
 import signal
@@ -187,7 +188,7 @@ def test_a_full_disk_is_told_and_the_last_checkpoint_is_kept(
 
     monkeypatch.setattr(np, "savez", full)
     with pytest.raises(DerGymError, match=r"checkpoint.npz cannot be written: No space left on device; the last one"):
-        callback._keep()
+        callback.keep()
     assert (tmp_path / "checkpoint.npz").read_bytes() == before
     assert sorted(path.name for path in tmp_path.glob("*checkpoint*")) == ["checkpoint.npz"]
 
@@ -229,3 +230,86 @@ def test_no_correction_earns_what_the_rule_earns_and_ends_are_bootstrapped(learn
     assert last.shape == x.shape and (last[:, :n_x] != x[:, :n_x]).any()
     assert (x[:, :n_x] == x[:, n_x:]).all()  # a new episode has no past; the old one's last inputs had
     assert (last[:, :n_x] != last[:, n_x:]).any()
+
+
+def test_ctrl_c_while_it_is_still_importing_is_one_line(tmp_path: Path) -> None:
+    with subprocess.Popen(command("--out", tmp_path / "x"), stderr=subprocess.PIPE, text=True) as p:
+        assert p.stderr is not None
+        time.sleep(0.5)  # torch takes longer
+        p.send_signal(signal.SIGINT)
+        said = p.stderr.read()
+    assert p.returncode in (-signal.SIGINT, 130) and said.count("\n") == 1 and "interrupted" in said
+
+
+CHANGES: list[tuple[str, Any, str]] = [
+    ("text", lambda text: text.pop("numpy"), "numpy: Field required"),
+    ("text", lambda text: text.update(more=1), "unknown key"),
+    ("text", lambda text: text.update(num_timesteps=-1), "num_timesteps"),
+    ("text", lambda text: text.update(numpy=["system", *text["numpy"][1:]]), "MT19937"),
+    (
+        "text",
+        lambda text: text.update(numpy=[*text["numpy"][:2], 10**9, *text["numpy"][3:]]),
+        "less than or equal to 624",
+    ),
+    ("text", lambda text: text["numpy"][1].pop(), "at least 624"),
+    ("text", lambda text: text["clock"][0].pop(), "clock holds"),
+    ("text", lambda text: text["generators"][0].update(bit_generator="Philox"), "PCG64"),
+    ("text", lambda text: text["generators"].pop(), "worlds"),
+    ("arrays", lambda arrays: arrays.pop("base"), "base is missing"),
+    ("arrays", lambda arrays: arrays.pop("ended"), "ended is missing"),
+    ("arrays", lambda arrays: arrays.update(more=np.zeros(3)), "more is not known"),
+    ("arrays", lambda arrays: arrays.update(last_obs=arrays["last_obs"][:, :1]), "last_obs is float32"),
+    ("arrays", lambda arrays: arrays.update(torch_state=arrays["torch_state"].astype(np.float64)), "torch_state"),
+    ("arrays", lambda arrays: arrays.update({"adam.0.step": np.zeros(9)}), "adam.0.step"),
+    ("arrays", lambda arrays: arrays.update({"world.abs_s": arrays["world.abs_s"] * 0 - 1}), "abs_s"),
+    ("arrays", lambda arrays: arrays.update({"net.log_std": arrays["net.log_std"].astype(str)}), "net.log_std"),
+]
+
+
+@pytest.mark.parametrize(("part", "change", "said"), CHANGES, ids=[said for _, _, said in CHANGES])
+def test_a_checkpoint_that_does_not_fit_is_refused(restorable: Any, part: str, change: Any, said: str) -> None:
+    text, arrays = copy.deepcopy(restorable.text), dict(restorable.arrays)
+    change(text if part == "text" else arrays)
+    with pytest.raises(InputError, match=said) as error:
+        restorable.put(text, arrays)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_checkpoint_runs_no_code_and_unpacks_nothing(restorable: Any) -> None:
+    from agents import checkpoint
+
+    for keep, more in ((np.savez_compressed, {}), (np.savez, {"more": np.array([print], dtype=object)})):
+        keep(restorable.path, text=np.array("{}"), **restorable.arrays, **more)
+        with pytest.raises(InputError, match=r"packed|pickle"):
+            checkpoint.read(restorable.folder)
+
+
+@pytest.fixture(scope="module")
+def restorable(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Return a learner after one iteration, and its checkpoint."""
+    from fuzzing.training import Training
+
+    return Training(tmp_path_factory.mktemp("restorable"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_it_behind_an_iteration_and_it_goes_on_to_the_bit(
+    trained: Path, scenario: Path, tmp_path: Path, number: int, code: int
+) -> None:
+    out = tmp_path / "cut"
+    words = command("--scenario", scenario, "--out", out, *SMALL)
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None and running.stderr is not None
+        running.stdout.readline()  # of the first evaluation
+        running.send_signal(number)
+        said = running.stderr.read()
+    assert (running.returncode, said) == (
+        code,
+        f"interrupted; go on with: python agents/train_ppo.py --resume {out}\n",
+    )
+    assert not [path.name for path in out.iterdir() if path.name.startswith(".")]
+    done = run("--resume", out)
+    assert done.returncode == 0, done.stderr
+    assert (out / "policy.safetensors").read_bytes() == (trained / "policy.safetensors").read_bytes()
+    assert (out / "progress.csv").read_bytes() == (trained / "progress.csv").read_bytes()

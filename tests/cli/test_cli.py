@@ -220,7 +220,7 @@ def test_ctrl_c_ends_in_one_line_and_keeps_finished_controllers(
     words = ["evaluate", "--scenario", "tertiary-1-tiny", "--controller", "open_loop", "--seeds", 2, *SHORT]
     code, _, err = command(*words, "--out", tmp_path / "r")
     assert code == 130
-    assert err == "der-gym: interrupted; finished: idle\n"
+    assert err == f"der-gym: interrupted; finished: idle; go on with: der-gym evaluate --resume {tmp_path / 'r'}\n"
     assert json.loads((tmp_path / "r" / "run.json").read_text(encoding="utf-8"))["interrupted"] is True
     code, _, err = command("run", "tertiary-1-tiny", *SHORT)
     assert code == 130
@@ -229,7 +229,7 @@ def test_ctrl_c_ends_in_one_line_and_keeps_finished_controllers(
 
 def test_firm_prints_capability_and_awards(command: Command, tmp_path: Path) -> None:
     words = ["firm", "tertiary-1-tiny", "--controller", "open_loop", "--seeds", 1, "--start-h", 14, *SHORT]
-    out = succeed(command(*words, "--season", "summer", "--share", 0.5, "--level", 0.5, "--out", tmp_path / "f"))
+    out = succeed(command(*words, "--season", "summer", "--budget", 3, "--level", 0.5, "--out", tmp_path / "f"))
     assert "Upward kW for 30 minutes, summer" in out
     assert "50 % of blocks" in out
     assert {path.name for path in (tmp_path / "f").iterdir()} == {

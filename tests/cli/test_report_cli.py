@@ -17,7 +17,7 @@ __all__ = ["command"]  # the fixture
 RUN = ["run", "tertiary-1-tiny", "--controller", "open_loop", *SHORT]
 EVALUATE = ["evaluate", "--scenario", "tertiary-1-tiny", "--controller", "open_loop", "--seeds", 2, *SHORT]
 FIRM = ["firm", "tertiary-1-tiny", "--controller", "open_loop", "--seeds", 1, "--season", "summer", "--start-h", 14]
-FIRM = [*FIRM, "--share", 0.5, "--level", 0.5, *SHORT]
+FIRM = [*FIRM, "--budget", 3, "--level", 0.5, *SHORT]
 COMMANDS = {"run": RUN, "evaluate": EVALUATE, "firm": FIRM}
 
 

@@ -21,7 +21,7 @@ def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(cache, "_folders", {})
     monkeypatch.setattr(cache, "_warned", set())
-    monkeypatch.setattr(cache, "_tidied", set())
+    monkeypatch.setattr(cache, "_new_bytes", {})
 
 
 def test_the_cache_home_is_named_by_variables_or_lies_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +140,7 @@ def test_only_what_was_kept_goes_and_links_are_not_followed(tmp_path: Path) -> N
     assert mine.exists() and (elsewhere / "a.npz").exists()
 
 
-def test_something_new_tidies_the_folder_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_something_new_tidies_the_folder_and_so_does_much_that_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = cache.folder("pools")
     assert folder is not None
     old = put("kernels/a.nbc", 31 * DAY_S)
@@ -152,6 +152,11 @@ def test_something_new_tidies_the_folder_once(monkeypatch: pytest.MonkeyPatch) -
     with cache.new_file(folder / "new.npz") as temporary:
         temporary.write_bytes(b"newer")
     assert old.exists() and (folder / "new.npz").read_bytes() == b"newer"
+    monkeypatch.setattr(cache, "TIDY_BYTES", 100)
+    for _ in range(2):
+        with cache.new_file(folder / "new.npz") as temporary:
+            temporary.write_bytes(60 * b"x")
+    assert not old.exists()
 
 
 def test_a_file_that_fails_leaves_nothing(tmp_path: Path) -> None:

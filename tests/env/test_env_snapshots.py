@@ -70,6 +70,9 @@ def refused(env: DERGroupEnv, kept: Any, words: str) -> None:
         ("t_s", 0, np.inf),
         ("t_s", 0, -60.0),
         ("ctx", (0, 3), 7.0),
+        ("fleet", (0, 0, 0), np.nan),
+        ("site", (0, 0, 0), np.nan),
+        ("network.mail", (0, 0, 0), np.nan),
     ],
 )
 def test_what_kernels_take_for_a_place_lies_within(env: DERGroupEnv, name: str, where: Any, value: Any) -> None:

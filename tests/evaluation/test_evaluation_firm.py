@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from der_gym.core.errors import InputError
 from der_gym.engine.tables import CAPABILITY
-from der_gym.evaluation.firm import capability, firm, kept
+from der_gym.evaluation.firm import capability, firm
 from der_gym.scenario.load import load
 from der_gym.simulation import award_check
 from der_gym.simulation.assets import ScenarioAssets, scenario_assets
@@ -23,28 +24,6 @@ def made(**settings: Any) -> ScenarioAssets:
     return scenario_assets(
         load("tertiary-1-tiny", {**ONE_DAY, **{k.replace("__", "."): v for k, v in settings.items()}})
     )
-
-
-@pytest.mark.parametrize(
-    ("rates", "level", "expected"),
-    [
-        ([1.0, 1.0, 1.0, 1.0], 0.9, (0.5, 2.0)),
-        ([0.7, 0.95, 1.0, 0.8], 0.9, (1.0, 1.5)),
-        ([0.7, 0.95, 1.0, 0.8], 0.99, (1.5, 1.5)),
-        ([1.0, 0.8, 1.0, 1.0], 0.9, (0.5, 0.5)),
-        ([0.5, 0.4, 0.3, 0.2], 0.9, (0.0, 0.0)),
-    ],
-)
-def test_kept_awards(rates: list[float], level: float, expected: tuple[float, float]) -> None:
-    assert kept([0.5, 1.0, 1.5, 2.0], rates, level) == expected
-
-
-def test_a_higher_level_never_keeps_more() -> None:
-    generator = np.random.default_rng(0)
-    for _ in range(200):
-        rates = np.round(generator.random(5), 1).tolist()
-        most = [kept([1, 2, 3, 4, 5], rates, level)[1] for level in (0.5, 0.7, 0.9, 1.0)]
-        assert most == sorted(most, reverse=True)
 
 
 def test_capability_is_the_pool_s_stock() -> None:
@@ -63,14 +42,39 @@ def test_capability_is_the_pool_s_stock() -> None:
     assert at["battery", 9]["up_p10_kw_per_1000"] == pytest.approx(20 * at["battery", 9]["up_p10_kw"])
 
 
-def test_firm_plays_the_windows_asked_for() -> None:
-    found = firm("tertiary-1-tiny", ["closed_loop"], starts=[14], seasons=["summer"], shares=(0.5, 1.0), n_seed=2,
+def test_firm_plays_the_windows_asked_for_until_the_answer_is_bracketed() -> None:
+    found = firm("tertiary-1-tiny", ["closed_loop"], starts=[14], seasons=["summer"], n_seed=2,
                  levels=(0.5, 0.9), overrides=SHORT)  # fmt: skip
-    assert [(r["start_h"], r["award_share"]) for r in found.passed] == [(14, 0.5), (14, 1.0)]
-    assert found.passed[1]["award_kw"] == pytest.approx(2 * found.passed[0]["award_kw"])
+    assert {(r["season"], r["start_h"]) for r in found.passed} == {("summer", 14)}
+    kw = {r["award_share"]: r["award_kw"] for r in found.passed}
+    assert kw[2.0] == pytest.approx(2 * kw[1.0])
+    assert len(kw) <= found.budget
     low, high = found.awards
+    assert low["answer"] == "kept"
+    assert low["firm_kw"] < low["fails_kw"] <= 1.0906 * low["firm_kw"]  # one step of the lattice
+    assert low["firm_kw"] > 2 * kw[1.0]  # beyond the first grid
     assert low["firm_kw"] >= high["firm_kw"]
     assert low["firm_kw_per_1000"] == pytest.approx(20 * low["firm_kw"])
+
+
+def test_an_edge_is_no_answer() -> None:
+    found = firm("tertiary-1-tiny", ["closed_loop"], starts=[14], seasons=["summer"], n_seed=1,
+                 levels=(0.1,), budget=3, overrides=SHORT)  # fmt: skip
+    (row,) = found.awards
+    assert (row["answer"], row["firm_kw"]) == ("above", row["most_played_kw"])
+    assert math.isnan(row["fails_kw"])
+    assert math.isinf(row["firm_high_kw"])
+
+
+def test_a_service_without_an_award_has_no_firm_power() -> None:
+    with pytest.raises(InputError, match="imbalance commits no power"):
+        firm(
+            "imbalance",
+            ["idle"],
+            seasons=["summer"],
+            n_seed=1,
+            overrides={"signals.start": "2026-08-03", "fleet.n_device": 60},
+        )
 
 
 @pytest.mark.parametrize(
@@ -78,7 +82,7 @@ def test_firm_plays_the_windows_asked_for() -> None:
     [
         ({"seasons": ["autumn"]}, "season"),
         ({"starts": [3]}, "start"),
-        ({"shares": (0.0,)}, "shares"),
+        ({"budget": 2}, "budget"),
         ({"levels": (1.5,)}, "levels"),
         ({"seasons": ["winter"]}, "no day"),
     ],

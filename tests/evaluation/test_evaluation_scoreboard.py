@@ -164,7 +164,7 @@ def test_overwrite_replaces_ours_and_leaves_others(board: Scoreboard, tmp_path: 
         assert made is not None and old <= {path.name for path in tmp_path.iterdir()}
         (made.staging / "run.json").write_text("new", encoding="utf-8")
         (made.staging / "firm.csv").write_text("new", encoding="utf-8")
-        made.publish("run.json")
+        made.publish()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["firm.csv", "notes.txt", "run.json"]
     with pytest.raises(InputError, match="is no folder"), results.opened(tmp_path / "notes.txt", overwrite=True):
         pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -74,7 +75,10 @@ def tab(browser: Any, request: pytest.FixtureRequest) -> Iterator[Opened]:
     context.close()
 
 
-AWARDS = [{"controller": "open_loop", "season": "summer", "start_h": 14, "level": 0.9, "firm_kw": 60.0}]
+AWARDS: list[dict[str, Any]] = [
+    {"controller": "open_loop", "season": "summer", "start_h": 14, "level": 0.9, "answer": "kept", "firm_kw": 60.0}
+    | {"firm_low_kw": 55.0, "firm_high_kw": math.inf, "most_played_kw": 98.0}
+]
 PASSED = [
     {"controller": name, "season": "summer", "start_h": 14, "award_kw": kw, "pass_rate": rate}
     for name, rates in (("open_loop", (0.2, 0.9, 0.4)), ("idle", (0.0, 0.1, 0.0)))
@@ -299,7 +303,7 @@ def test_without_firm_the_page_says_how_to_get_it(tab: Opened, board: Scoreboard
 
 def test_a_board_of_one_seed_and_idle_alone_has_no_bands_and_no_complaints(tab: Opened, tmp_path: Path) -> None:
     alone = evaluate(load("tertiary-1", small()), ["idle"], 1)
-    alone.interrupted = True
+    alone.stopped = 130
     page = tab.open(write_board(tmp_path / "board.html", alone))
     assert "Ended early" in page.inner_text("#summary")
     assert page.locator("#scores tbody tr").count() == 1

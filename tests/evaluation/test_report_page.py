@@ -12,7 +12,7 @@ from reports import NASTY
 from der_gym.core.errors import InputError
 from der_gym.evaluation.causes import CAUSES
 from der_gym.evaluation.report import page
-from der_gym.evaluation.report.firm_page import read_firm
+from der_gym.evaluation.report.firm_page import NUMBERS, read_firm
 from der_gym.evaluation.report.page import ASSETS, SCRIPTS, check_target, devices, render, rounded
 from der_gym.services.tertiary_1.settlement import LINES
 from der_gym.simulation import fleet_ledger
@@ -136,14 +136,14 @@ def test_a_target_is_checked_and_nothing_is_left(tmp_path: Path) -> None:
 def test_the_results_of_firm_are_read_or_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no results of der-gym firm there"):
         read_firm(tmp_path, "tertiary-1")
-    head = "controller,season,start_h,level,award_share,firm_kw,least_kw,firm_kw_per_1000,firm_share_of_rated\n"
-    (tmp_path / "firm.csv").write_text(head + "a,summer,14,0.9,1.5,90,60,90,0.1\n", encoding="utf-8")
+    head = "controller,season,answer," + ",".join(NUMBERS) + "\n"
+    (tmp_path / "firm.csv").write_text(head + "a,summer,kept,14,0.9,1.5,90,98,82,inf,60,98,90,0.1\n", encoding="utf-8")
     record = {"scenario": "tertiary-1", "seeds": 8, "passed": [{"controller": "a", "pass_rate": 0.5}]}
     (tmp_path / "run.json").write_text(json.dumps(record), encoding="utf-8")
     found = read_firm(tmp_path, "tertiary-1")
     assert (found.n_seed, found.awards[0]["firm_kw"], found.passed[0]["pass_rate"]) == (8, 90.0, 0.5)
     with pytest.raises(InputError, match="is of scenario 'tertiary-1'"):
         read_firm(tmp_path, "other")
-    (tmp_path / "firm.csv").write_text(head + "a,summer,14,high,1.5,90,60,90,0.1\n", encoding="utf-8")
+    (tmp_path / "firm.csv").write_text(head + "a,summer,kept,14,high,1.5,90,98,82,inf,60,98,90,0.1\n", encoding="utf-8")
     with pytest.raises(InputError, match="no results"):
         read_firm(tmp_path, "tertiary-1")

@@ -11,9 +11,11 @@ import pytest
 from der_gym.core.errors import InputError
 from der_gym.fleet.labels import addresses, label_texts, utf8
 from der_gym.fleet.mix import FleetConfig, sample_table
-from der_gym.fleet.table import COLUMNS, make_table, read_csv, write_csv
+from der_gym.fleet.resources import NUMBERS, TEXTS, word_of
+from der_gym.fleet.table import make_table, read_csv, write_csv
 
 DEVICES = ("battery", "ecocute", "ev")
+COLUMNS = {word_of(attribute): attribute for attribute in ("id", *TEXTS, *NUMBERS)}
 CHANNELS = ("P1", "P2", "P3", "P4", "P6")
 
 
@@ -134,7 +136,7 @@ def test_line_numbers_count_lines_within_quotes(tmp_path: Path) -> None:
 def test_files_that_are_no_text(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         read_csv(tmp_path / "none.csv", DEVICES, CHANNELS)
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="no regular file"):
         read_csv(tmp_path, DEVICES, CHANNELS)
     (tmp_path / "utf16.csv").write_bytes("id,class\nb1,battery\n".encode("utf-16"))
     with pytest.raises(InputError, match="UTF-8"):

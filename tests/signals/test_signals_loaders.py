@@ -76,7 +76,7 @@ def test_spot_of_a_folder_joins_its_files(tmp_path: Path) -> None:
         (put(5, "2024/02/30,4,1,1,1,1,1,1,1,1,1,1,1,1,1,1"), "line 5, column '受渡日': '2024/02/30'.*a date"),
         (put(5, "2024/02/01,49,1,1,1,1,1,1,1,1,1,1,1,1,1,1"), "line 5, column '時刻コード': '49'.*1..48"),
         (put(5, "2024/02/01,3,1,1,1,1,1,1,77,1,1,1,1,1,1,1"), "line 4.*one value for 2024-02-01 01:00 .line 5"),
-        (put(5, "2024/02/01,4,1,1,1,1,1,1,-3,1,1,1,1,1,1,1"), "line 5.*'-3.0'; allowed: 0..999"),
+        (put(5, "2024/02/01,4,1,1,1,1,1,1,-3,1,1,1,1,1,1,1"), "line 5.*'-3'; allowed: 0..999"),
         (put(5, "2024/02/01,4,1"), "line 5.*at least 9 cells"),
         (put(60, None), "line 59.*missing 2024-02-02 05:00 .. 2024-02-02 05:30.*at most 0 min"),
         (lambda rows: rows[:1], "no rows"),
@@ -102,7 +102,7 @@ def test_spot_gap_is_filled_only_on_request(tmp_path: Path) -> None:
 def test_wrong_encoding(tmp_path: Path, data: bytes) -> None:
     file = tmp_path / "spot.csv"
     file.write_bytes(data)
-    with pytest.raises(InputError, match="wrong encoding; allowed: utf-8-sig, cp932"):
+    with pytest.raises(InputError, match="UTF-8"):
         read_spot(file)
 
 
@@ -156,7 +156,7 @@ def test_demand_gap_up_to_half_an_hour_is_filled(tmp_path: Path) -> None:
     [
         (swap("area_pv_10MW", "pv_10MW"), "no column 'area_pv_10MW'.*nearest: 'pv_10MW'"),
         (put(9, "2024/2/1 0:35,x9,0"), "line 9, column 'area_demand_10MW': 'x9'"),
-        (put(9, "2024/2/1 0:35,3000,-4"), "line 9, column 'area_pv_10MW': '-4.0'; allowed: at least 0"),
+        (put(9, "2024/2/1 0:35,3000,-4"), "line 9, column 'area_pv_10MW': '-4.0'; allowed: 0..100,000 万kW"),
         (put(9, "2024/2/1 0:36,3000,0"), "line 9.*00:36:00.*steps of 5 min"),
         (put(9, "2024/2/1 25:00,3000,0"), "line 9, column 'datetime_jst': '2024/2/1 25:00'"),
         (put(9, "2024/2/1 0:35+09:00,3000,0"), "without a time zone"),
@@ -170,7 +170,7 @@ def test_demand_errors(tmp_path: Path, edit: Edit, message: str) -> None:
 
 def test_published_demand_errors(tmp_path: Path) -> None:
     rows = published_demand(0)
-    with pytest.raises(InputError, match="no 5-minute values"):
+    with pytest.raises(InputError, match=r"is an hourly でんき予報; its header: line 5: .*needed: .*5-minute section"):
         read_net_load(write(tmp_path / "a.csv", rows[:29]))
     with pytest.raises(InputError, match="line 40, column 'TIME': 'noon'"):
         read_net_load(write(tmp_path / "b.csv", put(40, "2024/2/1,noon,3000,0")(rows)))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from der_gym.core.errors import InputError
+from der_gym.scenario.config_files import configs
 from der_gym.signals.calendar import date_of, day_of
 from der_gym.signals.splits import Splits, load_splits, split_days, split_seed
 
@@ -21,14 +22,14 @@ def splits() -> Splits:
 
 
 def test_each_date_belongs_to_one_split(splits: Splits) -> None:
-    days = [split_days(name, FIRST, LAST, splits) for name in splits.splits]
+    days = [split_days(name, FIRST, LAST, splits) for name, each in splits.splits.items() if each.year == 1]
     assert sorted(np.concatenate(days).tolist()) == list(range(FIRST, LAST + 1))
     assert min(len(d) for d in days) > 80
 
 
 def test_split_is_the_week_of_the_date(splits: Splits) -> None:
     expected = {0: "test", 2: "validation", 1: "train", 3: "train"}
-    for name in splits.splits:
+    for name in expected.values():
         for day in split_days(name, FIRST, LAST, splits):
             assert expected[date_of(int(day)).isocalendar().week % 4] == name
 
@@ -78,3 +79,14 @@ def test_bad_files_are_refused(tmp_path: Path, old: str, new: str, message: str)
 def test_missing_file() -> None:
     with pytest.raises(InputError, match="cannot be read"):
         load_splits("nowhere.yaml")
+
+
+def test_splits_share_no_homes_and_a_later_year_may_leave_weeks_out() -> None:
+    shipped = load_splits(configs() / "splits.yaml")
+    homes = [split.homes for split in shipped.splits.values()]
+    assert len(set(homes)) == len(homes)
+    assert shipped["test-year-2"].year == 2
+    data = shipped.model_dump()
+    data["splits"]["test"]["homes"] = data["splits"]["train"]["homes"]
+    with pytest.raises(ValueError, match="each split must have its own"):
+        type(shipped).model_validate(data)

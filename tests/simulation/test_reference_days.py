@@ -12,8 +12,10 @@ import pytest
 from signals_files import jepx_rows, write
 from worlds import bits, scenario, started, take
 
+from der_gym.core.errors import InputError
 from der_gym.devices import DEVICES
-from der_gym.engine import cache, closure
+from der_gym.engine import cache, closure, memory
+from der_gym.scenario.load import load
 from der_gym.scenario.model import Scenario
 from der_gym.signals.table import SIGNALS
 from der_gym.simulation import assets, reference_days_file
@@ -293,3 +295,16 @@ def test_edited_prices_are_read_anew(tmp_path: Path) -> None:
     edited = assets.read_signals(chosen)
     assert edited.values.shape == first.values.shape and chosen.hash() != before
     assert edited.values[SIGNALS.SPOT_YEN].max() > 99 > first.values[SIGNALS.SPOT_YEN].max()
+
+
+def test_what_does_not_fit_into_memory_is_refused_with_the_figures(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text("id,class,path\n" + "".join(f"b{i},battery,P1\n" for i in range(30)), encoding="utf-8")
+    changes = {"resources": str(file), "groups": {"control": {"by": ["id"]}}, "pool.n_fleet": 3}
+    monkeypatch.setattr(memory, "_room", lambda: 10e6)
+    with pytest.raises(
+        InputError, match=r"reference days of 30 groups .* need about 0\.0 GB of memory; there are 0\.0"
+    ):
+        scenario_assets(load("tertiary-1-tiny", changes))

@@ -51,7 +51,7 @@ def sharded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(assets, "build", build)
     monkeypatch.setattr(representative_fleet, "EXACT", 80)
     monkeypatch.setattr(representative_fleet, "SAMPLE", 80)
-    monkeypatch.setattr(engine, "scenario_assets", assets._make)
+    monkeypatch.setattr(engine, "ready", assets._make)
 
 
 @pytest.mark.usefixtures("threads_pay")

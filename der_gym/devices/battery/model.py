@@ -69,6 +69,7 @@ BATTERY = DeviceModel(
         ),
     },
     saved=rows("battery.saved", "soc | - | 0 at the owner's reserve, 1 full"),
+    strata=("pv_rated_kw", "load_scale", "capacity_kwh", "night_draw"),
 )
 
 

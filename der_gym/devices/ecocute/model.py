@@ -128,6 +128,7 @@ ECOCUTE = DeviceModel(
         day_boil   | - | 1 where the home boils by day
         """,
     ),
+    strata=("sort", "tank_kwh_k"),
 )
 
 

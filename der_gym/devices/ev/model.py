@@ -67,6 +67,7 @@ EV = DeviceModel(
         missing_kwh | kWh | by which cars left short of their need
         """,
     ),
+    strata=("sort", "charger_kw"),
     meters={
         "charged_kwh": Register(
             "kWh", "AC in", ("charged\nkWh", "充電\nkWh"), role="charge", row="drawn", scale=1.0 / 3600.0

@@ -60,6 +60,7 @@ V2H = DeviceModel(
         """,
     ),
     energy=rows("v2h.energy", "held_kwh | kWh | in the car\nmissing_kwh | kWh | by which cars left short"),
+    strata=("sort", "charger_kw", "full_kwh"),
     meters={
         "charged_kwh": Register("kWh", "in", ("charged\nkWh", "充電\nkWh"), role="charge"),
         "discharged_kwh": Register(

@@ -26,6 +26,8 @@ def check_mode(mode: str | None, allowed: Sequence[str] = MODES) -> None:
     """Raise InputError for a mode that is not allowed (None is), and for ``human`` where pygame is not installed."""
     if mode is None:
         return
+    if not isinstance(mode, str):
+        raise unknown("render_mode", mode, allowed)
     if mode in MODES and mode not in allowed:
         raise InputError(f"render_mode: {mode!r} shows a single environment; allowed for many: {', '.join(allowed)}")
     if mode not in allowed:

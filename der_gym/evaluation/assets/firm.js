@@ -72,9 +72,18 @@ function firmTable(levels) {
   const rows = keys.map((each) => {
     const own = DATA.firm.awards.filter((row) => key(row) === each);
     const kept = levels.map((level) => own.find((row) => row.level === level));
-    return [own[0].controller, startName(`${own[0].season} ${own[0].start_h}`), ...kept.map((row) => row ? figure(row.firm_kw) : num(null))];
+    return [own[0].controller, startName(`${own[0].season} ${own[0].start_h}`), ...kept.map((row) => row ? keptText(row) : num(null))];
   });
   return table([t("controller"), t("start"), ...levels.map((level) => t("firm_level", { level: num(100 * level) }))], rows);
+}
+
+// A bound that the play did not pass is no answer.
+function keptText(row) {
+  if (row.answer === "above") return t("firm_above", { kw: figure(row.firm_kw) });
+  if (row.answer === "none") return t("firm_kept_none");
+  if (row.answer === "unknown") return t("firm_unknown", { kw: figure(row.most_played_kw) });
+  const high = row.firm_high_kw === null ? `> ${figure(row.most_played_kw)}` : figure(row.firm_high_kw);
+  return `${figure(row.firm_kw)} (${figure(row.firm_low_kw)} – ${high})`;
 }
 
 if (!DATA.rows) {

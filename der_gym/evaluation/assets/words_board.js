@@ -79,7 +79,10 @@ Object.assign(WORDS, {
     "点は落札の大きさごとに開始時刻あたり {n} 回試した適合率。望む水準 (点線) を曲線が上回る範囲が約束できる量。落札が小さいと許容範囲も狭く、左側でも下がりうる。",
   ],
   firm_start: ["Season and start", "季節と開始時刻"],
-  firm_table: ["Largest award kept, kW", "守れる最大の落札 kW"],
+  firm_table: ["Largest award kept, kW (95 % interval, days drawn anew)", "守れる最大の落札 kW (日を再抽出した 95 % 区間)"],
+  firm_above: ["> {kw}, not bracketed", "> {kw} (上限は未確定)"],
+  firm_kept_none: ["none", "なし"],
+  firm_unknown: ["? (none up to {kw})", "? ({kw} まではなし)"],
   firm_level: ["{level} % of blocks", "コマの {level} %"],
   firm_none: [
     "No curve yet: it needs episodes at several awards. Run \"der-gym firm {scenario} --controller ... --out DIR\", then evaluate with \"--firm DIR\".",

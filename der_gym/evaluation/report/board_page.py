@@ -78,6 +78,5 @@ def causes(score: Score) -> dict[str, int]:
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row of the summary with short numbers, without the time it took: the same seeds make the same page."""
-    told = {key: value for key, value in row.items() if key != "seconds"}
-    return {key: float(f"{value:.6g}") if isinstance(value, float) else value for key, value in told.items()}
+    """Return a row of the summary with short numbers."""
+    return {key: float(f"{value:.6g}") if isinstance(value, float) else value for key, value in row.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,10 @@ from der_gym.core.errors import InputError
 from der_gym.evaluation.firm import ALL, Firm
 from der_gym.evaluation.report import page
 
-NUMBERS = ("start_h", "level", "award_share", "firm_kw", "least_kw", "firm_kw_per_1000", "firm_share_of_rated")
+NUMBERS = (
+    *("start_h", "level", "award_share", "firm_kw", "fails_kw", "firm_low_kw", "firm_high_kw", "least_kw"),
+    *("most_played_kw", "firm_kw_per_1000", "firm_share_of_rated"),
+)
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ def read_firm(folder: str | Path, scenario: str) -> Promise:
         with open(place / "firm.csv", encoding="utf-8", newline="") as file:
             awards = [_numbers(row) for row in csv.DictReader(file)]
         found = Promise(record["scenario"], int(record["seeds"]), awards, record["passed"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise InputError(
             f"--firm {str(folder)!r}: no results of der-gym firm there; allowed: the folder of its --out"
         ) from None
@@ -84,8 +88,13 @@ def read_firm(folder: str | Path, scenario: str) -> Promise:
 
 
 def _numbers(row: dict[str, Any]) -> dict[str, Any]:
-    return row | {key: float(row[key]) for key in NUMBERS}
+    return row | {key: float(row[key] or "nan") for key in NUMBERS}  # an empty cell: no award above was played
 
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: float(f"{value:.5g}") if isinstance(value, float) else value for key, value in row.items()}
+    return {key: _figures(value) if isinstance(value, float) else value for key, value in row.items()}
+
+
+def _figures(value: float) -> float | None:
+    """Return five figures; JSON has neither NaN nor infinity."""
+    return float(f"{value:.5g}") if math.isfinite(value) else None

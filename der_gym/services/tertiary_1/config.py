@@ -13,6 +13,7 @@ from typing import Literal, cast
 from pydantic import Field, model_validator
 
 from der_gym.core.errors import InputError
+from der_gym.services.award import AwardConfig
 from der_gym.services.base import ServiceConfig, SettingsModel
 from der_gym.signals.calendar import Season
 from der_gym.signals.request import RequestConfig
@@ -91,12 +92,20 @@ class Tertiary1Config(ServiceConfig):
     """Level and movement of the request."""
     award_table_kw: dict[Season, dict[int, float]] = Field(default_factory=lambda: AWARD_TABLE)
     """Award per 1,000 devices of the node by season and start hour [C]."""
-    award_share: float = Field(default=1.0, gt=0.0, le=10.0)
+    award_share: float = Field(default=1.0, gt=0.0, le=1000.0)
     """Times the table's award."""
     award_kw: float | None = Field(default=None, gt=0.0)
     """A fixed award instead of the table's."""
+    award: AwardConfig | None = None
+    """A level instead of the table's: ``{mode: firm}``, ``{mode: share, share: 0.5}``, ``{mode: kw, kw: 22}``."""
     failed_before_max: int = Field(default=2, ge=0, le=2)
     """Blocks failed in the 30 days before, drawn in 0..this."""
+
+    @model_validator(mode="after")
+    def _one_award(self) -> Tertiary1Config:
+        if self.award is not None and self.award_kw is not None:
+            raise ValueError("award and award_kw are both given; allowed: one of them, the other null")
+        return self
 
     @model_validator(mode="after")
     def _bid_below_cap(self) -> Tertiary1Config:
@@ -108,6 +117,8 @@ class Tertiary1Config(ServiceConfig):
 
     def planned_kw(self, season: Season, start_h: int, n_device: int) -> float:
         """Return the award of a window, kW: the fixed one, or the table's for ``n_device`` devices."""
+        if self.award is not None:
+            return self.award.planned_kw(season, start_h)
         if self.award_kw is not None:
             return self.award_kw
         table = self.award_table_kw.get(season) or next(iter(self.award_table_kw.values()))
@@ -115,6 +126,8 @@ class Tertiary1Config(ServiceConfig):
 
     def scaled(self, times: float) -> Tertiary1Config:
         """Return the same service with ``times`` the award."""
+        if self.award is not None:
+            return self.model_copy(update={"award": self.award.scaled(times)})
         fixed = None if self.award_kw is None else self.award_kw * times
         return self.model_copy(update={"award_share": self.award_share * times, "award_kw": fixed})
 
@@ -124,7 +137,7 @@ class Tertiary1Config(ServiceConfig):
 
     def check(self, starts_h: Sequence[int], seasons: Sequence[str]) -> None:
         """Raise ValueError where an episode may begin at an hour that has no award."""
-        if self.award_kw is not None:
+        if self.award_kw is not None or self.award is not None:
             return
         for season in seasons:
             known = self.award_table_kw.get(cast(Season, season), {})

@@ -1,0 +1,162 @@
+"""Commands that are stopped: by a signal, a full disk, a folder that is gone. What is finished is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from der_gym import cli
+from der_gym.controllers import tune as tuning
+from der_gym.evaluation.play import EpisodeRunner
+
+SET = ["--set", "signals.start=2026-08-03", "--set", "services.tertiary-1.limits=off"]
+SHORT = [*SET, "--set", "episode.n_block=2", "--set", "episode.n_block_after=1"]
+PLAYED = ["--scenario", "tertiary-1-tiny", "--controller", "open_loop,closed_loop", "--seeds", "2", *SHORT]
+FIRM = ["tertiary-1-tiny", "--controller", "open_loop", "--seeds", "1", "--season", "summer", "--start-h", "14", *SHORT]
+Command = Callable[..., tuple[int, str, str]]
+posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals or devices")
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Return a call of the command in this process: exit code, stdout, stderr."""
+
+    def call(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["der-gym", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        code = ended.value.code
+        return (code if isinstance(code, int) else 0), *capsys.readouterr()
+
+    return call
+
+
+def asked_at(call: int, number: int, monkeypatch: pytest.MonkeyPatch, where: Any, name: str) -> None:
+    """Let a signal come at the ``call``-th call of a function."""
+    function, n_call = getattr(where, name), 0
+
+    def asked(*given: Any, **more: Any) -> Any:
+        nonlocal n_call
+        n_call += 1
+        if n_call == call:
+            os.kill(os.getpid(), number)
+        return function(*given, **more)
+
+    monkeypatch.setattr(where, name, asked)
+
+
+@posix
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stopped_comparison_goes_on_to_the_same_bytes(
+    number: int, code: int, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert command("evaluate", *PLAYED, "--out", whole)[0] == 0
+    with monkeypatch.context() as patch:
+        asked_at(3, number, patch, EpisodeRunner, "play")
+        ended, out, err = command("evaluate", *PLAYED, "--out", cut)
+    assert ended == code and "open_loop" in out
+    assert err == f"der-gym: interrupted; finished: idle, open_loop; go on with: der-gym evaluate --resume {cut}\n"
+    assert json.loads((cut / "run.json").read_text(encoding="utf-8"))["interrupted"] is True
+    assert "holds an unfinished comparison" in command("evaluate", *PLAYED, "--out", cut)[2]
+    assert "--seeds: --resume goes on with the options" in command("evaluate", "--resume", cut, "--seeds", 3)[2]
+    assert command("evaluate", "--resume", cut)[0] == 0
+    for name in ("scoreboard.csv", "seeds.csv", "failures.csv", "report.html"):
+        assert (cut / name).read_bytes() == (whole / name).read_bytes()
+    assert {path.name for path in cut.iterdir()} == {path.name for path in whole.iterdir()}
+    assert "holds no unfinished comparison" in command("evaluate", "--resume", cut)[2]
+    before = (cut / "run.json").read_bytes()
+    with monkeypatch.context() as patch:  # old results that are whole stay
+        asked_at(3, number, patch, EpisodeRunner, "play")
+        ended, out, _ = command("evaluate", *PLAYED, "--out", cut, "--overwrite")
+    assert ended == code and "Results:" not in out and (cut / "run.json").read_bytes() == before
+    assert command("evaluate", "--resume", cut)[0] == 0 and (cut / "run.json").read_bytes() != before
+
+
+@posix
+def test_a_signal_while_results_are_written_waits_until_they_are(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        asked_at(1, signal.SIGTERM, patch, np, "savez_compressed")
+        code, _, err = command("run", "tertiary-1-tiny", *SHORT, "--out", tmp_path / "r")
+    assert (code, err) == (143, "der-gym: interrupted; files written so far are whole\n")
+    assert "run.json" in {path.name for path in (tmp_path / "r").iterdir()}
+
+
+@posix
+def test_firm_and_tune_keep_what_is_finished(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        asked_at(2, signal.SIGTERM, patch, EpisodeRunner, "play")
+        code, out, err = command("firm", *FIRM, "--share", 0.5, "--share", 1, "--out", tmp_path / "f")
+    assert code == 143 and "Firm power" in out and err == "der-gym: interrupted; finished: awards x 0.5\n"
+    assert json.loads((tmp_path / "f" / "run.json").read_text(encoding="utf-8"))["interrupted"] is True
+    with monkeypatch.context() as patch:
+        asked_at(2, signal.SIGTERM, patch, tuning, "_play")
+        words = ["tune", "tertiary-1-tiny", "--trials", 3, "--seeds", 1, *SHORT, "--out", tmp_path / "t.yaml"]
+        code, out, err = command(*words)
+    assert code == 143 and "1 trials" in out and err == "der-gym: interrupted; finished: 1 of 3 trials\n"
+    assert (tmp_path / "t.yaml").exists()
+
+
+@posix
+@pytest.mark.parametrize("after_s", [0.3, 0.9, 1.5, 2.1])
+def test_a_real_signal_at_any_moment_leaves_nothing_half(after_s: float, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "der_gym.cli", "evaluate", *PLAYED, "--out", str(tmp_path / "r")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        time.sleep(after_s)
+        running.send_signal(signal.SIGTERM)
+        _, err = running.communicate()
+    assert running.returncode in (143, -signal.SIGTERM, 0) and "Traceback" not in err
+    left = [path.name for path in tmp_path.rglob(".*")]
+    assert left == []
+    if (tmp_path / "r").exists() and running.returncode == 143:
+        assert {path.name for path in (tmp_path / "r").iterdir()} & {"run.json", "unfinished"}
+
+
+def test_a_full_disk_loses_no_table(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Traces do not fit: the table is printed, what is whole is kept, and it goes on when there is room."""
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    cut = tmp_path / "cut"
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "savez_compressed", full)
+        code, out, err = command("evaluate", *PLAYED, "--out", cut)
+    assert code == 1 and "closed_loop" in out and "Results:" not in out
+    assert err == (
+        f"der-gym: results cannot be written: No space left on device; what is whole is kept in {str(cut)!r}; go on "
+        f"with: der-gym evaluate --resume {cut}\n"
+    )
+    assert {"scoreboard.csv", "report.html", "unfinished"} <= {path.name for path in cut.iterdir()}
+    assert not {path.name for path in cut.iterdir()} & {"run.json"}
+    assert command("evaluate", "--resume", cut)[0] == 0
+    assert "run.json" in {path.name for path in cut.iterdir()}
+    before = {path.name: path.read_bytes() for path in cut.iterdir()}
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "savez_compressed", full)
+        for words in (["run", "tertiary-1-tiny", *SHORT], ["evaluate", *PLAYED]):
+            code, out, err = command(*words, "--out", cut, "--overwrite")
+            assert code == 1 and out != "" and err.count("\n") == 1
+    kept = {path.name: path.read_bytes() for path in cut.iterdir() if path.is_file()}
+    assert kept == before
+
+
+@posix
+def test_an_output_that_is_full_is_one_line() -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        words = [sys.executable, "-m", "der_gym.cli", "list", "scenarios"]
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "der-gym: the output cannot be written: No space left on device\n"

@@ -1,0 +1,70 @@
+"""Small parts of ``make kill`` and ``make soak``, and a look at whether both find what is wrong."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs process groups and /proc")
+# A command that writes what says that all is whole before it is whole.
+TORN = """
+import sys, time, pathlib
+out = pathlib.Path(sys.argv[1])
+out.mkdir(exist_ok=True, parents=True)
+for name in ("run.json", "scoreboard.csv", "seeds.csv"):
+    (out / name).write_text(name)
+    time.sleep(0.5)
+"""
+
+
+def loaded(project_root: Path, name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"{name}_script", project_root / "scripts" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_killed_commands_lose_nothing(project_root: Path) -> None:
+    words = ["--kills", "3", "--seed", "5", "--case", "schema"]
+    done = subprocess.run(
+        [sys.executable, str(project_root / "scripts" / "kill.py"), *words], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert "3 kills (seed 5): 0 wrong" in done.stdout
+
+
+def test_a_command_that_tears_its_files_is_found(project_root: Path, tmp_path: Path) -> None:
+    kill = loaded(project_root, "kill")
+    torn = kill.Series(kill.Case("torn", ("-c", TORN, "{out}")), kill.Place(tmp_path), tmp_path / "case")
+    found, wrong = torn.kill(0.5)
+    assert found == "part" and wrong[0].startswith("neither old nor new")
+    found, wrong = torn.kill(1.05)
+    assert wrong == []
+
+
+def test_what_rises_is_found(project_root: Path) -> None:
+    soak = loaded(project_root, "soak")
+    flat = [(200.0 + k % 3, 11) for k in range(40)]
+    assert soak.judge(flat, 40, 1.0) == 0
+    assert soak.judge([(200.0 + 0.5 * k, 11) for k in range(40)], 40, 1.0) == 1
+    assert soak.judge([(200.0, 11 + k) for k in range(40)], 40, 1.0) == 1
+    assert soak.judge(flat[:5], 5, 1.0) == 1
+
+
+def test_a_turn_closes_what_it_opens(project_root: Path) -> None:
+    soak = loaded(project_root, "soak")
+    rng = np.random.default_rng(0)
+    for k in range(3):
+        assert soak.turn(k, rng) > 1.0
+    before = soak.n_open()
+    for k in range(3):
+        soak.turn(k, rng)
+    assert soak.n_open() == before

@@ -1,0 +1,1 @@
+"""Inputs that nobody writes, and what reads them: see ``scripts/fuzz.py``."""
