@@ -175,6 +175,9 @@ def evaluate(
         Path | None,
         typer.Option("--resume", metavar="DIR", help="Go on with the comparison that was stopped in this folder."),
     ] = None,
+    bound: Annotated[
+        int, typer.Option(min=0, help="Replays of each seed that search the clairvoyant bound; slow. 0: none.")
+    ] = 0,
 ) -> None:
     """Compare controllers on the same worlds."""
     from der_gym.cli import compare
@@ -184,7 +187,7 @@ def evaluate(
         told = {key for key in context.params if _is_named(context, key)}
         compare.resume(resume, told - {"resume", "report", "firm", "workers"}, pages, workers)
         return
-    asked = compare.Asked(scenario, controller, seeds, split, base, tuple(settings or ()), traces, service)
+    asked = compare.Asked(scenario, controller, seeds, split, base, tuple(settings or ()), traces, service, bound)
     compare.evaluate(asked, out, overwrite, pages, workers)
 
 

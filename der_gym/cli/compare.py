@@ -52,6 +52,7 @@ class Asked:
     settings: tuple[str, ...]
     traces: bool
     service: str | None
+    bound: int = 0
 
     def plan(self) -> dict[str, Any]:
         """Return all that the comparison depends on, as JSON takes it: the scenario whole, versions."""
@@ -109,6 +110,7 @@ def _play(
                 workers=workers,
                 service=asked.service,
                 progress=told,
+                bound=asked.bound,
                 unfinished=unfinished,
             )
         reports, written = list[Path](), list[Path]()
@@ -147,6 +149,7 @@ def show(console: Console, board: Scoreboard) -> None:
     if len(board.scenario.services) > 1:
         console.print(by_service(rows, board), "")
     console.print(service(rows), "")
+    console.print(standing(rows, board), "")
 
 
 def scores(rows: Sequence[Mapping[str, Any]], board: Scoreboard) -> Table:
@@ -170,6 +173,19 @@ def scores(rows: Sequence[Mapping[str, Any]], board: Scoreboard) -> Table:
             common.number(row["beats_next"]),
             row["main_cause"] or "-",
         )
+    return made
+
+
+def standing(rows: Sequence[Mapping[str, Any]], board: Scoreboard) -> Table:
+    """Return the table of what is left to the bound, of seeds above the base, and of profit by start."""
+    starts = sorted(key for key in rows[0] if key.startswith("profit_yen_"))
+    heads = ["controller", "headroom", "idle to\nbound %", f"seeds above\n{board.base} %"]
+    heads += [f"yen,\nstart {key[-3:-1]} h" for key in starts]
+    note = "headroom: reward that hindsight adds (evaluate --bound); yen: mean profit of the episodes of a start"
+    made = common.table("Bound, paired wins, money by start", heads, caption=note)
+    for row in rows:
+        cells = [common.number(row["headroom"]), common.hundred(row["bound_share"]), common.hundred(row["wins_base"])]
+        made.add_row(row["controller"], *cells, *(common.number(row[key], 0) for key in starts))
     return made
 
 

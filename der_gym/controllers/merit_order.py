@@ -44,6 +44,7 @@ COLUMNS = FIXED.extended(
     """
     is_fine    | -  | aggregator | 1 where the leaf follows what moves
     nominal_kw | kW |            | rated swing
+    offset     | -  |            | constant fraction that the leaf has on top while there is a target
     """,
 )
 _LEARN_FROM = 0.03  # of nominal: a smaller expected response says nothing about the answer
@@ -61,6 +62,10 @@ class MeritOrderConfig(LoopConfig):
     """Their fraction changes by at least this [A]."""
     base_share: float = Field(1.0, ge=0, le=1)
     """Their part of the base, 0 = they are left alone [A]."""
+    heater_offset: float = Field(0.0, ge=-1, le=1)
+    """Constant fraction of the leaves with heaters while there is a target, on top of their part [A]."""
+    car_offset: float = Field(0.0, ge=-1, le=1)
+    """Likewise of the leaves with cars [A]."""
 
     search = {  # noqa: RUF012
         "lag_s": (-60.0, 120.0),
@@ -71,6 +76,8 @@ class MeritOrderConfig(LoopConfig):
         "integral_s": (120.0, 1800.0),
         "learning": (0.0, 0.3),
         "base_share": (0.0, 1.0),
+        "heater_offset": (-0.2, 0.2),
+        "car_offset": (-0.2, 0.2),
     }
 
 
@@ -107,13 +114,14 @@ def switch(need, live, each, c, group):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def carry_base(a, each, fixed, acting, leaf, action):  # type: ignore[no-untyped-def]
+def carry_base(a, live, each, fixed, acting, leaf, action):  # type: ignore[no-untyped-def]
     """Set the switching leaves' fractions; return what they will give in the coming step, kW."""
     given_kw = 0.0
     for j in range(action.size):
         if fixed[j, COLUMNS.IS_FINE] == 0.0:
-            action[j] = a
-            given_kw += coming(a, acting[j], leaf[j]) * each[j, EACH.UP_KW]
+            own = clip(a + fixed[j, COLUMNS.OFFSET], -1.0, 1.0) if live else a
+            action[j] = own
+            given_kw += coming(own, acting[j], leaf[j]) * each[j, EACH.UP_KW]
     return given_kw
 
 
@@ -150,7 +158,7 @@ def decide(obs, start, at, unit, c, fixed, showing, acting, order, group, leaf, 
         bias = bias_kw(now, each, fixed, c, group[w], leaf[w])
         need = need_kw(now, bias, c, group[w])
         live = has_target(now, c)
-        base_kw = carry_base(switch(need, live, each, c, group[w]), each, fixed, acting, leaf[w], action[w])
+        base_kw = carry_base(switch(need, live, each, c, group[w]), live, each, fixed, acting, leaf[w], action[w])
         carry_rest(need - base_kw, live, each, fixed, acting, order, c, leaf[w], action[w])
 
 
@@ -171,12 +179,19 @@ class MeritOrder(ClosedLoop):
 
     def columns(self) -> list[Array]:
         """Return the columns of ``fixed``, (n_leaf,) each."""
-        return [*own_power.columns(self.public, self.config), self.fine, self.layout.nominal_kw]
+        return [*own_power.columns(self.public, self.config), self.fine, self.layout.nominal_kw, self.offsets]
 
     def tables(self, delays: Delays) -> tuple[Array, ...]:
         """Return the arrays that the kernel takes behind ``fixed``: weights, and the fine leaves, slowest first."""
         by_speed = np.argsort(-self.public.way_p95_s, kind="stable")
         return delays.showing, delays.acting, by_speed[self.fine[by_speed]]
+
+    @property
+    def offsets(self) -> Array:
+        """Return each leaf's constant fraction, (n_leaf,); 0 on leaves that follow what moves."""
+        c, on = self.config, self.public.holding
+        offset: Array = c.heater_offset * on("heat") + c.car_offset * (on("mobile") & ~on("heat"))
+        return np.where(self.fine, 0.0, offset)
 
     @property
     def fine(self) -> Array:

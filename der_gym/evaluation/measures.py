@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from der_gym.devices import DEVICES
 from der_gym.devices.base import Register
+from der_gym.env.reward.reward import TERMS
 from der_gym.evaluation.play import Played
 from der_gym.services.base import OUTCOME
 
@@ -97,6 +98,12 @@ def home_quantile(per_home: NDArray[np.float32], q: float) -> F8:
 
 MEASURES: tuple[Measure, ...] = (
     Measure("reward", "sum over the episode; a perfect episode is about 1", lambda p, f: p.reward),
+    Measure("reward_relative", "reward less that of an idle group on the same seed",
+            lambda p, f: p.reward - f.idle.reward),
+    Measure("reward_money", "its yen: ledger, share of the lock-out, debt",
+            lambda p, f: p.terms[:, [TERMS.MONEY, TERMS.LOCKOUT, TERMS.DEBT]].sum(axis=1)),
+    Measure("reward_accuracy", "its skill of the response", lambda p, f: p.terms[:, TERMS.ACCURACY]),
+    Measure("reward_comfort", "its harm to the homes", lambda p, f: p.terms[:, TERMS.COMFORT]),
     Measure("profit_yen", "total of the aggregator's ledger without a lock-out", lambda p, f: profit_yen(p)),
     Measure("profit_with_lockout_yen", "that and the margin lost while bids are locked", lambda p, f: p.yen("total")),
     Measure("yen_per_registered_kw", "profit over its rated swing", lambda p, f: profit_yen(p) / f.nominal_kw),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,15 @@ from numpy.typing import NDArray
 from der_gym.controllers import Controller
 from der_gym.core.errors import InputError, unknown
 from der_gym.core.interrupt import exit_code
+from der_gym.core.units import DAY_S, HOUR_S
 from der_gym.evaluation import statistics as st
+from der_gym.evaluation.bound import ORACLE, Kept, Replay, improve
 from der_gym.evaluation.causes import Failure, failures
 from der_gym.evaluation.controller_factory import label
 from der_gym.evaluation.controller_factory import players as picked
 from der_gym.evaluation.measures import EvalContext, measure
 from der_gym.evaluation.play import CHUNK, EpisodeRunner, Played
+from der_gym.evaluation.recorder import Recorder
 from der_gym.evaluation.unfinished import Finished, Unfinished
 from der_gym.scenario.config_files import configs
 from der_gym.scenario.load import load
@@ -87,7 +91,9 @@ class Scoreboard:
         """Return one flat row per controller, best first.
 
         ``reward`` is the interquartile mean, every other measure the mean over seeds (``*_worst_*``: the greatest);
-        ``*_low`` and ``*_high`` bound 95 %. ``against_base`` is the paired difference of the reward to the base;
+        ``*_low`` and ``*_high`` bound 95 %. ``against_base`` is the paired difference of the reward to the base, its
+        interval clustered by day; ``wins_base`` the share of seeds above the base; ``profit_yen_05h`` ... by start;
+        ``headroom`` what the clairvoyant bound leaves open, ``bound_share`` the part of idle to bound, by means;
         ``beats_next`` the probability of improvement over the row below. NaN where there is nothing to compare.
         """
         order = self.ranking()
@@ -105,6 +111,11 @@ class Scoreboard:
         row |= _spread("pass_rate", st.interval(self._of(name, "pass_rate"), st.mean) if judged else _NOTHING)
         row |= _spread("against_base", self._against(name))
         row |= _spread("beats_next", self._beats(name, after))
+        row |= self._open(name)
+        row["wins_base"] = self._wins(name)
+        hour = score.played.start_abs_s % DAY_S // HOUR_S
+        money = st.by_group(score.columns["profit_yen"], hour)
+        row |= {f"profit_yen_{hour:02d}h": yen for hour, yen in money.items()}
         causes = [failure.cause for failure in score.failures]
         row["failed_blocks"] = len(causes)
         row["main_cause"] = max(sorted(set(causes)), key=causes.count) if causes else ""
@@ -113,7 +124,21 @@ class Scoreboard:
     def _against(self, name: str) -> st.Interval:
         if self.base not in self.scores or name == self.base:
             return _NOTHING
-        return st.paired_difference(self._of(name, "reward"), self._of(self.base, "reward"))
+        gain = self.scores[name].columns["reward"] - self.scores[self.base].columns["reward"]
+        return st.clustered(gain, self.scores[name].played.start_abs_s // DAY_S)
+
+    def _open(self, name: str) -> dict[str, float]:
+        """Return what the bound leaves open above a controller, and the controller's part of idle to bound."""
+        if ORACLE not in self.scores:
+            return {"headroom": float("nan"), "bound_share": float("nan")}
+        own, top, floor = (float(self.scores[each].columns["reward"].mean()) for each in (name, ORACLE, IDLE))
+        return {"headroom": top - own, "bound_share": (own - floor) / (top - floor) if top > floor else float("nan")}
+
+    def _wins(self, name: str) -> float:
+        """Return the share of seeds on which a controller is above the base; NaN where there is no other."""
+        if self.base not in self.scores or name == self.base:
+            return float("nan")
+        return float(st.wins(self._of(name, "reward"), self._of(self.base, "reward")))
 
     def _beats(self, name: str, after: str | None) -> st.Interval:
         if after is None:
@@ -149,6 +174,7 @@ def evaluate(
     service: str | None = None,
     progress: Told | None = None,
     unfinished: Unfinished | None = None,
+    bound: int = 0,
 ) -> Scoreboard:
     """Play controllers on the seeds and dates of a split and count what they did.
 
@@ -175,6 +201,8 @@ def evaluate(
         Told controller and share done.
     unfinished : Unfinished, optional
         Keeps each finished controller on disk, and holds those that were finished before.
+    bound : int
+        Replays of each seed that search the clairvoyant bound, ``oracle``; 0: none. Slow: each is a whole episode.
 
     Returns
     -------
@@ -194,11 +222,36 @@ def evaluate(
     board = Scoreboard(load(scenario, {**(overrides or {}), "split": split}), split, seeds, chosen)
     try:
         stage = EpisodeRunner(board.scenario, workers, service)
+        kept = {name: Kept() for name in players} if bound else {}
         for name, controller in players.items():
-            _add(board, stage, name, controller, chunk, progress, unfinished)
+            _add(board, stage, name, controller, chunk, progress, unfinished, kept.get(name))
+        if bound:
+            replay = Replay(_searched(board, stage, kept, bound, chunk, progress))
+            _add(board, stage, ORACLE, replay, chunk, progress)
     except KeyboardInterrupt as error:
         board.stopped = exit_code(error)
     return board
+
+
+def _searched(
+    board: Scoreboard, stage: EpisodeRunner, kept: Mapping[str, Kept], n_replay: int, chunk: int, progress: Told | None
+) -> NDArray[np.float32]:
+    """Return the best schedule of each seed, float32 (n_seed, n_step, size), begun with the best controller's."""
+    rewards = np.stack([board.scores[name].columns["reward"] for name in kept])
+    tables = np.stack([each.table() for each in kept.values()])
+    first, seeds = rewards.argmax(axis=0), np.arange(len(board.seeds))
+    found: NDArray[np.float32] = tables[first, seeds]
+    begun, parts = rewards.max(axis=0), range(0, len(seeds), chunk)
+    for k, i in enumerate(parts):
+        own = slice(i, i + chunk)
+        worlds = stage.worlds(len(seeds[own]))
+        tell = None if progress is None else partial(_told, progress, k, len(parts))
+        found[own], _ = improve(worlds, board.seeds[own], found[own], begun[own], n_replay, progress=tell)
+    return found
+
+
+def _told(progress: Told, k: int, n: int, share: float) -> None:
+    progress(f"{ORACLE}: search", (k + share) / n)
 
 
 def _add(
@@ -208,13 +261,14 @@ def _add(
     controller: Controller,
     chunk: int,
     progress: Told | None,
-    unfinished: Unfinished | None,
+    unfinished: Unfinished | None = None,
+    kept: Kept | None = None,
 ) -> None:
     tell = (lambda share: progress(name, share)) if progress is not None else None
-    done = unfinished.get(name) if unfinished is not None else None
+    done = unfinished.get(name) if unfinished is not None and kept is None else None  # the bound needs the actions
     if done is None:
         began = time.perf_counter()
-        played = stage.play(controller, board.seeds, chunk=chunk, progress=tell)
+        played = stage.play(controller, board.seeds, chunk=chunk, progress=tell, watch=kept or Recorder)
         done = Finished(played, stage.notes, time.perf_counter() - began)
         if unfinished is not None:
             unfinished.keep(name, done)

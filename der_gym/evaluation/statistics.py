@@ -12,7 +12,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,6 +117,50 @@ def probability_of_improvement(
     which = resample(a, n_resample, seed)
     drawn = [improves(np.take_along_axis(a, w, axis=0), np.take_along_axis(b, w, axis=0)) for w in which]
     return _interval(improves(a, b), np.array(drawn), level)
+
+
+def wins(a: F8, b: F8) -> F8:
+    """Return the share of pairs over the last two axes in which ``a`` is above ``b`` on the same seed; a tie is half.
+
+    Examples
+    --------
+    >>> float(wins(np.array([[1.0], [3.0]]), np.array([[2.0], [2.0]])))
+    0.5
+    """
+    share: F8 = ((a > b) + 0.5 * (a == b)).mean(axis=(-2, -1))
+    return share
+
+
+def clustered(
+    scores: F8, cluster: NDArray[Any], level: float = LEVEL, n_resample: int = N_RESAMPLE, seed: int = 0
+) -> Interval:
+    """Return the mean of ``scores`` (n,) with an interval from a bootstrap of whole clusters, such as days.
+
+    Episodes of one day share weather and homes; drawn one by one they would make the interval too narrow.
+
+    Parameters
+    ----------
+    scores : float64 (n,)
+    cluster : (n,)
+        The cluster of each score.
+
+    Raises
+    ------
+    InputError
+        For scores that are empty or not finite, or clusters that are not one for each score.
+    """
+    _check(scores[:, None])
+    if cluster.shape != scores.shape:
+        raise InputError(f"cluster: shape {cluster.shape}; allowed: one for each score, {scores.shape}")
+    _, at = np.unique(cluster, return_inverse=True)
+    total, size = np.bincount(at, scores), np.bincount(at)
+    drawn = np.random.default_rng(seed).integers(len(size), size=(n_resample, len(size)))
+    return _interval(scores.mean(), total[drawn].sum(axis=1) / size[drawn].sum(axis=1), level)
+
+
+def by_group(scores: F8, group: NDArray[Any]) -> dict[Any, float]:
+    """Return the mean of ``scores`` (n,) in each group, in the groups' order: money by the hour of the start."""
+    return {each.item(): float(scores[group == each].mean()) for each in np.unique(group)}
 
 
 def _interval(value: F8, drawn: F8, level: float) -> Interval:

@@ -19,6 +19,15 @@ def after_outage(cloud, t):  # type: ignore[no-untyped-def]
 
 
 @part
+def said(a, gate):  # type: ignore[no-untyped-def]
+    """Return the value ``a`` of a message, or 0 where it is below what the lane sends: it says nothing.
+
+    So a trifling command leaves devices on their own schedule, and releases an earlier command.
+    """
+    return a if abs(a) >= gate[GATE.CHANGE] else 0.0
+
+
+@part
 def wants_sending(leaf, gate, a, b, kind, now):  # type: ignore[no-untyped-def]
     """Return whether a lane's message goes out: it changed or runs out, its interval has passed, quota is left.
 
@@ -115,6 +124,7 @@ def send(  # type: ignore[no-untyped-def]
             cell_slot[w, c] = -1
         for j in range(n_leaf):
             kind, a, b = np.float64(message[w, j, 0]), np.float64(message[w, j, 1]), np.float64(message[w, j, 2])
+            a = said(a, gate[j])
             book, depth = leaf[w, j], int(gate[j, GATE.DEPTH])
             if not wants_sending(book, gate[j], a, b, kind, now[w]):
                 continue

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from test_controllers import CALM, FACTS, LAYOUT, encode
 
-from der_gym.controllers import base, loop, merit_order, own_power, reading
+from der_gym.controllers import CONTROLLERS, base, loop, make, merit_order, own_power, reading
 
 Array = np.ndarray
 
@@ -66,3 +68,12 @@ def test_the_plan_says_how_loads_grow_since_they_reported() -> None:
         now, each = table(encode(LAYOUT, CALM | seen | {"response_kw": 40.0}))
         bias_kw = own_power.bias_kw(now, each, fixed, c, group, leaf)
         assert bias_kw == pytest.approx(40.0 - grown_kw, rel=1e-3)
+
+
+def test_a_constant_on_loads_is_a_setting_that_tuning_finds() -> None:
+    config = CONTROLLERS["merit_order"].config_class
+    assert {"heater_offset", "car_offset"} <= set(config.search)
+    facts = dataclasses.replace(FACTS, leaf_class=("battery", "ecocute", "ev"))
+    rule = make("merit_order", {"heater_offset": -0.1, "car_offset": 0.07})
+    rule.public = facts
+    assert rule.offsets.tolist() == [0.0, -0.1, 0.07]

@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from der_gym.devices.battery import config as c
+from der_gym.devices.battery import physics as ph
 from der_gym.devices.battery.config import CFG
 from der_gym.devices.battery.draws import pick
 from der_gym.devices.battery.model import BATTERY
@@ -114,16 +115,26 @@ def test_pool_carries_the_state_of_charge_between_reserve_and_full() -> None:
 # a command --------------------------------------------------------------------------------------------------------
 
 
-def test_a_command_is_followed_alone_with_each_units_error() -> None:
+def test_a_command_shifts_the_own_schedule_with_each_units_error() -> None:
     f = make(n=200, given=(3.0, 1.0))
     for _ in range(3):
         got = advance(f, 0.5)
     p = f.params[0]
-    assert got[0] == pytest.approx(-0.5 * 3.0 * p[PARAMS.GAIN] + p[PARAMS.OFFSET_KW], abs=1e-5)
-    assert got.mean() == pytest.approx(-1.5, abs=0.02)  # errors cancel, though the house draws 1 kW
+    assert got[0] == pytest.approx(-1.0 - 0.5 * 2.0 * p[PARAMS.GAIN] + p[PARAMS.OFFSET_KW], abs=1e-5)
+    assert got.mean() == pytest.approx(-2.0, abs=0.02)  # half way from covering a house of 1 kW to full; errors cancel
     for _ in range(6):  # the slow class takes up to five minutes to end a discharge
         got = advance(f, 0.0)
     assert got[0] == pytest.approx(-1.0, abs=1e-5)  # back to covering the house, without error
+
+
+@pytest.mark.parametrize("own_kw", [-1.2, 0.0, 2.0])
+def test_there_is_no_cliff_beside_no_command(own_kw: float) -> None:
+    f4 = np.float32
+    none = ph.wanted_kw(f4(0.0), f4(own_kw), f4(4.0), f4(1.0), f4(0.0))
+    for a in (-1e-3, 1e-3):
+        assert ph.wanted_kw(f4(a), f4(own_kw), f4(4.0), f4(1.0), f4(0.0)) == pytest.approx(none, abs=0.01)
+    assert ph.wanted_kw(f4(1.0), f4(own_kw), f4(4.0), f4(1.0), f4(0.0)) == pytest.approx(-4.0, abs=1e-5)
+    assert ph.wanted_kw(f4(-1.0), f4(own_kw), f4(4.0), f4(1.0), f4(0.0)) == pytest.approx(4.0, abs=1e-5)
 
 
 def test_a_command_that_arrives_within_a_tick_acts_for_the_rest() -> None:

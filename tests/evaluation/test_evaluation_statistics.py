@@ -86,3 +86,22 @@ def test_scores_that_are_none_are_refused(scores: np.ndarray) -> None:
 def test_scores_of_other_seeds_are_refused() -> None:
     with pytest.raises(InputError, match="differ"):
         st.paired_difference(np.zeros((2, 1)), np.zeros((3, 1)))
+
+
+def test_paired_wins_look_at_the_same_seed() -> None:
+    a, b = np.array([[0.0], [10.0], [20.0]]), np.array([[-1.0], [9.0], [19.0]])
+    assert st.wins(a, b) == 1.0 and st.improves(a, b) < 0.7  # days differ more than controllers do
+
+
+def test_an_interval_by_day_is_wider_where_a_days_episodes_are_alike() -> None:
+    day = np.repeat(np.arange(20), 10)
+    scores = np.random.default_rng(0).normal(size=20)[day]
+    alone, together = st.clustered(scores, np.arange(200)), st.clustered(scores, day)
+    assert alone.value == together.value
+    assert together.high - together.low > 2 * (alone.high - alone.low)
+    with pytest.raises(InputError, match="one for each score"):
+        st.clustered(scores, day[:5])
+
+
+def test_money_is_told_by_start() -> None:
+    assert st.by_group(np.array([1.0, 3.0, 5.0]), np.array([17, 17, 5])) == {5: 5.0, 17: 2.0}

@@ -61,9 +61,17 @@ def test_a_small_move_waits_and_a_return_to_zero_does_not() -> None:
     line = Line([("P1", 3, 0, "x")], paths={"P1": {"hold_s": 3600}})
     assert sent_at(line, 600, [0.5, 0.51, 0.515, 0.49, 0.53, 0.53]) == [0.0, 240.0]
     line = Line([("P1", 3, 0, "x")], paths={"P1": {"hold_s": 3600}})
-    assert sent_at(line, 600, [0.01, 0.0, 0.0]) == [0.0, 60.0]  # after 0 nothing is to be kept in force
+    assert sent_at(line, 600, [0.1, 0.0, 0.0]) == [0.0, 60.0]  # after 0 nothing is to be kept in force
     line = Line([("P1", 3, 0, "x")], paths={"P1": {"hold_s": 3600}}, change_share=0.2)
     assert sent_at(line, 600, [0.5, 0.6, 0.75]) == [0.0, 120.0]
+
+
+def test_a_trifle_says_nothing_and_releases_what_is_in_force() -> None:
+    line = Line([("P1", 3, 0, "x")], paths={"P1": {"hold_s": 3600}})
+    assert sent_at(line, 600, [0.019, -0.019, 0.001]) == []
+    line = Line([("P1", 3, 0, "x")], paths={"P1": {"hold_s": 3600}})
+    assert sent_at(line, 600, [0.5, 0.01, -0.01]) == [0.0, 60.0]
+    assert line.book(net.SENDER.SENT_A) == 0.0
 
 
 def test_a_second_value_counts_as_a_change_while_there_is_something_to_say() -> None:

@@ -213,7 +213,7 @@ LIBM = "exp exp2 expm1 log log2 log10 log1p sin cos tan arcsin arccos arctan arc
 
 
 # They keep the books of leaves and clouds, float64 throughout, and touch no device: a literal costs nothing there.
-BOOKS = {"draw_clouds", "retire", "send", "wants_sending"}
+BOOKS = {"draw_clouds", "retire", "said", "send", "wants_sending"}
 
 
 def compiled(tree: ast.AST) -> Iterator[ast.FunctionDef]:

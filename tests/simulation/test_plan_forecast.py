@@ -156,7 +156,8 @@ def test_kernels_equal_a_plain_reference() -> None:
             np.testing.assert_allclose(planner.state[0], expected, rtol=1e-6, atol=1e-9)
             known = planner.known(np.array([0]))[0, ahead]
             total = (model.known[row, ahead] * known).sum(-1) + (model.state[row, ahead] * planner.state[0]).sum(-1)
-            plan = np.clip(total, -3, 3) * planner.nominal_kw * ~planner.stands[0, ahead]
+            stands = planner.stands[0, ahead]
+            plan = np.where(stands, planner.base_kw[0, ahead], np.clip(total, -3, 3) * planner.nominal_kw)
             commanded = sim.fleet.t_s[0] - planner.quiet_since_s[0] < QUIET_S
             capped = np.minimum(plan, planner.base_kw[0, ahead])
             plan = np.where(commanded & ~planner.standby_leaf, capped, plan)
@@ -198,11 +199,13 @@ def test_snapshots_and_copies_hold_all_that_the_plan_follows_from() -> None:
     assert not same(copied(sim), copied(kept)) and not same(copied(sim), copied(other))
 
 
-def test_a_leaf_that_stands_by_is_planned_at_nothing() -> None:
+def test_a_leaf_that_stands_by_is_planned_as_the_homes_that_do_not_hear_of_it() -> None:
     sim = begun(planned(), [4])
     play(sim, 0, 150)
     stands = sim.market.planner.stands[0]
-    assert stands.any() and (sim.market.planner.leaf_kw[0][stands] == 0.0).all()
+    planner = sim.market.planner
+    assert stands.any() and (planner.leaf_kw[0][stands] == planner.base_kw[0][stands]).all()
+    assert 0.0 < np.abs(planner.leaf_kw[0][stands]).max()
     assert (sim.market.planner.leaf_kw[0][~stands] != 0.0).all()
 
 

@@ -162,13 +162,42 @@ class ChargeAfter(Cheater):
 
 
 class RestAfter(Cheater):
-    """Ask batteries for a trifle once nobody judges: they leave their own schedule and charge after the end."""
+    """Ask batteries for a little charge once nobody judges: they cover their houses less and stay full."""
 
     name, title = "cheat_rest_after", "Hold the batteries at rest after the award"
 
     def bend(self, obs: Array, action: Array, own: State) -> Array:
         now = self.awarded(obs)
-        return np.where(~now[:, None] & ~self.loads, 0.01, action)
+        return np.where(~now[:, None] & ~self.loads, -0.15, action)
+
+
+class TwoConstants(Cheater):
+    """Add one constant to heaters and one to cars while there is an award: a gift that no skill earns."""
+
+    name, title = "cheat_two_constants", "Two constants on the loads"
+
+    def bend(self, obs: Array, action: Array, own: State) -> Array:
+        move = np.where(self.public.holding("heat"), -0.1, 0.1) * self.loads
+        return np.where(self.awarded(obs)[:, None], action + move, action)
+
+
+class Trifle(Cheater):
+    """Ask every leaf for next to nothing when there is nothing to ask, to take it off its own schedule."""
+
+    name, title = "cheat_trifle", "Trifling commands"
+
+    def bend(self, obs: Array, action: Array, own: State) -> Array:
+        return np.where(np.abs(action) < 0.01, 0.03, action)
+
+
+class ChargeLater(Cheater):
+    """Keep batteries from charging while nobody judges, so that their charge falls behind the end."""
+
+    name, title = "cheat_charge_later", "Put charge off past the end"
+
+    def bend(self, obs: Array, action: Array, own: State) -> Array:
+        now = self.awarded(obs)
+        return np.where(~now[:, None] & ~self.loads, 0.5, action)
 
 
 CHEATERS: tuple[type[Cheater], ...] = (
@@ -182,4 +211,7 @@ CHEATERS: tuple[type[Cheater], ...] = (
     Sandbag,
     ChargeAfter,
     RestAfter,
+    TwoConstants,
+    Trifle,
+    ChargeLater,
 )

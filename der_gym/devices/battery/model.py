@@ -7,8 +7,9 @@ same house.
 
 Own schedule: nothing in standby; else cover the house and take up the sun's surplus. In the cheap hours (23-07 h)
 homes without panels, and some with, charge up to their owner's target instead. Under a storm warning every battery
-charges and holds full, whatever the command. While a command other than 0 is in force the battery follows it alone:
-power = -a * rated. Sources of the numbers: `config`; the equation: OCHRE 0.9.2, CityLearn 3.0.2 [V].
+charges and holds full, whatever the command. A command a moves the power that share of the way from the own schedule
+to full discharge (a < 0: charge), within the limits: in standby to -a * rated; a small command changes little. Sources
+of the numbers: `config`; the equation: OCHRE 0.9.2, CityLearn 3.0.2 [V].
 
 A shadow, ``own_kwh``, follows the own schedule without standby and commands: the owner's bill is the difference to it
 (`devices.bill`). Known error: the shadow has no ramps.

@@ -51,8 +51,9 @@ def own_kw(above, rated, eta, house, night, start, target, queue, share, standby
 
 @scalar
 def wanted_kw(a, own, rated, gain, offset):  # type: ignore[no-untyped-def]
-    """Return the power aimed at: the own schedule, or while a command is in force that alone."""
-    return own if a == _0 else offset - a * rated * gain
+    """Return the power aimed at: the share ``a`` of the way from the own schedule to full discharge, < 0: to charge."""
+    span = rated + own if a > _0 else rated - own
+    return own if a == _0 else own + offset - a * span * gain
 
 
 @scalar

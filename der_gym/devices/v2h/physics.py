@@ -27,8 +27,9 @@ def spare_s(t, depart, held, ready, rated, eta, house, most_in):  # type: ignore
 
 @scalar
 def aim(a, own, rated, low, high):  # type: ignore[no-untyped-def]
-    """Return the power aimed at, kW: the own schedule, or while a command is in force that alone."""
-    return min(max(own if a == _0 else -a * rated, low), high)
+    """Return the power aimed at, kW: the share ``a`` of the way from the own schedule to full discharge or charge."""
+    span = rated + own if a > _0 else rated - own
+    return min(max(own - a * span, low), high)
 
 
 @scalar

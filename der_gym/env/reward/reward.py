@@ -24,6 +24,7 @@ from der_gym.engine.schema import Table
 from der_gym.simulation.simulator import Simulator
 
 Array = np.ndarray
+_LEAST_ASKED = 0.1  # of the commitment: an episode that asks for less is scored as one that asks for this [A]
 TERMS = Table(
     "reward",
     "float64 (n_world, N): parts of a step's reward",
@@ -177,12 +178,22 @@ class Reward:
         services = [session.service for session in self.simulator.market.sessions]
         yen = self.simulator.market.yardstick_yen(mask)
         kw = np.sum([service.yardstick_kw(mask) for service in services], axis=0)
-        self.unit[mask, 0], self.unit[mask, 1] = np.maximum(yen, 1.0), np.maximum(kw, 1e-6)
+        self.unit[mask, 0], self.unit[mask, 1] = np.maximum(yen, 1.0), self._error_unit(mask, kw)
         self.last[mask], self.harm_yen[mask] = 0.0, 0.0
         self.terms[mask], self.reward[mask] = 0.0, 0.0
         for value in self.extra.values():
             value[mask] = 0.0
         self.debt_start[mask] = self.simulator.debt_kwh(mask)[mask]
+
+    def _error_unit(self, mask: Array, idle_kw: Array) -> Array:
+        """Return the unit of accuracy, kW x periods, (n,): an idle group's error, a tenth of the commitment at least.
+
+        Where next to nothing is asked for, an idle group makes next to no error: a share of it would have no bound.
+        """
+        sessions = self.simulator.market.sessions
+        committed = np.sum([session.service.period_award_kw()[mask].sum(axis=1) for session in sessions], axis=0)
+        unit: Array = np.maximum(np.maximum(idle_kw, _LEAST_ASKED * committed), 1.0)
+        return unit
 
     def charge_terminal_debt(self, ended: Array) -> None:
         """Let the worlds that have ended pay their debt with the reward of this step."""
