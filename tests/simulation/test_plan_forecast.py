@@ -205,7 +205,7 @@ def test_a_leaf_that_stands_by_is_planned_as_the_homes_that_do_not_hear_of_it() 
     stands = sim.market.planner.stands[0]
     planner = sim.market.planner
     assert stands.any() and (planner.leaf_kw[0][stands] == planner.base_kw[0][stands]).all()
-    assert 0.0 < np.abs(planner.leaf_kw[0][stands]).max()
+    assert np.abs(planner.leaf_kw[0][stands]).max() > 0.0
     assert (sim.market.planner.leaf_kw[0][~stands] != 0.0).all()
 
 
