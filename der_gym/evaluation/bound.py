@@ -134,7 +134,7 @@ def _changed(actions: Array, draw: np.random.Generator) -> Array:
     leaves = draw.random(size) < LEAVES
     leaves[draw.integers(size)] = True
     move, out = draw.normal(0.0, SPREAD, size) * leaves, actions.copy()
-    stretch: Any = out[first : first + length]
+    stretch: Array = out[first : first + length]
     moved = stretch * (1.0 + move) if draw.random() < 0.5 else stretch + move
     out[first : first + length] = np.clip(moved, -1.0, 1.0)
     return out
