@@ -60,6 +60,7 @@ def run_data(board: Scoreboard, name: str, detail: Detail) -> dict[str, Any]:
                 "worst_kw": f.worst_kw,
                 "cause": f.cause,
                 "text": f.text,
+                "parts": [{"part": part, "kw": kw} for part, kw in f.parts.items()],
                 **way(played, twin, detail, played.first.band_share, f.block),
             }
             for f in score.failures
