@@ -21,7 +21,6 @@ from der_gym.core.folders import NEW, NewResults
 from der_gym.core.interrupt import held_back
 from der_gym.evaluation.report.page import REPORT, check_target
 from der_gym.evaluation.results import RECORD
-from der_gym.scenario.settings import SOURCES, SignalSettings
 
 Told = Callable[[str, float], None]
 
@@ -39,14 +38,6 @@ def _parse(pair: str) -> tuple[str, Any]:
         return key.strip(), read_value(value)
     except yaml.YAMLError as error:
         raise InputError(f"--set {text.shown(pair)}: is not YAML: {error}") from None
-
-
-def overrides(given: Mapping[str, Any], pairs: Sequence[str]) -> dict[str, Any]:
-    """Return the options that were given as overrides, with ``--set`` on top."""
-    chosen = {
-        key: str(value) if isinstance(value, Path) else value for key, value in given.items() if value is not None
-    }
-    return {**chosen, **parse_settings(pairs)}
 
 
 def names(text: str) -> list[str]:
@@ -182,15 +173,3 @@ def spread(row: Mapping[str, Any], name: str, form: Callable[[float], str] = num
 def hundred(value: float) -> str:
     """Return a share in per cent without its sign, '-' for NaN."""
     return "-" if isnan(value) else f"{100 * value:.0f}"
-
-
-def refuse_idle(given: Mapping[str, Any], signals: SignalSettings) -> None:
-    """Raise InputError where an option speaks of a file that neither the options nor the scenario name.
-
-    The settings themselves let a default value stand; on the command line it was typed, so it is refused as well.
-    """
-    for name, source in SOURCES.items():
-        value = given.get(f"signals.{name}")
-        if value is not None and getattr(signals, source) is None:
-            option = name.replace("_", "-")
-            raise InputError(f"--{option} {value}: changes nothing without a file; allowed: with --{source}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +41,10 @@ SHOWN = (
 
 
 def run(
-    scenario: str,
+    loaded: Scenario,
     controller: str,
     seed: int,
-    given: Mapping[str, Any],
     start_h: int | None,
-    pairs: Sequence[str],
     out: Path | None,
     overwrite: bool,
     report: Path | None,
@@ -54,8 +52,6 @@ def run(
     service: str | None,
 ) -> None:
     """Play idle (the twin) and the controller, show the summary, write files where asked."""
-    loaded = load(scenario, common.overrides(given, pairs))
-    common.refuse_idle(given, loaded.signals)
     if len(resolve([controller])) > 1:
         raise InputError(f"--controller {controller}: run plays one; der-gym evaluate compares several")
     chosen = players([IDLE]) | players([controller])

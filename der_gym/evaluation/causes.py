@@ -205,7 +205,7 @@ def cause(block: Block) -> tuple[str, str]:
 
 def _commanded(block: Block) -> bool:
     at = block.minutes()
-    return bool((np.abs([block.action[at], block.sent[at]]) > AT_REST).any())
+    return bool(block.action[at].any() or block.sent[at].any())
 
 
 def failures(played: Played, twin: Played, band_share: float | None = None) -> list[Failure]:

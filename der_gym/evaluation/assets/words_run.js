@@ -117,8 +117,8 @@ Object.assign(WORDS, {
     "最も外れた窓 {from}–{to} の平均応動は {mean} kW、許容は {low}～{high} kW。",
   ],
   "why_no command": [
-    "No leaf was asked for more than 2 % of its swing, nor held to an earlier command, although the target called for a response.",
-    "目標があるのに、どの制御単位への指令も (継続中のものも) 容量の 2 % 以下だった。",
+    "No leaf was asked for anything, nor held to an earlier command, although the target called for a response.",
+    "目標があるのに、どの制御単位にも指令がなく、前の指令も続いていなかった。",
   ],
   "why_plan error": [
     "The plan is the yardstick, frozen an hour before. It was off the power without commands by more than the commands made up for.",
