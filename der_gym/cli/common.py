@@ -17,6 +17,7 @@ from rich.table import Table
 from der_gym.core import text
 from der_gym.core.data import read_value
 from der_gym.core.errors import InputError
+from der_gym.core.figures import decimals
 from der_gym.core.folders import NEW, NewResults
 from der_gym.core.interrupt import held_back
 from der_gym.evaluation.report.page import REPORT, check_target
@@ -157,6 +158,18 @@ def table(title: str, columns: Sequence[str], left: int = 1, caption: str = "") 
 def number(value: float, digits: int = 2) -> str:
     """Return a number with thousands marks, '-' for NaN; never '-0'."""
     return "-" if isnan(value) else f"{round(value, digits) + 0.0:,.{digits}f}"
+
+
+def show_notes(console: Console, notes: Sequence[str]) -> None:
+    """Print what was done to the user's files, a line each."""
+    for note in notes:
+        console.print(f"Done to your files: {note}", soft_wrap=True)
+
+
+def numbers(values: Sequence[float], digits: int = 2) -> list[str]:
+    """Return a column of numbers, with more digits than asked for where they are all small."""
+    size = max((abs(value) for value in values if not isnan(value)), default=0.0)
+    return [number(value, max(digits, decimals(size) if size else 0)) for value in values]
 
 
 def percent(value: float) -> str:

@@ -133,6 +133,7 @@ def _play(
 def _print(board: Scoreboard, written: Sequence[Path], out: Path | None, reports: Sequence[Path]) -> None:
     console = common.console()
     show(console, board)
+    common.show_notes(console, board.notes)
     if out is not None:
         names = ", ".join(path.name for path in written if "traces" not in path.name)
         console.print(f"Results: {one_line(str(out))} ({names})")
@@ -220,6 +221,7 @@ def service(rows: Sequence[Mapping[str, Any]]) -> Table:
     made = common.table(
         "Penalties, service to owners, wear: mean per episode", ["controller", *(s[0] for s in columns)], caption=note
     )
-    for row in rows:
-        made.add_row(row["controller"], *(common.number(row[key], digits) for _, key, digits in columns))
+    cells = [common.numbers([row[key] for row in rows], digits) for _, key, digits in columns]
+    for k, row in enumerate(rows):
+        made.add_row(row["controller"], *(column[k] for column in cells))
     return made

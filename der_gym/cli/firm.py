@@ -60,8 +60,7 @@ def firm(
     for season in dict.fromkeys(row["season"] for row in found.capability):
         console.print(_capability(found, season), "")
     console.print(_awards(found), "")
-    for note in found.notes:
-        console.print(f"Done to your files: {note}", soft_wrap=True)
+    common.show_notes(console, found.notes)
     done.end(out)
     if out is not None and place is not None:
         console.print(f"Results: {one_line(str(out))} (capability.csv, firm.csv, run.json)")
