@@ -121,10 +121,13 @@ def test_run_takes_a_fleet_a_request_and_an_hour(command: Command, tmp_path: Pat
     code, out, err = command("run", "tertiary-1-tiny", "--controller", "open_loop", *words, *more, *short)
     assert code == 0 and len(re.findall(cut, err)) == 1
     assert re.search(f"Done to your files: {request}: {cut}", out)
+    drawn = f"{fleet}: rated_kw of 4 of 4 devices is not given and drawn"
+    assert f"Done to your files: {drawn}" in out
     assert "from 2026-08-03 10:00, award 2 kW in 2 blocks" in out
     record = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
     assert record["settings"]["resources"] == str(fleet)
-    assert re.search(cut, record["done_to_your_files"][0]) and len(record["done_to_your_files"]) == 1
+    assert record["done_to_your_files"][0] == drawn
+    assert re.search(cut, record["done_to_your_files"][1]) and len(record["done_to_your_files"]) == 2
     assert record["settings"]["signals"]["request_sign"] == "upward_negative"
 
 
