@@ -169,7 +169,7 @@ def show_notes(console: Console, notes: Sequence[str]) -> None:
 def numbers(values: Sequence[float], digits: int = 2) -> list[str]:
     """Return a column of numbers, with more digits than asked for where they are all small."""
     size = max((abs(value) for value in values if not isnan(value)), default=0.0)
-    return [number(value, max(digits, decimals(size) if size else 0)) for value in values]
+    return [number(value, max(digits, decimals(size) if round(size, 3) else 0)) for value in values]
 
 
 def percent(value: float) -> str:

@@ -33,3 +33,4 @@ def test_a_column_of_small_numbers_has_more_digits() -> None:
     assert numbers([0.34, 0.0, -0.001], 0) == ["0.34", "0.00", "0.00"]
     assert numbers([120.4, 0.3], 0) == ["120", "0"]
     assert numbers([0.0, float("nan")], 0) == ["0", "-"]
+    assert numbers([0.0001, 0.0], 2) == ["0.00", "0.00"]
