@@ -94,7 +94,15 @@ Service = Annotated[
     str | None,
     typer.Option("--service", metavar="ID", help="Of several services the one to tell of. Default: the first."),
 ]
-Csv = Annotated[Path | None, typer.Option(metavar="CSV")]
+Fleet = Annotated[Path | None, typer.Option("--fleet", metavar="CSV", help="Your own resource table.")]
+Prices = Annotated[Path | None, typer.Option("--prices", metavar="CSV", help="JEPX spot prices.")]
+Demand = Annotated[Path | None, typer.Option("--demand", metavar="CSV", help="Demand and PV of the area, 5 minutes.")]
+Weather = Annotated[Path | None, typer.Option("--weather", metavar="CSV", help="JMA hourly weather.")]
+Area = Annotated[str | None, typer.Option("--area", help="Price area of those files.")]
+Station = Annotated[str | None, typer.Option("--station", help="Weather station of those files.")]
+Start = Annotated[str | None, typer.Option("--start", metavar="YYYY-MM-DD", help="Date of the episodes.")]
+Request = Annotated[Path | None, typer.Option("--request", metavar="CSV", help="Your own request, kW.")]
+RequestSign = Annotated[Sign | None, typer.Option("--request-sign", help="What its sign means.")]
 
 
 def _version(wanted: bool) -> None:
@@ -117,16 +125,16 @@ def run(
     scenario: Name,
     controller: Controller = "closed_loop",
     seed: Annotated[int, typer.Option(min=0, help="Luck of the world.")] = 0,
-    fleet: Annotated[Path | None, typer.Option(metavar="CSV", help="Your own resource table.")] = None,
-    prices: Annotated[Path | None, typer.Option(metavar="CSV", help="JEPX spot prices.")] = None,
-    demand: Annotated[Path | None, typer.Option(metavar="CSV", help="Demand and PV of the area, 5 minutes.")] = None,
-    weather: Annotated[Path | None, typer.Option(metavar="CSV", help="JMA hourly weather.")] = None,
-    area: Annotated[str | None, typer.Option(help="Price area of those files.")] = None,
-    station: Annotated[str | None, typer.Option(help="Weather station of those files.")] = None,
-    start: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="Date of the episode.")] = None,
+    fleet: Fleet = None,
+    prices: Prices = None,
+    demand: Demand = None,
+    weather: Weather = None,
+    area: Area = None,
+    station: Station = None,
+    start: Start = None,
     start_h: Annotated[int | None, typer.Option("--start-h", min=0, max=23, help="Hour at which it starts.")] = None,
-    request: Annotated[Path | None, typer.Option(metavar="CSV", help="Your own request, kW.")] = None,
-    request_sign: Annotated[Sign | None, typer.Option("--request-sign", help="What its sign means.")] = None,
+    request: Request = None,
+    request_sign: RequestSign = None,
     settings: Settings = None,
     out: Out = None,
     overwrite: Overwrite = False,
@@ -136,19 +144,11 @@ def run(
 ) -> None:
     """Play one episode and show its ledger, its service and why blocks failed."""
     from der_gym.cli import play
+    from der_gym.cli.given import Given, refuse_without
 
-    given = {
-        "resources": fleet,
-        "signals.prices": prices,
-        "signals.demand": demand,
-        "signals.weather": weather,
-        "signals.area": area,
-        "signals.station": station,
-        "signals.start": start,
-        "signals.request": request,
-        "signals.request_sign": request_sign.value if request_sign else None,
-    }
-    play.run(scenario, controller, seed, given, start_h, settings or [], out, overwrite, report, workers, service)
+    refuse_without("overwrite", overwrite, out=out)
+    files = Given(fleet, prices, demand, weather, area, station, start, request, request_sign)
+    play.run(files.load(scenario, settings), controller, seed, start_h, out, overwrite, report, workers, service)
 
 
 @app.command()
@@ -163,6 +163,15 @@ def evaluate(
     base: Annotated[
         str | None, typer.Option(help="Controller that the others are compared with. Default: closed_loop.")
     ] = None,
+    fleet: Fleet = None,
+    prices: Prices = None,
+    demand: Demand = None,
+    weather: Weather = None,
+    area: Area = None,
+    station: Station = None,
+    start: Start = None,
+    request: Request = None,
+    request_sign: RequestSign = None,
     settings: Settings = None,
     traces: Annotated[bool, typer.Option(help="Whether to write every minute as well.")] = True,
     report: Report = None,
@@ -181,13 +190,18 @@ def evaluate(
 ) -> None:
     """Compare controllers on the same worlds."""
     from der_gym.cli import compare
+    from der_gym.cli.given import Given, refuse_without
 
     pages = compare.Pages(report, firm)
     if resume is not None:
         told = {key for key in context.params if _is_named(context, key)}
         compare.resume(resume, told - {"resume", "report", "firm", "workers"}, pages, workers)
         return
-    asked = compare.Asked(scenario, controller, seeds, split, base, tuple(settings or ()), traces, service, bound)
+    refuse_without("traces", _is_named(context, "traces"), out=out)
+    refuse_without("overwrite", overwrite, out=out)
+    refuse_without("firm", firm is not None, report=report, out=out)
+    files = Given(fleet, prices, demand, weather, area, station, start, request, request_sign)
+    asked = compare.Asked(files.load(scenario, settings), controller, seeds, split, base, traces, service, bound)
     compare.evaluate(asked, out, overwrite, pages, workers)
 
 
@@ -213,14 +227,24 @@ def firm(
     overwrite: Overwrite = False,
     report: Report = None,
     split: Split = "test",
+    fleet: Fleet = None,
+    prices: Prices = None,
+    demand: Demand = None,
+    weather: Weather = None,
+    area: Area = None,
+    station: Station = None,
+    start: Start = None,
     settings: Settings = None,
     workers: Workers = None,
 ) -> None:
     """Show what the group has by season and hour, and the largest award that a controller can keep."""
     from der_gym.cli import firm
+    from der_gym.cli.given import Given, refuse_without
 
+    refuse_without("overwrite", overwrite, out=out)
+    loaded = Given(fleet, prices, demand, weather, area, station, start).load(scenario, settings)
     chosen: dict[str, Any] = {"seasons": season, "starts": start_h, "levels": level, "budget": budget}
-    firm.firm(scenario, controller, chosen, seeds, out, overwrite, report, split, settings or [], workers)
+    firm.firm(loaded, controller, chosen, seeds, out, overwrite, report, split, workers)
 
 
 @app.command()
@@ -231,12 +255,21 @@ def tune(
     seeds: Annotated[int, typer.Option(min=1, help="Training seeds of each trial.")] = 24,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the best settings (YAML).")] = None,
     ship: Annotated[bool, typer.Option("--ship", help="Write them where der_gym takes its own from.")] = False,
+    fleet: Fleet = None,
+    prices: Prices = None,
+    demand: Demand = None,
+    weather: Weather = None,
+    area: Area = None,
+    station: Station = None,
+    start: Start = None,
     settings: Settings = None,
 ) -> None:
     """Search a rule's settings on the training dates and seeds."""
     from der_gym.cli import tune
+    from der_gym.cli.given import Given
 
-    tune.tune(scenario, controller, trials, seeds, out, ship, settings or [])
+    loaded = Given(fleet, prices, demand, weather, area, station, start).load(scenario, settings)
+    tune.tune(loaded, controller, trials, seeds, out, ship)
 
 
 @app.command("list")

@@ -17,11 +17,11 @@ from rich.table import Table
 from der_gym.core import text
 from der_gym.core.data import read_value
 from der_gym.core.errors import InputError
+from der_gym.core.figures import decimals
 from der_gym.core.folders import NEW, NewResults
 from der_gym.core.interrupt import held_back
 from der_gym.evaluation.report.page import REPORT, check_target
 from der_gym.evaluation.results import RECORD
-from der_gym.scenario.settings import SOURCES, SignalSettings
 
 Told = Callable[[str, float], None]
 
@@ -39,14 +39,6 @@ def _parse(pair: str) -> tuple[str, Any]:
         return key.strip(), read_value(value)
     except yaml.YAMLError as error:
         raise InputError(f"--set {text.shown(pair)}: is not YAML: {error}") from None
-
-
-def overrides(given: Mapping[str, Any], pairs: Sequence[str]) -> dict[str, Any]:
-    """Return the options that were given as overrides, with ``--set`` on top."""
-    chosen = {
-        key: str(value) if isinstance(value, Path) else value for key, value in given.items() if value is not None
-    }
-    return {**chosen, **parse_settings(pairs)}
 
 
 def names(text: str) -> list[str]:
@@ -168,6 +160,18 @@ def number(value: float, digits: int = 2) -> str:
     return "-" if isnan(value) else f"{round(value, digits) + 0.0:,.{digits}f}"
 
 
+def show_notes(console: Console, notes: Sequence[str]) -> None:
+    """Print what was done to the user's files, a line each."""
+    for note in notes:
+        console.print(f"Done to your files: {note}", soft_wrap=True)
+
+
+def numbers(values: Sequence[float], digits: int = 2) -> list[str]:
+    """Return a column of numbers, with more digits than asked for where they are all small."""
+    size = max((abs(value) for value in values if not isnan(value)), default=0.0)
+    return [number(value, max(digits, decimals(size) if round(size, 3) else 0)) for value in values]
+
+
 def percent(value: float) -> str:
     """Return a share in per cent."""
     return "-" if isnan(value) else f"{round(100 * value, 1) + 0.0:.1f} %"
@@ -182,15 +186,3 @@ def spread(row: Mapping[str, Any], name: str, form: Callable[[float], str] = num
 def hundred(value: float) -> str:
     """Return a share in per cent without its sign, '-' for NaN."""
     return "-" if isnan(value) else f"{100 * value:.0f}"
-
-
-def refuse_idle(given: Mapping[str, Any], signals: SignalSettings) -> None:
-    """Raise InputError where an option speaks of a file that neither the options nor the scenario name.
-
-    The settings themselves let a default value stand; on the command line it was typed, so it is refused as well.
-    """
-    for name, source in SOURCES.items():
-        value = given.get(f"signals.{name}")
-        if value is not None and getattr(signals, source) is None:
-            option = name.replace("_", "-")
-            raise InputError(f"--{option} {value}: changes nothing without a file; allowed: with --{source}")

@@ -49,15 +49,14 @@ class Asked:
     seeds: int
     split: str
     base: str | None
-    settings: tuple[str, ...]
     traces: bool
     service: str | None
     bound: int = 0
 
     def plan(self) -> dict[str, Any]:
         """Return all that the comparison depends on, as JSON takes it: the scenario whole, versions."""
-        scenario = load(self.scenario, {**common.parse_settings(self.settings), "split": self.split})
-        own = {"scenario": scenario.model_dump(mode="json"), "settings": [], "hash": scenario.hash()}
+        scenario = load(self.scenario, {"split": self.split})
+        own = {"scenario": scenario.model_dump(mode="json"), "hash": scenario.hash()}
         return {"asked": {**asdict(self), **own}, "versions": results.versions()}
 
 
@@ -70,7 +69,7 @@ def resume(folder: Path, named: Collection[str], pages: Pages, workers: int | No
     try:
         given = dict(plan["asked"])
         kept_hash = given.pop("hash")
-        asked = Asked(**{**given, "settings": tuple(given["settings"])})
+        asked = Asked(**given)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"--resume: the plan in {str(folder)!r} cannot be used: {error}") from None
     if asked.plan()["asked"]["hash"] != kept_hash:
@@ -96,8 +95,8 @@ def _play(
     pages: Pages,
     workers: int | None,
 ) -> None:
-    targets, settings = common.reports(pages.report, out), common.parse_settings(asked.settings)
-    kept = read_firm(pages.firm, load(asked.scenario, settings).name) if pages.firm is not None else None
+    targets = common.reports(pages.report, out)
+    kept = read_firm(pages.firm, load(asked.scenario).name) if pages.firm is not None else None
     with results.opened(out, overwrite) as folder:
         with common.progress() as told:
             board = compare(
@@ -105,7 +104,6 @@ def _play(
                 common.names(asked.controller),
                 asked.seeds,
                 asked.split,
-                overrides=settings,
                 base=asked.base,
                 workers=workers,
                 service=asked.service,
@@ -135,6 +133,7 @@ def _play(
 def _print(board: Scoreboard, written: Sequence[Path], out: Path | None, reports: Sequence[Path]) -> None:
     console = common.console()
     show(console, board)
+    common.show_notes(console, board.notes)
     if out is not None:
         names = ", ".join(path.name for path in written if "traces" not in path.name)
         console.print(f"Results: {one_line(str(out))} ({names})")
@@ -222,6 +221,7 @@ def service(rows: Sequence[Mapping[str, Any]]) -> Table:
     made = common.table(
         "Penalties, service to owners, wear: mean per episode", ["controller", *(s[0] for s in columns)], caption=note
     )
-    for row in rows:
-        made.add_row(row["controller"], *(common.number(row[key], digits) for _, key, digits in columns))
+    cells = [common.numbers([row[key] for row in rows], digits) for _, key, digits in columns]
+    for k, row in enumerate(rows):
+        made.add_row(row["controller"], *(column[k] for column in cells))
     return made

@@ -18,12 +18,13 @@ from der_gym.evaluation import results
 from der_gym.evaluation.firm import Firm
 from der_gym.evaluation.firm import firm as work_out
 from der_gym.evaluation.report.firm_page import write_firm
+from der_gym.scenario.model import Scenario
 
 HOURS = range(0, 24, 2)
 
 
 def firm(
-    scenario: str,
+    scenario: Scenario,
     controller: str,
     chosen: Mapping[str, Sequence[Any] | None],
     seeds: int,
@@ -31,7 +32,6 @@ def firm(
     overwrite: bool,
     report: Path | None,
     split: str,
-    pairs: Sequence[str],
     workers: int | None,
 ) -> None:
     """Work out, print and write the capability and the awards that can be kept."""
@@ -44,7 +44,6 @@ def firm(
                 common.names(controller),
                 n_seed=seeds,
                 split=split,
-                overrides=common.parse_settings(pairs),
                 workers=workers,
                 progress=progress,
                 **given,  # type: ignore[arg-type]
@@ -61,8 +60,7 @@ def firm(
     for season in dict.fromkeys(row["season"] for row in found.capability):
         console.print(_capability(found, season), "")
     console.print(_awards(found), "")
-    for note in found.notes:
-        console.print(f"Done to your files: {note}", soft_wrap=True)
+    common.show_notes(console, found.notes)
     done.end(out)
     if out is not None and place is not None:
         console.print(f"Results: {one_line(str(out))} (capability.csv, firm.csv, run.json)")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 from der_gym.cli import common
@@ -23,6 +24,7 @@ from der_gym.evaluation.recorder import Recorder
 from der_gym.evaluation.report.detail import Detail, DetailRecorder
 from der_gym.evaluation.report.run_page import write_run
 from der_gym.evaluation.scoreboard import IDLE, Score, Scoreboard
+from der_gym.evaluation.titles import title
 from der_gym.scenario.load import load
 from der_gym.scenario.model import Scenario
 
@@ -41,12 +43,10 @@ SHOWN = (
 
 
 def run(
-    scenario: str,
+    loaded: Scenario,
     controller: str,
     seed: int,
-    given: Mapping[str, Any],
     start_h: int | None,
-    pairs: Sequence[str],
     out: Path | None,
     overwrite: bool,
     report: Path | None,
@@ -54,8 +54,6 @@ def run(
     service: str | None,
 ) -> None:
     """Play idle (the twin) and the controller, show the summary, write files where asked."""
-    loaded = load(scenario, common.overrides(given, pairs))
-    common.refuse_idle(given, loaded.signals)
     if len(resolve([controller])) > 1:
         raise InputError(f"--controller {controller}: run plays one; der-gym evaluate compares several")
     chosen = players([IDLE]) | players([controller])
@@ -139,29 +137,26 @@ def _shown(played: Played) -> list[tuple[str, int]]:
 def _show(console: Console, board: Scoreboard, name: str) -> None:
     score, idle = board.scores[name], board.scores[IDLE]
     played, scenario = score.played, board.scenario
-    console.print(f"{scenario.name}: {scenario.title}", soft_wrap=True)
+    console.print(f"{scenario.name}: {title(scenario)}", soft_wrap=True)
     award, blocks = float(played.award_kw.max()), int((~_nan(played)).sum())
     of = f" of {played.told_of}" if played.told_of else ""
     starts = clock(int(played.start_abs_s[0]))
     console.print(f"{name}, seed {board.seeds[0]}, from {starts}, award {figure(award)} kW in {blocks} blocks{of}\n")
     ledger = common.table("Ledger, yen", ["line", name, *([IDLE] if name != IDLE else [])])
+    both = [score, idle] if name != IDLE else [score]
+    yen = common.numbers(np.concatenate([each.played.ledger_yen[0] for each in both]).tolist(), 0)
     for k, line in enumerate(played.lines):
-        row = [common.number(float(played.ledger_yen[0, k]), 0)]
-        row += [common.number(float(idle.played.ledger_yen[0, k]), 0)] if name != IDLE else []
-        ledger.add_row(line, *row)
+        ledger.add_row(line, *yen[k :: len(played.lines)])
     console.print(ledger, "")
     service = common.table("Outcome", ["measure", name, *([IDLE] if name != IDLE else [])])
     passed = [f"{int((p.passed == 1).sum())} of {blocks}" for p in (played, idle.played)]
     service.add_row("blocks passed", *passed[: 2 if name != IDLE else 1])
     for key, digits in _shown(played):
-        row = [common.number(float(score.columns[key][0]), digits)]
-        row += [common.number(float(idle.columns[key][0]), digits)] if name != IDLE else []
-        service.add_row(key, *row)
+        service.add_row(key, *common.numbers([float(each.columns[key][0]) for each in both], digits))
     console.print(service, "")
     for failure in score.failures:
         console.print(failure.line, soft_wrap=True)
-    for note in board.notes:
-        console.print(f"Done to your files: {note}", soft_wrap=True, markup=False)
+    common.show_notes(console, board.notes)
 
 
 def _nan(played: Played) -> Any:

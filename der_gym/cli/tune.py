@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -11,18 +10,19 @@ import yaml
 from der_gym.cli import common
 from der_gym.controllers.store import settings_path
 from der_gym.controllers.tune import search, write
+from der_gym.core.errors import InputError
 from der_gym.core.files import check_target
 from der_gym.evaluation.scoreboard import seeds_of
-from der_gym.scenario.load import load
+from der_gym.scenario.model import Scenario
 
 
-def tune(
-    scenario: str, controller: str, trials: int, seeds: int, out: Path | None, ship: bool, pairs: Sequence[str]
-) -> None:
+def tune(scenario: Scenario, controller: str, trials: int, seeds: int, out: Path | None, ship: bool) -> None:
     """Search, print what was found, write it where asked."""
+    if ship and out is not None:
+        raise InputError("--ship and --out exclude one another; --ship writes where der_gym takes its own from")
     if out is not None:
         check_target(out)  # before the search, which takes long
-    loaded = load(scenario, common.parse_settings(pairs)).model_dump()
+    loaded = scenario.model_dump()
     with common.progress() as told:
         found = search(
             controller,

@@ -1,26 +1,30 @@
-"""Why a block failed: one line for each, by stated rules, from the traces of the play and of its twin.
+"""Why a block failed: the error of its worst window as a sum of parts, from the traces of the play and of its twin.
 
-A block fails when the mean of a window lies out of the band around what the allowed lags permit. Each cause has a
-counterfactual: the response as it would have been without that cause. The *excess* is the kW by which the windows lie
-out of band, summed. The first cause in this order whose counterfactual leaves no excess is named; else the one that
-leaves the least, as *mainly*, where that is half or less; else it is the controller.
+The error is the mean response of the window less the nearest mean that the allowed lags permit. With ``asked`` and
+``sent`` for the power that the fractions asked for and in force take of what each leaf has to give:
 
-| cause | rule: the response is replaced by |
+| part | kW, mean over the window |
 |---|---|
-| no command | (no leaf was asked for more than 2 % of its swing in the block, and the target left the band) |
-| plan error | twin - power: measured against what the group would have drawn without commands |
-| rebound | response + what leaves at rest (fraction within 2 %) drew above the twin |
-| energy empty | response + target - available, where the capability showed less available than the target |
-| saturation | the target, in minutes in which every leaf that had something to give was asked for 98 % or more |
-| unreachable | response + fraction x available power of the devices whose link was down |
-| delay | the response 5, 10 or 15 minutes later |
-| control | none of these: too little or too much was asked for |
+| plan error | plan - power without commands, as far as the commands asked for did not make up for it |
+| not available | what the group had to give - target, where that is less, as far as it was not asked for |
+| control | asked - target: what is left of it then |
+| not sent | sent - asked of the leaves whose fraction moved by no more than is ever sent |
+| held command | sent - asked of the others: an earlier message holds until the path takes the next one |
+| unreachable | given - sent, as far as that was asked of devices whose link was down |
+| delay | given - sent, as far as the commands of the last 15 minutes gave it |
+| devices | given - sent of the leaves under command: what is left of it then |
+| rebound | given - sent of the leaves at rest: they draw back what they gave |
+| meter | response - what all this gives: the meter, and leaves within the minute |
+
+They add up to the error. The largest of those with its sign is the cause; where that is less than a fifth of the error
+there is no single one. A cause *control* is told as *no command* where no leaf was asked for anything, nor held to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,12 +35,41 @@ from der_gym.evaluation.play import Played
 from der_gym.signals.calendar import date_of
 
 F8 = NDArray[np.float64]
+Kw = TypeVar("Kw", float, F8)
 BLOCK_MIN = BLOCK_S // 60
-AT_REST = 0.02  # a fraction that moves less than this is never sent
-FULL = 0.98
-SHIFTS_MIN = (5, 10, 15)
-MOSTLY = 0.5  # part of the excess that may be left by a cause that is named
-CAUSES = ("no command", "plan error", "rebound", "energy empty", "saturation", "unreachable", "delay", "control")
+AT_REST = 0.02  # a fraction that moves by no more than this is never sent
+DELAY_MIN = 15
+LEAST = 0.2  # part of the error that a cause must be
+NO_COMMAND, NO_CAUSE = "no command", "no single cause"
+PARTS = (
+    "plan error",
+    "not available",
+    "control",
+    "not sent",
+    "held command",
+    "unreachable",
+    "delay",
+    "devices",
+    "rebound",
+    "meter",
+)
+CAUSES = (NO_COMMAND, *PARTS, NO_CAUSE)
+WHY = {
+    "plan error": "the plan was off the group without commands",
+    "not available": "the group had less to give than was called for",
+    "not sent": "below the threshold of messages",
+    "held command": "an earlier message held, the path took no new one yet",
+    "unreachable": "devices that were asked stood behind links that were down",
+    "delay": f"commands of the last {DELAY_MIN} minutes had not come through",
+    "rebound": "leaves at rest were off the group without commands",
+    "meter": "the meter was off the devices",
+    NO_COMMAND: "nothing was asked of any leaf",
+    NO_CAUSE: "many small ones",
+}
+OTHERWISE = {
+    "control": ("too little was asked for", "too much was asked for"),
+    "devices": ("devices gave less than they were asked for", "devices gave more than they were asked for"),
+}
 
 
 @dataclass(frozen=True)
@@ -50,10 +83,10 @@ class Block:
         Least and greatest mean of the target over the allowed lags.
     target_kw, response_kw, plan_kw, twin_kw : (n_minute,)
         ``response = plan - metered``; ``twin`` is the power without commands.
-    later_kw : (n_minute + 15,)
-        The response, and that of the 15 minutes after the block.
-    power_kw, action, extra_kw, up_kw, lost_kw : (n_minute,) and (n_minute, n_leaf) four times
-        True power; fractions asked for; leaf's power above its twin's; available; of that behind links that are down.
+    action, sent, sent_low, sent_high : (n_minute, n_leaf)
+        Fractions asked for, in force by the last message sent, least and greatest of that in the last 15 minutes.
+    given_kw, up_kw, down_kw, lost_kw : (n_minute, n_leaf)
+        Leaf's power below its twin's; available upward and downward; upward of that behind links that are down.
     """
 
     band_kw: float
@@ -63,34 +96,41 @@ class Block:
     response_kw: F8
     plan_kw: F8
     twin_kw: F8
-    later_kw: F8
-    power_kw: F8
     action: F8
-    extra_kw: F8
+    sent: F8
+    sent_low: F8
+    sent_high: F8
+    given_kw: F8
     up_kw: F8
+    down_kw: F8
     lost_kw: F8
 
-    def errors(self, response_kw: F8) -> F8:
+    def errors(self) -> F8:
         """Return each window's distance from what is allowed, signed, (n_window,)."""
-        means = response_kw.reshape(len(self.low_kw), -1).mean(axis=1)
-        error: F8 = np.maximum(means - self.high_kw, 0.0) + np.minimum(means - self.low_kw, 0.0)
-        return error
+        means = self.response_kw.reshape(len(self.low_kw), -1).mean(axis=1)
+        return np.asarray(means - np.clip(means, self.low_kw, self.high_kw))
 
-    def excess_kw(self, response_kw: F8) -> float:
-        """Return the kW out of band, summed over the windows."""
-        out = np.abs(self.errors(response_kw)) - self.band_kw * (1.0 + 1e-6)
-        return float(np.maximum(out, 0.0).sum())
+    def worst(self) -> int:
+        """Return the number of the window that lies farthest from what is allowed."""
+        return int(np.abs(self.errors()).argmax())
 
-    def out(self) -> NDArray[np.bool_]:
-        """Return the minutes of the windows that failed, (n_minute,); all where none can be told."""
-        bad = np.abs(self.errors(self.response_kw)) > self.band_kw
-        bad = bad if bad.any() else np.ones_like(bad)
-        return np.repeat(bad, len(self.response_kw) // len(bad))
+    def worst_kw(self) -> float:
+        """Return the error of the worst window, signed."""
+        return float(self.errors()[self.worst()])
+
+    def minutes(self) -> slice:
+        """Return the minutes of the worst window."""
+        n, k = len(self.response_kw) // len(self.low_kw), self.worst()
+        return slice(k * n, (k + 1) * n)
+
+    def power(self, fraction: F8) -> F8:
+        """Return what fractions take of what the leaves have to give, (n_minute, n_leaf)."""
+        return np.where(fraction > 0.0, fraction * self.up_kw, fraction * self.down_kw)
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A failed block and its cause."""
+    """A failed block and its cause; ``parts`` add up to the error ``worst_kw``."""
 
     seed: int
     block: int
@@ -99,6 +139,7 @@ class Failure:
     award_kw: float
     cause: str
     text: str
+    parts: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def line(self) -> str:
@@ -109,51 +150,62 @@ class Failure:
         return f"{self.starts} block {self.block}: {size}: {self.text}"
 
 
+def parts(block: Block) -> dict[str, float]:
+    """Return the parts of the error of the worst window, kW, signed; they add up to it."""
+    at = block.minutes()
+    response, plan, twin = (float(row[at].mean()) for row in (block.response_kw, block.plan_kw, block.twin_kw))
+    target = response - block.worst_kw()
+    asked, sent = block.power(block.action)[at], block.power(block.sent)[at]
+    least, most = (float(kw[at].sum(axis=1).mean()) for kw in (-block.down_kw, block.up_kw))
+    left = plan - twin + float(asked.sum(axis=1).mean()) - target
+    off = _explained(left, plan - twin)
+    short = _explained(left - off, float(np.clip(target, least, most)) - target)
+    small = np.abs(block.action - block.sent)[at] <= AT_REST
+    unsent = sent - asked
+    answer = _answer(block, at)
+    leaves = {"not sent": np.where(small, unsent, 0.0), "held command": np.where(small, 0.0, unsent)} | answer
+    means = {name: float(kw.sum(axis=1).mean()) for name, kw in leaves.items()}
+    known = {"plan error": off, "not available": short, "control": left - off - short} | means
+    return known | {"meter": block.worst_kw() - sum(known.values())}
+
+
+def _answer(block: Block, at: slice) -> dict[str, F8]:
+    """Return what the leaves gave less what the messages in force asked, by its reasons, (n_minute, n_leaf)."""
+    sent = block.power(block.sent)[at]
+    left = block.given_kw[at] - sent
+    unreachable = _explained(left, -(np.maximum(block.sent, 0.0) * block.lost_kw)[at])
+    before = [block.power(fraction)[at] - sent for fraction in (block.sent_low, block.sent_high)]
+    delay = np.clip(left - unreachable, *before)
+    rest, still = left - unreachable - delay, np.abs(block.sent[at]) <= AT_REST
+    own = {"devices": np.where(still, 0.0, rest), "rebound": np.where(still, rest, 0.0)}
+    return {"unreachable": unreachable, "delay": delay, **own}
+
+
+def _explained(kw: Kw, by: Kw) -> Kw:
+    """Return the part of ``kw`` that another power explains: it has the sign of both and is no larger than either."""
+    part: Kw = np.clip(kw, np.minimum(by, 0.0), np.maximum(by, 0.0))
+    return part
+
+
 def cause(block: Block) -> tuple[str, str]:
-    """Return the name of the cause and the line that tells it."""
-    if (np.abs(block.action) <= AT_REST).all() and (np.maximum(block.low_kw, 0.0) > block.band_kw).any():
-        return "no command", "no command: nothing was asked of any leaf"
-    before = block.excess_kw(block.response_kw)
-    left = {name: (block.excess_kw(response), text) for name, response, text in _counterfactuals(block)}
-    for name, (rest, text) in left.items():
-        if rest <= 0.0 < before:
-            return name, f"{name}: {text}"
-    name = min(left, key=lambda key: left[key][0])
-    rest, text = left[name]
-    if before > 0.0 and rest <= MOSTLY * before:
-        return name, f"mainly {name}: {text}"
-    return "control", f"control: {_too(block)} was asked for"
+    """Return the name of the cause and the line that tells it and the parts."""
+    found, error = parts(block), block.worst_kw()
+    name = max(found, key=lambda part: found[part] * np.sign(error))
+    if abs(found[name]) < LEAST * abs(error):
+        name = NO_CAUSE
+    elif name == "control" and not _commanded(block):
+        name = NO_COMMAND
+    why = OTHERWISE[name][error > 0] if name in OTHERWISE else WHY[name]
+    size = max(map(abs, found.values()))
+    order = sorted(found, key=lambda part: -abs(found[part]))
+    shown = {NO_COMMAND if name == NO_COMMAND and part == "control" else part: found[part] for part in order}
+    told = ", ".join(f"{part} {kw}" for part, kw in ((p, figure(v, size, "+")) for p, v in shown.items()) if kw != "0")
+    return name, f"{name}: {why} ({told} kW)"
 
 
-def _kw(value: float, sign: str = "") -> str:
-    return f"{figure(value, sign=sign)} kW"
-
-
-def _too(block: Block) -> str:
-    errors = block.errors(block.response_kw)
-    return "too much" if errors[np.abs(errors).argmax()] > 0 else "too little"
-
-
-def _counterfactuals(block: Block) -> Iterator[tuple[str, F8, str]]:
-    """Yield name, response without that cause, and its figures, in the order of the table."""
-    out = block.out()
-    response, target = block.response_kw, block.target_kw
-    off = float((block.plan_kw - block.twin_kw)[out].mean())
-    yield "plan error", block.twin_kw - block.power_kw, f"the plan is {_kw(off, '+')} off the group without commands"
-    rebound = np.where(np.abs(block.action) <= AT_REST, np.maximum(block.extra_kw, 0.0), 0.0).sum(axis=1)
-    yield "rebound", response + rebound, f"leaves at rest drew {_kw(rebound[out].mean())} back"
-    available = block.up_kw.sum(axis=1)
-    empty = np.maximum(target - available, 0.0)
-    text = f"{_kw(available[out].mean())} were available for {_kw(target[out].mean())}"
-    yield "energy empty", response + empty, text
-    full = ((block.action >= FULL) | (block.up_kw <= 0.0)).all(axis=1) & (available > 0.0)
-    yield "saturation", np.where(full, np.maximum(response, target), response), "every leaf was asked for all it has"
-    missed = (np.maximum(block.action, 0.0) * block.lost_kw).sum(axis=1)
-    yield "unreachable", response + missed, f"{_kw(missed[out].mean())} stood behind links that were down"
-    n = len(response)
-    shifts = {m: block.later_kw[m : m + n] for m in SHIFTS_MIN}
-    best = min(SHIFTS_MIN, key=lambda m: block.excess_kw(shifts[m]))
-    yield "delay", shifts[best], f"{best} minutes earlier it would have fitted"
+def _commanded(block: Block) -> bool:
+    at = block.minutes()
+    return bool(block.action[at].any() or block.sent[at].any())
 
 
 def failures(played: Played, twin: Played, band_share: float | None = None) -> list[Failure]:
@@ -172,21 +224,18 @@ def failures(played: Played, twin: Played, band_share: float | None = None) -> l
 
 def _failure(played: Played, twin: Played, band_share: float, i: int, b: int) -> Failure:
     block = cut(played, twin, band_share, i, b)
-    name, text = cause(block)
-    errors = block.errors(block.response_kw)
-    worst = float(errors[np.abs(errors).argmax()])
-    seed, award = int(played.seeds[i]), float(played.award_kw[i, b])
-    return Failure(seed, b, clock(int(played.start_abs_s[i]) + b * BLOCK_S), worst, award, name, text)
+    starts = clock(int(played.start_abs_s[i]) + b * BLOCK_S)
+    told = (int(played.seeds[i]), b, starts, block.worst_kw(), float(played.award_kw[i, b]))
+    return Failure(*told, *cause(block), parts(block))
 
 
 def cut(played: Played, twin: Played, band_share: float, i: int, b: int) -> Block:
     """Return block ``b`` of seed number ``i``."""
-    t, w = played.trace, twin.trace
+    t, w, of = played.trace, twin.trace, played.first.leaf_weight
     per_block = played.window_kw.shape[2] // played.award_kw.shape[1]
     windows, minutes = slice(b * per_block, (b + 1) * per_block), slice(b * BLOCK_MIN, (b + 1) * BLOCK_MIN)
-    later = slice(b * BLOCK_MIN, (b + 1) * BLOCK_MIN + max(SHIFTS_MIN))
-    response = (t.plan_kw - t.metered_kw)[i].astype(np.float64)
-    after = np.pad(response, (0, max(SHIFTS_MIN)), mode="edge")
+    before = np.pad(t.sent[i].astype(np.float64), ((DELAY_MIN, 0), (0, 0)))
+    recent = np.lib.stride_tricks.sliding_window_view(before, DELAY_MIN + 1, axis=0)[minutes]
 
     def at(row: NDArray[np.float32]) -> F8:
         return row[i, minutes].astype(np.float64)
@@ -196,15 +245,17 @@ def cut(played: Played, twin: Played, band_share: float, i: int, b: int) -> Bloc
         low_kw=played.window_kw[i, 0, windows],
         high_kw=played.window_kw[i, 1, windows],
         target_kw=at(t.target_kw),
-        response_kw=response[minutes],
+        response_kw=at(t.plan_kw) - at(t.metered_kw),
         plan_kw=at(t.plan_kw),
         twin_kw=at(w.true_kw),
-        later_kw=after[later],
-        power_kw=at(t.true_kw),
         action=at(t.action),
-        extra_kw=at(t.leaf_kw) - at(w.leaf_kw),
-        up_kw=at(t.up_kw),
-        lost_kw=at(t.lost_kw),
+        sent=at(t.sent),
+        sent_low=recent.min(axis=2),
+        sent_high=recent.max(axis=2),
+        given_kw=(at(w.leaf_kw) - at(t.leaf_kw)) * of,
+        up_kw=at(t.up_kw) * of,
+        down_kw=at(t.down_kw) * of,
+        lost_kw=at(t.lost_kw) * of,
     )
 
 

@@ -22,6 +22,7 @@ from der_gym.evaluation.measures import pass_rate
 from der_gym.evaluation.play import CHUNK, EpisodeRunner
 from der_gym.scenario.load import load
 from der_gym.scenario.model import Scenario
+from der_gym.signals import calendar
 from der_gym.signals.calendar import SEASONS
 from der_gym.simulation import award_check
 from der_gym.simulation.assets import ScenarioAssets
@@ -163,7 +164,9 @@ def _without_limits(scenario: Scenario) -> Scenario:
 
 
 def _windows(base: Scenario, seasons: Sequence[str] | None, starts: Sequence[int] | None) -> list[tuple[str, int]]:
-    known = base.episode.seasons
+    known: tuple[str, ...] = base.episode.seasons
+    if base.signals.start is not None:  # a date has one season
+        known = (SEASONS[int(calendar.season(np.array([calendar.day_of(base.signals.start)]))[0])],)
     for season in seasons or ():
         if season not in known:
             raise unknown("season", season, known)

@@ -42,6 +42,8 @@ class ServicePlayed:
         Skill and error.
     band_share : float
         Half the width of the tolerance, as a share of the commitment.
+    leaf_weight : float64 (n_leaf,)
+        Part of each leaf that the service's node holds, 0..1.
     """
 
     outcome: Array
@@ -50,20 +52,21 @@ class ServicePlayed:
     accuracy: Array
     mae_share: Array
     band_share: float
+    leaf_weight: Array
 
     @staticmethod
     def of(session: ServiceSession) -> ServicePlayed:
         """Return copies of what a session holds at the end of its episodes."""
         s = session.service
         kept = (s.outcome.copy(), s.period_award_kw().copy(), s.window_kw.copy(), s.skill(), s.mae_share())
-        return ServicePlayed(*kept, s.band_share)
+        return ServicePlayed(*kept, s.band_share, session.leaf_weight.copy())
 
     @staticmethod
     def join(parts: Sequence[ServicePlayed]) -> ServicePlayed:
         """Return several batches as one."""
         names = ("outcome", "award_kw", "window_kw", "accuracy", "mae_share")
         whole = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-        return ServicePlayed(**whole, band_share=parts[0].band_share)
+        return ServicePlayed(**whole, band_share=parts[0].band_share, leaf_weight=parts[0].leaf_weight)
 
     @property
     def passed(self) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 from der_gym.core.units import REFRESH_S
 from der_gym.engine.tables import CAPABILITY
 from der_gym.env.worlds import Worlds
+from der_gym.network.tables import SENDER
 from der_gym.simulation import metering
 from der_gym.simulation.aggregator_view import SERVICE
 
@@ -28,11 +29,13 @@ class Trace:
         began.
     action : (n, n_minute, n_leaf)
         Fractions that the controller asked for, -1..1.
+    sent : (n, n_minute, n_leaf)
+        Fractions of each leaf's last message sent, while it holds.
     leaf_kw : (n, n_minute, n_leaf)
         True power of each leaf's devices (with several ticks or minutes a decision: of its last tick).
-    up_kw, lost_kw : (n, n_minute, n_leaf)
-        Power that the leaf's devices could give for 30 minutes against a store's standby, every 5 minutes; the
-        part of it behind links that were down.
+    up_kw, down_kw, lost_kw : (n, n_minute, n_leaf)
+        Power that the leaf's devices could give and take for 30 minutes against a store's standby, every 5 minutes; the
+        part of the first behind links that were down.
     """
 
     plan_kw: Array
@@ -41,15 +44,17 @@ class Trace:
     metered_kw: Array
     seen_kw: Array
     action: Array
+    sent: Array
     leaf_kw: Array
     up_kw: Array
+    down_kw: Array
     lost_kw: Array
 
     @staticmethod
     def empty(n: int, n_minute: int, n_leaf: int) -> Trace:
         """Return a trace of zeros."""
         flat = [np.zeros((n, n_minute), dtype=np.float32) for _ in range(5)]
-        leaves = [np.zeros((n, n_minute, n_leaf), dtype=np.float32) for _ in range(4)]
+        leaves = [np.zeros((n, n_minute, n_leaf), dtype=np.float32) for _ in range(6)]
         return Trace(*flat, *leaves)
 
     @staticmethod
@@ -104,21 +109,26 @@ class Recorder:
         if t % REFRESH_S == 0 or self.worlds.scenario.decision_s > REFRESH_S:
             self._capability(self._minutes)
         elif self._minutes.start:
-            for held in (self.trace.up_kw, self.trace.lost_kw):
+            for held in (self.trace.up_kw, self.trace.down_kw, self.trace.lost_kw):
                 held[:, self._minutes] = held[:, self._minutes.start - 1, None]
 
     def after(self) -> None:
-        """Note what each leaf drew in the tick that has just ended."""
+        """Note what each leaf drew in the tick that has just ended, and the message that it was sent."""
         fleet, st = self.sim.fleet, self.sim.structure
         span = (0, fleet.n_all, fleet.n_shard, self.every)
         metering.sum_power_cells(*span, st.cell_lo, st.cell_hi, fleet.fleet, self._power)
         self.trace.leaf_kw[:, self._minutes] = self._leaves(self._power[:, :, metering.POWER.TRUE_KW])[:, None]
+        if "dispatch" in self.worlds.layout.action.places:  # its lanes are the leaves'; others come after
+            sent = self.sim.network.leaf[:, : self.trace.sent.shape[2]]
+            holds = sent[:, :, SENDER.SENT_UNTIL] > fleet.t_s[:, None] - MINUTE_S
+            self.trace.sent[:, self._minutes] = np.where(holds, sent[:, :, SENDER.SENT_A], 0.0)[:, None]
 
     def _capability(self, minutes: slice) -> None:
         self.capability = self.sim.fleet.measure(self.every)
         reached = self.sim.fleet.measure(self.every, reached=True)
         every, up = (self._leaves(capability[:, :, CAPABILITY.UP_KW]) for capability in (self.capability, reached))
         self.trace.up_kw[:, minutes] = every[:, None]
+        self.trace.down_kw[:, minutes] = self._leaves(self.capability[:, :, CAPABILITY.DOWN_KW])[:, None]
         self.trace.lost_kw[:, minutes] = (every - up)[:, None]
 
     def _leaves(self, parts: Array) -> Array:

@@ -93,11 +93,12 @@ def seed_rows(board: Scoreboard) -> Iterable[dict[str, Any]]:
 
 
 def failure_rows(board: Scoreboard) -> Iterable[dict[str, Any]]:
-    """Yield one row per failed block."""
+    """Yield one row per failed block; the parts of its worst error add up to it."""
     for name, score in board.scores.items():
         for f in score.failures:
             row = {"controller": name, "seed": f.seed, "block": f.block, "starts": f.starts, "cause": f.cause}
-            yield row | {"worst_error_kw": f.worst_kw, "award_kw": f.award_kw, "text": f.text}
+            parts = {f"{part.replace(' ', '_')}_kw": kw for part, kw in f.parts.items()}
+            yield row | {"worst_error_kw": f.worst_kw, **parts, "award_kw": f.award_kw, "text": f.text}
 
 
 def save(board: Scoreboard, folder: Path, traces: bool = True, command: Sequence[str] | None = None) -> list[Path]:

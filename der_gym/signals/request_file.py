@@ -21,6 +21,7 @@ F8 = npt.NDArray[np.float64]
 
 SIGNS = {"upward_positive": 1.0, "upward_negative": -1.0}
 MOST_KW = 1e9  # more than all of Japan
+LIKELY_W = 100.0  # a request of more than so many awards is likely to be in W
 _MOMENT, _COLUMNS = "datetime", ("request_kw", "delta_kw")
 
 
@@ -79,10 +80,10 @@ def cut_to_award(path: str, asked_kw: F8, award_kw: F8) -> tuple[F8, str]:
     if n_above:
         least, most = (figure(value) for value in (award_kw[awarded].min(), award_kw.max()))
         award = least if least == most else f"{least} to {most}"
-        greatest = figure(asked_kw[cut & awarded].max())
-        texts.append(
-            f"{n_above} of {int(awarded.sum())} bins cut to the award of {award} kW (up to {greatest} kW asked)"
-        )
+        most_kw = float(asked_kw[cut & awarded].max())
+        unit = "; are these W? numbers are read as kW" if most_kw > LIKELY_W * award_kw.max() else ""
+        asked = f"(up to {figure(most_kw)} kW asked{unit})"
+        texts.append(f"{n_above} of {int(awarded.sum())} bins cut to the award of {award} kW {asked}")
     if n_after:
         texts.append(f"{n_after} bins outside the awarded blocks set to 0")
     return np.minimum(asked_kw, award_kw), f"{path}: {'; '.join(texts)}" if texts else ""

@@ -35,7 +35,7 @@ from der_gym.simulation.representative_fleet import Sample, build, take_sample
 class ScenarioAssets:
     """Structure, signals and pool of a scenario, and the scenario's hash as its files were.
 
-    ``pool_name`` is the key of the pool on disk; None where it is not kept.
+    ``pool_name`` is the key of the pool on disk; None where it is not kept. ``notes`` tell what a list left out.
     """
 
     scenario: Scenario
@@ -45,6 +45,7 @@ class ScenarioAssets:
     pool: Pool
     made_of: str
     pool_name: str | None = None
+    notes: tuple[str, ...] = ()
 
     def __deepcopy__(self, memo: object) -> ScenarioAssets:
         """Return the assets themselves: nothing writes into them."""
@@ -75,6 +76,7 @@ def scenario_assets(scenario: Scenario) -> ScenarioAssets:
 
 def _make(scenario: Scenario) -> ScenarioAssets:
     resources, structure, trees, switched = arrange(scenario)
+    notes = _filled_in(scenario, resources)
     signals = read_signals(scenario)
     keys = fleet_keys(scenario)
     sample = take_sample(resources, structure, trees, switched, scenario.devices, keys)
@@ -85,7 +87,15 @@ def _make(scenario: Scenario) -> ScenarioAssets:
     settings = _pool_settings(scenario, sample.structure, signals, starts_s) | {"keys": keys.tolist()}
     name = pool_name(settings, *sample.structures)
     pool = _pool(name, scenario, sample.structures, signals, keys, starts_s)
-    return ScenarioAssets(scenario, structure, signals, sample, pool, scenario.hash(), name)
+    return ScenarioAssets(scenario, structure, signals, sample, pool, scenario.hash(), name, notes)
+
+
+def _filled_in(scenario: Scenario, resources: table.ResourceTable) -> tuple[str, ...]:
+    """Return a line where ratings of one's own list are drawn; settings that draw all devices draw theirs anyhow."""
+    n = int(np.isnan(resources.rated_kw).sum())
+    if scenario.resources is None or n == 0:
+        return ()
+    return (f"{scenario.resources}: rated_kw of {n:,} of {len(resources):,} devices is not given and drawn",)
 
 
 def arrange(

@@ -97,6 +97,7 @@ class Simulator:
         planned = (self.nominal_kw, self._plan_model() if plan_model is None else plan_model)
         made = (scenario, st, self.assets.signals, self.assets.pool, n_world, self.assets.sample)
         self.market = MarketSession(*made, *planned)
+        self.market.notes[:0] = self.assets.notes
         self.view = AggregatorView(n_world, st.n_leaf, len(scenario.services), self.market.n_own)
         self.frequency = Frequency(scenario.signals.frequency, scenario.signals.frequency_model, n_world)
         self.generators = [np.random.default_rng() for _ in range(n_world)]

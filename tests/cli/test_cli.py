@@ -116,15 +116,35 @@ def test_run_takes_a_fleet_a_request_and_an_hour(command: Command, tmp_path: Pat
     set_ |= {"episode.n_block": 2, "episode.n_block_after": 1}
     short = [word for key, value in set_.items() for word in ("--set", f"{key}={value}")]
     more = ["--start-h", 10, "--out", tmp_path / "out"]
-    cut = r"4 of 12 bins cut to the award of 2 kW \(up to 3,000 kW asked\); 6 bins outside the awarded blocks set to 0"
+    asked = r"\(up to 3,000 kW asked; are these W\? numbers are read as kW\)"
+    cut = f"4 of 12 bins cut to the award of 2 kW {asked}; 6 bins outside the awarded blocks set to 0"
     code, out, err = command("run", "tertiary-1-tiny", "--controller", "open_loop", *words, *more, *short)
     assert code == 0 and len(re.findall(cut, err)) == 1
     assert re.search(f"Done to your files: {request}: {cut}", out)
+    drawn = f"{fleet}: rated_kw of 4 of 4 devices is not given and drawn"
+    assert f"Done to your files: {drawn}" in out
     assert "from 2026-08-03 10:00, award 2 kW in 2 blocks" in out
     record = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
     assert record["settings"]["resources"] == str(fleet)
-    assert re.search(cut, record["done_to_your_files"][0]) and len(record["done_to_your_files"]) == 1
+    assert record["done_to_your_files"][0] == drawn
+    assert re.search(cut, record["done_to_your_files"][1]) and len(record["done_to_your_files"]) == 2
     assert record["settings"]["signals"]["request_sign"] == "upward_negative"
+
+
+@pytest.mark.filterwarnings("always:.*request.csv:UserWarning")
+@pytest.mark.parametrize("name", ["evaluate", "firm"])
+def test_what_was_done_to_files_is_told_and_kept(command: Command, tmp_path: Path, name: str) -> None:
+    request = tmp_path / "request.csv"
+    rows = [f"2026-08-03 {14 + k // 12:02d}:{k % 12 * 5:02d},{30 if k < 4 else 1}\n" for k in range(18)]
+    request.write_text("datetime,request_kw\n" + "".join(rows), encoding="utf-8")
+    short = [*SHORT, "--set", "services.tertiary-1.award_kw=20", "--set", "episode.n_block=2"]
+    of = ["--set", f"signals.request={request}", "--set", "episode.starts_h=[14]", "--controller", "idle"]
+    first = ["--scenario", "tertiary-1-tiny"] if name == "evaluate" else ["tertiary-1-tiny", "--budget", 3]
+    out = succeed(command(name, *first, "--seeds", 1, *short, *of, "--out", tmp_path / "out"))
+    told = f"{request}: 4 of 12 bins cut to the award of 20 kW (up to 30 kW asked)"
+    assert f"Done to your files: {told}" in out
+    kept = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))["done_to_your_files"]
+    assert any(note.startswith(told) for note in kept)
 
 
 def test_evaluate_prints_a_table_and_writes_files(command: Command, tmp_path: Path) -> None:

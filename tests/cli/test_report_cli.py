@@ -78,9 +78,11 @@ def test_evaluate_shows_the_curves_of_firm(command: Command, tmp_path: Path) -> 
     succeed(command(*FIRM, "--out", tmp_path / "f"))
     succeed(command(*EVALUATE, "--firm", tmp_path / "f", "--report", tmp_path / "b.html"))
     assert '"firm":{"n_seed":1,' in (tmp_path / "b.html").read_text(encoding="utf-8")
-    assert "no results of der-gym firm there" in refuse(command(*EVALUATE, "--firm", tmp_path))
+    assert "no results of der-gym firm there" in refuse(command(*EVALUATE, "--firm", tmp_path, "--out", tmp_path / "n"))
     other = ["evaluate", "--scenario", "tertiary-1", "--controller", "idle", "--seeds", 1, *SHORT]
-    assert "is of scenario 'tertiary-1-tiny'" in refuse(command(*other, "--firm", tmp_path / "f"))
+    assert "is of scenario 'tertiary-1-tiny'" in refuse(
+        command(*other, "--firm", tmp_path / "f", "--report", tmp_path / "o.html")
+    )
 
 
 def test_without_a_browser_tests_fail_in_ci_and_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

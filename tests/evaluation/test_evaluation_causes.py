@@ -1,4 +1,4 @@
-"""Each rule on a made-up block: one fault at a time, and the right name for it."""
+"""The parts of a made-up block's error, one fault at a time; and of every failed block of real plays."""
 
 from __future__ import annotations
 
@@ -6,140 +6,189 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from worlds import small
 
-from der_gym.evaluation.causes import CAUSES, Block, Failure, cause, clock
+from der_gym.core.figures import figure
+from der_gym.evaluation.causes import CAUSES, LEAST, PARTS, Block, Failure, cause, clock, failures, parts
+from der_gym.evaluation.controller_factory import players
+from der_gym.evaluation.play import EpisodeRunner
+from der_gym.scenario.load import load
 
 N, LEAF = 30, 2
 TARGET = 50.0
 
 
-def good() -> Block:
-    """Return a block of 100 kW award that passes: two leaves at half, a response that is exactly the target."""
-    flat = np.full(N, TARGET)
-    return Block(
-        band_kw=10.0,
-        low_kw=np.full(6, TARGET),
-        high_kw=np.full(6, TARGET),
-        target_kw=flat,
-        response_kw=flat.copy(),
-        plan_kw=np.zeros(N),
-        twin_kw=np.zeros(N),
-        later_kw=np.full(N + 15, TARGET),
-        power_kw=-flat,
-        action=np.full((N, LEAF), 0.5),
-        extra_kw=np.full((N, LEAF), -TARGET / LEAF),
-        up_kw=np.full((N, LEAF), 100.0),
-        lost_kw=np.zeros((N, LEAF)),
-    )
+def leaves(*values: float) -> np.ndarray:
+    """Return the same values of each leaf in every minute."""
+    return np.tile(np.array(values, dtype=float), (N, 1))
 
 
-def answer(response_kw: float | np.ndarray, **changes: object) -> Block:
-    """Return the good block with another response (and power, unless told otherwise)."""
-    response = np.broadcast_to(np.asarray(response_kw, dtype=float), (N,)).copy()
-    late = np.append(response, np.full(15, response[-1]))
-    told = {"response_kw": response, "power_kw": -response, "later_kw": late} | changes
-    return replace(good(), **told)  # type: ignore[arg-type]
+def block(given: float | tuple[float, ...] = TARGET / LEAF, off: float = 0.0, **changes: object) -> Block:
+    """Return a block of 100 kW award, a target of 50 kW and two leaves of 50 kW asked for half; ``off``: plan error."""
+    given_kw = leaves(*(given if isinstance(given, tuple) else (given,) * LEAF))
+    own: dict[str, object] = {
+        "band_kw": 10.0,
+        "low_kw": np.full(6, TARGET),
+        "high_kw": np.full(6, TARGET),
+        "target_kw": np.full(N, TARGET),
+        "response_kw": given_kw.sum(axis=1) + off,
+        "plan_kw": np.full(N, off),
+        "twin_kw": np.zeros(N),
+        "action": leaves(0.5, 0.5),
+        "given_kw": given_kw,
+        "up_kw": leaves(50.0, 50.0),
+        "down_kw": leaves(40.0, 40.0),
+        "lost_kw": leaves(0.0, 0.0),
+    } | changes
+    own = {"sent": own["action"]} | own
+    return Block(**({"sent_low": own["sent"], "sent_high": own["sent"]} | own))  # type: ignore[arg-type]
 
 
-def test_the_good_block_has_no_excess() -> None:
-    block = good()
-    assert block.excess_kw(block.response_kw) == 0.0
-    assert block.excess_kw(block.response_kw - 12.0) == pytest.approx(6 * 2.0, abs=1e-3)
-    assert block.errors(block.response_kw + 7.0).tolist() == [7.0] * 6
+def shown(made: Block) -> dict[str, float]:
+    """Return the parts that are not nothing; all of them must add up to the error."""
+    found = parts(made)
+    assert sum(found.values()) == pytest.approx(made.worst_kw())
+    return {name: pytest.approx(kw) for name, kw in found.items() if abs(kw) > 1e-9}
+
+
+def test_a_block_on_its_target_has_no_parts() -> None:
+    assert shown(block()) == {}
+    assert block().errors().tolist() == [0.0] * 6
 
 
 def test_a_lag_is_allowed_between_the_bounds() -> None:
-    block = replace(good(), low_kw=np.full(6, 30.0), high_kw=np.full(6, 50.0))
-    assert block.errors(np.full(N, 40.0)).tolist() == [0.0] * 6
-    assert block.errors(np.full(N, 25.0)).tolist() == [-5.0] * 6
-    assert block.errors(np.full(N, 55.0)).tolist() == [5.0] * 6
+    wide = replace(block(), low_kw=np.full(6, 30.0), high_kw=np.full(6, 50.0))
+    for kw, error in ((40.0, 0.0), (25.0, -5.0), (55.0, 5.0)):
+        assert replace(wide, response_kw=np.full(N, kw)).errors().tolist() == [error] * 6
+
+
+def test_only_the_worst_window_counts() -> None:
+    response = np.repeat([50.0, 80.0, 50.0, 10.0, 50.0, 50.0], 5)
+    made = replace(block(), response_kw=response)
+    assert (made.worst(), made.worst_kw(), made.minutes()) == (3, -40.0, slice(15, 20))
 
 
 def test_no_command() -> None:
-    assert cause(answer(0.0, action=np.full((N, LEAF), 0.01)))[0] == "no command"
-
-
-def test_no_command_is_no_excuse_where_nothing_was_asked() -> None:
-    still = answer(30.0, target_kw=np.zeros(N), low_kw=np.zeros(6), high_kw=np.zeros(6), action=np.zeros((N, LEAF)))
-    assert cause(still)[0] == "control"
-
-
-def test_plan_error() -> None:
-    name, text = cause(answer(30.0, plan_kw=np.full(N, -20.0), power_kw=np.full(N, -50.0)))
-    assert name == "plan error"
-    assert "-20 kW" in text
-
-
-def test_rebound_of_leaves_at_rest() -> None:
-    action = np.tile([0.5, 0.0], (N, 1))
-    extra = np.tile([-75.0, 25.0], (N, 1))
-    name, text = cause(answer(25.0, action=action, extra_kw=extra))
-    assert name == "rebound"
-    assert "25 kW" in text
-
-
-def test_a_commanded_leaf_does_not_rebound() -> None:
-    assert cause(answer(25.0, extra_kw=np.tile([-75.0, 25.0], (N, 1))))[0] == "control"
-
-
-def test_energy_empty() -> None:
-    name, text = cause(answer(30.0, up_kw=np.full((N, LEAF), 15.0)))
-    assert name == "energy empty"
-    assert "30 kW were available for 50 kW" in text
-
-
-def test_saturation_needs_every_leaf_that_has_something() -> None:
-    full = np.ones((N, LEAF))
-    assert cause(answer(30.0, action=full))[0] == "saturation"
-    half = np.tile([1.0, 0.5], (N, 1))
-    assert cause(answer(30.0, action=half))[0] == "control"
-    assert cause(answer(30.0, action=half, up_kw=np.tile([100.0, 0.0], (N, 1))))[0] == "saturation"
-
-
-def test_unreachable() -> None:
-    name, text = cause(answer(30.0, lost_kw=np.full((N, LEAF), 20.0)))
-    assert name == "unreachable"
-    assert "20 kW" in text
-
-
-def test_delay_names_the_shift() -> None:
-    target = np.repeat([20.0, 20.0, 60.0, 60.0, 60.0, 60.0], 5)
-    late = np.concatenate([np.full(10, 20.0), target])  # ten minutes behind
-    block = replace(
-        good(),
-        target_kw=target,
-        low_kw=target[::5],
-        high_kw=target[::5],
-        response_kw=late[:N],
-        power_kw=-late[:N],
-        later_kw=np.append(late, np.full(5, 60.0)),
-    )
-    name, text = cause(block)
-    assert name == "delay"
-    assert "10 minutes" in text
+    made = block(0.0, action=leaves(0.0, 0.0))
+    assert shown(made) == {"control": -50.0}
+    assert cause(made) == ("no command", "no command: nothing was asked of any leaf (no command -50 kW)")
 
 
 def test_control_tells_which_way() -> None:
-    assert cause(answer(80.0)) == ("control", "control: too much was asked for")
-    assert cause(answer(20.0)) == ("control", "control: too little was asked for")
+    assert cause(block(10.0, action=leaves(0.2, 0.2)))[1] == "control: too little was asked for (control -30 kW)"
+    assert cause(block(40.0, action=leaves(0.8, 0.8)))[1] == "control: too much was asked for (control +30 kW)"
 
 
-def test_a_cause_that_explains_most_of_it_is_named_mainly() -> None:
-    name, text = cause(answer(10.0, lost_kw=np.full((N, LEAF), 25.0)))
-    assert name == "unreachable"
-    assert text.startswith("mainly")
-    assert cause(answer(10.0, lost_kw=np.full((N, LEAF), 5.0)))[0] == "control"
+def test_plan_error_is_what_the_commands_did_not_make_up_for() -> None:
+    assert shown(block(off=-20.0)) == {"plan error": -20.0}
+    assert shown(block(30.0, off=-20.0, action=leaves(0.6, 0.6))) == {"plan error": -10.0}
+    assert shown(block(35.0, off=-20.0, action=leaves(0.7, 0.7))) == {}
+    assert shown(block(45.0, off=-20.0, action=leaves(0.9, 0.9))) == {"control": 20.0}
+    assert shown(block(20.0, off=-20.0, action=leaves(0.4, 0.4))) == {"plan error": -20.0, "control": -10.0}
 
 
-def test_a_full_explanation_comes_before_a_partial_one_of_higher_rank() -> None:
-    block = answer(30.0, plan_kw=np.full(N, -9.0), power_kw=np.full(N, -39.0), lost_kw=np.full((N, LEAF), 20.0))
-    assert cause(block)[0] == "unreachable"
+def test_not_available() -> None:
+    made = block(15.0, action=leaves(1.0, 1.0), up_kw=leaves(15.0, 15.0))
+    assert shown(made) == {"not available": -20.0}
+    assert cause(made)[0] == "not available"
+    half = block(7.5, up_kw=leaves(15.0, 15.0))
+    assert shown(half) == {"not available": -20.0, "control": -15.0}
+
+
+def test_not_sent_below_the_threshold() -> None:
+    made = block(
+        0.0, action=leaves(0.015, 0.015), sent=leaves(0.0, 0.0), low_kw=np.full(6, 1.5), high_kw=np.full(6, 1.5)
+    )
+    assert shown(made) == {"not sent": -1.5}
+    assert cause(made)[1] == "not sent: below the threshold of messages (not sent -1.5 kW)"
+
+
+def test_an_earlier_command_that_holds_is_no_want_of_a_command() -> None:
+    made = block(40.0, action=leaves(0.0, 0.0), sent=leaves(0.8, 0.8), low_kw=np.zeros(6), high_kw=np.zeros(6))
+    assert shown(made) == {"held command": 80.0}
+    assert cause(made)[0] == "held command"
+
+
+def test_unreachable_is_no_more_than_what_failed_to_come() -> None:
+    assert shown(block(15.0, lost_kw=leaves(20.0, 20.0))) == {"unreachable": -20.0}
+    assert shown(block(15.0, lost_kw=leaves(10.0, 10.0))) == {"unreachable": -10.0, "devices": -10.0}
+    assert shown(block(25.0, lost_kw=leaves(20.0, 20.0))) == {}
+
+
+def test_delay_is_what_the_commands_before_gave() -> None:
+    late = {"sent_low": leaves(0.1, 0.1)}
+    assert shown(block(10.0, **late)) == {"delay": -30.0}
+    assert shown(block(0.0, **late)) == {"delay": -40.0, "devices": -10.0}
+    assert shown(block(40.0, sent_high=leaves(0.8, 0.8))) == {"delay": 30.0}
+
+
+def test_leaves_at_rest_rebound_and_leaves_under_command_do_not() -> None:
+    made = block((50.0, -25.0), action=leaves(1.0, 0.0))
+    assert shown(made) == {"rebound": -25.0}
+    assert cause(made)[0] == "rebound"
+    assert shown(block((0.0, 25.0))) == {"devices": -25.0}
+
+
+def test_a_downward_command_takes_of_what_can_be_taken() -> None:
+    down = np.full(6, -40.0)
+    assert shown(block(-20.0, action=leaves(-0.5, -0.5), low_kw=down, high_kw=down)) == {}
+    assert shown(block(-10.0, action=leaves(-0.25, -0.25), low_kw=down, high_kw=down)) == {"control": 20.0}
+
+
+def test_what_the_meter_adds_is_told() -> None:
+    assert shown(block(response_kw=np.full(N, 30.0))) == {"meter": -20.0}
+
+
+def test_a_cause_has_the_sign_of_the_error_however_large_the_others_are() -> None:
+    made = block(35.0, action=leaves(1.0, 1.0), low_kw=np.full(6, 80.0), high_kw=np.full(6, 80.0))
+    assert shown(made) == {"control": 20.0, "devices": -30.0}
+    assert cause(made) == (
+        "devices",
+        "devices: devices gave less than they were asked for (devices -30, control +20 kW)",
+    )
+
+
+def test_no_single_cause_where_the_largest_is_less_than_a_fifth() -> None:
+    found = dict.fromkeys(PARTS, -9.9)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("der_gym.evaluation.causes.parts", lambda _: found)
+        assert cause(block(0.0))[0] == "no single cause"
+        found["delay"] = -10.1
+        assert cause(block(0.0))[0] == "delay"
+
+
+# -- real plays --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["tertiary-1", "tertiary-1-hard"])
+@pytest.mark.parametrize("controller", ["closed_loop", "open_loop"])
+def test_the_parts_of_every_failed_block_add_up_and_name_the_cause(name: str, controller: str) -> None:
+    stage = EpisodeRunner(load(name, small(name)), 1)
+    seeds = list(range(16))
+    made = players(["idle"]) | players([controller])
+    twin = stage.play(made["idle"], seeds)
+    found = failures(stage.play(made[controller], seeds), twin) + failures(twin, twin)
+    assert len(found) > 20
+    for one in found:
+        assert sum(one.parts.values()) == pytest.approx(one.worst_kw, abs=1e-6)
+        kw = one.parts["control" if one.cause == "no command" else one.cause]
+        assert kw * one.worst_kw > 0.0
+        assert abs(kw) >= LEAST * abs(one.worst_kw)
+        assert abs(one.parts["meter"]) < 0.1 * one.award_kw  # devices explain what the group did
+        assert figure(kw, max(map(abs, one.parts.values())), "+") in one.text
+        assert "-0 " not in one.text
+    for one in failures(twin, twin):
+        of_idle = {"plan error", "control", "not available", "meter"}
+        assert {name: kw for name, kw in one.parts.items() if name not in of_idle and kw} == {}
+
+
+# -- the line ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_failure_is_one_line() -> None:
-    line = Failure(7, 3, clock(0), -82.4, 800.0, "delay", "delay: 5 minutes earlier it would have fitted").line
-    assert line == "2000-01-01 00:00 block 3: 82 kW short (10% of award): delay: 5 minutes earlier it would have fitted"
-    assert "no command" in CAUSES
+    line = Failure(7, 3, clock(0), -82.4, 800.0, "delay", "delay: too late (delay -82 kW)").line
+    assert line == "2000-01-01 00:00 block 3: 82 kW short (10% of award): delay: too late (delay -82 kW)"
+    assert len(set(CAUSES)) == len(CAUSES)
 
 
 def test_the_clock_runs_over_midnight() -> None:

@@ -84,7 +84,7 @@ def test_a_service_without_an_award_has_no_firm_power() -> None:
         ({"starts": [3]}, "start"),
         ({"budget": 2}, "budget"),
         ({"levels": (1.5,)}, "levels"),
-        ({"seasons": ["winter"]}, "no day"),
+        ({"seasons": ["winter"]}, "allowed: summer"),
     ],
 )
 def test_firm_refuses_what_it_cannot_play(wrong: dict[str, Any], match: str) -> None:

@@ -15,6 +15,7 @@ from der_gym.controllers import Controller
 from der_gym.core.errors import InputError
 from der_gym.evaluation import controller_factory, measures, results
 from der_gym.evaluation import scoreboard as board_module
+from der_gym.evaluation.causes import PARTS
 from der_gym.evaluation.play import EpisodeRunner
 from der_gym.evaluation.scoreboard import Scoreboard, evaluate, seeds_of
 from der_gym.scenario.load import load
@@ -142,6 +143,11 @@ def test_files_are_written_and_read_back(board: Scoreboard, tmp_path: Path) -> N
     assert len(rows) == 4 * 5
     got = [float(row["reward"]) for row in rows if row["controller"] == "random"]
     assert got == pytest.approx(board.scores["random"].columns["reward"], rel=1e-8)
+    failed = list(csv.DictReader((folder / "failures.csv").read_text(encoding="utf-8").splitlines()))
+    parts = [f"{part.replace(' ', '_')}_kw" for part in PARTS]
+    assert len(failed) > 4
+    for row in failed:
+        assert sum(float(row[part]) for part in parts) == pytest.approx(float(row["worst_error_kw"]), abs=1e-4)
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     assert run["scenario_hash"] == board.scenario.hash()
     assert run["seeds"] == board.seeds

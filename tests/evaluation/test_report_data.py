@@ -171,7 +171,7 @@ def test_the_worst_window_is_the_one_that_failed_most() -> None:
         over = told["mean_kw"] - high if told["mean_kw"] > high else low - told["mean_kw"]
         block = cut(score.played, twin, 0.1, 0, failure.block)
         assert over == pytest.approx(abs(failure.worst_kw) - block.band_kw, abs=0.02)
-        assert told["figures"]["response"] == pytest.approx(block.response_kw[block.out()].mean(), abs=0.01)
+        assert told["figures"]["response"] == pytest.approx(block.response_kw[block.minutes()].mean(), abs=0.01)
 
 
 def test_idle_has_a_chain_without_commands() -> None:

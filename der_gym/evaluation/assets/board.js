@@ -2,7 +2,10 @@
 
 const NAMES = DATA.order;
 const NEAR = NAMES.filter((name) => !DATA.hidden.includes(name));
-const CAUSE_TONES = { "no command": "black", "plan error": "orange", rebound: "purple", "energy empty": "red", saturation: "yellow", unreachable: "sky", delay: "blue", control: "green" };
+const CAUSE_TONES = {
+  "no command": "black", "plan error": "orange", "not available": "red", control: "green", "not sent": "yellow", "held command": "brown",
+  unreachable: "sky", delay: "blue", devices: "pink", rebound: "purple", meter: "line", "no single cause": "soft",
+};
 const JUDGED = DATA.rows.some((row) => row.pass_rate !== null); // the first service judges periods
 const sorting = { column: 1, down: true };
 

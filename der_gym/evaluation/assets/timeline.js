@@ -9,19 +9,18 @@ function failures() {
 
 function failure(f) {
   const from = at(f.block * 1800), to = at((f.block + 1) * 1800);
-  const cause = f.text.startsWith("mainly") ? t("mainly", { cause: t(f.cause) }) : t(f.cause);
   const size = t(f.worst_kw > 0 ? "over" : "short", { kw: figure(Math.abs(f.worst_kw)), share: pct(Math.abs(f.worst_kw) / f.award_kw) });
   const story = t("story", {
     from: at(f.window_s[0]), to: at(f.window_s[1]), mean: figure(f.mean_kw), low: figure(f.allowed_kw[0]), high: figure(f.allowed_kw[1]),
   });
   return h("section", { class: "card", id: `block-${f.block}`, "data-cause": f.cause },
-    h("div", { class: "fail-head" }, h("h3", {}, t("block_title", { b: f.block, from, to })), h("span", { class: "tag" }, cause), h("span", {}, size)),
+    h("div", { class: "fail-head" }, h("h3", {}, t("block_title", { b: f.block, from, to })), h("span", { class: "tag" }, t(f.cause)), h("span", {}, size)),
     h("p", { class: "story" }, `${story} ${t(`why_${f.cause}`, { too: t(f.worst_kw > 0 ? "too_much" : "too_little") })}`),
     state.lang ? null : h("p", { class: "sub" }, f.text), // as the command line has it
     h("div", { class: "pair" },
       h("div", {}, h("h4", {}, t("zoom")), zoom(f)),
       h("div", {}, h("h4", {}, t("steps")), steps(f), h("p", { class: "how" }, t(WINDOW > 5 ? "steps_how_long" : "steps_how")))),
-    h("h4", {}, t("numbers")), figures(f), h("h4", {}, t("way")), way(f));
+    h("h4", {}, t("parts")), parts(f), h("h4", {}, t("numbers")), figures(f), h("h4", {}, t("way")), way(f));
 }
 
 function zoom(f) {
@@ -31,6 +30,13 @@ function zoom(f) {
     id: `block-${f.block}`, x: cut.x, label: t("zoom"), sync: null, series, bands: BAND(), height: 230,
     under: (u) => shadeSpan(u, START_MIN + f.window_s[0] / 60, START_MIN + f.window_s[1] / 60, color("shade")),
   }));
+}
+
+// The parts of the worst window's error, largest first; what rounds to nothing is left out.
+function parts(f) {
+  const signed = (kw) => `${kw > 0 ? "+" : ""}${figure(kw)} kW`;
+  const told = f.parts.filter((one) => Math.abs(one.kw) >= 0.01 * Math.abs(f.worst_kw)).sort((a, b) => Math.abs(b.kw) - Math.abs(a.kw));
+  return h("div", { class: "facts", "data-parts": f.block }, ...told.map((one) => h("div", {}, h("b", {}, signed(one.kw)), h("span", {}, t(one.part)))));
 }
 
 function figures(f) {

@@ -60,8 +60,8 @@ Object.assign(WORDS, {
   n_blocks: ["{season} ({n} blocks)", "{season} ({n} コマ)"],
   causes: ["Why blocks failed", "不適合の原因"],
   causes_how: [
-    "Each bar is all judged blocks of a controller; the coloured part failed, by cause. A cause is named where removing it would have made the block pass, or nearly; control is what is left. Hover over a part for its number.",
-    "棒は判定された全コマ、色つきは不適合の原因別。その原因がなければ (ほぼ) 適合したものを原因とし、残りは制御。部分に触れると数を示す。",
+    "Each bar is all judged blocks of a controller; the coloured part failed, by cause. The error of a block's worst window is a sum of parts; the largest part with its sign is the cause. Hover over a part for its number.",
+    "棒は判定された全コマ、色つきは不適合の原因別。最も外れた窓の誤差を要因の和に分け、誤差と同じ符号で最大のものを原因とする。部分に触れると数を示す。",
   ],
   passed: ["passed", "適合"],
   capability: ["What the group has, by hour", "群の供出能力 (時刻別)"],

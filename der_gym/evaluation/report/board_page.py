@@ -16,6 +16,7 @@ from der_gym.evaluation.report.firm_page import Promise, capability_rows, firm_d
 from der_gym.evaluation.report.page import rounded
 from der_gym.evaluation.report.profiles import hours, pass_rates, points, profile, season_rates
 from der_gym.evaluation.scoreboard import IDLE, Score, Scoreboard
+from der_gym.evaluation.titles import title
 from der_gym.simulation.assets import scenario_assets
 
 FAR = 3.0  # a controller whose rewards lie so many times the others' range below them is not shown at first
@@ -23,8 +24,8 @@ FAR = 3.0  # a controller whose rewards lie so many times the others' range belo
 
 def write_board(path: str | Path, board: Scoreboard, firm: Promise | None = None) -> Path:
     """Write the page of a scoreboard, with the firm power of an earlier ``der-gym firm`` where there is one."""
-    title = f"{board.scenario.name} · {board.split} · {len(board.seeds)}"
-    return page.write(path, "board", title, board_data(board, firm))
+    heading = f"{board.scenario.name} · {board.split} · {len(board.seeds)}"
+    return page.write(path, "board", heading, board_data(board, firm))
 
 
 def board_data(board: Scoreboard, firm: Promise | None = None) -> dict[str, Any]:
@@ -55,7 +56,7 @@ def head(board: Scoreboard) -> dict[str, Any]:
     awards = any_score.played.award_kw.max(axis=1)
     return {
         "scenario": board.scenario.name,
-        "title": " · ".join(filter(None, (board.scenario.title, any_score.played.told_of))),
+        "title": " · ".join(filter(None, (title(board.scenario), any_score.played.told_of))),
         "split": board.split,
         "n_seed": len(board.seeds),
         "base": board.base,

@@ -13,6 +13,7 @@ from typing import Any
 from der_gym.core.errors import InputError
 from der_gym.evaluation.firm import ALL, Firm
 from der_gym.evaluation.report import page
+from der_gym.evaluation.titles import title
 
 NUMBERS = (
     *("start_h", "level", "award_share", "firm_kw", "fails_kw", "firm_low_kw", "firm_high_kw", "least_kw"),
@@ -38,7 +39,7 @@ def write_firm(path: str | Path, found: Firm, n_seed: int) -> Path:
 def page_data(found: Firm, n_seed: int) -> dict[str, Any]:
     """Return all that the page draws."""
     return {
-        "head": {"scenario": found.scenario.name, "title": found.scenario.title},
+        "head": {"scenario": found.scenario.name, "title": title(found.scenario)},
         "firm": firm_data(Promise(found.scenario.name, n_seed, found.awards, found.passed)),
         "capability": capability_rows(found.capability),
     }

@@ -16,6 +16,7 @@ from der_gym.evaluation.report.mail import counts
 from der_gym.evaluation.report.page import rounded
 from der_gym.evaluation.report.timeline import way
 from der_gym.evaluation.scoreboard import IDLE, Scoreboard
+from der_gym.evaluation.titles import title
 
 Array = np.ndarray
 MOST_LEAVES = 12  # more than that are not told apart in a chart: the smallest become one
@@ -60,6 +61,7 @@ def run_data(board: Scoreboard, name: str, detail: Detail) -> dict[str, Any]:
                 "worst_kw": f.worst_kw,
                 "cause": f.cause,
                 "text": f.text,
+                "parts": [{"part": part, "kw": kw} for part, kw in f.parts.items()],
                 **way(played, twin, detail, played.first.band_share, f.block),
             }
             for f in score.failures
@@ -74,7 +76,7 @@ def head(board: Scoreboard, name: str) -> dict[str, Any]:
     keys = ("reward", "accuracy", "profit_yen", "messages_per_unit")
     return {
         "scenario": scenario.name,
-        "title": " · ".join(filter(None, (scenario.title, score.played.told_of))),
+        "title": " · ".join(filter(None, (title(scenario), score.played.told_of))),
         "controller": name,
         "seed": board.seeds[0],
         "starts": clock(start),

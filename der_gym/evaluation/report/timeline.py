@@ -20,11 +20,6 @@ MOST_ROWS = 24  # leaves whose messages are drawn
 BEFORE_S = 900  # the chart of a block starts so long before it
 
 
-def worst_window(block: Block) -> int:
-    """Return the number of the block's window that lies farthest from what is allowed."""
-    return int(np.abs(block.errors(block.response_kw)).argmax())
-
-
 def requested_s(request_kw: np.ndarray, award_kw: float, before_s: float) -> float:
     """Return when the request in force at ``before_s`` was announced: the start of the bin of its last change."""
     k = min(int(before_s) // BIN_S, len(request_kw) - 1)
@@ -63,7 +58,7 @@ def chain(played: Played, detail: Detail, block: Block, b: int) -> list[dict[str
     never taken end the list, without a time.
     """
     window = BLOCK_S // len(block.low_kw)
-    start = b * BLOCK_S + worst_window(block) * window
+    start = b * BLOCK_S + block.worst() * window
     award, newest = float(played.award_kw[0, b]), in_force(detail.messages, decided_s(start, window))
     asked = requested_s(detail.request_kw, award, min((m.sent_s for m in newest), default=start))
     again = requested_s(detail.request_kw, award, start)
@@ -81,14 +76,13 @@ def chain(played: Played, detail: Detail, block: Block, b: int) -> list[dict[str
 
 
 def figures(block: Block) -> dict[str, float]:
-    """Return the values that the rules of the causes read, kW, mean over the minutes out of band.
+    """Return what the parts of the error are made of, kW, mean over the worst window.
 
     ``target``, ``response``, ``plan_off`` (plan less the group without commands), ``available`` for 30 minutes,
     ``asked`` of it, ``unreachable`` (asked of devices whose link was down), ``rebound`` of leaves at rest.
     """
-    out = block.out()
-    ask = np.maximum(block.action, 0.0)
-    rest = np.where(np.abs(block.action) <= AT_REST, np.maximum(block.extra_kw, 0.0), 0.0)
+    at, ask = block.minutes(), np.maximum(block.action, 0.0)
+    rest = np.where(np.abs(block.sent) <= AT_REST, np.maximum(-block.given_kw, 0.0), 0.0)
     rows = {
         "target": block.target_kw,
         "response": block.response_kw,
@@ -98,7 +92,7 @@ def figures(block: Block) -> dict[str, float]:
         "unreachable": (ask * block.lost_kw).sum(axis=1),
         "rebound": rest.sum(axis=1),
     }
-    return {name: round(float(row[out].mean()), 2) for name, row in rows.items()}
+    return {name: round(float(row[at].mean()), 2) for name, row in rows.items()}
 
 
 def largest(detail: Detail, messages: list[Message]) -> list[Message]:
@@ -110,7 +104,7 @@ def largest(detail: Detail, messages: list[Message]) -> list[Message]:
 def way(played: Played, twin: Played, detail: Detail, band_share: float, b: int) -> dict[str, Any]:
     """Return all that a report tells of block ``b`` of a single episode: window, chain, leaves, messages, figures."""
     block = cut(played, twin, band_share, 0, b)
-    k, window = worst_window(block), BLOCK_S // len(block.low_kw)
+    k, window = block.worst(), BLOCK_S // len(block.low_kw)
     start = b * BLOCK_S + k * window
     newest = largest(detail, in_force(detail.messages, decided_s(start, window)))
     first, last = b * BLOCK_S - BEFORE_S, (b + 1) * BLOCK_S

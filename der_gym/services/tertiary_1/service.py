@@ -151,7 +151,7 @@ class Tertiary1(Service):
     def _check(self, award_kw: F8, imbalance_yen_kwh: F8, failed_before: NDArray[np.int64]) -> None:
         c, n_awarded = self.config, self.scope.n_block_awarded
         low = (award_kw != 0.0) & ~((award_kw >= c.min_bid_kw) & np.isfinite(award_kw))
-        _refuse("award_kw", award_kw, low, f"0, or {c.min_bid_kw:g} (min_bid_kw) and more")
+        _refuse("award_kw", award_kw, low, f"0, or {c.min_bid_kw:g} (services.{c.id}.min_bid_kw) and more")
         late = (award_kw > 0.0) & (np.arange(self.scope.n_block) >= n_awarded)
         _refuse("award_kw", award_kw, late, f"0 from block {n_awarded} on")
         _refuse("imbalance_yen_kwh", imbalance_yen_kwh, ~np.isfinite(imbalance_yen_kwh), "finite prices")
