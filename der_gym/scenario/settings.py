@@ -115,6 +115,10 @@ class PoolSettings(Settings):
 class RewardSettings(Settings):
     """Weights of the shared reward; with these a perfect episode scores about +1."""
 
+    credit: Literal["block", "window"] = Field(
+        "block",
+        description="when a penalty counts: as its block is booked, or ahead of it by the worst judged window so far",
+    )
     money: float = Field(0.5, ge=0, description="the ledger's total over that of a perfect episode")
     accuracy: float = Field(0.5, ge=0, description="skill of the response against doing nothing")
     comfort_yen_kwh: float = Field(200.0, ge=0, description="missing energy of cars, yen/kWh [A]")

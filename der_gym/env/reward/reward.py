@@ -71,8 +71,8 @@ def add_scores(w0, w1, active, first, part, score_kw):  # type: ignore[no-untype
 
 @kernel
 def score(  # type: ignore[no-untyped-def]
-    w0, w1, active, refreshed, harm, prices, yen, deferred, score_kw, harm_yen, debt_yen, unit, weights, last, terms,
-    reward,
+    w0, w1, active, refreshed, harm, prices, yen, deferred, open_yen, score_kw, harm_yen, debt_yen, unit, weights,
+    last, terms, reward,
 ):  # fmt: skip
     """Write each active world's reward terms since the last step.
 
@@ -84,6 +84,8 @@ def score(  # type: ignore[no-untyped-def]
         Registers of lost comfort; yen of one.
     yen : float64 (n_world, n_line); deferred : int64 (k,)
         The statement, its total last; columns that pay for later days.
+    open_yen : float64 (n_world,)
+        Penalties of open periods that are advanced; set to 0 once they are read.
     score_kw : float64 (n_world, 2)
         Cumulative |error| and |error of an idle group| of all services.
     harm_yen, debt_yen : float64 (n_world,)
@@ -109,7 +111,8 @@ def score(  # type: ignore[no-untyped-def]
         error, idle, locked = score_kw[w, 0], score_kw[w, 1], 0.0
         for k in range(deferred.shape[0]):
             locked += yen[w, deferred[k]]
-        booked = yen[w, yen.shape[1] - 1] - locked
+        booked = yen[w, yen.shape[1] - 1] - locked - open_yen[w]
+        open_yen[w] = 0.0
         per_yen = weights[0] / unit[w, 0]
         terms[w, TERMS.MONEY] = per_yen * (booked - last[w, 0])
         terms[w, TERMS.ACCURACY] = weights[1] / unit[w, 1] * ((idle - last[w, 3]) - (error - last[w, 2]))
@@ -138,6 +141,7 @@ class Reward:
         self.simulator, self.config = simulator, simulator.scenario.reward
         self.unit = np.ones((n, 2))
         self.harm_yen, self.debt_yen, self.debt_start = np.zeros(n), np.zeros(n), np.zeros(n)
+        self.open_yen = np.zeros(n)  # 0 between two steps
         self.last, self.score_kw = np.zeros((n, 5)), np.zeros((n, 2))
         self.terms = np.zeros((n, len(TERMS)))
         self.reward = np.zeros(n)
@@ -156,9 +160,25 @@ class Reward:
             Call(add_scores, active, k == 0, session.service.score_kw, self.score_kw, by_world=True)
             for k, session in enumerate(market.sessions)
         ]
-        booked = (market.ledger.yen, market.ledger.deferred, self.score_kw)
+        booked = (market.ledger.yen, market.ledger.deferred, self.open_yen, self.score_kw)
         own = (self.harm_yen, self.debt_yen, self.unit, self.weights, self.last, self.terms, self.reward)
-        return [*totals, *scores, Call(score, active, read, self.harm, self.prices, *booked, *own, by_world=True)]
+        return [
+            *totals,
+            *scores,
+            *self._advancing(active),
+            Call(score, active, read, self.harm, self.prices, *booked, *own, by_world=True),
+        ]
+
+    def _advancing(self, active: Array) -> list[Call]:
+        """Return the calls that add up the penalties of open periods where they are credited window by window.
+
+        The reward then counts the ledger less those penalties: a difference of potentials that is 0 at both ends of an
+        episode, so that its sum, and with it the best policy, is the same.
+        """
+        if self.config.credit == "block":
+            return []
+        sessions = self.simulator.market.sessions
+        return [call for s in sessions for call in s.service.advance_penalty(active, s.sample, self.open_yen)]
 
     def arrays(self) -> dict[str, Array]:
         """Return the arrays that a world's future reward depends on."""
