@@ -220,11 +220,11 @@ class Worlds:
             out[f"reward_{name}"] = value.copy()
         return out
 
-    def info(self, w: int = 0) -> dict[str, float]:
-        """Return the infos of one world as Python floats."""
-        out = dict(zip(self.info_names, self._table[:, w].tolist(), strict=True))
+    def info(self, w: int = 0) -> dict[str, np.float64]:
+        """Return the infos of one world as numpy's float64, which have a dtype and are Python floats too."""
+        out: dict[str, np.float64] = dict(zip(self.info_names, self._table[:, w].copy(), strict=True))
         for name, value in self.reward.extra.items():
-            out[f"reward_{name}"] = float(value[w])
+            out[f"reward_{name}"] = np.float64(value[w])
         return out
 
     def _arrays(self) -> dict[str, Array]:
