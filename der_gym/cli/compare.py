@@ -147,6 +147,7 @@ def show(console: Console, board: Scoreboard) -> None:
     console.print(scores(rows, board), "")
     if len(board.scenario.services) > 1:
         console.print(by_service(rows, board), "")
+    console.print(by_variant(rows, board), "")
     console.print(service(rows), "")
     console.print(standing(rows, board), "")
 
@@ -156,7 +157,7 @@ def scores(rows: Sequence[Mapping[str, Any]], board: Scoreboard) -> Table:
     title = f"{board.scenario.name}, {len(board.seeds)} seeds of split {board.split}"
     heads = ["controller", "reward\n[95 %]", "blocks passed\n% [95 %]", "accu-\nracy", "yen\nper kW", "with\nlock-out"]
     heads += [f"reward against\n{board.base} [95 %]", "P(beats\nnext)", "fails\nmostly by"]
-    note = "reward: interquartile mean, a perfect episode is about 1; others: means over seeds; yen per registered kW"
+    note = "reward: interquartile mean, in shares of a group that follows exactly; others: means; yen per registered kW"
     made = common.table(title, heads, caption=note)
     for column in made.columns:
         column.no_wrap = True
@@ -172,6 +173,19 @@ def scores(rows: Sequence[Mapping[str, Any]], board: Scoreboard) -> Table:
             common.number(row["beats_next"]),
             row["main_cause"] or "-",
         )
+    return made
+
+
+def by_variant(rows: Sequence[Mapping[str, Any]], board: Scoreboard) -> Table:
+    """Return the table of what decides between controllers: blocks, profit, and the same play under every reward."""
+    heads = ["controller", "blocks\npassed %", "profit\nyen", "with\nlock-out", "reward\nledger", "shared", "relative"]
+    note = f"means over seeds; the scenario's variant is {board.scenario.reward.variant}; relative: shared less idle's"
+    made = common.table("Blocks, profit, and the reward under its variants", heads, caption=note)
+    for row in rows:
+        cells = [row["controller"], common.hundred(row["pass_rate"])]
+        cells += [common.number(row[key], 0) for key in ("profit_yen", "profit_with_lockout_yen")]
+        cells += [common.number(row[f"reward_{key}"], 3) for key in ("ledger", "shared", "relative")]
+        made.add_row(*cells)
     return made
 
 

@@ -42,14 +42,19 @@ MANUAL = """Dispatch a group of distributed energy resources into a balancing ma
 
     ## Rewards
 
-    Change of the ledger's yen over that of a perfect episode, skill of the response, comfort, lock-out and debt; a
-    perfect episode sums to about +1. Every term stands in ``info`` as ``reward_*``, every line as ``yen_*``.
+    Change of the ledger's yen over that of a group that follows every request exactly, skill of the response, comfort,
+    lock-out and debt. That group is a yardstick, not the bound: ``der-gym evaluate --bound`` searches the best episode.
+    Every term stands in ``info`` as ``reward_*``, every line as ``yen_*``; all are float64.
+    ``reward.variant`` is ``shared`` (so far described), ``ledger`` (yen alone) or ``relative`` (shared less what an
+    idle group gets on the same seed; each reset then plays an idle episode, which about doubles the simulated steps).
+    ``reward.credit: window`` advances a block's penalty as its windows are judged; the episode's sum is the same.
 
     ## Start and end
 
     ``reset`` draws date (from the scenario's split), start hour, fleet and luck; ``options={{"date": "2026-08-03",
     "start_h": 14}}`` fixes them. The episode is truncated after its last unawarded block, never terminated: a learner
-    should bootstrap; the clock is observed.
+    should bootstrap; the clock is observed. The length depends on the scenario, so ``spec.max_episode_steps`` is None:
+    ``env.unwrapped.worlds.scenario.n_step`` is the number of decisions.
 
     ## Rendering
 

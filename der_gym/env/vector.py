@@ -26,6 +26,9 @@ MODES = ("rgb_array", "ansi")  # a window shows one world
 class DERGroupVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
     """``num_envs`` worlds of ``DERGroup-v0`` stepped at once; world ``i`` is the single environment of seed + i.
 
+    Infos are float64 (num_envs,). Episodes have ``worlds.scenario.n_step`` decisions; ``spec.max_episode_steps`` is
+    None, because that depends on the scenario.
+
     Parameters
     ----------
     num_envs : int

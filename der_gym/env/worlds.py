@@ -132,7 +132,27 @@ class Worlds:
         self.simulator.reset(mask, generators, options)
         self.reward.begin(mask)
         self.action.begin(mask)
+        if self.reward.relative:
+            self._play_twin(mask)
         self._see(mask)
+
+    def _play_twin(self, mask: Array) -> None:
+        """Note what an idle group's rewards in the worlds of ``mask`` will be; then all is as before."""
+        sim, arrays = self.simulator, self.simulator.arrays() | self._arrays() | self._shown()
+        before, extra = {name: array.copy() for name, array in arrays.items()}, self.reward.extra
+        heard = sim.on_tick, sim.on_minute
+        sim.on_tick, sim.on_minute = [], []  # nobody hears what did not happen
+        idle = np.repeat(self.layout.encode({})[None], self.n_world, axis=0)
+        found = np.zeros_like(self.reward.twin)
+        self.reward.extra = dict(extra)
+        for k in range(self.scenario.n_step):
+            self.step(idle, mask)
+            found[:, k] = self.reward.reward
+        sim.on_tick, sim.on_minute = heard
+        self.reward.extra = extra
+        for name, array in arrays.items():
+            array[:] = before[name]
+        self.reward.twin[mask] = found[mask]
 
     def step(self, action: Any, active: Array) -> Array:
         """Take a decision in the ``active`` worlds; return which of them have reached their end."""
@@ -200,11 +220,11 @@ class Worlds:
             out[f"reward_{name}"] = value.copy()
         return out
 
-    def info(self, w: int = 0) -> dict[str, float]:
-        """Return the infos of one world as Python floats."""
-        out = dict(zip(self.info_names, self._table[:, w].tolist(), strict=True))
+    def info(self, w: int = 0) -> dict[str, np.float64]:
+        """Return the infos of one world as numpy's float64, which have a dtype and are Python floats too."""
+        out: dict[str, np.float64] = dict(zip(self.info_names, self._table[:, w].copy(), strict=True))
         for name, value in self.reward.extra.items():
-            out[f"reward_{name}"] = float(value[w])
+            out[f"reward_{name}"] = np.float64(value[w])
         return out
 
     def _arrays(self) -> dict[str, Array]:

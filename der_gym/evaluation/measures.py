@@ -97,9 +97,12 @@ def home_quantile(per_home: NDArray[np.float32], q: float) -> F8:
 
 
 MEASURES: tuple[Measure, ...] = (
-    Measure("reward", "sum over the episode; a perfect episode is about 1", lambda p, f: p.reward),
-    Measure("reward_relative", "reward less that of an idle group on the same seed",
-            lambda p, f: p.reward - f.idle.reward),
+    Measure("reward", "sum over the episode, of the scenario's variant", lambda p, f: p.reward),
+    Measure("reward_ledger", "under variant ledger: yen over the yardstick's, comfort at its price",
+            lambda p, f: p.by_variant["ledger"]),
+    Measure("reward_shared", "under variant shared: money, accuracy and comfort", lambda p, f: p.by_variant["shared"]),
+    Measure("reward_relative", "under variant relative: shared less that of an idle group on the same seed",
+            lambda p, f: p.by_variant["shared"] - f.idle.by_variant["shared"]),
     Measure("reward_money", "its yen: ledger, share of the lock-out, debt",
             lambda p, f: p.terms[:, [TERMS.MONEY, TERMS.LOCKOUT, TERMS.DEBT]].sum(axis=1)),
     Measure("reward_accuracy", "its skill of the response", lambda p, f: p.terms[:, TERMS.ACCURACY]),

@@ -84,10 +84,12 @@ class Played:
     seeds : int64 (n,)
     reward : float64 (n,)
         Sum over the episode.
-    terms : float64 (n, 5)
-        Its terms, ``envs.reward.TERMS``.
+    terms : float64 (n, TERMS.N)
+        Its terms, ``env.reward.reward.TERMS``.
     ledger_yen : float64 (n, n_line)
         The statement; its lines stand in ``lines``, the total last; ``kinds``: without the services' names.
+    by_variant : dict of float64 (n,)
+        The reward of the same play under ``ledger`` and ``shared``, whichever was played; see `Reward.so_far`.
     services : dict
         Service id -> `ServicePlayed`; the first is the one that ``outcome``, ``award_kw`` ... are short for.
     debt_kwh : float64 (n,)
@@ -109,6 +111,7 @@ class Played:
     ledger_yen: Array
     lines: tuple[str, ...]
     kinds: tuple[str, ...]
+    by_variant: dict[str, Array]
     services: dict[str, ServicePlayed]
     debt_kwh: Array
     messages: Array
@@ -266,7 +269,8 @@ def _play(
     _reset(worlds, {i: seeding.np_random(seed)[0] for i, seed in enumerate(seeds)}, options)
     controller = bound(controller, worlds)
     recorder = watch(worlds)
-    reward, terms, state, start = np.zeros(n), np.zeros_like(worlds.reward.terms), None, every
+    reward, plugged, terms = np.zeros(n), np.zeros(n), np.zeros_like(worlds.reward.terms)
+    state, start = None, every
     n_step = worlds.scenario.n_step
     with recorder:
         for k in range(n_step):
@@ -276,9 +280,12 @@ def _play(
             recorder.after()
             reward += worlds.reward.reward
             terms += worlds.reward.terms
+            plugged += worlds.reward.plugged_in()
             start = ~every
             tell((k + 1) / n_step)
-    return _result(worlds, seeds, reward, terms, recorder.trace, run_on)
+    by_variant = {name: total + plugged for name, total in worlds.reward.so_far().items()}
+    sums = {"reward": reward, "terms": terms, "by_variant": by_variant}
+    return _result(worlds, seeds, sums, recorder.trace, run_on)
 
 
 def _reset(worlds: Worlds, generators: dict[int, np.random.Generator], options: Sequence[Mapping[str, Any]]) -> None:
@@ -288,14 +295,13 @@ def _reset(worlds: Worlds, generators: dict[int, np.random.Generator], options: 
         worlds.reset(mask, {i: g for i, g in generators.items() if mask[i]}, chosen)
 
 
-def _result(worlds: Worlds, seeds: list[int], reward: Array, terms: Array, trace: Trace, run_on: bool) -> Played:
+def _result(worlds: Worlds, seeds: list[int], sums: Mapping[str, Any], trace: Trace, run_on: bool) -> Played:
     sim = worlds.simulator
     market, fleet, network = sim.market, sim.fleet, sim.network
     start = market.episode.start_abs_s()
     at_end: dict[str, Any] = {
         "seeds": np.array(seeds),
-        "reward": reward,
-        "terms": terms,
+        **sums,
         "ledger_yen": market.ledger.yen.copy(),
         "lines": market.ledger.lines,
         "kinds": market.ledger.kinds,
@@ -352,6 +358,7 @@ JOINS: Mapping[str, Callable[..., Any]] = {
     "lines": lambda parts: parts[0],
     "kinds": lambda parts: parts[0],
     "services": _join_services,
+    "by_variant": _join_named,
     "by_home": _join_named,
     "summed": _join_named,
 }

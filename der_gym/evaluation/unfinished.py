@@ -25,6 +25,7 @@ from der_gym.evaluation.recorder import Trace
 Array = np.ndarray
 FOLDER, PLAN = "unfinished", "plan.json"
 LARGEST_BYTES, LARGEST_PLAN_BYTES = 2**33, 2**26
+_NAMED = ("by_variant", "by_home", "summed")  # mappings of arrays
 _NAMES = ("lines", "kinds")  # texts; all other fields are arrays, or mappings of them
 
 
@@ -114,13 +115,13 @@ def _arrays(finished: Finished) -> dict[str, Array]:
         value = getattr(played, field.name)
         if isinstance(value, np.ndarray):
             out[field.name] = value
-        elif field.name in ("by_home", "summed"):
+        elif field.name in _NAMED:
             out |= {f"{field.name}/{key}": array for key, array in value.items()}
     out |= {f"trace/{key}": array for key, array in played.trace.arrays().items()}
     for k, service in enumerate(played.services.values()):
         out |= {f"services/{k}/{f.name}": np.asarray(getattr(service, f.name)) for f in fields(ServicePlayed)}
     names: dict[str, Any] = {name: getattr(played, name) for name in _NAMES}
-    names |= {key: list(getattr(played, key)) for key in ("services", "by_home", "summed")}
+    names |= {key: list(getattr(played, key)) for key in ("services", *_NAMED)}
     names |= {"notes": finished.notes, "seconds": finished.seconds}
     return out | {"text": np.array(json.dumps(names))}
 
@@ -129,7 +130,7 @@ def _finished(kept: dict[str, Array]) -> Finished:
     names = json.loads(str(kept["text"]))
     whole: dict[str, Any] = {field.name: kept[field.name] for field in fields(Played) if field.name in kept}
     whole |= {name: tuple(names[name]) for name in _NAMES}
-    whole |= {part: {key: kept[f"{part}/{key}"] for key in names[part]} for part in ("by_home", "summed")}
+    whole |= {part: {key: kept[f"{part}/{key}"] for key in names[part]} for part in _NAMED}
     whole["trace"] = Trace(**{field.name: kept[f"trace/{field.name}"] for field in fields(Trace)})
     whole["services"] = {key: _service(kept, k) for k, key in enumerate(names["services"])}
     return Finished(Played(**whole), list(names["notes"]), float(names["seconds"]))

@@ -44,6 +44,8 @@ LATER: dict[str, Any] = {
     "behaviours": {},
     "costs.plug_stop_yen": 0.0,
     "pool.homes": "split",
+    "reward.credit": "block",
+    "reward.variant": "shared",
     "signals.frequency": "none",
     "signals.frequency_model": FrequencyConfig().model_dump(mode="json"),
 }

@@ -113,12 +113,32 @@ class PoolSettings(Settings):
 
 
 class RewardSettings(Settings):
-    """Weights of the shared reward; with these a perfect episode scores about +1."""
+    """What the reward counts, and when. Its unit is the yardstick: a group that follows every request exactly.
 
-    money: float = Field(0.5, ge=0, description="the ledger's total over that of a perfect episode")
-    accuracy: float = Field(0.5, ge=0, description="skill of the response against doing nothing")
+    No setting says what the best possible episode scores; ``der-gym evaluate --bound`` searches it.
+    """
+
+    variant: Literal["shared", "ledger", "relative"] = Field(
+        "shared",
+        description="shared: money, accuracy and comfort; ledger: yen alone, comfort at its price; relative: shared "
+        "less what an idle group gets on the same seed, at the cost of an idle episode in each reset",
+    )
+    credit: Literal["block", "window"] = Field(
+        "block",
+        description="when a penalty counts: as its block is booked, or ahead of it by the worst judged window so far",
+    )
+    money: float = Field(0.5, ge=0, description="weight of the ledger's total over the yardstick's; ledger: 1")
+    accuracy: float = Field(0.5, ge=0, description="weight of the skill against doing nothing; ledger: 0")
     comfort_yen_kwh: float = Field(200.0, ge=0, description="missing energy of cars, yen/kWh [A]")
     heat_yen_kwh: float = Field(100.0, ge=0, description="missing hot water, yen/kWh_th [A]")
     runout_yen: float = Field(500.0, ge=0, description="each time the hot water runs out [A]")
     lockout_share: float = Field(0.1, ge=0, le=1, description="part of the lock-out's yen that the reward counts")
     debt_yen_kwh: float = Field(25.0, ge=0, description="refill of a kWh that classes lack at the end [A]")
+
+    @model_validator(mode="after")
+    def _weights_count(self) -> RewardSettings:
+        for name in ("money", "accuracy"):
+            value = getattr(self, name)
+            if self.variant == "ledger" and value != type(self).model_fields[name].default:
+                raise ValueError(f"{name} {value:g} changes nothing in variant ledger; allowed: shared or relative")
+        return self

@@ -330,6 +330,21 @@ class Service:
         """
         raise NotImplementedError
 
+    def advance_penalty(self, active: Array, sample: Sample, yen: F8) -> list[Call]:
+        """Return the calls, by worlds, that add to ``yen`` what the open period is to be fined so far; default: none.
+
+        The amount is 0 once the period is booked, so what is advanced is taken back when the fine itself comes.
+
+        Parameters
+        ----------
+        active : bool (n_world,)
+        sample : Sample
+            The last one; read when a call is made.
+        yen : float64 (n_world,)
+            Updated.
+        """
+        return []
+
     def show(self, active: Array, t_s: F8) -> list[Call]:
         """Return the calls, by worlds, that write ``shown`` at a decision; the default shows nothing of its own.
 

@@ -50,7 +50,7 @@ def play(env: DERGroupEnv, seed: int, n: int = SMALL_STEPS) -> list[np.ndarray]:
     for action in actions(seed, n, env.layout.n_leaf):
         obs, reward, terminated, truncated, info = env.step(action)
         assert isinstance(reward, float) and np.isfinite(reward) and terminated is False
-        assert all(type(value) is float and np.isfinite(value) for value in info.values())
+        assert all(type(value) is np.float64 and np.isfinite(value) for value in info.values())
         seen.append(obs)
     assert truncated is (n == env.worlds.scenario.n_step)
     return seen

@@ -259,3 +259,23 @@ def test_a_base_that_does_not_play_is_refused() -> None:
         evaluate("tertiary-1-tiny", ["open_loop"], 1, overrides=ONE_DAY, base="open_lop")
     with pytest.raises(InputError, match="base: unknown name 'closed_loop'"):
         evaluate("tertiary-1-tiny", ["open_loop"], 1, overrides=ONE_DAY, base="closed_loop")
+
+
+def test_every_score_has_the_reward_under_all_three_variants(board: Scoreboard) -> None:
+    idle = board.scores["idle"].columns
+    for score in board.scores.values():
+        own = score.columns
+        assert own["reward_shared"] == pytest.approx(own["reward"], abs=1e-9)
+        assert np.array_equal(own["reward_relative"], own["reward_shared"] - idle["reward_shared"])
+        assert own["reward_ledger"] == pytest.approx(own["reward_shared"] * 2 - own["accuracy"], abs=0.2)
+    assert not idle["reward_relative"].any()
+
+
+def test_the_variant_that_is_played_changes_no_other_column(board: Scoreboard) -> None:
+    again = evaluate("tertiary-1-tiny", NAMES[:1], 5, overrides=SHORT | {"reward.variant": "relative"})
+    for name in ("idle", "closed_loop"):
+        for key in ("reward_ledger", "reward_shared", "reward_relative", "profit_yen", "pass_rate"):
+            assert board.scores[name].columns[key].tolist() == again.scores[name].columns[key].tolist(), key
+    assert again.scores["closed_loop"].columns["reward"] == pytest.approx(
+        board.scores["closed_loop"].columns["reward_relative"], abs=1e-9
+    )

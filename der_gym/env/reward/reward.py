@@ -1,9 +1,13 @@
-"""The shared reward: yen, accuracy, comfort, lock-out and debt, scaled so that a perfect episode is about +1.
+"""The reward: yen, accuracy, comfort, lock-out and debt, in shares of a yardstick.
 
     reward = money * d(total without lock-out) / Y  +  accuracy * d(sum|e_idle| - sum|e|) / E
              - (comfort + lock-out share + debt) * money / Y
 
-Y is the yen of a group that follows every request exactly (`MarketSession.yardstick_yen`). E is the episode's
+This is the variant ``shared``. ``ledger`` has money alone, with weight 1 and no accuracy. ``relative`` is ``shared``
+less the reward of the idle twin in the same step (`Worlds.reset` plays it): a number that no action changes.
+
+Y is the yen of a group that follows every request exactly (`MarketSession.yardstick_yen`). It is a unit, not the
+greatest reward: ``der-gym evaluate --bound`` searches that one. E is the episode's
 sum|e_idle| over the services that follow a target. Energy that a home must buy later stands in the owners' bill, so
 ``debt`` holds only what homes will lack at their next need: cars and hot water. Comfort counts what people lack beyond
 what the same luck brings without commands.
@@ -36,6 +40,20 @@ TERMS = Table(
     debt     | - |            | refill of what stores lack at the end
     """,
 )
+
+LAST = Table(
+    "reward's last",
+    "float64 (n_world, N): what the reward has counted of the episode so far",
+    """
+    booked_yen | yen | aggregator | the ledger, lock-out aside, less penalties that are advanced
+    locked_yen | yen |            | the lock-out
+    error_kw   | kW  |            | sum over periods of |error|
+    idle_kw    | kW  |            | of |error of an idle group|
+    harm_yen   | yen |            | lost comfort
+    debt_yen   | yen |            | debt at the end
+    """,
+)
+IDLE_TWIN = "idle_twin"  # name of what ``relative`` subtracts, among the terms that are added
 
 
 @dataclass(frozen=True)
@@ -71,8 +89,8 @@ def add_scores(w0, w1, active, first, part, score_kw):  # type: ignore[no-untype
 
 @kernel
 def score(  # type: ignore[no-untyped-def]
-    w0, w1, active, refreshed, harm, prices, yen, deferred, score_kw, harm_yen, debt_yen, unit, weights, last, terms,
-    reward,
+    w0, w1, active, refreshed, harm, prices, yen, deferred, open_yen, score_kw, harm_yen, debt_yen, unit, weights,
+    last, terms, reward,
 ):  # fmt: skip
     """Write each active world's reward terms since the last step.
 
@@ -84,16 +102,18 @@ def score(  # type: ignore[no-untyped-def]
         Registers of lost comfort; yen of one.
     yen : float64 (n_world, n_line); deferred : int64 (k,)
         The statement, its total last; columns that pay for later days.
+    open_yen : float64 (n_world,)
+        Penalties of open periods that are advanced; set to 0 once they are read.
     score_kw : float64 (n_world, 2)
         Cumulative |error| and |error of an idle group| of all services.
     harm_yen, debt_yen : float64 (n_world,)
         Comfort's cumulative yen, kept between readings; debt at the end, else 0.
     unit : float64 (n_world, 2)
-        Yen of a perfect episode; kW-blocks of error of an idle one.
+        Yen of the yardstick; kW-blocks of error of an idle group.
     weights : float64 (3,)
         Money, accuracy, share of the deferred lines that counts.
-    last : float64 (n_world, 5)
-        Values at the last step; updated.
+    last : float64 (n_world, LAST.N)
+        The episode's values up to the last step; updated.
     terms : float64 (n_world, 5); reward float64 (n_world,)
     """
     for w in range(w0, w1):
@@ -109,14 +129,18 @@ def score(  # type: ignore[no-untyped-def]
         error, idle, locked = score_kw[w, 0], score_kw[w, 1], 0.0
         for k in range(deferred.shape[0]):
             locked += yen[w, deferred[k]]
-        booked = yen[w, yen.shape[1] - 1] - locked
+        booked = yen[w, yen.shape[1] - 1] - locked - open_yen[w]
+        open_yen[w] = 0.0
         per_yen = weights[0] / unit[w, 0]
-        terms[w, TERMS.MONEY] = per_yen * (booked - last[w, 0])
-        terms[w, TERMS.ACCURACY] = weights[1] / unit[w, 1] * ((idle - last[w, 3]) - (error - last[w, 2]))
-        terms[w, TERMS.COMFORT] = -per_yen * (harm_yen[w] - last[w, 4])
-        terms[w, TERMS.LOCKOUT] = per_yen * weights[2] * (locked - last[w, 1])
+        was = last[w]
+        terms[w, TERMS.MONEY] = per_yen * (booked - was[LAST.BOOKED_YEN])
+        terms[w, TERMS.ACCURACY] = weights[1] / unit[w, 1] * ((idle - was[LAST.IDLE_KW]) - (error - was[LAST.ERROR_KW]))
+        terms[w, TERMS.COMFORT] = -per_yen * (harm_yen[w] - was[LAST.HARM_YEN])
+        terms[w, TERMS.LOCKOUT] = per_yen * weights[2] * (locked - was[LAST.LOCKED_YEN])
         terms[w, TERMS.DEBT] = -per_yen * debt_yen[w]
-        last[w, 0], last[w, 1], last[w, 2], last[w, 3], last[w, 4] = booked, locked, error, idle, harm_yen[w]
+        was[LAST.BOOKED_YEN], was[LAST.LOCKED_YEN], was[LAST.HARM_YEN] = booked, locked, harm_yen[w]
+        was[LAST.ERROR_KW], was[LAST.IDLE_KW] = error, idle
+        was[LAST.DEBT_YEN] += debt_yen[w]
         total = 0.0
         for k in range(terms.shape[1]):
             total += terms[w, k]
@@ -138,12 +162,16 @@ class Reward:
         self.simulator, self.config = simulator, simulator.scenario.reward
         self.unit = np.ones((n, 2))
         self.harm_yen, self.debt_yen, self.debt_start = np.zeros(n), np.zeros(n), np.zeros(n)
-        self.last, self.score_kw = np.zeros((n, 5)), np.zeros((n, 2))
+        self.open_yen = np.zeros(n)  # 0 between two steps
+        self.last, self.score_kw = np.zeros((n, LAST.N)), np.zeros((n, 2))
         self.terms = np.zeros((n, len(TERMS)))
         self.reward = np.zeros(n)
         c = self.config
-        self.weights = np.array([c.money, c.accuracy, c.lockout_share])
-        self.extra = {name: np.zeros(n) for name in REWARD_TERMS}
+        only_yen = c.variant == "ledger"
+        self.weights = np.array([*((1.0, 0.0) if only_yen else (c.money, c.accuracy)), c.lockout_share])
+        self.relative = c.variant == "relative"
+        self.twin = np.zeros((n, simulator.scenario.n_step if self.relative else 0))  # rewards of the idle group
+        self.extra = {name: np.zeros(n) for name in (*REWARD_TERMS, *([IDLE_TWIN] if self.relative else []))}
         self.harms = simulator.fleet.harm()
         self.harm = np.zeros((len(self.harms), n))
         self.prices = np.array([_setting(simulator.scenario, price) for price in self.harms.values()], dtype=np.float64)
@@ -156,9 +184,25 @@ class Reward:
             Call(add_scores, active, k == 0, session.service.score_kw, self.score_kw, by_world=True)
             for k, session in enumerate(market.sessions)
         ]
-        booked = (market.ledger.yen, market.ledger.deferred, self.score_kw)
+        booked = (market.ledger.yen, market.ledger.deferred, self.open_yen, self.score_kw)
         own = (self.harm_yen, self.debt_yen, self.unit, self.weights, self.last, self.terms, self.reward)
-        return [*totals, *scores, Call(score, active, read, self.harm, self.prices, *booked, *own, by_world=True)]
+        return [
+            *totals,
+            *scores,
+            *self._advancing(active),
+            Call(score, active, read, self.harm, self.prices, *booked, *own, by_world=True),
+        ]
+
+    def _advancing(self, active: Array) -> list[Call]:
+        """Return the calls that add up the penalties of open periods where they are credited window by window.
+
+        The reward then counts the ledger less those penalties: a difference of potentials that is 0 at both ends of an
+        episode, so that its sum, and with it the best policy, is the same.
+        """
+        if self.config.credit == "block":
+            return []
+        sessions = self.simulator.market.sessions
+        return [call for s in sessions for call in s.service.advance_penalty(active, s.sample, self.open_yen)]
 
     def arrays(self) -> dict[str, Array]:
         """Return the arrays that a world's future reward depends on."""
@@ -167,6 +211,7 @@ class Reward:
             "reward.last": self.last,
             "reward.harm_yen": self.harm_yen,
             "reward.debt_start": self.debt_start,
+            **({"reward.twin": self.twin} if self.relative else {}),
         }
 
     def shown(self) -> dict[str, Array]:
@@ -180,7 +225,7 @@ class Reward:
         kw = np.sum([service.yardstick_kw(mask) for service in services], axis=0)
         self.unit[mask, 0], self.unit[mask, 1] = np.maximum(yen, 1.0), self._error_unit(mask, kw)
         self.last[mask], self.harm_yen[mask] = 0.0, 0.0
-        self.terms[mask], self.reward[mask] = 0.0, 0.0
+        self.terms[mask], self.reward[mask], self.twin[mask] = 0.0, 0.0, 0.0
         for value in self.extra.values():
             value[mask] = 0.0
         self.debt_start[mask] = self.simulator.debt_kwh(mask)[mask]
@@ -205,5 +250,26 @@ class Reward:
         """Add the plug-in terms of the step just taken; the debt is now charged."""
         self.debt_yen[:] = 0.0
         for name in self.extra:
-            self.extra[name] = np.where(active, REWARD_TERMS[name].value(self.simulator, active), 0.0)
+            value = self._less_twin() if name == IDLE_TWIN else REWARD_TERMS[name].value(self.simulator, active)
+            self.extra[name] = np.where(active, value, 0.0)
             self.reward += self.extra[name]
+
+    def _less_twin(self) -> Array:
+        """Return minus the idle twin's reward of the step just taken, (n_world,)."""
+        step = (self.simulator.fleet.t_s // self.simulator.scenario.decision_s).astype(np.int64) - 1
+        less: Array = -self.twin[np.arange(len(step)), np.maximum(step, 0)]
+        return less
+
+    def plugged_in(self) -> Array:
+        """Return the sum of the plug-in terms of the step just taken, (n_world,)."""
+        return sum((v for name, v in self.extra.items() if name != IDLE_TWIN), np.zeros(len(self.reward)))
+
+    def so_far(self) -> dict[str, Array]:
+        """Return the episode's sums under ``ledger`` and ``shared``, (n_world,), plug-in terms aside, in any variant.
+
+        ``relative`` is ``shared`` less that of an idle group on the same seed.
+        """
+        was, c = self.last.T, self.config
+        yen = was[LAST.BOOKED_YEN] + c.lockout_share * was[LAST.LOCKED_YEN] - was[LAST.HARM_YEN] - was[LAST.DEBT_YEN]
+        money, skill = yen / self.unit[:, 0], (was[LAST.IDLE_KW] - was[LAST.ERROR_KW]) / self.unit[:, 1]
+        return {"ledger": money, "shared": c.money * money + c.accuracy * skill}

@@ -22,8 +22,8 @@ Object.assign(WORDS, {
   best_yen: ["Best ledger", "収支の首位"],
   board: ["Scoreboard", "成績表"],
   board_how: [
-    "Press a heading to sort. Reward is the interquartile mean over seeds (a perfect episode is about 1), other columns are means, [ ] holds the 95 % bootstrap interval. \"Against\" is the paired difference on the same seeds: where its interval lies above 0, the controller is better.",
-    "見出しを押すと並べ替え。報酬は乱数の四分位平均 (完全で約 1)、他は平均、[ ] は 95 % ブートストラップ区間。「差」は同じ乱数での対の差で、区間が 0 より上なら優れる。",
+    "Press a heading to sort. Reward is the interquartile mean over seeds, in shares of a group that follows every request exactly (evaluate --bound searches the best episode); other columns are means, [ ] holds the 95 % bootstrap interval. \"Against\" is the paired difference on the same seeds: where its interval lies above 0, the controller is better.",
+    "見出しを押すと並べ替え。報酬は乱数の四分位平均 (指令に完全に従う群が単位、上限は evaluate --bound)、他は平均、[ ] は 95 % ブートストラップ区間。「差」は同じ乱数での対の差で、区間が 0 より上なら優れる。",
   ],
   controller: ["controller", "制御"],
   col_reward: ["reward\n[95 %]", "報酬\n[95 %]"],

@@ -19,7 +19,7 @@ Object.assign(WORDS, {
   blocks_of: ["{a} of {b}", "{b} コマ中 {a}"],
   none_judged: ["This service judges no blocks.", "このサービスにコマごとの判定はありません。"],
   verdicts: ["Verdict of each block", "コマごとの判定"],
-  reward: ["Reward (perfect is about 1)", "報酬 (完全で約 1)"],
+  reward: ["Reward (in shares of a group that follows exactly)", "報酬 (指令に完全に従う群が単位)"],
   accuracy: ["Accuracy (perfect is 1)", "応動精度 (完全で 1)"],
   total_yen: ["Ledger, without lock-out", "収支合計 (入札停止を除く)"],
   per_unit: ["Messages per device", "機器あたり通信数"],

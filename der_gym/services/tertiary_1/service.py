@@ -130,6 +130,11 @@ class Tertiary1(Service):
         given = (sample.ends, sample.number, sample.true_kw, sample.metered_kw, sample.plan_kw)
         return [Call(s.advance, *given, *own, self.outside_kwh, self.outside_yen_kwh, self.score_kw, by_world=True)]
 
+    def advance_penalty(self, active: NDArray[np.bool_], sample: Sample, yen: F8) -> list[Call]:
+        """Return the call that adds the penalty of the open block by its worst 5-minute window so far."""
+        own = (self._cfg, self._terms, self._acc, self.outcome)
+        return [Call(s.open_fine, active, sample.number, *own, yen, by_world=True)]
+
     def yardstick_yen(self, mask: NDArray[np.bool_], costs: Any) -> F8:
         """Return the yen of a group that follows every request exactly, at least half of the kW part, (n,).
 

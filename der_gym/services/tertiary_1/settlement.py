@@ -151,6 +151,14 @@ def judge(low_kw, high_kw, band_kw, window_min, acc, out):  # type: ignore[no-un
 
 
 @scalar
+def fine_yen(cfg, award_kw, whole, out):  # type: ignore[no-untyped-def]
+    """Return the penalty of a failed block by its worst window, or by the ``whole`` award, yen."""
+    second_kw = award_kw if whole else abs(out[OUTCOME.WORST_ERROR_KW])
+    penalised_kw = min(max(out[OUTCOME.SHORTFALL_KW], second_kw), award_kw)
+    return cfg[CFG.PENALTY_FACTOR] * cfg[CFG.BID_PRICE_YEN_KW] * penalised_kw
+
+
+@scalar
 def penalise(cfg, award_kw, acc, out):  # type: ignore[no-untyped-def]
     """Assess a block: write ``passed``, ``penalty_yen`` and ``abandoned``, count a failure; return yen of lock-out.
 
@@ -171,9 +179,7 @@ def penalise(cfg, award_kw, acc, out):  # type: ignore[no-untyped-def]
         whole = (
             cfg[CFG.BLOCK_MODE] > 0.0 or out[OUTCOME.JUDGED_SHARE] < 1.0
         )  # a window that could not be judged counts as not delivered
-        second_kw = award_kw if whole else abs(out[OUTCOME.WORST_ERROR_KW])
-        penalised_kw = min(max(out[OUTCOME.SHORTFALL_KW], second_kw), award_kw)
-        out[OUTCOME.PENALTY_YEN] = cfg[CFG.PENALTY_FACTOR] * cfg[CFG.BID_PRICE_YEN_KW] * penalised_kw
+        out[OUTCOME.PENALTY_YEN] = fine_yen(cfg, award_kw, whole, out)
         acc[ACC.FAILED] += 1.0
         lockout = cfg[CFG.LOCKOUT_DAYS] * acc[ACC.MARGIN_YEN] if acc[ACC.FAILED] == cfg[CFG.LOCKOUT_FAILURES] else 0.0
     return lockout
@@ -243,6 +249,19 @@ def sum_scores(outcome, score):  # type: ignore[no-untyped-def]
         if outcome[b, OUTCOME.IDLE_ABS_ERROR_KW] > 0.0 or outcome[b, OUTCOME.JUDGED_SHARE] > 0.0:
             score[0] += outcome[b, OUTCOME.MEAN_ABS_ERROR_KW]
             score[1] += outcome[b, OUTCOME.IDLE_ABS_ERROR_KW]
+
+
+@kernel
+def open_fine(w0, w1, active, minute, cfg, terms, accs, outcome, yen):  # type: ignore[no-untyped-def]
+    """Add to ``yen``, float64 (n_world,), the penalty of the open block by its worst window so far.
+
+    It is 0 while every window was in band, and once the block is booked. See `advance` for the others.
+    """
+    for w in range(w0, w1):
+        m = minute[w]
+        b = m // BLOCK_MIN
+        if active[w] and 0 <= b < outcome.shape[1] and (m + 1) % BLOCK_MIN != 0 and accs[w, ACC.LOST] > 0.0:
+            yen[w] += fine_yen(cfg, terms[w, b, TERMS.AWARD_KW], cfg[CFG.BLOCK_MODE] > 0.0, outcome[w, b])
 
 
 @kernel
