@@ -63,7 +63,7 @@ LEAF = Table(
     seen_kw    | kW  | aggregator | power by telemetry
     plan_kw    | kW  | aggregator | the leaf's part of the plan
     age_mean_s | s   | aggregator | age of the reports, mean by rated kW; a home that never reported counts as 1 h
-    age_max_s  | s   | aggregator | age of the oldest report; a home that never reported counts as 1 h
+    age_max_s  | s   | aggregator | age of the oldest report; homes that never reported in the episode left out
     sent_a     | -   | aggregator | fraction of the last message sent, while it holds
     arrived_a  | -   | aggregator | fraction of the newest message that should have arrived (p95 of the way)
     up_kw      | kW  | aggregator | upward kW that reachable devices could hold for 30 minutes (5 min old)

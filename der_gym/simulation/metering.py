@@ -113,9 +113,9 @@ def sum_seen_cells(s0, s1, n_shard, active, t_s, dt_s, lo, hi, fleet, out):  # t
 def reports(now, rated, when):  # type: ignore[no-untyped-def]
     """Return float64 (sum of rated kW x time of the report, earliest report) of a cell.
 
-    A report counts as at most ``OLDEST_SHOWN_S`` old, and so does a home that was silent before the episode and still
-    is, in the sum as in the earliest: so the mean age never lies above the oldest, and it tells the rules the share of
-    silent homes. Padding (rated 0) sets nothing.
+    A report counts as at most ``OLDEST_SHOWN_S`` old. A home that was silent before the episode and still is counts so
+    in the sum, for the mean age tells the rules the share of such homes. It does not set the earliest: one such home
+    would hide the age of all others' reports. So the mean can lie above the oldest. Padding (rated 0) sets nothing.
 
     Parameters
     ----------
@@ -128,11 +128,10 @@ def reports(now, rated, when):  # type: ignore[no-untyped-def]
     total = packets(rated, when, least)
     for i in range(n // N_LANE * N_LANE, n):
         total += np.float64(rated[i] * max(when[i], least))
-    oldest = in_order(_ZERO)
+    low = in_order(now)
     for i in range(n):
-        age = now - max(when[i], least)
-        oldest = max(oldest, in_order(max(age, _ZERO) if rated[i] > _ZERO else _ZERO))
-    return total, np.float64(now - back(oldest))
+        low = min(low, in_order(when[i] if (when[i] >= _ZERO) & (rated[i] > _ZERO) else now))
+    return total, np.float64(back(low))
 
 
 def fold(parts: np.ndarray, n_shard: int) -> np.ndarray:

@@ -66,7 +66,6 @@ def test_what_was_seen_sums_to_what_the_trace_saw() -> None:
     board, detail = episode()
     assert (detail.age_s >= 0).all()
     assert (detail.oldest_s[1:] >= 0).all()
-    assert (detail.age_s[1:] <= detail.oldest_s[1:] + 1.0).all()  # silent homes count in both
     assert detail.age_s.max() > 60.0  # reports are late
 
 

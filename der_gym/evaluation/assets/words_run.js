@@ -56,8 +56,8 @@ Object.assign(WORDS, {
   homes: ["homes, load less PV", "住宅の負荷 − 太陽光"],
   seen: ["What the aggregator saw, against the truth", "アグリゲーターに見えた実績値と真値"],
   seen_how: [
-    "Reports come late and with holes. Where the two lines part, the controller acted on old news; below is how old the reports were: their mean weighted by size, and the oldest. A home that never reported counts as an hour in both; an hour stands for an hour or more.",
-    "報告は遅れ、欠ける。2 本の線が離れるところでは古い値で制御している。下の図は報告の経過時間で、容量で重み付けた平均 と最も古いもの。一度も報告のない家はどちらでも 1 時間とする (1 時間は 1 時間以上)。",
+    "Reports come late and with holes. Where the two lines part, the controller acted on old news; below is how old the reports were: their mean weighted by size, in which a home that never reported counts as an hour, and the oldest of the homes that have reported (an hour stands for an hour or more). Where many never report, the mean lies above the oldest.",
+    "報告は遅れ、欠ける。2 本の線が離れるところでは古い値で制御している。下の図は報告の経過時間で、容量で重み付けた平均 (一度も報告のない家は 1 時間とする) と、報告のあった家で最も古いもの (1 時間は 1 時間以上)。報告のない家が多いと、平均が最も古いものを上回る。",
   ],
   seen_of: ["Show", "表示"],
   seen_kw: ["seen", "見えた値"],
