@@ -8,7 +8,7 @@ reached with hindsight in a stated number of replays: the true optimum may be hi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from gymnasium.utils import seeding
@@ -131,9 +131,10 @@ def _changed(actions: Array, draw: np.random.Generator) -> Array:
     n_step, size = actions.shape
     length = min(int(draw.integers(SHORTEST, LONGEST + 1)), n_step)
     first = int(draw.integers(n_step - length + 1))
-    leaves = draw.random(size) < LEAVES
+    leaves: Array = np.asarray(draw.random(size) < LEAVES)
     leaves[draw.integers(size)] = True
-    move, out = draw.normal(0.0, SPREAD, size) * leaves, actions.copy()
+    move = draw.normal(0.0, SPREAD, size) * leaves
+    out: Array = actions.copy()
     stretch: Array = out[first : first + length]
     moved = stretch * (1.0 + move) if draw.random() < 0.5 else stretch + move
     out[first : first + length] = np.clip(moved, -1.0, 1.0)
