@@ -50,7 +50,7 @@ def _episode(sim) -> np.ndarray:  # type: ignore[no-untyped-def]
         for _ in range(n_tick):
             sim.step_plan.tick()
             power[b] += fold(sim.meters.power, sim.structure.n_shard)[0, :, POWER.TRUE_KW] / n_tick
-    own: Array = power - likely
+    own: np.ndarray = power - likely
     return own
 
 

@@ -99,7 +99,7 @@ def test_firm_and_tune_keep_what_is_finished(command: Command, tmp_path: Path, m
     with monkeypatch.context() as patch:
         asked_at(2, signal.SIGTERM, patch, EpisodeRunner, "play")
         code, out, err = command("firm", *FIRM, "--out", tmp_path / "f")
-    assert code == 143 and "Firm power" in out and err == "der-gym: interrupted; finished: awards x 1\n"
+    assert code == 143 and "Firm power" in out and err == "der-gym: interrupted; finished: awards x 0.5\n"
     assert json.loads((tmp_path / "f" / "run.json").read_text(encoding="utf-8"))["interrupted"] is True
     with monkeypatch.context() as patch:
         asked_at(2, signal.SIGTERM, patch, tuning, "_play")
