@@ -168,23 +168,6 @@ def narrow(energy_kwh, reserve_kwh, capacity_kwh):  # type: ignore[no-untyped-de
 
 
 @BATTERY.tick
-def plan(  # type: ignore[no-untyped-def]
-    above_kwh, room_kwh, capacity_kwh, rated_kw, efficiency, net_kw, export_max_kw, import_max_kw, night_s,
-    night_start_s, night_target_kwh, night_draw, share, slope, zero, standby, storm, hours,
-):  # fmt: skip
-    """Work out limits and own schedule."""
-    low_kw, high_kw = ph.limits(
-        above_kwh, room_kwh, capacity_kwh, rated_kw, efficiency, net_kw, export_max_kw, import_max_kw, slope, zero,
-        storm, hours,
-    )  # fmt: skip
-    own_kw = ph.own_kw(
-        above_kwh, rated_kw, efficiency, net_kw, night_s, night_start_s, night_target_kwh, night_draw, share, standby,
-        storm, hours,
-    )  # fmt: skip
-    return low_kw, high_kw, own_kw
-
-
-@BATTERY.tick
 def shadow(own_kwh, reserve_kwh, capacity_kwh):  # type: ignore[no-untyped-def]
     """Round what it would hold to float32."""
     own_above_kwh = np.float32(own_kwh - np.float64(reserve_kwh))
@@ -193,11 +176,22 @@ def shadow(own_kwh, reserve_kwh, capacity_kwh):  # type: ignore[no-untyped-def]
 
 
 @BATTERY.tick
-def plan_shadow(  # type: ignore[no-untyped-def]
-    own_above_kwh, own_room_kwh, capacity_kwh, rated_kw, efficiency, net_kw, export_max_kw, import_max_kw, night_s,
-    night_start_s, night_target_kwh, night_draw, share, slope, zero, storm, hours,
+def plan(  # type: ignore[no-untyped-def]
+    above_kwh, room_kwh, own_above_kwh, own_room_kwh, capacity_kwh, rated_kw, efficiency, net_kw, export_max_kw,
+    import_max_kw, night_s, night_start_s, night_target_kwh, night_draw, share, slope, zero, standby, storm, hours,
 ):  # fmt: skip
-    """Work out the power of the own schedule, had it always been followed."""
+    """Work out limits and own schedule, and the power of the own schedule, had it always been followed.
+
+    One loop for both: homes and settings are loaded once.
+    """
+    low_kw, high_kw = ph.limits(
+        above_kwh, room_kwh, capacity_kwh, rated_kw, efficiency, net_kw, export_max_kw, import_max_kw, slope, zero,
+        storm, hours,
+    )  # fmt: skip
+    own_kw = ph.own_kw(
+        above_kwh, rated_kw, efficiency, net_kw, night_s, night_start_s, night_target_kwh, night_draw, share, standby,
+        storm, hours,
+    )  # fmt: skip
     least_kw, most_kw = ph.limits(
         own_above_kwh, own_room_kwh, capacity_kwh, rated_kw, efficiency, net_kw, export_max_kw, import_max_kw, slope,
         zero, storm, hours,
@@ -207,7 +201,7 @@ def plan_shadow(  # type: ignore[no-untyped-def]
         storm, hours,
     )  # fmt: skip
     schedule_kw = min(max(wish_kw, least_kw), most_kw)
-    return schedule_kw
+    return low_kw, high_kw, own_kw, schedule_kw
 
 
 @BATTERY.tick

@@ -425,23 +425,28 @@ def draw_power(put, cop, on_s, run_s, nominal_kw, starts_today, starts_before, d
 
 
 @ECOCUTE.tick
-def run_out(draw_kw, hours, drawn, heat, floor_kwh, dry):  # type: ignore[no-untyped-def]
+def run_out(draw_kw, hours, drawn, heat, floor_kwh, dry, own_lack_kw):  # type: ignore[no-untyped-def]
     """Note the hot water that was asked for and not there. A run-out lasts until the floor is reached again."""
     lack, event, dry = ph.lacking(draw_kw * hours, drawn, heat, floor_kwh, dry)
-    return lack, event, dry
+    lack_or_own = lack + own_lack_kw
+    return lack, event, dry, lack_or_own
 
 
 @ECOCUTE.tick
-def compare(  # type: ignore[no-untyped-def]
-    bare_kw, power_kw, own_kw, hours, slot_share, lack, event, own_lack_kw, own_ran_out, ask_first, ask_second
-):
-    """Work out what the owner's bill, the tank's heat and its lack have more than under the own schedule."""
+def compare(bare_kw, power_kw, own_kw, hours, ask_first, ask_second):  # type: ignore[no-untyped-def]
+    """Work out what the owner's bill and the tank's heat have more than under the own schedule."""
     import_more_kwh, export_more_kwh = difference(bare_kw, power_kw, own_kw, hours)
     taken_more_kwh = (power_kw - own_kw) * hours
     deferred_kwh = max(-taken_more_kwh, ZERO) if (ask_first > ZERO) | (ask_second > ZERO) else ZERO
+    return import_more_kwh, export_more_kwh, taken_more_kwh, deferred_kwh
+
+
+@ECOCUTE.tick(when="lack_or_own")
+def compare_lack(hours, slot_share, lack, event, own_lack_kw, own_ran_out):  # type: ignore[no-untyped-def]
+    """Work out what is missing more than under the own schedule, where either lacks something."""
     unserved_more_kwh = lack - own_lack_kw * hours
     runouts_more = event - own_ran_out * slot_share
-    return import_more_kwh, export_more_kwh, taken_more_kwh, deferred_kwh, unserved_more_kwh, runouts_more
+    return unserved_more_kwh, runouts_more
 
 
 @ECOCUTE.tick(when="lack")

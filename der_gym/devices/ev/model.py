@@ -77,7 +77,7 @@ EV = DeviceModel(
         "stops": Register(
             "-", "stops by command", ("stops", "停止"), "costs.plug_stop_yen", role="start", row="stopped"
         ),
-        "sessions": Register("-", "cars that left", ("sessions", "充電回数"), row="leaves"),
+        "sessions": Register("-", "cars that left", ("sessions", "充電回数"), row="gone"),
         "short_cars": Register(
             "-", "cars that left a kWh short or more", ("short\ncars", "不足台数"), row="short", shown=True
         ),
@@ -235,30 +235,46 @@ def charge(  # type: ignore[no-untyped-def]
 
 
 @EV.tick
-def leave(t_s, dt_s, depart_s, need_kwh, got_kwh, missing_kwh, drawn, power_kw, enrolled, eta8):  # type: ignore[no-untyped-def]
-    """Add what was charged, and what cars lack that leave."""
+def add(t_s, dt_s, depart_s, got_kwh, drawn, power_kw, eta8):  # type: ignore[no-untyped-def]
+    """Add what was charged, and note which cars leave."""
     leaves = _ONE if t_s < depart_s and depart_s <= t_s + dt_s else _ZERO
     got_kwh = got_kwh + np.float64(drawn) * _PER_HOUR8 * eta8
-    lacks = max(np.float64(need_kwh) - got_kwh, _ZERO8) * np.float64(leaves)
-    missing_kwh = missing_kwh + lacks * np.float64(enrolled)
-    short = _ONE if lacks > _SHORT_KWH else _ZERO
     shown_kw = power_kw
-    return leaves, lacks, got_kwh, missing_kwh, short, shown_kw
+    return leaves, got_kwh, shown_kw
 
 
 @EV.tick
 def compare(  # type: ignore[no-untyped-def]
     t_s, dt_s, hours, obeys, bare_kw, power_kw, per_dt, charger_kw, need_kwh, arrive_s, own_s, depart_s, delay_s,
-    ac_kws, leaves, lacks,
+    ac_kws,
 ):  # fmt: skip
-    """Work out what the owner's bill, the car's charge and its lack have more than under the own schedule."""
-    own_kws, own_lacks = ph.uncommanded(t_s, dt_s, charger_kw, need_kwh, arrive_s, own_s, depart_s, delay_s, ac_kws)
+    """Work out what the owner's bill and the car's charge have more than under the own schedule."""
+    own_kws, _ = ph.uncommanded(t_s, dt_s, charger_kw, need_kwh, arrive_s, own_s, depart_s, delay_s, ac_kws)
     own_kw = own_kws * per_dt
     import_more_kwh, export_more_kwh = difference(bare_kw, power_kw, own_kw, hours)
     taken_more_kwh = (power_kw - own_kw) * hours
     deferred_kwh = max(-taken_more_kwh, _ZERO) * obeys
-    missing_more_kwh = np.float32(lacks) - own_lacks * leaves
-    return import_more_kwh, export_more_kwh, taken_more_kwh, deferred_kwh, missing_more_kwh
+    return import_more_kwh, export_more_kwh, taken_more_kwh, deferred_kwh
+
+
+@EV.tick(when="leaves")
+def leave(leaves, need_kwh, got_kwh, missing_kwh, enrolled):  # type: ignore[no-untyped-def]
+    """Count the cars that leave, and what they lack."""
+    gone, lacks = leaves, max(np.float64(need_kwh) - got_kwh, _ZERO8) * np.float64(leaves)
+    missing_kwh = missing_kwh + lacks * np.float64(enrolled)
+    short = _ONE if lacks > _SHORT_KWH else _ZERO
+    lacks_kwh = np.float32(lacks)
+    return gone, missing_kwh, short, lacks_kwh
+
+
+@EV.tick(when="leaves")
+def compare_lack(  # type: ignore[no-untyped-def]
+    t_s, dt_s, leaves, lacks_kwh, charger_kw, need_kwh, arrive_s, own_s, depart_s, delay_s, ac_kws
+):
+    """Work out what cars that leave lack beyond what they would by their own schedule."""
+    _, own_lacks = ph.uncommanded(t_s, dt_s, charger_kw, need_kwh, arrive_s, own_s, depart_s, delay_s, ac_kws)
+    missing_more_kwh = lacks_kwh - own_lacks * leaves
+    return missing_more_kwh
 
 
 @EV.capability
