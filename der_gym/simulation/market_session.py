@@ -157,7 +157,8 @@ class MarketSession:
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on."""
         parts: tuple[Any, ...] = (self.episode, self.planner, *self.sessions, self.fleet_ledger, self.ledger)
-        return {name: array for part in parts for name, array in part.arrays().items()}
+        every = {name: array for part in parts for name, array in part.arrays().items()}
+        return every | {"market.standby_yen": self.standby_yen}
 
     def choose(self, w: int, generator: np.random.Generator, options: Mapping[str, Any]) -> None:
         """Choose the episode of world ``w``; always the same number of draws.
