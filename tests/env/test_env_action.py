@@ -167,7 +167,7 @@ def play(env: DERGroupEnv, n: int = SMALL_STEPS, **values: Any) -> tuple[Array, 
 
 
 def test_messages_of_all_streams_are_counted_and_paid(registered: None) -> None:
-    env = DERGroupEnv("tertiary-1", heads(*ALL, network__ideal=True))
+    env = DERGroupEnv("tertiary-1", heads(*ALL, network__ideal=True, network__standby="preloaded"))
     sent = {}
     for name, values in {
         "none": {},
