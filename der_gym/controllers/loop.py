@@ -49,7 +49,7 @@ NOW = Table(
 )
 
 EACH_FIELDS = (
-    *("leaf.seen_kw", "leaf.plan_kw", "leaf.age_mean_s", "leaf.sent_a", "leaf.wait_s", "leaf.up_kw", "leaf.down_kw"),
+    *("leaf.seen_kw", "leaf.plan_kw", "leaf.silent_share", "leaf.sent_a", "leaf.wait_s", "leaf.up_kw", "leaf.down_kw"),
 )
 EACH = Table(
     "each",
@@ -57,7 +57,7 @@ EACH = Table(
     """
     seen_kw | kW | aggregator | power by telemetry
     plan_kw | kW |            | its part of the plan
-    age_s   | s  |            | mean age of its reports
+    silent  | -  |            | part, by rated kW, that sent no report in the last hour
     sent_a  | -  |            | fraction in force by the last message sent
     wait_s  | s  |            | time until the channel takes the next command
     up_kw   | kW |            | upward capability

@@ -37,7 +37,6 @@ SETTING = Table(
     """,
 )
 
-_OLDEST_S = 3600.0  # a report older than this is shown as this old
 _UNSEEN_MAX = 0.5
 _FROST_C, _FROST_K = 5.0, 3.0  # frost begins, and is whole so much lower: section 7-1, appendix E, energy standard
 
@@ -56,12 +55,9 @@ def columns(public: PublicInfo, config: Any) -> list[Array]:
 
 
 @scalar
-def silent_share(age_s, report_s):  # type: ignore[no-untyped-def]
-    """Return homes that never report over those that do.
-
-    Such a home stands in the table at 0 kW with the oldest age that is shown, so the mean age tells their share.
-    """
-    return min(max(age_s - report_s, 0.0) / max(_OLDEST_S - age_s, 1.0), _UNSEEN_MAX)
+def silent_gain(silent):  # type: ignore[no-untyped-def]
+    """Return the power of all devices over that of those which report; a silent device stands in the table at 0 kW."""
+    return 1.0 + min(silent / max(1.0 - silent, 1e-3), _UNSEEN_MAX)
 
 
 @scalar
@@ -74,11 +70,7 @@ def heater_gain(temp_c, c):  # type: ignore[no-untyped-def]
 def drawn_kw(x, f, temp_c, c):  # type: ignore[no-untyped-def]
     """Return a leaf's power from its reports; batteries stand by at 0 kW and need no correction."""
     gain = heater_gain(temp_c, c) if f[FIXED.IS_HEATER] > 0.0 else 1.0
-    return (
-        x[EACH.SEEN_KW]
-        if f[FIXED.IS_STORE] > 0.0
-        else x[EACH.SEEN_KW] * (1.0 + silent_share(x[EACH.AGE_S], f[FIXED.REPORT_S])) * gain
-    )
+    return x[EACH.SEEN_KW] if f[FIXED.IS_STORE] > 0.0 else x[EACH.SEEN_KW] * silent_gain(x[EACH.SILENT]) * gain
 
 
 @kernel

@@ -62,8 +62,8 @@ LEAF = Table(
     """
     seen_kw    | kW  | aggregator | power by telemetry
     plan_kw    | kW  | aggregator | the leaf's part of the plan
-    age_mean_s | s   | aggregator | age of the reports, mean by rated kW; a home that never reported counts as 1 h
-    age_max_s  | s   | aggregator | age of the oldest report; homes that never reported in the episode left out
+    age_mean_s   | s | aggregator | age of the last reports, mean by rated kW; silent devices left out
+    silent_share | - | aggregator | rated kW of silent devices, which sent no report in the last hour, over all
     sent_a     | -   | aggregator | fraction of the last message sent, while it holds
     arrived_a  | -   | aggregator | fraction of the newest message that should have arrived (p95 of the way)
     up_kw      | kW  | aggregator | upward kW that reachable devices could hold for 30 minutes (5 min old)
@@ -154,9 +154,10 @@ def publish(  # type: ignore[no-untyped-def]
         add_cells(w, n_shard, leaf_of, seen, capability, rated_kw, leaf[w])
         for j in range(leaf.shape[1]):
             out, sent = leaf[w, j], book[w, j]
-            aged = out[LEAF.AGE_MEAN_S] / max(out[LEAF.WAIT_S], 1e-9)
-            out[LEAF.AGE_MEAN_S] = min(t - aged, metering.OLDEST_SHOWN_S)
-            out[LEAF.AGE_MAX_S] = min(t - out[LEAF.AGE_MAX_S], metering.OLDEST_SHOWN_S)
+            rated, silent = max(out[LEAF.WAIT_S], 1e-9), out[LEAF.SILENT_SHARE]
+            aged, heard = out[LEAF.AGE_MEAN_S], rated - silent
+            out[LEAF.AGE_MEAN_S] = max(t - aged / heard, 0.0) if heard > 1e-6 * rated else metering.SILENT_S
+            out[LEAF.SILENT_SHARE] = silent / rated
             out[LEAF.PLAN_KW] = plan_leaf[w, k, j]
             out[LEAF.SENT_A] = sent[net.SENDER.SENT_A] if sent[net.SENDER.SENT_UNTIL] > t else 0.0
             out[LEAF.ARRIVED_A] = _arrived(
@@ -229,7 +230,7 @@ def publish_service(  # type: ignore[no-untyped-def]
 def add_cells(w, n_shard, leaf_of, seen, capability, rated_kw, leaf):  # type: ignore[no-untyped-def]
     """Sum the cells up to their leaves: power, capability, and, until `publish` goes on, times and rated kW.
 
-    AGE_MEAN_S holds the sum of rated kW x time of the report, WAIT_S that of rated kW, AGE_MAX_S the earliest report.
+    AGE_MEAN_S holds the sum of rated kW x time of the report, WAIT_S that of rated kW, SILENT_SHARE that of silent kW.
 
     Parameters
     ----------
@@ -244,15 +245,14 @@ def add_cells(w, n_shard, leaf_of, seen, capability, rated_kw, leaf):  # type: i
     """
     for j in range(leaf.shape[0]):
         row = leaf[j]
-        row[LEAF.SEEN_KW], row[LEAF.AGE_MEAN_S], row[LEAF.WAIT_S], row[LEAF.AGE_MAX_S] = 0.0, 0.0, 0.0, 1e9
+        row[LEAF.SEEN_KW], row[LEAF.AGE_MEAN_S], row[LEAF.WAIT_S], row[LEAF.SILENT_SHARE] = 0.0, 0.0, 0.0, 0.0
         row[LEAF.UP_KW], row[LEAF.DOWN_KW], row[LEAF.STORED_KWH] = 0.0, 0.0, 0.0
     for c in range(leaf_of.shape[0]):
         row = leaf[leaf_of[c]]
         row[LEAF.SEEN_KW] += metering.folded(seen, w, n_shard, c, metering.SEEN.SEEN_KW)
         row[LEAF.AGE_MEAN_S] += metering.folded(seen, w, n_shard, c, metering.SEEN.AGED_KW_S)
         row[LEAF.WAIT_S] += rated_kw[w, c]
-        for s in range(w * n_shard, (w + 1) * n_shard):
-            row[LEAF.AGE_MAX_S] = min(row[LEAF.AGE_MAX_S], seen[s, c, metering.SEEN.OLDEST_S])
+        row[LEAF.SILENT_SHARE] += metering.folded(seen, w, n_shard, c, metering.SEEN.SILENT_KW)
         row[LEAF.UP_KW] += metering.folded(capability, w, n_shard, c, CAPABILITY.UP_KW)
         row[LEAF.DOWN_KW] += metering.folded(capability, w, n_shard, c, CAPABILITY.DOWN_KW)
         row[LEAF.STORED_KWH] += metering.folded(capability, w, n_shard, c, CAPABILITY.STORED_KWH)

@@ -8,7 +8,7 @@ from der_gym.engine.compile import kernel, part
 from der_gym.engine.schema import Table
 from der_gym.engine.tables import FLEET, SITE
 from der_gym.numerics.lanes import N_LANE, packets
-from der_gym.numerics.sums import back, dot, find_enrolled, in_order
+from der_gym.numerics.sums import dot, find_enrolled
 
 POWER = Table(
     "power",
@@ -23,13 +23,13 @@ SEEN = Table(
     "float64 (S, n_cell, N): the aggregator's table, summed over cells",
     """
     seen_kw   | kW   | aggregator | last reports
-    aged_kw_s | kW s | | rated kW x time of the report
-    oldest_s  | s    | | earliest report of the homes that have reported in the episode
+    aged_kw_s | kW s | | rated kW x time of the report, of the devices that are not silent
+    silent_kw | kW   | aggregator | rated kW of silent devices: no report in the last hour
     """,
 )
-OLDEST_SHOWN_S = 3600.0  # the age of an older report counts as this
+SILENT_S = 3600.0  # a device whose last report is older is silent
 
-_ZERO, _OLDEST_SHOWN_S = np.float32(0.0), np.float32(OLDEST_SHOWN_S)
+_ZERO, _ONE, _SILENT_S = np.float32(0.0), np.float32(1.0), np.float32(SILENT_S)
 
 
 @kernel
@@ -106,16 +106,16 @@ def sum_seen_cells(s0, s1, n_shard, active, t_s, dt_s, lo, hi, fleet, out):  # t
         for c in range(lo.shape[0]):
             at, to = lo[c], hi[c]
             out[s, c, SEEN.SEEN_KW] = dot(seen[at:to], here[at:to])
-            out[s, c, SEEN.AGED_KW_S], out[s, c, SEEN.OLDEST_S] = reports(now, rated[at:to], when[at:to])
+            given = (now, rated[at:to], when[at:to], here[at:to])
+            out[s, c, SEEN.AGED_KW_S], out[s, c, SEEN.SILENT_KW] = reports(*given)
 
 
 @part
-def reports(now, rated, when):  # type: ignore[no-untyped-def]
-    """Return float64 (sum of rated kW x time of the report, earliest report) of a cell.
+def reports(now, rated, when, silent):  # type: ignore[no-untyped-def]
+    """Return float64 (sum of rated kW x time of the report, rated kW of silent devices) of a cell.
 
-    A report counts as at most ``OLDEST_SHOWN_S`` old. A home that was silent before the episode and still is counts so
-    in the sum, for the mean age tells the rules the share of such homes. It does not set the earliest: one such home
-    would hide the age of all others' reports. So the mean can lie above the oldest. Padding (rated 0) sets nothing.
+    A device is silent if its last report is more than ``SILENT_S`` old. Silent devices do not count in the first sum.
+    Padding (rated 0) counts in neither.
 
     Parameters
     ----------
@@ -123,15 +123,17 @@ def reports(now, rated, when):  # type: ignore[no-untyped-def]
         s of the episode.
     rated, when : float32 (n,)
         Rated kW; moment of the last report, s of the episode.
+    silent : float32 (n,)
+        Scratch; 1 where a device is silent, else 0.
     """
-    n, least = rated.shape[0], now - _OLDEST_SHOWN_S
+    n, least = rated.shape[0], now - _SILENT_S
     total = packets(rated, when, least)
     for i in range(n // N_LANE * N_LANE, n):
         total += np.float64(rated[i] * max(when[i], least))
-    low = in_order(now)
     for i in range(n):
-        low = min(low, in_order(when[i] if (when[i] >= _ZERO) & (rated[i] > _ZERO) else now))
-    return total, np.float64(back(low))
+        silent[i] = _ONE if when[i] < least else _ZERO
+    silent_kw = dot(rated, silent)
+    return total - silent_kw * np.float64(least), silent_kw
 
 
 def fold(parts: np.ndarray, n_shard: int) -> np.ndarray:

@@ -46,8 +46,7 @@ def test_delays_weigh_messages_as_a_plain_loop_does() -> None:
 
 
 def test_silent_homes_and_frost_are_reckoned_with() -> None:
-    age = FACTS.report_s + 0.1 * (3600.0 - FACTS.report_s)  # a tenth of the homes never reports
-    seen = {"leaf.seen_kw": [50.0, 0.0, 90.0], "leaf.age_mean_s": age}
+    seen = {"leaf.seen_kw": [50.0, 0.0, 90.0], "leaf.silent_share": [0.1] * 3}
     for temp_c, heater_kw in ((20.0, 100.0), (0.0, 130.0)):
         obs = encode(LAYOUT, CALM | seen | {"temp_c": temp_c})
         config = base.settings("closed_loop", {"heater_gain": 1.0, "frost_gain": 0.3})

@@ -50,7 +50,8 @@ def test_a_field_is_worked_out_from_the_view(registered: Any) -> None:
     layout = plain.layout
     up, down, got = (layout.decode(obs, f"leaf.{name}") for name in ("up_kw", "down_kw", "gap_kw"))
     np.testing.assert_allclose(got, up - down, atol=1e-4)
-    world = np.clip(layout.decode(obs, "leaf.seen_kw").sum(axis=1), -layout.nominal_kw.sum(), None)
+    seen = layout.decode(obs, "plan_kw") - layout.decode(obs, "response_kw")
+    world = np.clip(seen, -layout.nominal_kw.sum(), None)
     np.testing.assert_allclose(layout.decode(obs, "load_kw"), world, rtol=1e-4, atol=1e-3)
     one = DERGroupEnv("tertiary-1", small())
     check_env(one, skip_render_check=True)

@@ -65,8 +65,10 @@ def test_what_was_seen_sums_to_what_the_trace_saw() -> None:
     np.testing.assert_allclose(detail.seen_kw.sum(axis=1), board.scores["open_loop"].played.trace.seen_kw[0], atol=0.02)
     board, detail = episode()
     assert (detail.age_s >= 0).all()
-    assert (detail.oldest_s[1:] >= 0).all()
+    assert ((detail.silent_share >= 0) & (detail.silent_share <= 1)).all()
     assert detail.age_s.max() > 60.0  # reports are late
+    assert 0.0 < detail.silent_share.max() < 0.5  # and some homes are silent, which does not make the others' older
+    assert detail.age_s.max() < 600.0
 
 
 def test_stored_energy_is_there_by_class_and_changes_every_five_minutes() -> None:
@@ -222,6 +224,6 @@ def test_many_leaves_are_shown_as_the_largest_and_the_rest() -> None:
     np.testing.assert_allclose(few.leaf_kw.sum(axis=1), detail.leaf_kw.sum(axis=1))
     np.testing.assert_allclose(few.seen_kw.sum(axis=1), detail.seen_kw.sum(axis=1))
     np.testing.assert_allclose(few.age_s @ few.nominal_kw, detail.age_s @ detail.nominal_kw)
-    assert few.oldest_s.max() == detail.oldest_s.max()
+    np.testing.assert_allclose(few.silent_share @ few.nominal_kw, detail.silent_share @ detail.nominal_kw)
     assert set(few.leaf_names[:-1]) == {detail.leaf_names[j] for j in np.argsort(-detail.nominal_kw)[:3]}
     assert fewer(detail, 99) is detail

@@ -20,6 +20,7 @@ from der_gym.fleet.structure import SHARD_SIZE
 from der_gym.scenario.model import Scenario
 from der_gym.simulation import assets, representative_fleet, reset
 from der_gym.simulation import simulator as engine
+from der_gym.simulation.aggregator_view import LEAF
 from der_gym.simulation.fleet_arrays import Fleet
 from der_gym.simulation.simulator import Simulator
 
@@ -123,11 +124,16 @@ def test_sums_of_a_sharded_world_are_those_of_its_devices() -> None:
     assert (f[:, FLEET.METER_GAIN][np.tile(st.present, (2, 1)) == 0] == 0).all()
     seen = (f[:, FLEET.SEEN_KW].astype(np.float64) * (f[:, FLEET.METER_GAIN] > 0)).sum(axis=1).reshape(2, 3).sum(axis=1)
     np.testing.assert_allclose(sim.view.leaf[:, :, 0].sum(axis=1), seen, rtol=1e-9)
-    for j in range(st.n_leaf):  # the oldest report of a leaf is the oldest of its shards
+    for j in range(st.n_leaf):  # of each leaf: rated kW of the silent, and the mean age of the others' reports
         at = np.concatenate([np.arange(st.cell_lo[c], st.cell_hi[c]) for c in np.flatnonzero(st.cell_leaf == j)])
-        when = np.where(f[:, FLEET.RATED_KW][:, at] > 0, f[:, FLEET.SEEN_S][:, at], 1e9).reshape(2, -1)
-        known = np.where(when >= 0, when, 1e9).min(axis=1)
-        np.testing.assert_allclose(sim.view.leaf[:, j, 3], sim.fleet.t_s - np.minimum(known, sim.fleet.t_s), atol=1e-3)
+        rated, when = (f[:, row][:, at].reshape(2, -1).astype(float) for row in (FLEET.RATED_KW, FLEET.SEEN_S))
+        silent = when < sim.fleet.t_s[:, None] - 3600.0
+        heard = np.where(silent, 0.0, rated)
+        share = 1.0 - heard.sum(axis=1) / rated.sum(axis=1)
+        age_s = sim.fleet.t_s - (heard * when).sum(axis=1) / heard.sum(axis=1)
+        np.testing.assert_allclose(sim.view.leaf[:, j, LEAF.SILENT_SHARE], share, atol=1e-6)
+        np.testing.assert_allclose(sim.view.leaf[:, j, LEAF.AGE_MEAN_S], age_s, atol=0.05)
+    assert sim.view.leaf[:, :, LEAF.SILENT_SHARE].max() > 0.0
 
 
 @pytest.mark.usefixtures("sharded")

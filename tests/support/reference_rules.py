@@ -16,7 +16,6 @@ from der_gym.core.units import BLOCK_S
 from der_gym.env.observation.layout import Layout
 
 LAG_MAX_S, BIN_S, MINUTE_S = 300.0, 300.0, 60.0
-OLDEST_S = 3600.0
 UNSEEN_MAX = 0.5
 FROST_C, FROST_K = 5.0, 3.0
 LEARN_FROM = 0.03
@@ -213,13 +212,11 @@ class ClosedLoop(Rule):
     def drawn(self, obs: Array) -> Array:
         """Return what the leaves draw, kW (n, n_leaf), from what they report.
 
-        A home that never reports stands in the table at 0 kW with the oldest age that is shown, so the mean age tells
-        their share; batteries stand by at 0 kW and need no such help. A water heater reports its nominal power, which
-        knows neither frost nor losses.
+        A silent device stands in the table at 0 kW; batteries stand by at 0 kW and need no help. A water heater reports
+        its nominal power, which knows neither frost nor losses.
         """
-        age_s, seen_kw, temp_c = self.read(obs, "leaf.age_mean_s", "leaf.seen_kw", "temp_c")
-        more_s = np.maximum(age_s - self.public.report_s, 0.0)
-        silent = np.minimum(more_s / np.maximum(OLDEST_S - age_s, 1.0), UNSEEN_MAX)
+        silent, seen_kw, temp_c = self.read(obs, "leaf.silent_share", "leaf.seen_kw", "temp_c")
+        silent = np.minimum(silent / np.maximum(1.0 - silent, 1e-3), UNSEEN_MAX)
         frost = np.minimum(np.maximum((FROST_C - temp_c) / FROST_K, 0.0), 1.0)
         gain = np.where(self.heaters, (self.config.heater_gain + self.config.frost_gain * frost)[:, None], 1.0)
         return np.where(self.stores, seen_kw, seen_kw * (1.0 + silent) * gain)

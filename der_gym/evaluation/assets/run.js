@@ -157,10 +157,14 @@ function seen() {
   const age = lines(overTime({
     id: "age", label: t("age"), unit: t("minutes"), height: 180, series: [
       { key: "age", label: t("age"), color: color("blue"), values: i === null ? d.age_min : d.leaf_age_min[i] },
-      { key: "oldest", label: t("oldest"), color: color("red"), values: i === null ? d.oldest_min : d.leaf_oldest_min[i], dash: [5, 4] },
     ],
   }));
-  return card("seen", t("seen"), t("seen_how"), pick, kw, age);
+  const silent = lines(overTime({
+    id: "silent", label: t("silent"), unit: "%", height: 140, series: [
+      { key: "silent", label: t("silent"), color: color("red"), values: i === null ? d.silent_percent : d.leaf_silent_percent[i] },
+    ],
+  }));
+  return card("seen", t("seen"), t("seen_how"), pick, kw, age, silent);
 }
 
 // -- messages, stored energy, ledger ---------------------------------------------------------------------------------

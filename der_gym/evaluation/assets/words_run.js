@@ -56,14 +56,14 @@ Object.assign(WORDS, {
   homes: ["homes, load less PV", "住宅の負荷 − 太陽光"],
   seen: ["What the aggregator saw, against the truth", "アグリゲーターに見えた実績値と真値"],
   seen_how: [
-    "Reports come late and with holes. Where the two lines part, the controller acted on old news; below is how old the reports were: their mean weighted by size, in which a home that never reported counts as an hour, and the oldest of the homes that have reported (an hour stands for an hour or more). Where many never report, the mean lies above the oldest.",
-    "報告は遅れ、欠ける。2 本の線が離れるところでは古い値で制御している。下の図は報告の経過時間で、容量で重み付けた平均 (一度も報告のない家は 1 時間とする) と、報告のあった家で最も古いもの (1 時間は 1 時間以上)。報告のない家が多いと、平均が最も古いものを上回る。",
+    "Reports come late and with holes. Where the two lines part, the controller acted on old news; below is how old the reports were (mean weighted by size), and the share of silent devices, by size. A device is silent if it sent no report in the last hour. Silent devices do not count in the mean age.",
+    "報告は遅れ、欠ける。2 本の線が離れるところでは古い値で制御している。下の図は、報告の経過時間 (容量で重み付けた平均) と、無報告の機器の割合 (容量比)。直近 1 時間に報告のない機器を無報告とし、経過時間の平均には含めない。",
   ],
   seen_of: ["Show", "表示"],
   seen_kw: ["seen", "見えた値"],
   truth: ["true", "真値"],
   age: ["age of reports, mean", "報告の経過時間 (平均)"],
-  oldest: ["oldest report", "最も古い報告"],
+  silent: ["silent devices", "無報告の機器"],
   minutes: ["minutes", "分"],
   messages: ["Messages sent, arrived and lost", "通信の送信・到達・喪失"],
   messages_how: [

@@ -32,7 +32,7 @@ class Detail:
         The market's request, one per 5 minutes.
     leaf_kw : (n_minute, n_leaf)
         True power, mean over the minute.
-    seen_kw, age_s, oldest_s : (n_minute, n_leaf)
+    seen_kw, age_s, silent_share : (n_minute, n_leaf)
         By the telemetry at hand when the minute began: power; age of the reports weighted by rated kW; greatest age.
     stored_kwh : (n_minute, n_class)
         Energy that upward response can draw on, measured every 5 minutes.
@@ -48,7 +48,7 @@ class Detail:
     leaf_kw: Array
     seen_kw: Array
     age_s: Array
-    oldest_s: Array
+    silent_share: Array
     stored_kwh: Array
     messages: list[Message] = field(default_factory=list)
 
@@ -90,7 +90,7 @@ class DetailRecorder(Recorder):
         columns = (
             ("seen_kw", aggregator_view.LEAF.SEEN_KW),
             ("age_s", aggregator_view.LEAF.AGE_MEAN_S),
-            ("oldest_s", aggregator_view.LEAF.AGE_MAX_S),
+            ("silent_share", aggregator_view.LEAF.SILENT_SHARE),
         )
         for name, column in columns:
             getattr(self.detail, name)[self._minutes] = seen[:, column]
@@ -130,6 +130,6 @@ def _empty(worlds: Worlds, n_minute: int) -> Detail:
         leaf_kw=np.zeros((n_minute, n_leaf)),
         seen_kw=np.zeros((n_minute, n_leaf)),
         age_s=np.zeros((n_minute, n_leaf)),
-        oldest_s=np.zeros((n_minute, n_leaf)),
+        silent_share=np.zeros((n_minute, n_leaf)),
         stored_kwh=np.zeros((n_minute, n_class)),
     )

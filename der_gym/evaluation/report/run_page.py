@@ -142,7 +142,7 @@ def fewer(detail: Detail, most: int = MOST_LEAVES) -> Detail:
         with_rest(detail.leaf_kw, detail.leaf_kw[:, rest].sum(axis=1)),
         with_rest(detail.seen_kw, detail.seen_kw[:, rest].sum(axis=1)),
         with_rest(detail.age_s, detail.age_s[:, rest] @ weight),
-        with_rest(detail.oldest_s, detail.oldest_s[:, rest].max(axis=1)),
+        with_rest(detail.silent_share, detail.silent_share[:, rest] @ weight),
         detail.stored_kwh,
         detail.messages,
     )
@@ -165,15 +165,15 @@ def leaves(played: Played, detail: Detail, receiving: bool) -> dict[str, Any]:
 
 
 def seen(played: Played, detail: Detail) -> dict[str, Any]:
-    """Return the seen power of the group and of each leaf, kW, and the age of the reports, minutes."""
+    """Return the seen power of group and leaves, kW, the age of the reports, minutes, and silent devices, %."""
     share = detail.nominal_kw / max(detail.nominal_kw.sum(), 1e-9)
     return {
         "kw": rounded(played.trace.seen_kw[0]),
         "age_min": rounded(detail.age_s @ share / 60.0),
-        "oldest_min": rounded(detail.oldest_s.max(axis=1) / 60.0),
+        "silent_percent": rounded(100.0 * (detail.silent_share @ share)),
         "leaf_kw": rounded(detail.seen_kw.T),
         "leaf_age_min": rounded(detail.age_s.T / 60.0),
-        "leaf_oldest_min": rounded(detail.oldest_s.T / 60.0),
+        "leaf_silent_percent": rounded(100.0 * detail.silent_share.T),
     }
 
 
