@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 import der_gym
-from der_gym.controllers import make, public_info
+from der_gym.controllers import public_info
 from der_gym.controllers.policy import Policy
 from der_gym.controllers.policy_file import PolicyCard, RuleCard, field_cards, head_cards, shapes
 from der_gym.env.sb3 import DERGroupSB3VecEnv
+from der_gym.evaluation.controller_factory import players
 
 Array = np.ndarray
 LEAST_SPREAD = 0.02  # an entry that hardly moves is not blown up
@@ -20,8 +21,7 @@ MESSAGE_FIELDS = ("leaf.sent_a", "leaf.arrived_a")
 def fresh_policy(
     venv: DERGroupSB3VecEnv,
     rule: str,
-    scale: float,
-    scale_loads: float,
+    scale: tuple[float, ...],
     hidden: tuple[int, ...],
     frames: int,
     hold: int,
@@ -33,10 +33,9 @@ def fresh_policy(
     ----------
     venv : DERGroupSB3VecEnv
     rule : str
-        Name of the controller to correct, with its shipped settings; ``idle``: learn from nothing.
-    scale, scale_loads : float
-        Largest correction of a leaf of batteries, and of one that switches (water heaters, cars), of the award.
-        Errors of the first show at once; what the second give more, batteries give less a few minutes later.
+        Controller to correct, ``NAME`` or ``NAME@FILE``; ``idle``: learn from nothing.
+    scale : tuple of float
+        Largest correction of each leaf, of the award.
     hidden : tuple of int
     frames, hold : int
         Decisions that the network sees; decisions for which it stays with its correction.
@@ -44,7 +43,7 @@ def fresh_policy(
         Fields that it does not see.
     """
     worlds = venv.native.worlds
-    values = make(rule).config.model_dump(mode="json")
+    controller: Any = players([rule]).popitem()[1]
     card = PolicyCard(
         algorithm="none",
         env="DERGroup-v0",
@@ -58,8 +57,8 @@ def fresh_policy(
         frames=frames,
         hold=hold,
         hidden=hidden,
-        rule=RuleCard(controller=rule, values=values),
-        scale=tuple(scale if own else scale_loads for own in public_info(worlds).stores),
+        rule=RuleCard(controller=controller.name, values=controller.config.model_dump(mode="json")),
+        scale=scale,
     )
     tensors = {name: np.zeros(shape, np.float32) for name, shape in shapes(card).items()}
     tensors["gain"][:] = 1.0

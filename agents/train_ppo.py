@@ -15,8 +15,6 @@ References
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 
 if __name__ == "__main__":  # the imports below take seconds, in which somebody may press Ctrl-C
@@ -43,19 +41,17 @@ sys.path.insert(0, str(ROOT))  # run as a script, the folder above is not on the
 
 from agents import checkpoint  # noqa: E402
 from agents.fresh import MESSAGE_FIELDS, fresh_policy, scale_to_rule  # noqa: E402
+from agents.progress import Validation, to_csv  # noqa: E402
 from agents.residual_env import Corrected  # noqa: E402
 from agents.script import script  # noqa: E402
 from der_gym.cli import common  # noqa: E402
-from der_gym.controllers import make, policy_file  # noqa: E402
+from der_gym.controllers import policy_file, public_info  # noqa: E402
 from der_gym.controllers.policy import Policy  # noqa: E402
 from der_gym.core.errors import DerGymError, InputError  # noqa: E402
 from der_gym.core.files import new_folder, write_text  # noqa: E402
 from der_gym.core.folders import locked  # noqa: E402
 from der_gym.core.interrupt import exit_code, held_back  # noqa: E402
 from der_gym.env.sb3 import DERGroupSB3VecEnv  # noqa: E402
-from der_gym.evaluation.play import EpisodeRunner, Played  # noqa: E402
-from der_gym.evaluation.scoreboard import seeds_of  # noqa: E402
-from der_gym.scenario.load import load  # noqa: E402
 
 Array = np.ndarray
 PARTS = ("worlds", "rule", "inference", "update")  # of the time
@@ -121,15 +117,12 @@ class Run(BaseCallback):
     def __init__(self, settings: Settings, out: Path, env: Corrected, books: Books, told: common.Told) -> None:
         super().__init__()
         self.settings, self.out, self.env, self.books, self.told = settings, out, env, books, told
-        self.stage = EpisodeRunner(load(settings.scenario, {"split": "validation"}))
-        self.seeds = seeds_of("validation", settings.eval_seeds)
         self.began, self.rollout_s, self.first_step = time.perf_counter(), 0.0, 0
-        self.on_rule: Array = np.zeros(0)
         self.in_between = False
 
     def _on_training_start(self) -> None:
-        self.on_rule = self._play(make(self.settings.rule)).reward
-        self.books.rule = float(self.on_rule.mean())
+        self.validation = Validation(self.settings.scenario, self.env.policy.rule, self.settings.eval_seeds)
+        self.books.rule = self.validation.rule
         self.first_step = self.num_timesteps
         self.began = self.rollout_s = time.perf_counter()
 
@@ -178,22 +171,12 @@ class Run(BaseCallback):
 
     def _evaluate(self) -> dict[str, float]:
         """Play the mean action on the validation split; keep the policy where it is the best so far."""
-        played = self._play(self.policy())
-        better = played.reward - self.on_rule
-        row = {
-            "validation": float(played.reward.mean()),
-            "against_rule": float(better.mean()),
-            "against_rule_se": float(better.std() / np.sqrt(len(better))),
-            "pass_rate": float(np.nanmean(played.passed)),
-        }
+        row = self.validation.row(self.policy())
         self.books.since_best += 1
         if row["validation"] > self.books.best:
             self.books.best, self.books.since_best = row["validation"], 0
             self._export(row)
         return row
-
-    def _play(self, controller: Any) -> Played:
-        return self.stage.play(controller, self.seeds, run_on=False)
 
     def policy(self) -> Policy:
         """Return the network as it stands as a policy."""
@@ -212,7 +195,7 @@ class Run(BaseCallback):
         """Write progress and checkpoint."""
         self.books.seconds["update"] += time.perf_counter() - self.rollout_s
         self.rollout_s = time.perf_counter()
-        write_text(self.out / "progress.csv", _csv(self.books.rows))
+        write_text(self.out / "progress.csv", to_csv(self.books.rows))
         checkpoint.save(self.out, self.model, self.env, asdict(self.settings), asdict(self.books))  # type: ignore[arg-type]
 
     def _log(self, row: dict[str, float]) -> None:
@@ -242,14 +225,6 @@ def tensors(model: Any, policy: Policy) -> dict[str, Array]:
     return out
 
 
-def _csv(rows: list[dict[str, float]]) -> str:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
-
-
 def make_env(s: Settings, workers: int | None) -> tuple[Corrected, float]:
     """Return the worlds to learn in, and what scales their reward to returns of about 1."""
     venv = DERGroupSB3VecEnv(s.worlds * (2 if s.paired else 1), s.scenario, {"split": "train"}, workers, infos="ends")
@@ -258,7 +233,9 @@ def make_env(s: Settings, workers: int | None) -> tuple[Corrected, float]:
     if n_decision % s.hold:
         raise InputError(f"--hold {s.hold}: does not divide the {n_decision} decisions of an episode of {s.scenario}")
     without = () if s.message_fields else MESSAGE_FIELDS
-    policy = fresh_policy(venv, s.rule, s.scale, s.scale_loads, (s.hidden, s.hidden), s.frames, s.hold, without)
+    stores = public_info(venv.native.worlds).stores  # an error of theirs shows at once; of loads, minutes later
+    scale = tuple(s.scale if own else s.scale_loads for own in stores)
+    policy = fresh_policy(venv, s.rule, scale, (s.hidden, s.hidden), s.frames, s.hold, without)
     reward_scale = 1.0 / scale_to_rule(policy, venv, s.gamma)
     return Corrected(venv, policy, reward_scale, s.paired), reward_scale
 
@@ -351,7 +328,7 @@ def main(
     paired: Annotated[bool, typer.Option(help="Whether each world has a twin that the rule plays alone.")] = True,
     seed: Annotated[int, typer.Option(min=0, max=99, help="Of the network, the noise and the worlds.")] = 0,
     steps: Annotated[int, typer.Option(min=1, help="Corrections of all worlds together, at most.")] = 1_200_000,
-    rule: Annotated[str, typer.Option(help="Controller to correct; idle: learn from nothing.")] = "merit_order",
+    rule: Annotated[str, typer.Option(help="Controller to correct, NAME or NAME@FILE; or idle.")] = "merit_order",
     scale: Annotated[
         float, typer.Option(min=1e-3, max=2, help="Largest correction of batteries, of the award.")
     ] = 0.02,

@@ -251,7 +251,7 @@ def firm(
 def tune(
     scenario: Name,
     controller: Controller = "closed_loop",
-    trials: Annotated[int, typer.Option(min=1, help="Settings to try; the first are the defaults.")] = 24,
+    trials: Annotated[int, typer.Option(min=1, help="Settings to try; the first are the shipped ones.")] = 24,
     seeds: Annotated[int, typer.Option(min=1, help="Training seeds of each trial.")] = 24,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the best settings (YAML).")] = None,
     ship: Annotated[bool, typer.Option("--ship", help="Write them where der_gym takes its own from.")] = False,

@@ -36,7 +36,7 @@ def tune(scenario: Scenario, controller: str, trials: int, seeds: int, out: Path
         if path is not None:
             write(found, path)
     print(f"{controller} on {loaded['name']}: {len(found.trials)} trials on {seeds} seeds of split train")
-    for what, trial in (("defaults", found.trials[0]), ("best", found.best)):
+    for what, trial in (("shipped", found.trials[0]), ("best", found.best)):
         print(f"  {what}: {common.percent(trial.pass_rate)} of blocks passed, mean reward {trial.reward:.3f}")
     print(yaml.safe_dump(found.best.config.model_dump(mode="json"), sort_keys=False).rstrip())
     done.end(None)

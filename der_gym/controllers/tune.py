@@ -1,4 +1,8 @@
-"""Tuning of the rules: a small random search with the same budget for every controller, on training dates and seeds."""
+"""Tuning of the rules: a small search with the same budget for every controller, on training dates and seeds.
+
+Trial 0 has the settings that the controller ships with, trial 1 the defaults of its class. The rest of the first half
+is uniform over the search space. Each trial of the second half moves some settings of the best trial so far.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ import numpy as np
 
 from der_gym.controllers.base import CONTROLLERS, ControllerConfig, settings
 from der_gym.controllers.per_service import bound
-from der_gym.controllers.store import save_settings, settings_path
+from der_gym.controllers.store import load_settings, save_settings, settings_path
 from der_gym.core.errors import InputError
 from der_gym.core.interrupt import exit_code
 from der_gym.scenario.config_files import configs
@@ -33,7 +37,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class TuneResult:
-    """A search: where it ran and every trial in order; trial 0 has the defaults."""
+    """A search: where it ran and every trial in order; trial 0 has the settings that the controller ships with."""
 
     name: str
     scenario: str
@@ -46,7 +50,7 @@ class TuneResult:
 
     @property
     def best(self) -> Trial:
-        """Return the trial with the best reward, the earliest of equals: never one below the defaults."""
+        """Return the trial with the best reward, the earliest of equals: never one below the shipped settings."""
         return max(self.trials, key=lambda trial: trial.reward)
 
     def provenance(self) -> dict[str, Any]:
@@ -113,7 +117,7 @@ def search(
     scenario : str, Path or mapping
         As for an environment.
     budget_trials : int
-        Trials, >= 1; the first has the defaults, the others are uniform over the search space.
+        Trials, >= 1; see the top of this module for what each has.
     seeds : sequence of int
         Episodes of each trial, within the split's range.
     split : str
@@ -145,7 +149,7 @@ def search(
     trials, stopped = list[Trial](), 0
     try:
         for k in range(budget_trials):
-            trials.append(_play(env, name, _draw(name, k, rng_seed), list(seeds)))
+            trials.append(_play(env, name, _draw(name, k, rng_seed, budget_trials, trials), list(seeds)))
             if progress is not None:
                 best = max(trials, key=lambda trial: trial.reward)
                 progress(k + 1, best.pass_rate, best.reward)
@@ -173,11 +177,29 @@ def _tunable() -> list[str]:
     return [name for name in CONTROLLERS if CONTROLLERS[name].config_class.search]
 
 
-def _draw(name: str, trial: int, rng_seed: int) -> ControllerConfig:
-    """Return the settings of a trial, to three digits."""
-    space = CONTROLLERS[name].config_class.search if trial else {}
-    draws = np.random.default_rng((rng_seed, zlib.crc32(name.encode()), trial))
-    return settings(name, {key: float(f"{draws.uniform(*space[key]):.3g}") for key in space})
+def _draw(name: str, k: int, rng_seed: int, budget: int, trials: Sequence[Trial]) -> ControllerConfig:
+    """Return the settings of trial ``k`` of ``budget``, drawn ones to three digits."""
+    if k < 2:
+        return load_settings(name) if k == 0 else settings(name, {})
+    draws = np.random.default_rng((rng_seed, zlib.crc32(name.encode()), k))
+    space = CONTROLLERS[name].config_class.search
+    if 2 * k < budget:
+        return settings(name, {key: _short(draws.uniform(*space[key])) for key in space})
+    best = max(trials, key=lambda trial: trial.reward).config.model_dump()
+    return settings(name, best | _moved(best, space, draws))
+
+
+def _moved(values: Mapping[str, Any], space: Mapping[str, tuple[float, float]], draws: Any) -> dict[str, float]:
+    """Return new values of about a third of the settings, one at least, moved by about a sixth of their range."""
+    keys, found = list(space), {}
+    for key in draws.permutation(keys)[: max(int(draws.binomial(len(keys), 1 / 3)), 1)]:
+        low, high = space[key]
+        found[str(key)] = _short(np.clip(values[key] + draws.normal() * (high - low) / 6, low, high))
+    return found
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.3g}")
 
 
 def _play(env: gym.vector.VectorEnv[Any, Any, Any], name: str, config: ControllerConfig, seeds: list[int]) -> Trial:

@@ -77,16 +77,18 @@ def test_tuning_writes_the_best_trial_and_where_it_comes_from(tmp_path: Path) ->
     path, told = tmp_path / "open_loop.yaml", []
     scenario = {"base": "tertiary-1", **nested(small())}
     kept = [
-        tune("open_loop", scenario, 3, range(2), path=path, progress=lambda *share: told.append(share))
+        tune("open_loop", scenario, 6, range(2), path=path, progress=lambda *share: told.append(share))
         for _ in range(2)
     ]
-    assert kept[0] == kept[1] and [k for k, _, _ in told] == [1, 2, 3] * 2
-    assert kept[0].trials[0].config == CONTROLLERS["open_loop"].config_class()
+    assert kept[0] == kept[1] and [k for k, _, _ in told] == [1, 2, 3, 4, 5, 6] * 2
+    tried = [trial.config for trial in kept[0].trials]
+    assert tried[:2] == [make("open_loop").config, CONTROLLERS["open_loop"].config_class()]
+    assert len({str(config) for config in tried[2:]}) == 4
     assert kept[0].best == max(kept[0].trials, key=lambda trial: trial.reward)
-    assert kept[0].best.reward >= kept[0].trials[0].reward  # never settings that score worse than the defaults
+    assert kept[0].best.reward >= kept[0].trials[0].reward  # never settings that score worse than the shipped
     data = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert data["values"] == kept[0].best.config.model_dump()
-    assert data["provenance"]["n_trial"] == 3 and data["provenance"]["n_seed"] == 2
+    assert data["provenance"]["n_trial"] == 6 and data["provenance"]["n_seed"] == 2
 
 
 @pytest.mark.parametrize(

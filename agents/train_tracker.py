@@ -1,0 +1,174 @@
+"""Train a policy that corrects a rule by regression on its own tracking errors (`agents.tracking`).
+
+    python agents/train_tracker.py --scenario tertiary-1 --seed 0 --out results/tracker-0
+    der-gym evaluate --controller merit_order,policy:results/tracker-0
+
+It plays training dates and seeds, round by round. After each round the policy is played on the validation split; the
+best so far is what the folder holds. Stores carry the correction, each leaf in proportion to its size.
+"""
+
+from __future__ import annotations
+
+import sys
+
+if __name__ == "__main__":  # the imports below take seconds, in which somebody may press Ctrl-C
+    sys.excepthook = lambda kind, *more: (
+        print("train_tracker: interrupted", file=sys.stderr)
+        if kind is KeyboardInterrupt
+        else sys.__excepthook__(kind, *more)
+    )
+
+import time
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # run as a script, the folder above is not on the path
+
+from agents import tracking  # noqa: E402
+from agents.fresh import fresh_policy, scale_to_rule  # noqa: E402
+from agents.progress import Validation, to_csv  # noqa: E402
+from agents.script import script  # noqa: E402
+from der_gym.cli import common  # noqa: E402
+from der_gym.controllers import policy_file, public_info  # noqa: E402
+from der_gym.controllers.policy import Policy  # noqa: E402
+from der_gym.core.files import new_folder, write_text  # noqa: E402
+from der_gym.core.folders import locked  # noqa: E402
+from der_gym.env.sb3 import DERGroupSB3VecEnv  # noqa: E402
+
+Array = np.ndarray
+FIRST_SEED = 10_000  # runs with different seeds meet different worlds
+BATCH, LEARNING_RATE = 1024, 1e-3
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides how a run goes."""
+
+    scenario: str
+    rule: str
+    seed: int
+    rounds: int
+    episodes: int
+    worlds: int
+    frames: int
+    hidden: int
+    lag: int
+    reach: float
+    updates: int
+    eval_seeds: int
+
+
+class Run:
+    """A policy in training, with all that it has played.
+
+    Parameters
+    ----------
+    settings : Settings
+    out : Path
+    workers : int or None
+        Threads of the worlds.
+    """
+
+    def __init__(self, settings: Settings, out: Path, workers: int | None) -> None:
+        s = self.settings = settings
+        self.out, self.rounds, self.rows, self.best = out, list[tracking.Round](), list[dict[str, float]](), -np.inf
+        venv = DERGroupSB3VecEnv(s.worlds, s.scenario, {"split": "train"}, workers, infos="ends")
+        venv.seed(s.seed * FIRST_SEED)
+        self.worlds = venv.native.worlds
+        self.carries, scale = self._carried()
+        self.policy = fresh_policy(venv, s.rule, scale, (s.hidden, s.hidden), s.frames, hold=1)
+        self.validation = Validation(s.scenario, self.policy.rule, s.eval_seeds)
+        scale_to_rule(self.policy, venv, gamma=1.0)
+        self.net = tracking.network(self.policy.card.n_input, s.hidden)
+        self.next_seed, self.began = s.seed * FIRST_SEED, time.perf_counter()
+
+    def _carried(self) -> tuple[Array, tuple[float, ...]]:
+        """Return which leaves carry the correction, and how far each may be moved: its part of ``reach``."""
+        stores, nominal_kw = public_info(self.worlds).stores, self.worlds.layout.nominal_kw
+        carries = stores if stores.any() else np.ones_like(stores)
+        share = nominal_kw / nominal_kw[carries].sum()
+        return carries, tuple(float(min(max(s * self.settings.reach, 1e-6), 2.0)) for s in share)
+
+    def round(self) -> dict[str, float]:
+        """Play, fit, play on the validation split; publish what is best so far."""
+        s, leaf = self.settings, int(np.flatnonzero(self.carries)[0])
+        played = []
+        for _ in range(-(-s.episodes // s.worlds)):
+            played.append(tracking.play(self.worlds, self.policy, leaf, self.next_seed, s.lag, s.reach))
+            self.next_seed += s.worlds
+        self.rounds += played
+        loss = tracking.fit(self.net, self.rounds, s.frames, s.updates, BATCH, LEARNING_RATE)
+        self.policy = Policy(self.policy.card, tracking.tensors(self.net, self.policy, self.carries))
+        self.policy.bind(self.worlds.layout, public_info(self.worlds))
+        row = {
+            "round": len(self.rows) + 1,
+            "episodes": len(self.rounds) * s.worlds,
+            "error_rms": float(np.mean([r.error_rms for r in played])),  # of the policy before this round's fit
+            "loss": loss,
+            **self.validation.row(self.policy),
+            "seconds": time.perf_counter() - self.began,
+        }
+        self.rows.append(row)
+        self._keep(row)
+        return row
+
+    def _keep(self, row: dict[str, float]) -> None:
+        write_text(self.out / "progress.csv", to_csv(self.rows))
+        if row["validation"] > self.best:
+            self.best = row["validation"]
+            metrics = {name: round(row[name], 4) for name in ("validation", "against_rule", "pass_rate")}
+            update: dict[str, Any] = {"algorithm": "regression on its own tracking errors", "metrics": metrics}
+            card = self.policy.card.model_copy(update=update | {"training": asdict(self.settings) | row})
+            policy_file.save(self.out, card, tracking.tensors(self.net, self.policy, self.carries))
+
+
+def train(settings: Settings, out: Path, workers: int | None, told: common.Told) -> Run:
+    """Train and return the run."""
+    torch.set_num_threads(1)  # small networks: more threads cost more than they save
+    torch.manual_seed(settings.seed)
+    run = Run(settings, out, workers)
+    for k in range(settings.rounds):
+        told(f"round {k + 1} of {settings.rounds}", k / settings.rounds)
+        row = run.round()
+        print(
+            f"round {k + 1}  {row['episodes']:>6,} episodes  error {row['error_rms']:.4f} of the award  validation "
+            f"{row['validation']:.3f}  against {settings.rule} {row['against_rule']:+.3f} "
+            f"(+-{row['against_rule_se']:.3f})  blocks {row['pass_rate']:.1%}  {row['seconds']:.0f} s",
+            flush=True,
+        )
+    return run
+
+
+def main(
+    scenario: Annotated[str, typer.Option(help="A shipped scenario or a YAML file.")] = "tertiary-1",
+    out: Annotated[Path | None, typer.Option(help="Folder. Default: results/tracker-SCENARIO-SEED.")] = None,
+    seed: Annotated[int, typer.Option(min=0, max=99, help="Of the network and the worlds.")] = 0,
+    rule: Annotated[str, typer.Option(help="Controller to correct: NAME or NAME@FILE.")] = "merit_order",
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of playing and fitting.")] = 6,
+    episodes: Annotated[int, typer.Option(min=1, help="Episodes of a round, in whole batches of worlds.")] = 256,
+    worlds: Annotated[int, typer.Option(min=1, help="Worlds played at once.")] = 64,
+    frames: Annotated[int, typer.Option(min=1, max=64, help="Decisions that the network sees.")] = 4,
+    hidden: Annotated[int, typer.Option(min=1, help="Width of both hidden layers.")] = 64,
+    lag: Annotated[int, typer.Option(min=0, max=60, help="Decisions until a command acts.")] = 1,
+    reach: Annotated[float, typer.Option(min=1e-3, max=2, help="Largest correction, share of the award.")] = 0.5,
+    updates: Annotated[int, typer.Option(min=1, help="Minibatches of each fit.")] = 1500,
+    eval_seeds: Annotated[int, typer.Option(min=1, help="Validation seeds.")] = 128,
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads of the worlds; the result is the same.")] = None,
+) -> None:
+    """Train a policy by regression on its own tracking errors."""
+    given = locals()
+    settings = Settings(**{f.name: given[f.name] for f in fields(Settings)})
+    folder = new_folder(out or ROOT / "results" / f"tracker-{Path(scenario).stem}-{seed}")
+    with locked(folder), common.progress() as told:
+        run = train(settings, folder, workers, told)
+    print(f"best on validation {run.best:.3f}, {rule} {run.validation.rule:.3f}; policy in {folder}")
+
+
+if __name__ == "__main__":
+    script(main)
