@@ -27,7 +27,7 @@ if __name__ == "__main__":  # the imports below take seconds, in which somebody 
 import time
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import numpy as np
 import torch
@@ -39,7 +39,7 @@ from stable_baselines3.common.logger import Logger, configure
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # run as a script, the folder above is not on the path
 
-from agents import checkpoint  # noqa: E402
+from agents import checkpoint, networks  # noqa: E402
 from agents.fresh import MESSAGE_FIELDS, fresh_policy, scale_to_rule  # noqa: E402
 from agents.progress import Validation, to_csv  # noqa: E402
 from agents.residual_env import Corrected  # noqa: E402
@@ -86,6 +86,7 @@ class Settings:
     eval_every: int
     eval_seeds: int
     patience: int
+    start: str = ""
 
 
 @dataclass
@@ -181,7 +182,7 @@ class Run(BaseCallback):
     def policy(self) -> Policy:
         """Return the network as it stands as a policy."""
         fresh = self.env.policy
-        return Policy(fresh.card, tensors(self.model, fresh))
+        return Policy(fresh.card, networks.tensors(self.model, fresh))
 
     def _export(self, row: dict[str, float]) -> None:
         metrics = {name: round(row[name], 4) for name in ("validation", "against_rule", "pass_rate")}
@@ -189,7 +190,7 @@ class Run(BaseCallback):
         card = self.env.policy.card.model_copy(
             update={"algorithm": "PPO (Stable-Baselines3)", "metrics": metrics, "training": training}
         )
-        policy_file.save(self.out, card, tensors(self.model, self.env.policy))
+        policy_file.save(self.out, card, networks.tensors(self.model, self.env.policy))
 
     def keep(self) -> None:
         """Write progress and checkpoint."""
@@ -216,33 +217,37 @@ class Run(BaseCallback):
             )
 
 
-def tensors(model: Any, policy: Policy) -> dict[str, Array]:
-    """Return a model's action network as a policy's tensors."""
-    layers = [m for m in model.policy.mlp_extractor.policy_net if hasattr(m, "weight")] + [model.policy.action_net]
-    out = {"mean": policy.mean, "gain": policy.gain}
-    for k, layer in enumerate(layers):
-        out |= {f"weight.{k}": layer.weight.detach().numpy().T.copy(), f"bias.{k}": layer.bias.detach().numpy().copy()}
-    return out
-
-
-def make_env(s: Settings, workers: int | None) -> tuple[Corrected, float]:
-    """Return the worlds to learn in, and what scales their reward to returns of about 1."""
+def make_env(s: Settings, workers: int | None) -> Corrected:
+    """Return the worlds to learn in; their reward is scaled to returns of about 1."""
     venv = DERGroupSB3VecEnv(s.worlds * (2 if s.paired else 1), s.scenario, {"split": "train"}, workers, infos="ends")
     venv.seed(s.seed * FIRST_SEED)
     n_decision = venv.native.worlds.scenario.n_step
     if n_decision % s.hold:
         raise InputError(f"--hold {s.hold}: does not divide the {n_decision} decisions of an episode of {s.scenario}")
+    if s.start:
+        return Corrected(venv, *_started(venv, s), s.paired)
     without = () if s.message_fields else MESSAGE_FIELDS
     stores = public_info(venv.native.worlds).stores  # an error of theirs shows at once; of loads, minutes later
     scale = tuple(s.scale if own else s.scale_loads for own in stores)
     policy = fresh_policy(venv, s.rule, scale, (s.hidden, s.hidden), s.frames, s.hold, without)
+    return Corrected(venv, policy, 1.0 / scale_to_rule(policy, venv, s.gamma), s.paired)
+
+
+def _started(venv: DERGroupSB3VecEnv, s: Settings) -> tuple[Policy, float]:
+    """Return the policy to begin with, bound, and the scale of the reward; its inputs stay scaled as they are."""
+    policy = Policy.load(s.start)
+    if policy.card.hold != s.hold:
+        raise InputError(f"--hold {s.hold}: {s.start} holds a correction for {policy.card.hold}; allowed: the same")
+    policy.bind(venv.native.worlds.layout, public_info(venv.native.worlds))
+    mean, gain = policy.mean.copy(), policy.gain.copy()
     reward_scale = 1.0 / scale_to_rule(policy, venv, s.gamma)
-    return Corrected(venv, policy, reward_scale, s.paired), reward_scale
+    policy.mean[:], policy.gain[:] = mean, gain
+    return policy, reward_scale
 
 
 def make_model(s: Settings, env: Corrected, logger: Logger) -> PPO:
     """Return the learner."""
-    net = {"pi": [s.hidden, s.hidden], "vf": [s.hidden, s.hidden]}
+    net = {"pi": list(env.policy.card.hidden), "vf": [s.hidden, s.hidden]}
     model = PPO(
         "MlpPolicy",
         env,
@@ -259,6 +264,8 @@ def make_model(s: Settings, env: Corrected, logger: Logger) -> PPO:
         policy_kwargs={"net_arch": net, "log_std_init": float(np.log(s.noise)), "activation_fn": torch.nn.Tanh},
     )
     model.set_logger(logger)
+    if s.start:
+        networks.take(model, Policy.load(s.start))
     return model
 
 
@@ -285,10 +292,10 @@ def train(s: Settings, out: Path, resume: bool, workers: int | None, told: commo
     text, arrays = checkpoint.read(out) if resume else ({}, {})
     if resume:
         checkpoint.check_settings(text["settings"], asdict(s))
-    env, reward_scale = make_env(s, workers)
+    env = make_env(s, workers)
     model = make_model(s, env, configure(str(out / "tensorboard"), ["tensorboard"]))
     env.seed(s.seed * FIRST_SEED)  # making the model has seeded them anew
-    books = checkpoint.made(Books, text["books"]) if resume else Books(reward_scale=reward_scale)
+    books = checkpoint.made(Books, text["books"]) if resume else Books(reward_scale=env.reward_scale)
     if resume:
         checkpoint.restore(text, arrays, model, env)
     run = Run(s, out, env, books, told)
@@ -350,6 +357,7 @@ def main(
     eval_every: Annotated[int, typer.Option(min=1, help="Iterations between two evaluations.")] = 40,
     eval_seeds: Annotated[int, typer.Option(min=1, help="Validation seeds.")] = 128,
     patience: Annotated[int, typer.Option(min=1, help="Evaluations without a new best before it stops.")] = 20,
+    start: Annotated[str, typer.Option(help="Folder of a policy to begin with; its rule, reach and frames hold.")] = "",
     workers: Annotated[int | None, typer.Option(min=1, help="Threads of the worlds; the result is the same.")] = None,
 ) -> None:
     """Train a policy by PPO that corrects a rule."""

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +158,7 @@ def learner(scenario: Path, tmp_path: Path) -> Any:
     values |= {"seed": 1, "worlds": 2, "steps": 60, "n_steps": 15, "batch": 30, "epochs": 1, "learning_rate": 1e-3}
     values |= {"gamma": 0.99, "gae_lambda": 0.95, "clip": 0.2, "entropy": 0.0, "noise": 0.1, "hidden": 8}
     settings = t.Settings(**values, eval_every=1, eval_seeds=2, patience=9)  # type: ignore[arg-type]
-    env, _ = t.make_env(settings, 1)
+    env = t.make_env(settings, 1)
     model = t.make_model(settings, env, configure(str(tmp_path / "log"), []))
     return t, t.Run(settings, tmp_path, env, t.Books(), lambda what, share: None), model, env
 
@@ -313,3 +314,20 @@ def test_a_signal_ends_it_behind_an_iteration_and_it_goes_on_to_the_bit(
     assert done.returncode == 0, done.stderr
     assert (out / "policy.safetensors").read_bytes() == (trained / "policy.safetensors").read_bytes()
     assert (out / "progress.csv").read_bytes() == (trained / "progress.csv").read_bytes()
+
+
+def test_a_run_can_begin_with_a_policy(learner: Any, trained: Path, tmp_path: Path) -> None:
+    from stable_baselines3.common.logger import configure
+
+    from agents import networks
+
+    t, run, _, _ = learner
+    settings = replace(run.settings, start=str(trained), hold=15)
+    env = t.make_env(settings, 1)
+    model = t.make_model(settings, env, configure(str(tmp_path / "log"), []))
+    kept = Policy.load(trained)
+    mine = Policy(kept.card, networks.tensors(model, env.policy))
+    for name in ("weights", "mean", "gain"):
+        assert np.array_equal(getattr(mine, name), getattr(kept, name))
+    with pytest.raises(InputError, match=r"--hold 5: .* holds a correction for 15"):
+        t.make_env(replace(settings, hold=5), 1)
