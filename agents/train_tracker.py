@@ -4,7 +4,8 @@
     der-gym evaluate --controller merit_order,policy:results/tracker-0
 
 It plays training dates and seeds, round by round. After each round the policy is played on the validation split; the
-best so far is what the folder holds. Stores carry the correction, each leaf in proportion to its size.
+best so far is what the folder holds. Stores carry the correction, each leaf in proportion to its size. Every second
+batch of episodes plays a variation of the scenario: a policy that has met one network alone fails on others.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ if __name__ == "__main__":  # the imports below take seconds, in which somebody 
     )
 
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,13 +39,16 @@ from agents.script import script  # noqa: E402
 from der_gym.cli import common  # noqa: E402
 from der_gym.controllers import policy_file, public_info  # noqa: E402
 from der_gym.controllers.policy import Policy  # noqa: E402
+from der_gym.core.errors import InputError  # noqa: E402
 from der_gym.core.files import new_folder, write_text  # noqa: E402
 from der_gym.core.folders import locked  # noqa: E402
 from der_gym.env.sb3 import DERGroupSB3VecEnv  # noqa: E402
+from der_gym.env.worlds import Worlds  # noqa: E402
 
 Array = np.ndarray
 FIRST_SEED = 10_000  # runs with different seeds meet different worlds
 BATCH, LEARNING_RATE = 1024, 1e-3
+VARIATIONS = ["network.ideal=true", "network.latency_scale=2"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ class Settings:
     """What decides how a run goes."""
 
     scenario: str
+    also: tuple[str, ...]
     rule: str
     seed: int
     rounds: int
@@ -81,12 +87,29 @@ class Run:
         venv = DERGroupSB3VecEnv(s.worlds, s.scenario, {"split": "train"}, workers, infos="ends")
         venv.seed(s.seed * FIRST_SEED)
         self.worlds = venv.native.worlds
+        self.variations = [self._varied(change, workers) for change in s.also]
         self.carries, scale = self._carried()
         self.policy = fresh_policy(venv, s.rule, scale, (s.hidden, s.hidden), s.frames, hold=1)
         self.validation = Validation(s.scenario, self.policy.rule, s.eval_seeds)
         scale_to_rule(self.policy, venv, gamma=1.0)
         self.net = tracking.network(self.policy.card.n_input, s.hidden)
         self.next_seed, self.began = s.seed * FIRST_SEED, time.perf_counter()
+
+    def _varied(self, change: str, workers: int | None) -> Worlds:
+        s = self.settings
+        worlds = Worlds(s.scenario, {"split": "train", **common.parse_settings([change])}, s.worlds, workers)
+        if worlds.layout.leaf_names != self.worlds.layout.leaf_names:
+            raise InputError(
+                f"--also {change}: changes the leaves; allowed: settings that leave observation and action"
+            )
+        return worlds
+
+    def _batches(self) -> Iterator[Worlds]:
+        """Yield the worlds of each batch of a round: the scenario, and in every second batch the next variation."""
+        n = -(-self.settings.episodes // self.settings.worlds)
+        for k in range(n):
+            at = (len(self.rows) * (n // 2) + k // 2) % max(len(self.variations), 1)
+            yield self.variations[at] if k % 2 and self.variations else self.worlds
 
     def _carried(self) -> tuple[Array, tuple[float, ...]]:
         """Return which leaves carry the correction, and how far each may be moved: its part of ``reach``."""
@@ -98,9 +121,11 @@ class Run:
     def round(self) -> dict[str, float]:
         """Play, fit, play on the validation split; publish what is best so far."""
         s, leaf = self.settings, int(np.flatnonzero(self.carries)[0])
-        played = []
-        for _ in range(-(-s.episodes // s.worlds)):
-            played.append(tracking.play(self.worlds, self.policy, leaf, self.next_seed, s.lag, s.reach))
+        played, on_scenario = [], []
+        for worlds in self._batches():
+            self.policy.bind(worlds.layout, public_info(worlds))
+            played.append(tracking.play(worlds, self.policy, leaf, self.next_seed, s.lag, s.reach))
+            on_scenario += [played[-1].error_rms] if worlds is self.worlds else []
             self.next_seed += s.worlds
         self.rounds += played
         loss = tracking.fit(self.net, self.rounds, s.frames, s.updates, BATCH, LEARNING_RATE)
@@ -109,7 +134,7 @@ class Run:
         row = {
             "round": len(self.rows) + 1,
             "episodes": len(self.rounds) * s.worlds,
-            "error_rms": float(np.mean([r.error_rms for r in played])),  # of the policy before this round's fit
+            "error_rms": float(np.mean(on_scenario)),  # of the policy before this round's fit
             "loss": loss,
             **self.validation.row(self.policy),
             "seconds": time.perf_counter() - self.began,
@@ -148,6 +173,7 @@ def train(settings: Settings, out: Path, workers: int | None, told: common.Told)
 def main(
     scenario: Annotated[str, typer.Option(help="A shipped scenario or a YAML file.")] = "tertiary-1",
     out: Annotated[Path | None, typer.Option(help="Folder. Default: results/tracker-SCENARIO-SEED.")] = None,
+    also: Annotated[list[str], typer.Option(help="KEY=VALUE that every second batch plays; '' for none.")] = VARIATIONS,
     seed: Annotated[int, typer.Option(min=0, max=99, help="Of the network and the worlds.")] = 0,
     rule: Annotated[str, typer.Option(help="Controller to correct: NAME or NAME@FILE.")] = "merit_order",
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of playing and fitting.")] = 6,
@@ -162,7 +188,7 @@ def main(
     workers: Annotated[int | None, typer.Option(min=1, help="Threads of the worlds; the result is the same.")] = None,
 ) -> None:
     """Train a policy by regression on its own tracking errors."""
-    given = locals()
+    given = {**locals(), "also": tuple(change for change in also if change)}
     settings = Settings(**{f.name: given[f.name] for f in fields(Settings)})
     folder = new_folder(out or ROOT / "results" / f"tracker-{Path(scenario).stem}-{seed}")
     with locked(folder), common.progress() as told:

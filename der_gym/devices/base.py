@@ -33,9 +33,17 @@ class DeviceModel(Declaration):
         """Return the compiled loops, written from the author's functions."""
         return Kernels(**{**kernels_of(self), **self._by_hand})
 
+    @cached_property
+    def _answers(self) -> dict[str, Any]:
+        """Return what `response_s` has found, by settings: each draws a fleet."""
+        return {}
+
     def response_s(self, config: Any) -> Any:
         """Return 200 equally likely seconds from a command's arrival to full upward response, float64, ascending."""
-        return response_s(self, self.kernels.draw, self._response, config)
+        key = config.model_dump_json()
+        if key not in self._answers:
+            self._answers[key] = response_s(self, self.kernels.draw, self._response, config)
+        return self._answers[key].copy()
 
     def response_p95_s(self, config: Any) -> float:
         """Return the seconds of dead time and ramp of upward response that 95 % of the devices do not exceed."""

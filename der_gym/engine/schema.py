@@ -73,7 +73,7 @@ class Table(ModuleType):
             setattr(self, row.name.upper(), number)
 
     def __getattr__(self, name: str) -> int:
-        known = self.__dict__.get("names", ())
+        known = self.__dict__.get("names", ()) if name.isupper() else ()  # others are asked for by hasattr
         close = nearest(name.lower(), known)
         hint = f"; did you mean {close.upper()!r}?" if close else ""
         raise AttributeError(f"table {self.__name__.removeprefix('der_gym.table.')} has no row {name!r}{hint}")

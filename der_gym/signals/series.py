@@ -7,8 +7,6 @@ day, so a date has the same luck whatever range of dates is asked for. Autoregre
 
 from __future__ import annotations
 
-from itertools import accumulate
-
 import numpy as np
 import numpy.typing as npt
 
@@ -35,8 +33,11 @@ def uniforms(seed: int, name: str, days: npt.NDArray[np.int64], n: int) -> F8:
 
 def ar1(noise: F8, phi: float) -> F8:
     """Return the autoregressive series of unit variance ``x[t] = phi x[t-1] + sqrt(1 - phi^2) noise[t]``, x[-1] = 0."""
-    innovations = (np.sqrt(1.0 - phi * phi) * noise.ravel()).tolist()
-    return np.array(list(accumulate(innovations, lambda x, e: phi * x + e)))
+    x, found = 0.0, []
+    for innovation in (np.sqrt(1.0 - phi * phi) * noise.ravel()).tolist():
+        x = phi * x + innovation
+        found.append(x)
+    return np.array(found)
 
 
 def decay(step_s: float, tau_s: float) -> float:

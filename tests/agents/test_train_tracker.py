@@ -26,7 +26,7 @@ from der_gym.scenario.load import load
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "agents" / "train_tracker.py"
-SMALL = ["--worlds", "4", "--episodes", "4", "--updates", "40", "--hidden", "8", "--eval-seeds", "2", "--workers", "1"]
+SMALL = ["--worlds", "4", "--episodes", "8", "--updates", "40", "--hidden", "8", "--eval-seeds", "2", "--workers", "1"]
 
 
 def command(*words: object) -> list[str]:
@@ -100,7 +100,7 @@ def test_the_log_holds_the_errors_of_the_trace() -> None:
 
 def test_a_run_leaves_a_policy_and_its_curve(trained: Path) -> None:
     rows = list(csv.DictReader((trained / "progress.csv").read_text().splitlines()))
-    assert [int(row["episodes"]) for row in rows] == [4, 8]
+    assert [int(row["episodes"]) for row in rows] == [8, 16]
     policy = Policy.load(trained)
     assert policy.card.metrics["validation"] == pytest.approx(max(float(r["validation"]) for r in rows), abs=1e-4)
     assert policy.card.frames == 4 and policy.card.hold == 1 and policy.card.scenario == "small-one"
@@ -122,6 +122,13 @@ def test_a_service_without_a_trajectory_is_refused() -> None:
     worlds.simulator.market.primary.sample_s = 5
     with pytest.raises(InputError, match="samples of 5 s; allowed: a first service with 60 s"):
         tracking.ErrorLog(worlds)
+
+
+def test_a_variation_that_changes_the_leaves_is_refused(scenario: Path, tmp_path: Path) -> None:
+    also = "groups.control.by=[class]"
+    words = command("--scenario", scenario, "--out", tmp_path / "run", "--also", also, *SMALL)
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and f"--also {also}: changes the leaves" in done.stderr
 
 
 def test_sigterm_keeps_the_best_policy_so_far(scenario: Path, tmp_path: Path) -> None:
