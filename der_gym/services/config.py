@@ -45,6 +45,10 @@ class ServiceConfig(SettingsModel):
         """Return the kW that an episode of this season and start commits of ``n_device`` devices; 0 for none."""
         return 0.0
 
+    def least_kw(self) -> float:
+        """Return the least kW that may be committed; 0 where there is none."""
+        return 0.0
+
     def callable_blocks(self, start_h: int, n_block: int) -> range:
         """Return which of the ``n_block`` half hours from ``start_h`` h may be called."""
         return range(n_block)
