@@ -91,8 +91,9 @@ class Worlds:
         workers: int | None = None,
     ) -> None:
         simulator = Simulator(load(scenario, overrides), n_world, workers)
-        leaf_names, heads = simulator.structure.leaf_names, simulator.scenario.heads()
-        self._build(simulator, Layout.make(leaf_names, simulator.nominal_kw, _views(simulator), heads))
+        leaf_names, scenario = simulator.structure.leaf_names, simulator.scenario
+        asked = scenario.heads(), scenario.observation.fields
+        self._build(simulator, Layout.make(leaf_names, simulator.nominal_kw, _views(simulator), *asked))
 
     def _build(self, simulator: Simulator, layout: Layout) -> None:
         """Make the arrays, and let the simulator's step end with reward, observation and infos."""
@@ -276,6 +277,7 @@ def _views(simulator: Simulator) -> list[ServiceView]:
             id=session.id,
             leaves=tuple(int(j) for j in np.flatnonzero(session.leaf_weight > 0)),
             own=tuple(own_field(row, session.service.scales[row.name]) for row in session.service.FIELDS.rows),
+            kind=session.service.name,
         )
         for session in simulator.market.sessions
     ]

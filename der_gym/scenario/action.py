@@ -55,6 +55,14 @@ class ActionSettings(BaseModel):
         return replace(HEADS[name], **changed.model_dump(exclude_none=True)) if changed else HEADS[name]
 
 
+class ObservationSettings(BaseModel):
+    """What the observation holds beside the shipped columns and the services' own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    fields: tuple[str, ...] = Field((), description="further fields by key, service.gap_kw, in their order")
+
+
 def check_heads(heads: Iterable[Head]) -> None:
     """Refuse heads that no behaviour answers, that fill one place twice or whose bounds or channel cannot be."""
     taken: dict[tuple[str, str], str] = {}

@@ -21,7 +21,7 @@ from der_gym.fleet.tree import TreeConfig
 from der_gym.network.config import NetworkConfig
 from der_gym.network.streams import MessageStream
 from der_gym.scenario import action as actions
-from der_gym.scenario.action import ActionSettings
+from der_gym.scenario.action import ActionSettings, ObservationSettings
 from der_gym.scenario.config_files import PATH, split_names
 from der_gym.scenario.settings import (
     EpisodeSettings,
@@ -43,6 +43,7 @@ LATER: dict[str, Any] = {
     "action": ActionSettings().model_dump(mode="json"),
     "behaviours": {},
     "costs.plug_stop_yen": 0.0,
+    "observation": ObservationSettings().model_dump(mode="json"),
     "pool.homes": "split",
     "reward.credit": "block",
     "reward.variant": "shared",
@@ -91,6 +92,7 @@ class Scenario(Settings):
     pool: PoolSettings = PoolSettings()
     reward: RewardSettings = RewardSettings()
     action: ActionSettings = ActionSettings()
+    observation: ObservationSettings = ObservationSettings()
     behaviours: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="kind of message -> settings of the behaviour that answers it"
     )

@@ -6,10 +6,10 @@ from typing import cast
 
 from der_gym.engine.schema import Row
 from der_gym.env.observation.columns import TABLES, Scope
-from der_gym.env.observation.field import FIELDS, Field, Unit, field, in_order
+from der_gym.env.observation.field import FIELDS, Field, Unit, field
 from der_gym.simulation import aggregator_view
 
-__all__ = ["FIELDS", "Field", "field", "in_order", "own_field"]
+__all__ = ["FIELDS", "SHIPPED", "Field", "field", "own_field"]
 
 
 def _add(key: str, scale: float | Unit, low: float, high: float) -> None:
@@ -64,3 +64,5 @@ _add("leaf.down_kw", "nominal", 0, 1.5)
 _add("leaf.stored_kwh", "nominal", 0, 10)
 _add("leaf.quota_left", 1.0, 0, 1)
 _add("leaf.wait_s", 300.0, 0, 1)
+
+SHIPPED = FIELDS.registered()  # they stand in every layout; other fields in those of scenarios that name them

@@ -37,8 +37,8 @@ class CapacityCallConfig(ServiceConfig):
     """Contract per 1,000 devices of the node by season, kW, where ``contract_kw`` is none [A]."""
     award: AwardConfig | None = None
     """The contract as a level of the scenario's own list instead: ``{mode: firm}``, ``{mode: share, share: 0.5}``,
-    ``{mode: kw, kw: 22}``. ``available`` is what nine of ten days offer in every half hour that may be called. ``firm`` comes out low: the rules
-    aim at the contract, and a half hour just below it does not pass."""
+    ``{mode: kw, kw: 22}``. ``available`` is what nine of ten days offer in every half hour that may be called.
+    ``firm`` comes out low: the rules aim at the contract, and a half hour just below it does not pass."""
     least_contract_kw: float = Field(1.0, gt=0.0)
     """Least contract of a ``share``, kW [A]: see ``contract_kw``."""
     adjustment: Literal["same_day", "none"] = "same_day"
