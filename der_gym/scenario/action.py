@@ -26,6 +26,7 @@ class HeadSettings(BaseModel):
     gate_s: int | None = Field(None, ge=0, le=86_400, description="the value is taken at multiples of this; 0: always")
     change: float | None = Field(None, ge=0, description="a value that moves by no more than this is not sent")
     channel: str | None = Field(None, description="channel of the messages; default: each leaf's own paths")
+    preset: float | None = Field(None, description="value of rules that do not know the head; default: nothing is said")
 
 
 class ActionSettings(BaseModel):
@@ -76,6 +77,10 @@ def check_heads(heads: Iterable[Head]) -> None:
             )
         if not head.low < head.high:
             raise InputError(f"heads: {head.name}: low {head.low:g}, high {head.high:g}; allowed: low < high")
+        if head.preset is not None and not head.low <= head.preset <= head.high:
+            raise InputError(
+                f"heads: {head.name}: preset {head.preset:g}; allowed: {head.low:g} to {head.high:g}, its bounds"
+            )
         place = head.kind, head.slot
         if place in taken:
             raise InputError(

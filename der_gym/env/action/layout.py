@@ -79,7 +79,8 @@ class ActionLayout:
         ----------
         values : mapping
             Head -> values in its unit, a number or (..., n_leaf); (...,) for a head of the world. A head that is left
-            out says nothing: it has the value nearest to 0. Values beyond a head's bounds become entries beyond -1..1.
+            out has its preset; without one it says nothing: it has the value nearest to 0. Values beyond a head's
+            bounds become entries beyond -1..1.
 
         Raises
         ------
@@ -90,8 +91,8 @@ class ActionLayout:
         ahead = np.broadcast_shapes(*(each.shape[:-1] for each in given.values()), ())
         out = np.empty((*ahead, self.size), dtype=np.float32)
         for name, (head, at, n) in self.places.items():
-            nearest_to_0 = min(max(0.0, head.low), head.high)
-            out[..., at : at + n] = given.get(name, (nearest_to_0 - _middle(head)) / _half(head))
+            preset = min(max(0.0, head.low), head.high) if head.preset is None else head.preset
+            out[..., at : at + n] = given.get(name, (preset - _middle(head)) / _half(head))
         return out
 
     def _scaled(self, name: str, value: Any) -> Array:
