@@ -95,7 +95,14 @@ def check_heads(heads: Iterable[Head]) -> None:
 
 
 def check_gates(heads: Iterable[Head], decision_s: int) -> None:
-    """Refuse gates that fall between two decisions."""
+    """Refuse gates that fall between two decisions.
+
+    Parameters
+    ----------
+    heads : iterable of Head
+    decision_s : int
+        Time between two decisions, s, > 0.
+    """
     for head in heads:
         if head.gate_s % decision_s:
             raise InputError(
@@ -108,6 +115,14 @@ def message_streams(heads: Iterable[Head], kinds: Iterable[str], change_share: f
 
     So the luck of a message does not depend on the order of the heads. A head that says nothing of it sends what moves
     by more than ``change_share`` of its greatest value.
+
+    Parameters
+    ----------
+    heads : iterable of Head
+    kinds : iterable of str
+        Kinds of messages that devices understand although no head sends them.
+    change_share : float
+        0..1.
     """
     own: dict[str, list[Head]] = {kind: [] for kind in kinds}
     for head in heads:

@@ -53,7 +53,15 @@ LATER: dict[str, Any] = {
 
 
 def service_config(number: int, value: Any) -> ServiceConfig:
-    """Return the settings of a service from a mapping with its ``name``."""
+    """Return the settings of a service from a mapping with its ``name``.
+
+    Parameters
+    ----------
+    number : int
+        Place in the list, for errors.
+    value : mapping or ServiceConfig
+        The latter is returned as it is.
+    """
     if isinstance(value, ServiceConfig):
         return value
     if not isinstance(value, Mapping) or "name" not in value:

@@ -49,7 +49,15 @@ class ActionLayout:
 
     @staticmethod
     def make(leaf_names: Sequence[str], heads: Sequence[Head] | None = None) -> ActionLayout:
-        """Return the layout of these heads, by default dispatch alone, over a fleet's leaves."""
+        """Return the layout of these heads, by default dispatch alone, over a fleet's leaves.
+
+        Parameters
+        ----------
+        leaf_names : sequence of str
+            Control leaves, in their order.
+        heads : sequence of Head, optional
+            In the order of the action.
+        """
         places, at = {}, 0
         for head in (HEADS["dispatch"],) if heads is None else heads:
             n = len(leaf_names) if head.scope == "leaf" else 1

@@ -20,7 +20,15 @@ def _add(key: str, scale: float | Unit, low: float, high: float) -> None:
 
 
 def own_field(row: Row, scale: tuple[float | str, float, float]) -> Field:
-    """Return the field of a service's own column: ``scale`` is (reads 1 at, low, high)."""
+    """Return the field of a service's own column: ``scale`` is (reads 1 at, low, high).
+
+    Parameters
+    ----------
+    row : Row
+        Of the service's table ``FIELDS``: name, unit and meaning.
+    scale : tuple
+        (value that reads 1: a number > 0 or ``"award"``; lower bound, upper bound of the scaled value).
+    """
     reads, low, high = scale
     return Field(
         row.name, "world", row.unit, cast(Unit, reads) if isinstance(reads, str) else reads, low, high, row.meaning

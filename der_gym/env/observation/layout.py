@@ -157,7 +157,14 @@ class Layout:
         return len(self.services) == 1
 
     def raw(self, obs: Array, name: str) -> Array:
-        """Return a field as it stands in ``obs`` (..., size): (...,) where it has one value, else (..., n)."""
+        """Return a field as it stands in ``obs`` (..., size): (...,) where it has one value, else (..., n).
+
+        Parameters
+        ----------
+        obs : float32 (..., size)
+        name : str
+            Of a field, as in ``fields``.
+        """
         places = self.places(name)
         if self._single(self._find(name)[0]):
             return obs[..., places[0]]
