@@ -145,7 +145,7 @@ def rows(name: str, text: str = "") -> Table:
     Parameters
     ----------
     name : str
-        Of the table, ``"battery.state"``.
+        Of the table: the class and the array, ``"NAME.state"``.
     text : str
         Lines; none for an empty table.
     """
