@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -45,7 +46,7 @@ def _tables(module: ModuleType) -> Iterator[tuple[str, Table]]:
     """Yield the tables that a module makes, and those of the device class that it declares."""
     text = inspect.getsource(module) if module.__file__ and Path(module.__file__).stat().st_size else ""
     for value in vars(module).values():
-        if isinstance(value, Table) and f'"{_title(value)}"' in text:
+        if isinstance(value, Table) and re.search(rf'\(\s*"{re.escape(_title(value))}"', text):
             yield module.__name__, value
         elif isinstance(value, DeviceModel) and f'name="{value.name}"' in text:
             yield from ((module.__name__, getattr(value, each)) for each in OF_A_CLASS)

@@ -185,7 +185,15 @@ class Controller(Protocol):
     config_class: ClassVar[type[ControllerConfig]]
 
     def bind(self, layout: Layout, public: PublicInfo) -> None:
-        """Learn the layout and the public facts; called once before ``predict``."""
+        """Learn the layout and the public facts; called once before ``predict``.
+
+        Parameters
+        ----------
+        layout : Layout
+            Places and units of observation and action.
+        public : PublicInfo
+            What an aggregator knows of the scenario beforehand.
+        """
 
     def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
         """Return actions and the next memory.
@@ -219,7 +227,10 @@ class Rule:
         self.config: Any = self.config_class() if config is None else config
 
     def bind(self, layout: Layout, public: PublicInfo) -> None:
-        """Keep the layout and the facts."""
+        """Keep the layout and the facts.
+
+        Arguments are those of `Controller`.
+        """
         self.layout, self.public = layout, public
 
     def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
@@ -239,7 +250,15 @@ CONTROLLERS: Registry[type[Rule]] = Registry("controller", "der_gym.controllers"
 
 
 def settings(name: str, values: Mapping[str, Any]) -> ControllerConfig:
-    """Return the validated settings of a controller; InputError names the first wrong key or value."""
+    """Return the validated settings of a controller; InputError names the first wrong key or value.
+
+    Parameters
+    ----------
+    name : str
+        Of a registered controller.
+    values : mapping
+        Setting -> value; what is left out keeps its default.
+    """
     model = CONTROLLERS[name].config_class
     try:
         return model.model_validate(dict(values))

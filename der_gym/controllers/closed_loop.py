@@ -117,7 +117,10 @@ class ClosedLoop(Rule):
     decide: ClassVar[Callable[..., None]] = staticmethod(decide)
 
     def bind(self, layout: Layout, public: PublicInfo) -> None:
-        """Keep layout and facts; work out what the kernel knows beforehand."""
+        """Keep layout and facts; work out what the kernel knows beforehand.
+
+        Arguments are those of `Controller`.
+        """
         super().bind(layout, public)
         delays = Delays(public)
         fixed = np.stack(self.columns(), axis=1).astype(np.float64)

@@ -14,5 +14,8 @@ class Idle(Rule):
     title = "Idle: no command at all"
 
     def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
-        """Return actions in which every head says nothing: zeros for dispatch."""
-        return np.repeat(self.layout.encode({})[None], len(obs), axis=0), {}
+        """Return zeros for every leaf, float32 (n, n_leaf).
+
+        Arguments are those of `Controller`.
+        """
+        return np.zeros((len(obs), self.layout.n_leaf), np.float32), {}

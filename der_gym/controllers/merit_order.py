@@ -135,7 +135,8 @@ def carry_rest(left_kw, live, each, fixed, acting, order, c, leaf, action):  # t
     for j in order:
         x = each[j]
         part = clip(left_kw / max(up_kw if left_kw > 0.0 else down_kw, 1e-6), -1.0, 1.0)
-        a = part if live else 0.0
+        may = part > 0.0 or fixed[j, FIXED.IS_STORE] > 0.0  # loads are not asked to take more
+        a = part if live and may else 0.0
         left_kw -= expected_kw(coming(in_force(a, x, c), acting[j], leaf[j]), x[EACH.UP_KW], x[EACH.DOWN_KW])
         up_kw, down_kw = up_kw - x[EACH.UP_KW], down_kw - x[EACH.DOWN_KW]
         action[j] = a
@@ -151,7 +152,7 @@ def decide(obs, start, at, unit, c, fixed, showing, acting, order, group, leaf, 
         recall(start[w], now, each, group[w], leaf[w])
         for j in range(action.shape[1]):
             x, f, m = each[j], fixed[j], leaf[w, j]
-            x[EACH.DOWN_KW] *= f[FIXED.IS_STORE]  # loads are not asked to take more
+            x[EACH.DOWN_KW] *= f[FIXED.IS_STORE]
             learn_gain(x, f, shown_kw(x, showing[j], m), c, m)
             x[EACH.UP_KW] *= m[MEMORY.GAIN]
             learn_own(now, x, f, shown_kw(x, showing[j], m), c, group[w, GROUP.STEP], m)

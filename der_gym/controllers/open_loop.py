@@ -72,14 +72,20 @@ class OpenLoop(Rule):
     config_class = OpenLoopConfig
 
     def bind(self, layout: Layout, public: PublicInfo) -> None:
-        """Keep layout and facts; work out what the kernel knows beforehand."""
+        """Keep layout and facts; work out what the kernel knows beforehand.
+
+        Arguments are those of `Controller`.
+        """
         super().bind(layout, public)
         step_s = public.decision_s
         c = np.array([self.config.gain, self.config.lag_s / step_s, step_s])
         self.known = (*entries(layout, NOW_FIELDS, ("leaf.up_kw",)), c)
 
     def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
-        """Return one fraction for all leaves of a row."""
+        """Return one fraction for all leaves of a row.
+
+        Arguments are those of `Controller`.
+        """
         n = len(obs)
         past_kw = np.zeros((n, n_past(self.public.decision_s))) if state is None else state["target_kw"].copy()
         action = np.empty((n, self.layout.n_leaf), dtype=np.float32)

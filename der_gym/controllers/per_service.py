@@ -44,12 +44,37 @@ class PerService:
         return action, memory
 
 
+class OfDispatch:
+    """A rule that knows dispatch alone, in a scenario with further heads: these have their presets.
+
+    Parameters
+    ----------
+    rule : Controller
+        Bound.
+    layout : Layout
+        Of the environment; where its action has no head ``dispatch``, what the rule asks for goes nowhere.
+    """
+
+    def __init__(self, rule: Any, layout: Layout) -> None:
+        self.rule, self.layout = rule, layout
+        self.name, self.title, self.needs = rule.name, rule.title, rule.needs
+
+    def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
+        """Return the entries of all heads; see `Controller`."""
+        fractions, after = self.rule.predict(obs, state, episode_start)
+        if "dispatch" not in self.layout.action.places:
+            return np.repeat(self.layout.encode({})[None], len(obs), axis=0), after
+        return self.layout.encode({"dispatch": fractions}), after
+
+
 def _of(state: State, name: str) -> State:
     return {key.removeprefix(f"{name}/"): value for key, value in state.items() if key.startswith(f"{name}/")}
 
 
 def bound(controller: Any, worlds: Any) -> Any:
-    """Return a controller bound to the worlds of an environment: itself, or, of a rule, a copy for each service.
+    """Return a controller bound to the worlds of an environment: itself, or, of a rule, what plays it there.
+
+    Of several services each has a copy of the rule. Heads beside dispatch have their presets.
 
     Parameters
     ----------
@@ -57,7 +82,9 @@ def bound(controller: Any, worlds: Any) -> Any:
     worlds : Worlds
         ``env.unwrapped.worlds``.
     """
-    if len(worlds.simulator.market.sessions) > 1 and getattr(controller, "per_service", False):
-        return PerService(controller, worlds.layout, worlds)
-    controller.bind(worlds.layout, public_info(worlds))
-    return controller
+    rule, layout = getattr(controller, "per_service", False), worlds.layout
+    if rule and len(worlds.simulator.market.sessions) > 1:
+        controller = PerService(controller, layout, worlds)
+    else:
+        controller.bind(layout, public_info(worlds))
+    return OfDispatch(controller, layout) if rule and [*layout.action.places] != ["dispatch"] else controller

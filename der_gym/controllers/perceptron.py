@@ -96,7 +96,14 @@ def move(base, held, reach, low, high, out):  # type: ignore[no-untyped-def]
 
 
 def flatten(tensors: Mapping[str, Array], n_layer: int) -> tuple[Array, Array]:
-    """Return (sizes, weights) for `answer` from ``weight.k`` (from, to) and ``bias.k`` (to,), k from 0."""
+    """Return (sizes, weights) for `answer` from ``weight.k`` (from, to) and ``bias.k`` (to,), k from 0.
+
+    Parameters
+    ----------
+    tensors : mapping of str to array
+    n_layer : int
+        Layers, >= 1.
+    """
     sizes = [tensors["weight.0"].shape[0]] + [tensors[f"bias.{k}"].shape[0] for k in range(n_layer)]
     parts: Sequence[Array] = [tensors[f"{part}.{k}"].ravel() for k in range(n_layer) for part in ("weight", "bias")]
     return np.array(sizes, dtype=np.int64), np.concatenate(parts).astype(np.float32)

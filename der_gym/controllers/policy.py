@@ -54,7 +54,10 @@ class Policy:
         return Policy(*policy_file.load(path))
 
     def bind(self, layout: Layout, public: PublicInfo) -> None:
-        """Keep the layout; InputError names the fields, heads or leaves in which it is not the policy's own."""
+        """Keep the layout; InputError names the fields, heads or leaves in which it is not the policy's own.
+
+        Arguments are those of `Controller`.
+        """
         _same_layout(self.card, layout)
         self.rule.bind(layout, public)
         self.layout, self.per_kw = layout, np.array(self.card.scale) / layout.nominal_kw
@@ -78,7 +81,10 @@ class Policy:
         return most
 
     def inputs(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, Array, State]:
-        """Return the network's input, float32 (n, n_input), the rule's action (n, n_leaf), and the next memory."""
+        """Return the network's input, float32 (n, n_input), the rule's action (n, n_leaf), and the next memory.
+
+        Arguments are those of `Controller`.
+        """
         rule = None if state is None else {k[len(_RULE) :]: v for k, v in state.items() if k.startswith(_RULE)}
         base, rule = self.rule.predict(obs, rule, episode_start)
         n_x, n_past = len(self.mean), self.card.frames - 1

@@ -157,6 +157,15 @@ def save(folder: Path, card: PolicyCard, tensors: dict[str, Array]) -> PolicyCar
 
     The card's renaming publishes both: new weights wait under a name of their own until it is there, and `load` finds
     them under either name. So a process that is killed leaves the old policy or the new one.
+
+    Parameters
+    ----------
+    folder : Path
+        It is there.
+    card : PolicyCard
+        Its sha256 is worked out anew.
+    tensors : dict of str to array
+        Weights; what the card names, float32 or float64.
     """
     from safetensors.numpy import save as to_bytes
 

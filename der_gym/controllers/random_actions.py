@@ -35,7 +35,10 @@ class Random(Rule):
     config: Any
 
     def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
-        """Return uniform draws on [low, high)."""
+        """Return uniform draws on [low, high).
+
+        Arguments are those of `Controller`.
+        """
         c = self.config
         memory = fresh(state, episode_start, {"step": np.zeros(len(obs), dtype=np.int64)})
         rows = [

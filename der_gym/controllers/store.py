@@ -34,7 +34,15 @@ def load_settings(name: str) -> ControllerConfig:
 
 
 def read_settings(name: str, path: Path) -> dict[str, Any]:
-    """Return a settings file: ``controller``, ``values`` and ``provenance``; InputError where it is another's."""
+    """Return a settings file: ``controller``, ``values`` and ``provenance``; InputError where it is another's.
+
+    Parameters
+    ----------
+    name : str
+        Of the controller that the file must be for.
+    path : Path
+        YAML file.
+    """
     data = read_yaml(path)
     if data.get("controller") != name or not isinstance(data.get("values"), dict):
         raise InputError(f"{path}: controller {data.get('controller')!r}; allowed: {name!r}, with a mapping 'values'")
@@ -42,7 +50,18 @@ def read_settings(name: str, path: Path) -> dict[str, Any]:
 
 
 def save_settings(name: str, config: ControllerConfig, provenance: Mapping[str, Any], path: Path) -> None:
-    """Write settings and their provenance."""
+    """Write settings and their provenance.
+
+    Parameters
+    ----------
+    name : str
+        Of the controller.
+    config : ControllerConfig
+    provenance : mapping
+        How the settings were found.
+    path : Path
+        Written whole or not at all.
+    """
     data = {"controller": name, "values": config.model_dump(mode="json"), "provenance": dict(provenance)}
     write_text(path, yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
 

@@ -95,7 +95,14 @@ def tune(
 
 
 def write(result: TuneResult, path: Path | None = None) -> None:
-    """Write the best settings of a search; default: as the shipped settings of its controller."""
+    """Write the best settings of a search; default: as the shipped settings of its controller.
+
+    Parameters
+    ----------
+    result : TuneResult
+    path : Path, optional
+        YAML file.
+    """
     save_settings(result.name, result.best.config, result.provenance(), path or settings_path(result.name))
 
 

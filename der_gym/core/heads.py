@@ -33,6 +33,9 @@ class Head:
         value.
     channel : str, optional
         Channel of the messages. Default: each leaf's own paths.
+    preset : float, optional
+        Value where an action's author names none, as the shipped rules do. Default: the one nearest to 0, which says
+        nothing.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Head:
     gate_s: int = 0
     change: float | None = None
     channel: str | None = None
+    preset: float | None = None
 
 
 HEADS: Registry[Head] = Registry("action head", "der_gym.heads")

@@ -140,7 +140,15 @@ KERNELS: tuple[str, ...] = tuple(f.name for f in fields(Kernels))
 
 
 def rows(name: str, text: str = "") -> Table:
-    """Return the table of a class's own rows, one a line: ``name | unit | meaning``."""
+    """Return the table of a class's own rows, one a line: ``name | unit | meaning``.
+
+    Parameters
+    ----------
+    name : str
+        Of the table: the class and the array, ``"NAME.state"``.
+    text : str
+        Lines; none for an empty table.
+    """
     lines = [line.split("|", 1) for line in text.strip().splitlines()]
     full = "\n".join(f"{first} | {rest.split('|', 1)[0]} | truth | {rest.split('|', 1)[1]}" for first, rest in lines)
     return Table(name, "one entry for each device of the class", full)
@@ -216,14 +224,29 @@ class Declaration:
         return self._add("begin", function)
 
     def redraw(self, function: F | None = None, *, every_s: int = 0, at_s: int = 0, writes: str = "") -> Any:
-        """Add a function that draws luck; called every 300 s, or every ``every_s`` from second ``at_s`` of the day on.
+        """Add a function that draws luck; it is called before `begin` too.
 
-        It is called before `begin` too. ``writes``: names of rows; then it loops over whole rows itself.
+        Parameters
+        ----------
+        function : callable, optional
+            None: a decorator is returned.
+        every_s, at_s : int
+            Period, and second of the day of a call, s; 0: every 300 s.
+        writes : str
+            Names of rows, where the function loops over whole rows itself.
         """
         return self._add("redraw", function, every_s=every_s, at_s=at_s, writes=writes)
 
     def tick(self, function: F | None = None, *, when: str = "") -> Any:
-        """Add a function that advances a device by one tick; ``when``: a row that is above 0 at some device."""
+        """Add a function that advances a device by one tick.
+
+        Parameters
+        ----------
+        function : callable, optional
+            None: a decorator is returned.
+        when : str
+            Row; the function is left out where no device's entry is above 0. '': it is always called.
+        """
         return self._add("advance", function, when=when)
 
     def capability(self, function: F | None = None) -> Any:

@@ -113,7 +113,9 @@ class Table(ModuleType):
     def markdown(self) -> str:
         """Return the table for the documentation."""
         lines = ["| row | unit | read by | meaning |", "|---|---|---|---|"]
-        return "\n".join([*lines, *(f"| {r.name} | {r.unit} | {r.reader} | {r.meaning} |" for r in self.rows)])
+        meanings = (r.meaning.replace("|", "\\|") for r in self.rows)  # a bar would end the cell
+        rows = (f"| {r.name} | {r.unit} | {r.reader} | {said} |" for r, said in zip(self.rows, meanings, strict=True))
+        return "\n".join([*lines, *rows])
 
 
 def _parse(table: str, text: str) -> tuple[Row, ...]:

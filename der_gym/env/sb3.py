@@ -143,12 +143,27 @@ class DERGroupSB3VecEnv(VecEnv):
         self.native.close()
 
     def get_attr(self, attr_name: str, indices: int | Iterable[int] | None = None) -> list[Any]:
-        """Return an attribute of the environment once per world asked for."""
+        """Return an attribute of the environment once per world asked for.
+
+        Parameters
+        ----------
+        attr_name : str
+        indices : int or iterable of int, optional
+            Worlds, 0..n_world - 1; default: all.
+        """
         value = getattr(self.native, attr_name)
         return [value for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: int | Iterable[int] | None = None) -> None:
-        """Set an attribute for all worlds; for some of them alone it raises InputError."""
+        """Set an attribute for all worlds; for some of them alone it raises InputError.
+
+        Parameters
+        ----------
+        attr_name : str
+        value : object
+        indices : int or iterable of int, optional
+            All worlds; default: all.
+        """
         chosen = sorted(self._get_indices(indices))
         if chosen != list(range(self.num_envs)):
             raise InputError(f"set_attr {attr_name}: worlds {chosen}; allowed: all {self.num_envs}, which share it")
@@ -157,14 +172,29 @@ class DERGroupSB3VecEnv(VecEnv):
     def env_method(
         self, method_name: str, *method_args: Any, indices: int | Iterable[int] | None = None, **method_kwargs: Any
     ) -> list[Any]:
-        """Call ``snapshot()`` or ``restore(kept)`` for each of the worlds and return what the calls return."""
+        """Call ``snapshot()`` or ``restore(kept)`` for each of the worlds and return what the calls return.
+
+        Parameters
+        ----------
+        method_name : str
+            ``"snapshot"`` or ``"restore"``.
+        indices : int or iterable of int, optional
+            Worlds, 0..n_world - 1; default: all.
+        """
         if method_name not in METHODS:
             raise unknown("env_method", method_name, METHODS)
         method = getattr(self.native, method_name)
         return [method(*method_args, worlds=[int(i)], **method_kwargs) for i in self._get_indices(indices)]
 
     def env_is_wrapped(self, wrapper_class: type, indices: int | Iterable[int] | None = None) -> list[bool]:
-        """Return True for ``Monitor``, whose ``episode`` stands in the infos, else False."""
+        """Return True for ``Monitor``, whose ``episode`` stands in the infos, else False.
+
+        Parameters
+        ----------
+        wrapper_class : type
+        indices : int or iterable of int, optional
+            Worlds, 0..n_world - 1; default: all.
+        """
         from stable_baselines3.common.monitor import Monitor
 
         return [issubclass(Monitor, wrapper_class) for _ in self._get_indices(indices)]

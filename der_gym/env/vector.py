@@ -152,7 +152,15 @@ class DERGroupVectorEnv(gym.vector.VectorEnv[Array, Array, Array]):
         return (*self.worlds.snapshot(which), self._ended[list(which)].copy())
 
     def restore(self, kept: Any, worlds: Sequence[int] | None = None) -> None:
-        """Put worlds back, or into other places; a refused snapshot changes nothing."""
+        """Put worlds back, or into other places; a refused snapshot changes nothing.
+
+        Parameters
+        ----------
+        kept : snapshot
+            Of this environment or of another one of the same scenario.
+        worlds : sequence of int, optional
+            Places, 0..n_world - 1, one for each world of the snapshot; default: all of them.
+        """
         which = checked_places(range(self.num_envs) if worlds is None else worlds, self.num_envs, distinct=True)
         flags = kept[2:3] if isinstance(kept, tuple) else ()
         for ended in flags:

@@ -91,8 +91,9 @@ class Worlds:
         workers: int | None = None,
     ) -> None:
         simulator = Simulator(load(scenario, overrides), n_world, workers)
-        leaf_names, heads = simulator.structure.leaf_names, simulator.scenario.heads()
-        self._build(simulator, Layout.make(leaf_names, simulator.nominal_kw, _views(simulator), heads))
+        leaf_names, scenario = simulator.structure.leaf_names, simulator.scenario
+        asked = scenario.heads(), scenario.observation.fields
+        self._build(simulator, Layout.make(leaf_names, simulator.nominal_kw, _views(simulator), *asked))
 
     def _build(self, simulator: Simulator, layout: Layout) -> None:
         """Make the arrays, and let the simulator's step end with reward, observation and infos."""
@@ -155,7 +156,14 @@ class Worlds:
         self.reward.twin[mask] = found[mask]
 
     def step(self, action: Any, active: Array) -> Array:
-        """Take a decision in the ``active`` worlds; return which of them have reached their end."""
+        """Take a decision in the ``active`` worlds; return which of them have reached their end.
+
+        Parameters
+        ----------
+        action : array-like (n_world, size)
+            Entries in -1..1; what lies beyond is cut and counted.
+        active : bool (n_world,)
+        """
         if not self._ready:
             self._ready = self._check_reset(active)
         ended = np.empty(self.n_world, dtype=bool)
@@ -250,7 +258,15 @@ class Worlds:
         return self.simulator.snapshot(places), {name: array[places].copy() for name, array in self._arrays().items()}
 
     def restore(self, kept: tuple[Snapshot, dict[str, Array]], worlds: Sequence[int]) -> None:
-        """Put worlds back, or elsewhere; what cannot be put back is refused by InputError, and nothing is changed."""
+        """Put worlds back, or elsewhere; what cannot be put back is refused by InputError, and nothing is changed.
+
+        Parameters
+        ----------
+        kept : tuple
+            What `snapshot` returned.
+        worlds : sequence of int
+            Places, 0..n_world - 1, one for each world of the snapshot.
+        """
         if not isinstance(kept, tuple) or len(kept) < 2 or not isinstance(kept[1], Mapping):
             raise InputError(f"restore: {type(kept).__name__}; allowed: what snapshot() returned")
         own = self._arrays()
@@ -276,6 +292,7 @@ def _views(simulator: Simulator) -> list[ServiceView]:
             id=session.id,
             leaves=tuple(int(j) for j in np.flatnonzero(session.leaf_weight > 0)),
             own=tuple(own_field(row, session.service.scales[row.name]) for row in session.service.FIELDS.rows),
+            kind=session.service.name,
         )
         for session in simulator.market.sessions
     ]

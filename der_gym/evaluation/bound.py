@@ -65,10 +65,16 @@ class Replay:
         self.table, self._first, self._step = table, 0, 0
 
     def bind(self, layout: Layout, public: PublicInfo) -> None:
-        """Begin the next chunk of seeds."""
+        """Begin the next chunk of seeds.
+
+        Arguments are those of `Controller`.
+        """
 
     def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
-        """Return the next row of each seed; chunks of seeds follow one another."""
+        """Return the next row of each seed; chunks of seeds follow one another.
+
+        Arguments are those of `Controller`.
+        """
         rows = self.table[self._first : self._first + len(obs), self._step]
         self._step += 1
         if self._step == self.table.shape[1]:
@@ -116,7 +122,17 @@ def improve(
 
 
 def replayed(worlds: Worlds, seeds: Sequence[int], table: Array) -> Array:
-    """Return the reward of each seed's world under fixed actions, float64 (n,)."""
+    """Return the reward of each seed's world under fixed actions, float64 (n,).
+
+    Parameters
+    ----------
+    worlds : Worlds
+        As many as seeds.
+    seeds : sequence of int
+        n of them, >= 0.
+    table : float32 (n, n_step, size)
+        Action of each decision, -1..1.
+    """
     every = np.ones(len(seeds), dtype=bool)
     worlds.reset(every, {i: seeding.np_random(seed)[0] for i, seed in enumerate(seeds)}, {})
     total = np.zeros(len(seeds))

@@ -230,7 +230,17 @@ def _failure(played: Played, twin: Played, band_share: float, i: int, b: int) ->
 
 
 def cut(played: Played, twin: Played, band_share: float, i: int, b: int) -> Block:
-    """Return block ``b`` of seed number ``i``."""
+    """Return block ``b`` of seed number ``i``.
+
+    Parameters
+    ----------
+    played, twin : Played
+        Of a controller and of an idle group on the same seeds.
+    band_share : float
+        Half width of the tolerance over the award, 0..1.
+    i, b : int
+        Number of the seed; period of the outcome.
+    """
     t, w, of = played.trace, twin.trace, played.first.leaf_weight
     per_block = played.window_kw.shape[2] // played.award_kw.shape[1]
     windows, minutes = slice(b * per_block, (b + 1) * per_block), slice(b * BLOCK_MIN, (b + 1) * BLOCK_MIN)

@@ -60,6 +60,13 @@ def kept(rates: Mapping[int, float], level: float) -> tuple[int, int] | None:
     The run starts from the same place for every level, so a higher level never allows more, and a lucky pass beyond a
     failure does not count.
 
+    Parameters
+    ----------
+    rates : mapping of int to float
+        Place on the ladder of awards -> share of blocks passed, 0..1.
+    level : float
+        Share that must pass, 0..1.
+
     Examples
     --------
     >>> kept({-8: 0.7, 0: 0.95, 8: 1.0, 16: 0.8, 24: 1.0}, 0.9)

@@ -73,7 +73,13 @@ def profit_yen(played: Played) -> F8:
 
 
 def plan_error_share(played: Played, twin: Played) -> F8:
-    """Return the sd of 5-minute means of plan - twin's power in awarded blocks over the mean award, (n,)."""
+    """Return the sd of 5-minute means of plan - twin's power in awarded blocks over the mean award, (n,).
+
+    Parameters
+    ----------
+    played, twin : Played
+        Of a controller and of an idle group on the same n seeds.
+    """
     error = (played.trace.plan_kw - twin.trace.true_kw).astype(np.float64)
     means = error.reshape(len(error), -1, BIN_MIN).mean(axis=2)
     on = np.repeat(_awarded(played), means.shape[1] // played.award_kw.shape[1], axis=1)
@@ -89,7 +95,14 @@ def abandoned_share(played: Played) -> F8:
 
 
 def home_quantile(per_home: NDArray[np.float32], q: float) -> F8:
-    """Return each seed's quantile over homes, (n,); 0 where there is no such home."""
+    """Return each seed's quantile over homes, (n,); 0 where there is no such home.
+
+    Parameters
+    ----------
+    per_home : float32 (n, n_home)
+    q : float
+        0..1.
+    """
     if not per_home.shape[1]:
         return np.zeros(len(per_home))
     found: F8 = np.quantile(per_home.astype(np.float64), q, axis=1)
@@ -134,7 +147,14 @@ MEASURES: tuple[Measure, ...] = (
 
 
 def measure(played: Played, facts: EvalContext) -> dict[str, F8]:
-    """Return every measure of a play by name, float64 (n_seed,) each; of several services also each one's own."""
+    """Return every measure of a play by name, float64 (n_seed,) each; of several services also each one's own.
+
+    Parameters
+    ----------
+    played : Played
+    facts : EvalContext
+        What all controllers of the comparison share.
+    """
     found = {m.name: np.asarray(m.of(played, facts), dtype=np.float64) for m in MEASURES} | home_measures(played)
     return found | (service_measures(played) if len(played.services) > 1 else {})
 

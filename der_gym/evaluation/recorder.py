@@ -52,7 +52,13 @@ class Trace:
 
     @staticmethod
     def empty(n: int, n_minute: int, n_leaf: int) -> Trace:
-        """Return a trace of zeros."""
+        """Return a trace of zeros.
+
+        Parameters
+        ----------
+        n, n_minute, n_leaf : int
+            Episodes, minutes of an episode, control leaves.
+        """
         flat = [np.zeros((n, n_minute), dtype=np.float32) for _ in range(5)]
         leaves = [np.zeros((n, n_minute, n_leaf), dtype=np.float32) for _ in range(6)]
         return Trace(*flat, *leaves)

@@ -65,7 +65,14 @@ def _cell(value: Any) -> Any:
 
 
 def record(scenario: Scenario, command: Sequence[str] | None = None, **more: Any) -> str:
-    """Return the run's record as JSON: scenario with its hash, versions, machine, time, command, and ``more``."""
+    """Return the run's record as JSON: scenario with its hash, versions, machine, time, command, and ``more``.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    command : sequence of str, optional
+        Words of the command line.
+    """
     content = {
         "scenario": scenario.name,
         "scenario_hash": scenario.hash(),
@@ -102,7 +109,18 @@ def failure_rows(board: Scoreboard) -> Iterable[dict[str, Any]]:
 
 
 def save(board: Scoreboard, folder: Path, traces: bool = True, command: Sequence[str] | None = None) -> list[Path]:
-    """Write a scoreboard into ``folder`` and return the files: tables, failed blocks, traces, and the record last."""
+    """Write a scoreboard into ``folder`` and return the files: tables, failed blocks, traces, and the record last.
+
+    Parameters
+    ----------
+    board : Scoreboard
+    folder : Path
+        Made where it is not there; results that stand there are replaced whole.
+    traces : bool
+        Whether the trace of every controller is written too.
+    command : sequence of str, optional
+        Words of the command line, for the record.
+    """
     rows = list(seed_rows(board))
     texts = {
         "scoreboard.csv": table_text(board.summary()),

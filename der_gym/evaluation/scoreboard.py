@@ -154,7 +154,15 @@ def _spread(name: str, found: st.Interval) -> dict[str, float]:
 
 
 def seeds_of(split: str, n_seed: int) -> list[int]:
-    """Return the first ``n_seed`` seeds of a split."""
+    """Return the first ``n_seed`` seeds of a split.
+
+    Parameters
+    ----------
+    split : str
+        A name of ``configs/splits.yaml``.
+    n_seed : int
+        >= 1.
+    """
     if n_seed < 1:
         raise InputError(f"seeds: {n_seed}; allowed: 1 or more")
     rules = load_splits(configs() / "splits.yaml")

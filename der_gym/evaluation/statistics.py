@@ -53,7 +53,17 @@ def mean(scores: F8) -> F8:
 
 
 def resample(scores: F8, n_resample: int = N_RESAMPLE, seed: int = 0) -> NDArray[np.int64]:
-    """Return the runs that each resample takes, int64 (n_resample, n_run, n_task), drawn within each task."""
+    """Return the runs that each resample takes, int64 (n_resample, n_run, n_task), drawn within each task.
+
+    Parameters
+    ----------
+    scores : float64 (n_run, n_task)
+        One controller's; its shape alone counts.
+    n_resample : int
+        >= 1.
+    seed : int
+        Of the draws, >= 0.
+    """
     return np.random.default_rng(seed).integers(len(scores), size=(n_resample, *scores.shape))
 
 
@@ -99,6 +109,11 @@ def paired_difference(
 def improves(a: F8, b: F8) -> F8:
     """Return P(a > b) over the last two axes: mean over tasks of all pairs of runs, a tie counting half.
 
+    Parameters
+    ----------
+    a, b : float64 (..., n_run, n_task)
+        Scores of two controllers, higher is better.
+
     Examples
     --------
     >>> float(improves(np.array([[1.0], [3.0]]), np.array([[1.0], [2.0]])))
@@ -112,7 +127,17 @@ def improves(a: F8, b: F8) -> F8:
 def probability_of_improvement(
     a: F8, b: F8, level: float = LEVEL, n_resample: int = N_RESAMPLE, seed: int = 0
 ) -> Interval:
-    """Return P(a > b) of two controllers with its interval; the same runs are drawn for both."""
+    """Return P(a > b) of two controllers with its interval; the same runs are drawn for both.
+
+    Parameters
+    ----------
+    a, b : float64 (n_run, n_task)
+        Scores of two controllers.
+    level : float
+        Of the interval, 0..1.
+    n_resample, seed : int
+        Of the bootstrap; see `resample`.
+    """
     _check_pair(a, b)
     which = resample(a, n_resample, seed)
     drawn = [improves(np.take_along_axis(a, w, axis=0), np.take_along_axis(b, w, axis=0)) for w in which]

@@ -55,7 +55,15 @@ class Unfinished:
         self.folder, self.plan, self._anew = results / FOLDER, plan, anew
 
     def keep(self, name: str, finished: Finished) -> None:
-        """Keep a controller's play; where it cannot be written, warn and go on."""
+        """Keep a controller's play; where it cannot be written, warn and go on.
+
+        Parameters
+        ----------
+        name : str
+            Of the controller.
+        finished : Finished
+            Its play, and how long it took.
+        """
         if self._anew:
             self.clear()
             self._anew = False
@@ -88,6 +96,13 @@ class Unfinished:
 
 def read_plan(results: Path, versions: Mapping[str, str]) -> dict[str, Any]:
     """Return what an unfinished comparison depends on.
+
+    Parameters
+    ----------
+    results : Path
+        Folder of results.
+    versions : mapping of str to str
+        Package -> version that runs now.
 
     Raises
     ------

@@ -44,6 +44,14 @@ class Shards:
 def find_cells(table: ResourceTable, trees: Mapping[str, Tree], class_order: Sequence[str]) -> Cells:
     """Return the cells of a table: sorted by class, leaf, path, cloud, then the nodes of the trees.
 
+    Parameters
+    ----------
+    table : ResourceTable
+    trees : mapping of str to Tree
+        ``"control"`` among them.
+    class_order : sequence of str
+        Device classes in the order of their places.
+
     Raises
     ------
     InputError
@@ -69,6 +77,13 @@ def find_cells(table: ResourceTable, trees: Mapping[str, Tree], class_order: Seq
 
 def find_shards(table: ResourceTable, cells: Cells, shard_size: int) -> Shards:
     """Return the shards of a table; places within a cell follow the sites, then the uid.
+
+    Parameters
+    ----------
+    table : ResourceTable
+    cells : Cells
+    shard_size : int
+        Devices of a shard on average at most, > 0.
 
     Raises
     ------

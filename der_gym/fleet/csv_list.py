@@ -116,7 +116,17 @@ class CsvList:
         return row
 
     def check_unnamed(self, place: int, row: int, text: str) -> None:
-        """Refuse a text in a column whose header is empty."""
+        """Refuse a text in a column whose header is empty.
+
+        Parameters
+        ----------
+        place : int
+            Number of the column, from 0.
+        row : int
+            Line of the file, from 1.
+        text : str
+            Of the cell.
+        """
         if text.strip():
             raise InputError(
                 f"line 1: column {place + 1} has no name, but {self.where(row)} holds {shown(text)}; allowed: a name"

@@ -24,7 +24,17 @@ def spread(at: Ints, values: Any, fill: Any, shape: Shape, dtype: Any) -> NDArra
 
 
 def spread_addresses(at: Ints, uid: NDArray[np.uint32], shape: Shape) -> NDArray[np.uint32]:
-    """Return distinct addresses for all places: ``uid`` at ``at``, free ones at padding."""
+    """Return distinct addresses for all places: ``uid`` at ``at``, free ones at padding.
+
+    Parameters
+    ----------
+    at : int64 (n,)
+        Place of each device, in a flat array of ``shape``.
+    uid : uint32 (n,)
+        Addresses, distinct.
+    shape : tuple of int
+        (n_shard, n_place).
+    """
     out = spread(at, uid, 0, shape, np.uint32).reshape(-1)
     empty = spread(at, False, True, shape, np.bool_).reshape(-1)
     out[empty] = free_addresses(uid, len(out) - len(uid))
@@ -32,7 +42,17 @@ def spread_addresses(at: Ints, uid: NDArray[np.uint32], shape: Shape) -> NDArray
 
 
 def rated_rows(table: ResourceTable, at: Ints, shape: Shape) -> NDArray[np.float32]:
-    """Return the rated kW that the table says, float32 (n_shard, n_place), NaN = draw it; (n_shard, 1) if all are."""
+    """Return the rated kW that the table says, float32 (n_shard, n_place), NaN = draw it; (n_shard, 1) if all are.
+
+    Parameters
+    ----------
+    table : ResourceTable
+        Of n devices.
+    at : int64 (n,)
+        Place of each device, in a flat array of ``shape``.
+    shape : tuple of int
+        (n_shard, n_place).
+    """
     if np.isnan(table.rated_kw).all():
         return np.full((shape[0], 1), np.nan, np.float32)
     return spread(at, table.rated_kw, np.nan, shape, np.float32)
@@ -41,7 +61,19 @@ def rated_rows(table: ResourceTable, at: Ints, shape: Shape) -> NDArray[np.float
 def given_rows(
     table: ResourceTable, at: Ints, shape: Shape, switched_paths: Mapping[str, Collection[str]]
 ) -> NDArray[np.int8]:
-    """Return the other values of the table, int8 (n_shard, N_GIVEN, n_place); NOT_GIVEN: to be drawn."""
+    """Return the other values of the table, int8 (n_shard, N_GIVEN, n_place); NOT_GIVEN: to be drawn.
+
+    Parameters
+    ----------
+    table : ResourceTable
+        Of n devices.
+    at : int64 (n,)
+        Place of each device, in a flat array of ``shape``.
+    shape : tuple of int
+        (n_shard, n_place).
+    switched_paths : mapping of str to collection of str
+        Class -> channels by which it can only be started and stopped.
+    """
     rows = np.full((shape[0], GIVEN.N, shape[1]), NOT_GIVEN, np.int8)
     feed_back = np.nan_to_num(table.feed_back(), nan=NOT_GIVEN)
     rows[:, GIVEN.FEED_BACK] = spread(at, feed_back, NOT_GIVEN, shape, np.int8)
@@ -59,7 +91,17 @@ def _switched(table: ResourceTable, switched_paths: Mapping[str, Collection[str]
 
 
 def site_limits(table: ResourceTable, site_at: Ints, shape: Shape) -> NDArray[np.float32]:
-    """Return float32 (n_shard, 2, n_site): import and export limit of each site, kW, NaN = default."""
+    """Return float32 (n_shard, 2, n_site): import and export limit of each site, kW, NaN = default.
+
+    Parameters
+    ----------
+    table : ResourceTable
+        Of n devices.
+    site_at : int64 (n,)
+        Place of each device's site, in a flat array of ``shape``.
+    shape : tuple of int
+        (n_shard, n_site).
+    """
     if np.isnan(table.site_import_max_kw).all() and np.isnan(table.site_export_max_kw).all():
         return np.broadcast_to(np.float32(np.nan), (shape[0], 2, shape[1]))  # takes no memory
     limits = np.full((shape[0], 2, shape[1]), np.nan, np.float32)

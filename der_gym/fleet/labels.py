@@ -89,7 +89,14 @@ def utf8(texts: Iterable[str]) -> NDArray[np.bytes_]:
 
 
 def labels(names: Iterable[str], codes: Ints) -> Labels:
-    """Return Labels with the codes in the smallest unsigned type that holds them."""
+    """Return Labels with the codes in the smallest unsigned type that holds them.
+
+    Parameters
+    ----------
+    names : iterable of str
+    codes : int64 (n,)
+        Number of the name of each row.
+    """
     array = utf8(names)
     return Labels(array, codes.astype(np.min_scalar_type(max(len(array) - 1, 0)), copy=False))
 

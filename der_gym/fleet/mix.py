@@ -93,6 +93,13 @@ class FleetConfig(BaseModel):
 def apportion(weights: Sequence[float], n: int) -> Ints:
     """Return whole numbers (k,) that add up to ``n``, by largest remainder; equal remainders in order.
 
+    Parameters
+    ----------
+    weights : sequence of float
+        k of them, >= 0, with a sum > 0.
+    n : int
+        >= 0.
+
     >>> apportion([0.7, 0.2, 0.1], 11).tolist()
     [8, 2, 1]
     """

@@ -23,14 +23,30 @@ class Packing:
 
 
 def deal(signature: NDArray[np.uint64], n_shard: int) -> Ints:
-    """Return each site's shard (n_site,): like sites are dealt one by one, so that shards are as even as can be."""
+    """Return each site's shard (n_site,): like sites are dealt one by one, so that shards are as even as can be.
+
+    Parameters
+    ----------
+    signature : uint64 (n_site,)
+        Equal for like sites.
+    n_shard : int
+        >= 1.
+    """
     shard = np.empty(len(signature), np.int32)
     shard[np.argsort(signature, kind="stable")] = np.arange(len(signature), dtype=np.int32) % np.int32(n_shard)
     return shard
 
 
 def site_signature(site: Ints, cell: Ints, n_site: int) -> NDArray[np.uint64]:
-    """Return a number (n_site,) that is equal for sites with devices of the same cells."""
+    """Return a number (n_site,) that is equal for sites with devices of the same cells.
+
+    Parameters
+    ----------
+    site, cell : int64 (n,)
+        Of each device.
+    n_site : int
+        Sites, > 0.
+    """
     weight = mix64(np.arange(1, int(cell.max()) + 2, dtype=np.uint64))
     signature = np.zeros(n_site, np.uint64)
     np.add.at(signature, site, weight[cell])
@@ -73,7 +89,14 @@ def in_lanes(size: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def free_addresses(taken: NDArray[np.uint32], n: int) -> NDArray[np.uint32]:
-    """Return ``n`` addresses that are not taken, from the top of the range down."""
+    """Return ``n`` addresses that are not taken, from the top of the range down.
+
+    Parameters
+    ----------
+    taken : uint32 (k,)
+    n : int
+        >= 0.
+    """
     span = 2 * n + 64
     while True:
         top = np.arange(2**32 - span, 2**32, dtype=np.uint32)

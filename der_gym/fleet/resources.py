@@ -243,6 +243,14 @@ def checked_ids(texts: Sequence[str], where: Where = row_words, before: int = 0)
     """Return ids as bytes; raise InputError at an empty one, one of more than 200 bytes, or one with a NUL.
 
     ``before`` is the number of rows above these.
+
+    Parameters
+    ----------
+    texts : sequence of str
+    where : callable
+        Row -> words for an error.
+    before : int
+        Rows above these, >= 0.
     """
     if hidden("".join(texts)) is not None or "" in texts or max(map(len, texts), default=0) * 4 > TEXT_BYTES:
         wrong = [k for k, text in enumerate(texts) if not 0 < _bytes(text) <= TEXT_BYTES or hidden(text)]
@@ -261,7 +269,18 @@ def _bytes(text: str) -> int:
 
 
 def check_names(column: str, labels: Labels, allowed: Iterable[str], where: Where) -> None:
-    """Raise InputError where texts are not allowed; it lists the first ten rows."""
+    """Raise InputError where texts are not allowed; it lists the first ten rows.
+
+    Parameters
+    ----------
+    column : str
+        For errors.
+    labels : Labels
+        Texts of the column.
+    allowed : iterable of str
+    where : callable
+        Row -> words for an error.
+    """
     allowed = tuple(allowed)
     wrong = [code for code, name in enumerate(labels.list_names()) if name not in allowed]
     if wrong:
@@ -271,7 +290,17 @@ def check_names(column: str, labels: Labels, allowed: Iterable[str], where: Wher
 
 
 def listed_rows(rows: Ints, told: Callable[[int], str], where: Where) -> str:
-    """Return the end of an error that holds for several rows: how many, and the first ten; empty for a single one."""
+    """Return the end of an error that holds for several rows: how many, and the first ten; empty for a single one.
+
+    Parameters
+    ----------
+    rows : int64 (k,)
+        Numbers of the rows.
+    told : callable
+        Row -> what is wrong in it.
+    where : callable
+        Row -> words for an error.
+    """
     if len(rows) < 2:
         return ""
     first = ", ".join(f"{where(int(row))} {told(int(row))}" for row in rows[:LISTED])
@@ -279,7 +308,16 @@ def listed_rows(rows: Ints, told: Callable[[int], str], where: Where) -> str:
 
 
 def check_ranges(table: ResourceTable, kw_limits: Mapping[str, tuple[float, float]], where: Where) -> None:
-    """Raise InputError at the first number out of range; infinity is out of every range."""
+    """Raise InputError at the first number out of range; infinity is out of every range.
+
+    Parameters
+    ----------
+    table : ResourceTable
+    kw_limits : mapping of str to (float, float)
+        Class -> least and greatest rated kW.
+    where : callable
+        Row -> words for an error.
+    """
     limits = np.array([kw_limits.get(name, HOME_KW) for name in table.device.list_names()])[table.device.codes]
     _refuse("rated_kw", table.rated_kw, table.rated_kw > limits[:, 0], limits, where)
     for name in NUMBERS[2:]:
@@ -310,7 +348,14 @@ def _refuse(column: str, value: Floats, above: NDArray[np.bool_], limits: Floats
 
 
 def check_sites(table: ResourceTable, where: Where) -> None:
-    """Raise InputError where one site has two areas, feeders, balancing groups or limits."""
+    """Raise InputError where one site has two areas, feeders, balancing groups or limits.
+
+    Parameters
+    ----------
+    table : ResourceTable
+    where : callable
+        Row -> words for an error.
+    """
     rows = np.arange(len(table), dtype=np.uint32)
     if len(table.site.names) == len(table):
         return
@@ -326,7 +371,15 @@ def check_sites(table: ResourceTable, where: Where) -> None:
 
 
 def first_rows(site: Labels, rows: Ints) -> Ints:
-    """Return each site's first row among ascending ``rows`` (n_site,); 0 for a site without one."""
+    """Return each site's first row among ascending ``rows`` (n_site,); 0 for a site without one.
+
+    Parameters
+    ----------
+    site : Labels
+        Of every row.
+    rows : int64 (k,)
+        Numbers of rows, ascending.
+    """
     first = np.zeros(len(site.names), np.uint32)
     first[site.codes[rows][::-1]] = rows[::-1]
     return first

@@ -202,7 +202,13 @@ def _numbers(name: str, column: Labels, factor: float, where: Callable[[int], st
 
 
 def write_csv(table: ResourceTable, path: str | Path) -> None:
-    """Write a table, whole or not at all, as UTF-8 with a byte order mark; NaN becomes an empty cell."""
+    """Write a table, whole or not at all, as UTF-8 with a byte order mark; NaN becomes an empty cell.
+
+    Parameters
+    ----------
+    table : ResourceTable
+    path : str or Path
+    """
     names = [word_of(name) for name in ("id", *TEXTS, *NUMBERS)]
     with whole_file(path) as temporary, temporary.open("w", encoding="utf-8-sig", newline="") as stream:
         writer = csv.writer(stream)

@@ -120,6 +120,15 @@ class _Growing:
 def build_tree(table: ResourceTable, name: str, config: TreeConfig) -> Tree:
     """Return a tree over ``table``; a device that no node below the root takes stays with the root.
 
+    Parameters
+    ----------
+    table : ResourceTable
+        Devices of the fleet.
+    name : str
+        Of the tree.
+    config : TreeConfig
+        How nodes are cut.
+
     Raises
     ------
     InputError
@@ -137,6 +146,13 @@ def build_tree(table: ResourceTable, name: str, config: TreeConfig) -> Tree:
 def control_tree(table: ResourceTable, config: TreeConfig | None = None) -> Tree:
     """Return the tree whose leaves receive commands; by default a leaf for each ``leaf`` hint, else for each
     combination of class, path and cloud, in the table's order.
+
+    Parameters
+    ----------
+    table : ResourceTable
+        Devices of the fleet.
+    config : TreeConfig, optional
+        How leaves are cut.
 
     Raises
     ------
@@ -158,7 +174,15 @@ def control_tree(table: ResourceTable, config: TreeConfig | None = None) -> Tree
 
 
 def build_trees(table: ResourceTable, configs: Mapping[str, TreeConfig]) -> dict[str, Tree]:
-    """Return the trees of a fleet by name, ``control`` first; where it is not configured it is the default one."""
+    """Return the trees of a fleet by name, ``control`` first; where it is not configured it is the default one.
+
+    Parameters
+    ----------
+    table : ResourceTable
+        Devices of the fleet.
+    configs : mapping of str to TreeConfig
+        Name -> how nodes are cut.
+    """
     trees = {CONTROL: control_tree(table, configs.get(CONTROL))}
     return trees | {name: build_tree(table, name, config) for name, config in configs.items() if name != CONTROL}
 

@@ -26,6 +26,7 @@ class HeadSettings(BaseModel):
     gate_s: int | None = Field(None, ge=0, le=86_400, description="the value is taken at multiples of this; 0: always")
     change: float | None = Field(None, ge=0, description="a value that moves by no more than this is not sent")
     channel: str | None = Field(None, description="channel of the messages; default: each leaf's own paths")
+    preset: float | None = Field(None, description="value of rules that do not know the head; default: nothing is said")
 
 
 class ActionSettings(BaseModel):
@@ -55,6 +56,14 @@ class ActionSettings(BaseModel):
         return replace(HEADS[name], **changed.model_dump(exclude_none=True)) if changed else HEADS[name]
 
 
+class ObservationSettings(BaseModel):
+    """What the observation holds beside the shipped columns and the services' own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    fields: tuple[str, ...] = Field((), description="further fields by key, service.gap_kw, in their order")
+
+
 def check_heads(heads: Iterable[Head]) -> None:
     """Refuse heads that no behaviour answers, that fill one place twice or whose bounds or channel cannot be."""
     taken: dict[tuple[str, str], str] = {}
@@ -68,6 +77,10 @@ def check_heads(heads: Iterable[Head]) -> None:
             )
         if not head.low < head.high:
             raise InputError(f"heads: {head.name}: low {head.low:g}, high {head.high:g}; allowed: low < high")
+        if head.preset is not None and not head.low <= head.preset <= head.high:
+            raise InputError(
+                f"heads: {head.name}: preset {head.preset:g}; allowed: {head.low:g} to {head.high:g}, its bounds"
+            )
         place = head.kind, head.slot
         if place in taken:
             raise InputError(
@@ -82,7 +95,14 @@ def check_heads(heads: Iterable[Head]) -> None:
 
 
 def check_gates(heads: Iterable[Head], decision_s: int) -> None:
-    """Refuse gates that fall between two decisions."""
+    """Refuse gates that fall between two decisions.
+
+    Parameters
+    ----------
+    heads : iterable of Head
+    decision_s : int
+        Time between two decisions, s, > 0.
+    """
     for head in heads:
         if head.gate_s % decision_s:
             raise InputError(
@@ -95,6 +115,14 @@ def message_streams(heads: Iterable[Head], kinds: Iterable[str], change_share: f
 
     So the luck of a message does not depend on the order of the heads. A head that says nothing of it sends what moves
     by more than ``change_share`` of its greatest value.
+
+    Parameters
+    ----------
+    heads : iterable of Head
+    kinds : iterable of str
+        Kinds of messages that devices understand although no head sends them.
+    change_share : float
+        0..1.
     """
     own: dict[str, list[Head]] = {kind: [] for kind in kinds}
     for head in heads:

@@ -33,6 +33,17 @@ def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
 def set_dotted(data: dict[str, Any], key: str, value: Any, model: type[BaseModel]) -> dict[str, Any]:
     """Return ``data`` with a dotted key set; a mapping is laid over the one that stands there.
 
+    Parameters
+    ----------
+    data : dict
+        Settings; not changed.
+    key : str
+        ``"fleet.n_device"``.
+    value : object
+        Checked later, by the model.
+    model : type of BaseModel
+        Of ``data``.
+
     Raises
     ------
     InputError
@@ -77,6 +88,13 @@ def with_defaults(data: Mapping[str, Any], model: type[BaseModel]) -> dict[str, 
 
     A table is a field whose value is a mapping, such as ``services.tertiary-1.award_table_kw``: an entry that is not
     named keeps its default. Entries whose key or value has the wrong type are left for the model to refuse.
+
+    Parameters
+    ----------
+    data : mapping
+        Settings; not changed.
+    model : type of BaseModel
+        Of ``data``.
     """
     out = dict(data)
     for name, field in model.model_fields.items():
@@ -115,7 +133,17 @@ def _keyed(table: Mapping[Any, Any], kind: Any) -> dict[Any, Any]:
 
 
 def anchored(data: Mapping[str, Any], folder: Path, model: type[BaseModel]) -> dict[str, Any]:
-    """Return ``data`` with every relative path made absolute: read beside ``folder``."""
+    """Return ``data`` with every relative path made absolute: read beside ``folder``.
+
+    Parameters
+    ----------
+    data : mapping
+        Settings; not changed.
+    folder : Path
+        Of the file that they stand in.
+    model : type of BaseModel
+        Of ``data``; it says which settings are paths.
+    """
     out = dict(data)
     for name, field in model.model_fields.items():
         value, inner = out.get(name), model_of(field.annotation)

@@ -21,7 +21,7 @@ from der_gym.fleet.tree import TreeConfig
 from der_gym.network.config import NetworkConfig
 from der_gym.network.streams import MessageStream
 from der_gym.scenario import action as actions
-from der_gym.scenario.action import ActionSettings
+from der_gym.scenario.action import ActionSettings, ObservationSettings
 from der_gym.scenario.config_files import PATH, split_names
 from der_gym.scenario.settings import (
     EpisodeSettings,
@@ -43,6 +43,7 @@ LATER: dict[str, Any] = {
     "action": ActionSettings().model_dump(mode="json"),
     "behaviours": {},
     "costs.plug_stop_yen": 0.0,
+    "observation": ObservationSettings().model_dump(mode="json"),
     "pool.homes": "split",
     "reward.credit": "block",
     "reward.variant": "shared",
@@ -52,7 +53,15 @@ LATER: dict[str, Any] = {
 
 
 def service_config(number: int, value: Any) -> ServiceConfig:
-    """Return the settings of a service from a mapping with its ``name``."""
+    """Return the settings of a service from a mapping with its ``name``.
+
+    Parameters
+    ----------
+    number : int
+        Place in the list, for errors.
+    value : mapping or ServiceConfig
+        The latter is returned as it is.
+    """
     if isinstance(value, ServiceConfig):
         return value
     if not isinstance(value, Mapping) or "name" not in value:
@@ -91,6 +100,7 @@ class Scenario(Settings):
     pool: PoolSettings = PoolSettings()
     reward: RewardSettings = RewardSettings()
     action: ActionSettings = ActionSettings()
+    observation: ObservationSettings = ObservationSettings()
     behaviours: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="kind of message -> settings of the behaviour that answers it"
     )

@@ -22,6 +22,13 @@ _DEFAULT = "tertiary-1"
 def now_called(key: str, product: str = _DEFAULT) -> str | None:
     """Return the present name of a dotted key of the older form; None where the key is not of that form.
 
+    Parameters
+    ----------
+    key : str
+        Dotted key.
+    product : str
+        What the older form's ``market.product`` says, the name of a service.
+
     Examples
     --------
     >>> now_called("market.award_kw"), now_called("market.rules.wear_yen_kwh"), now_called("market.n_block")

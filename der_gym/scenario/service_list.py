@@ -28,6 +28,15 @@ def merge_services(base: list[Any], change: Any, merge: Merge) -> Any:
     """Return the services of a list, in its order; an entry keeps what it does not name of the base's of its id.
 
     A mapping of ids changes those of the base and leaves the others.
+
+    Parameters
+    ----------
+    base : list
+        Services of the scenario below.
+    change : list or mapping
+        Services, or id -> settings.
+    merge : callable
+        Lays one mapping over another.
     """
     known = {id_of(each): dict(each) for each in base if isinstance(each, Mapping)}
     if isinstance(change, Mapping):
@@ -47,7 +56,16 @@ def listed(data: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def place(services: list[dict[str, Any]], name: str, key: str) -> int:
-    """Return the place of the service of an id (- and _ alike); InputError names ``key`` and the nearest id."""
+    """Return the place of the service of an id (- and _ alike); InputError names ``key`` and the nearest id.
+
+    Parameters
+    ----------
+    services : list of dict
+    name : str
+        Id.
+    key : str
+        Dotted key that names it, for errors.
+    """
     ids = [id_of(each).replace("_", "-") for each in services]
     wanted = name.replace("_", "-")
     if wanted not in ids:
@@ -56,7 +74,15 @@ def place(services: list[dict[str, Any]], name: str, key: str) -> int:
 
 
 def settings_of(name: str, given: Any) -> Mapping[str, Any]:
-    """Return what is given for the service of an id; InputError where it is no mapping of settings."""
+    """Return what is given for the service of an id; InputError where it is no mapping of settings.
+
+    Parameters
+    ----------
+    name : str
+        Id, for errors.
+    given : object
+        Must be a mapping.
+    """
     if not isinstance(given, Mapping):
         raise InputError(f"services.{name}: {given!r}; allowed: a mapping of its settings")
     return given

@@ -15,7 +15,14 @@ from der_gym.scenario.settings import devices_model
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """Return one line for the first fault, an unknown key if there is one: key, value, allowed, nearest name."""
+    """Return one line for the first fault, an unknown key if there is one: key, value, allowed, nearest name.
+
+    Parameters
+    ----------
+    error : ValidationError
+    model : type of BaseModel
+        The one that raised it.
+    """
     faults = error.errors()
     misspelt = [each for each in faults if each["type"] == "extra_forbidden"]  # it says why another key is missing
     first = (misspelt or faults)[0]
@@ -43,7 +50,15 @@ def fields_at(model: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
 
 
 def inner_type(kind: Any, part: Any) -> Any:
-    """Return the type of what stands under a key: a model's field, a mapping's value, a tuple's entry; else None."""
+    """Return the type of what stands under a key: a model's field, a mapping's value, a tuple's entry; else None.
+
+    Parameters
+    ----------
+    kind : type
+        Annotation of a setting, or a model.
+    part : str or int
+        Name or place below it.
+    """
     for option in _options(kind):
         if _is_model(option) and part in option.model_fields:
             return option.model_fields[part].annotation

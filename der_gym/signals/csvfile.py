@@ -34,17 +34,41 @@ class Line:
     cells: list[str]
 
     def error(self, column: str, value: str, allowed: str) -> InputError:
-        """Return the error for a value of this line."""
+        """Return the error for a value of this line.
+
+        Parameters
+        ----------
+        column, value : str
+            Header and text of the cell.
+        allowed : str
+            What would have been right.
+        """
         return InputError(f"{self.path}: line {self.number}, column {column!r}: {shown(value)}; allowed: {allowed}")
 
     def cell(self, index: int, column: str) -> str:
-        """Return one cell; InputError where the line is too short."""
+        """Return one cell; InputError where the line is too short.
+
+        Parameters
+        ----------
+        index : int
+            Place of the cell, from 0.
+        column : str
+            Its header, for errors.
+        """
         if index >= len(self.cells):
             raise self.error(column, "", f"a line of at least {index + 1} cells, it has {len(self.cells)}")
         return self.cells[index]
 
     def number_of(self, index: int, column: str) -> float:
-        """Return one cell as a number, NaN where it is missing; InputError where it is neither."""
+        """Return one cell as a number, NaN where it is missing; InputError where it is neither.
+
+        Parameters
+        ----------
+        index : int
+            Place of the cell, from 0.
+        column : str
+            Its header, for errors.
+        """
         text = self.cell(index, column)
         if half_width(text) in MISSING:
             return float("nan")
@@ -56,14 +80,32 @@ class Line:
         return value
 
     def whole_of(self, index: int, column: str, low: int, high: int) -> int:
-        """Return one cell as a whole number in ``low`` .. ``high``; InputError where it is not."""
+        """Return one cell as a whole number in ``low`` .. ``high``; InputError where it is not.
+
+        Parameters
+        ----------
+        index : int
+            Place of the cell, from 0.
+        column : str
+            Its header, for errors.
+        low, high : int
+            Bounds, both allowed.
+        """
         text = self.cell(index, column)
         if not text.isdecimal() or len(text) > LONGEST_WHOLE or not low <= int(text) <= high:
             raise self.error(column, text, f"a whole number {low}..{high}")
         return int(text)
 
     def day_of(self, index: int, column: str) -> int:
-        """Return one cell (2024/1/31, 2024-01-31 or 20240131) as a day number; InputError where it is no date."""
+        """Return one cell (2024/1/31, 2024-01-31 or 20240131) as a day number; InputError where it is no date.
+
+        Parameters
+        ----------
+        index : int
+            Place of the cell, from 0.
+        column : str
+            Its header, for errors.
+        """
         text = self.cell(index, column)
         day = day_of_text(text)
         if day is None:
@@ -71,7 +113,15 @@ class Line:
         return day
 
     def second_of(self, index: int, column: str) -> int:
-        """Return one cell (h:mm or h:mm:ss) as the second of the day; InputError where it is no time."""
+        """Return one cell (h:mm or h:mm:ss) as the second of the day; InputError where it is no time.
+
+        Parameters
+        ----------
+        index : int
+            Place of the cell, from 0.
+        column : str
+            Its header, for errors.
+        """
         text = self.cell(index, column)
         second = second_of_text(text)
         if second is None:
@@ -79,7 +129,15 @@ class Line:
         return second
 
     def moment_of(self, index: int, column: str) -> int:
-        """Return one cell (date, blank or T, h:mm or h:mm:ss) as seconds from 2000-01-01; else InputError."""
+        """Return one cell (date, blank or T, h:mm or h:mm:ss) as seconds from 2000-01-01; else InputError.
+
+        Parameters
+        ----------
+        index : int
+            Place of the cell, from 0.
+        column : str
+            Its header, for errors.
+        """
         text = self.cell(index, column)
         head, _, tail = half_width(text).replace("T", " ", 1).partition(" ")
         day, second = day_of_text(head), second_of_text(tail.strip() or "0:00")

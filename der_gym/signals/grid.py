@@ -56,7 +56,16 @@ class Rows:
         self.lines: list[Line] = []
 
     def add(self, moment: int, value: float, line: Line) -> None:
-        """Take one row; InputError where its moment is off the grid."""
+        """Take one row; InputError where its moment is off the grid.
+
+        Parameters
+        ----------
+        moment : int
+            Seconds since 2000-01-01.
+        value : float
+        line : Line
+            Where it stands, for errors.
+        """
         if moment % self.step_s:
             raise line.error(
                 self.column, f"{datetime_of(moment):%Y-%m-%d %H:%M:%S}", f"steps of {self.step_s // 60} min"

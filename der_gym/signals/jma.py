@@ -104,6 +104,13 @@ def irradiance_steps(series: Series, latitude_deg: float, longitude_deg: float) 
     """Return 5-minute means with each hour's own mean, shaped within the hour like the clear sky.
 
     Known error: clouds passing within the hour are not in hourly data, so the steps are too smooth.
+
+    Parameters
+    ----------
+    series : Series
+        Hourly means, kW/m2, >= 0.
+    latitude_deg, longitude_deg : float
+        Of the station, north and east positive.
     """
     n_step = series.values.size * HOUR_S // STEP_S
     middle = series.first_day * DAY_S + np.arange(n_step) * STEP_S + STEP_S / 2

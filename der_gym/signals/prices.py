@@ -36,6 +36,13 @@ def synthetic_spot_yen(config: SyntheticConfig, days: Days, sunny: npt.NDArray[n
     """Return the day-ahead price (n_day, 48), yen/kWh, rounded to the tick; ``sunny`` (n_day,) are days fit for gluts.
 
     ``max(0.01, daily mean + hour profile + residual)``, and 0.01 during PV gluts.
+
+    Parameters
+    ----------
+    config : SyntheticConfig
+    days : int64 (n_day,)
+        Day numbers since 2000-01-01, consecutive.
+    sunny : bool (n_day,)
     """
     price = _daily_mean(config, days)[:, None] + _profile(config) + _slot_residual(config, days)
     price = np.where(_glut(config, days, sunny), FLOOR_YEN, price)
@@ -47,6 +54,14 @@ def synthetic_imbalance_yen(config: SyntheticConfig, days: Days, spot_yen: F8) -
 
     Known error: dear half hours (0.6 % of them) come by chance, not from the reserve margin, the weather or the
     reserve called.
+
+    Parameters
+    ----------
+    config : SyntheticConfig
+    days : int64 (n_day,)
+        Day numbers since 2000-01-01, consecutive.
+    spot_yen : float64 (n_day, 48)
+        Day-ahead price, yen/kWh.
     """
     x = ar1(normals(config.seed, "signals.imbalance", days, SLOT_PER_DAY), config.imbalance_phi).reshape(spot_yen.shape)
     noise = _SHIFT_YEN + _BODY_YEN * x + _SCARCITY_YEN * np.maximum(x - _SCARCITY_FROM, 0.0)

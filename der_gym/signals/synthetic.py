@@ -55,6 +55,12 @@ def synthetic_residual(config: SyntheticConfig, days: np.ndarray[tuple[int], np.
 
     Known error: measured residuals (TEPCO 2024 [C]) have heavier tails (kurtosis 4.2) and a daily pattern of about a
     quarter of their variance (08 h, 12-13 h, 22 h).
+
+    Parameters
+    ----------
+    config : SyntheticConfig
+    days : int64 (n_day,)
+        Day numbers since 2000-01-01, consecutive.
     """
     return ar1(normals(config.seed, "signals.residual", days, STEP_PER_DAY), decay(STEP_S, config.residual_tau_s))
 

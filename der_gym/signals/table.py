@@ -121,7 +121,15 @@ class SignalTable:
         return SignalTable(start, self.window([start], n_step)[0], self.notes)
 
     def replace(self, column: int, series: npt.ArrayLike) -> SignalTable:
-        """Return a table with one column replaced by ``series`` (n_step,); InputError where it does not fit."""
+        """Return a table with one column replaced by ``series`` (n_step,); InputError where it does not fit.
+
+        Parameters
+        ----------
+        column : int
+            Row of `SIGNALS`.
+        series : array-like (n_step,)
+            Finite, in the row's unit.
+        """
         new = np.asarray(series, np.float32)
         if not 0 <= column < SIGNALS.N:
             raise InputError(f"signals: column {column}; allowed: 0..{SIGNALS.N - 1}")

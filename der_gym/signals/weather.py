@@ -42,7 +42,14 @@ class Weather:
 
 
 def synthetic_weather(config: SyntheticConfig, days: Days) -> Weather:
-    """Return temperature and irradiance over whole consecutive ``days``; the first days still lack memory."""
+    """Return temperature and irradiance over whole consecutive ``days``; the first days still lack memory.
+
+    Parameters
+    ----------
+    config : SyntheticConfig
+    days : int64 (n_day,)
+        Day numbers since 2000-01-01, consecutive.
+    """
     clear = clear_of(config, days)
     daily = _daily_logit(config, days)
     noise = normals(config.seed, "signals.clearness.step", days, STEP_PER_DAY)
@@ -53,18 +60,41 @@ def synthetic_weather(config: SyntheticConfig, days: Days) -> Weather:
 
 
 def sunny_days(config: SyntheticConfig, days: Days) -> npt.NDArray[np.bool_]:
-    """Return the days whose daily clearness is above its median for the season: those on which PV floods the market."""
+    """Return the days whose daily clearness is above its median for the season: those on which PV floods the market.
+
+    Parameters
+    ----------
+    config : SyntheticConfig
+    days : int64 (n_day,)
+        Day numbers since 2000-01-01, consecutive.
+    """
     return np.asarray(_daily_logit(config, days) > _season_logit(config, days), np.bool_)
 
 
 def clear_of(config: SyntheticConfig, days: Days) -> F8:
-    """Return the clear sky's irradiance at the middle of each step, kW/m2."""
+    """Return the clear sky's irradiance at the middle of each step, kW/m2.
+
+    Parameters
+    ----------
+    config : SyntheticConfig
+    days : int64 (n_day,)
+        Day numbers since 2000-01-01, consecutive.
+    """
     middle = (days[:, None] * DAY_S + np.arange(STEP_PER_DAY) * STEP_S + STEP_S / 2).ravel()
     return clear_sky_kw_m2(middle, config.latitude_deg, config.longitude_deg)
 
 
 def forecasts(config: SyntheticConfig, days: Days, weather: Weather) -> Weather:
-    """Return the forecast of some hours before: temperature plus an AR(1) error, the hour's irradiance times one."""
+    """Return the forecast of some hours before: temperature plus an AR(1) error, the hour's irradiance times one.
+
+    Parameters
+    ----------
+    config : SyntheticConfig
+    days : int64 (n_day,)
+        Day numbers since 2000-01-01, consecutive.
+    weather : Weather
+        What will happen on these days.
+    """
     temp_error = _error(config.seed, "signals.forecast.temp", days, config.forecast_temp_tau_h)
     sun_error = _error(config.seed, "signals.forecast.sun", days, config.forecast_sun_tau_h)
     clear = clear_of(config, days)
@@ -75,7 +105,14 @@ def forecasts(config: SyntheticConfig, days: Days, weather: Weather) -> Weather:
 
 
 def mains_c(config: SyntheticConfig, temp_c: F8) -> F8:
-    """Return the water mains: yearly mean + gain * (mean of the last 7 days' air - yearly mean of the air) [A]."""
+    """Return the water mains: yearly mean + gain * (mean of the last 7 days' air - yearly mean of the air) [A].
+
+    Parameters
+    ----------
+    config : SyntheticConfig
+    temp_c : float64 (n_step,)
+        Air in steps of 300 s, degC.
+    """
     past = trailing_mean(temp_c, _MAINS_DAYS * STEP_PER_DAY)
     return np.asarray(config.mains_mean_c + config.mains_gain * (past - config.temp_mean_c), np.float64)
 

@@ -63,7 +63,7 @@ def _firm(scenario: Scenario, config: Any) -> Table:
 
 def _share(assets: ScenarioAssets, config: Any) -> Table:
     """Return the share of rated or available power by season and start hour, kW."""
-    episode, least = assets.scenario.episode, config.min_bid_kw
+    episode, least = assets.scenario.episode, config.least_kw()
     seasons = [season for season in episode.seasons if len(samples(assets, season))]
     return {
         season: {h: max(config.award.share * _power_kw(assets, config, season, h), least) for h in episode.starts_h}

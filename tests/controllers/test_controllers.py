@@ -345,3 +345,13 @@ def test_without_batteries_all_leaves_follow() -> None:
     rule = bound("merit_order", heaters, lag_s=0)
     action, _ = rule.predict(Toy().observation(0, 200.0)[None], None, np.array([True]))
     assert (action > 0).all()
+
+
+def test_loads_alone_are_never_asked_to_take_more() -> None:
+    heaters = replace(FACTS, leaf_class=("ecocute", "ecocute", "ev"))
+    for name in LOOPS:
+        rule, state = bound(name, heaters, lag_s=0), None
+        for k in range(10):  # they give more than is asked for
+            seen = encode(LAYOUT, CALM | {"target_kw": 0.0, "response_kw": 300.0, "leaf.seen_kw": [200.0, 50.0, 90.0]})
+            action, state = rule.predict(seen[None], state, np.array([k == 0]))
+            assert (action >= 0).all(), (name, k)

@@ -176,7 +176,7 @@ def test_a_field_that_a_package_adds_leaves_a_policy_as_it_is(folder: Path, worl
         return up_kw
 
     try:
-        other = Worlds("tertiary-1", small(), 1)
+        other = Worlds("tertiary-1", small(changes={"observation.fields": [added_kw.key]}), 1)
     finally:
         del FIELDS._items[added_kw.key]
     plain, more = Policy.load(folder), Policy.load(folder)

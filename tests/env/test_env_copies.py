@@ -28,6 +28,7 @@ N_BEFORE, N_STEP, N_AFTER = 75, 45, 10  # to the copy, to the episode's end, aft
 SCRATCH = {"_debtors", "_capability_now", "last"}  # written before they are read, within a step
 # An early morning of cars and hot water: one world heats and charges too late, and its failed blocks lock it out.
 CHANGES: dict[str, Any] = {
+    "observation.fields": ["leaf.room_kw"],
     "fleet.mix": MIX,
     "fleet.n_device": 300,
     "episode.n_block": 3,
@@ -106,6 +107,7 @@ def test_a_copy_goes_on_as_its_original_over_an_end_and_a_reset(way: str) -> Non
     assert same(before, everything(env.worlds)) != []
 
 
+@pytest.mark.usefixtures("own")
 @pytest.mark.parametrize("way", WAYS)
 def test_what_a_copys_programs_hold_is_the_copys_own(way: str) -> None:
     env = many()
@@ -122,6 +124,7 @@ def test_what_a_copys_programs_hold_is_the_copys_own(way: str) -> None:
     assert n_shared > 100
 
 
+@pytest.mark.usefixtures("own")
 def test_steps_of_the_one_do_not_move_the_other() -> None:
     env = many()
     twin = copy.deepcopy(env)

@@ -48,7 +48,7 @@ def play(env: DERGroupEnv, seed: int, n: int = SMALL_STEPS) -> list[np.ndarray]:
     """Return the observations of an episode."""
     obs, _ = env.reset(seed=seed)
     seen = [obs]
-    for action in actions(seed, n, env.layout.n_leaf):
+    for action in actions(seed, n, env.layout.action.size):
         obs, reward, terminated, truncated, info = env.step(action)
         assert isinstance(reward, float) and np.isfinite(reward) and terminated is False
         assert all(type(value) is np.float64 and np.isfinite(value) for value in info.values())
@@ -94,7 +94,7 @@ def test_nothing_returned_is_used_again(env: DERGroupEnv) -> None:
     obs, info = env.reset(seed=1)
     kept, infos = [obs], [info]
     copies, info_copies = [obs.copy()], [dict(info)]
-    for action in actions(1, 5, env.layout.n_leaf):
+    for action in actions(1, 5, env.layout.action.size):
         obs, _, _, _, info = env.step(action)
         assert not any(np.shares_memory(obs, old) for old in kept) and all(info is not old for old in infos)
         kept.append(obs), infos.append(info), copies.append(obs.copy()), info_copies.append(dict(info))
@@ -107,14 +107,14 @@ def test_nothing_returned_is_used_again(env: DERGroupEnv) -> None:
 
 def test_actions_are_not_changed(env: DERGroupEnv) -> None:
     env.reset(seed=1)
-    action = np.full(env.layout.n_leaf, 2.0, dtype=np.float32)
+    action = np.full(env.layout.action.size, 2.0, dtype=np.float32)
     env.step(action)
     assert (action == 2.0).all()
 
 
 def test_decode_gives_units_back(env: DERGroupEnv) -> None:
     env.reset(seed=2)
-    obs, *_ = env.step(np.full(env.layout.n_leaf, 0.5, dtype=np.float32))
+    obs, *_ = env.step(np.full(env.layout.action.size, 0.5, dtype=np.float32))
     table = env.worlds.simulator.view
     services = table.service[0] if len(table.service[0]) > 1 else table.service[0, 0]
     known = {

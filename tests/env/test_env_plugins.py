@@ -44,7 +44,8 @@ def test_a_field_is_worked_out_from_the_view(registered: Any) -> None:
 
     registered(FIELDS, "leaf.gap_kw", Field("gap_kw", "leaf", "kW", "nominal", -1, 1, "up less down", gap))
     registered(FIELDS, "world.load_kw", Field("load_kw", "world", "kW", "fleet", -1, 1, "all that is seen", load))
-    plain = DERGroupVectorEnv(2, "tertiary-1", small())
+    asked = small(changes={"observation.fields": ["leaf.gap_kw", "world.load_kw"]})
+    plain = DERGroupVectorEnv(2, "tertiary-1", asked)
     obs, _ = plain.reset(seed=1)
     assert plain.observation_space.contains(obs)
     layout = plain.layout
@@ -53,7 +54,7 @@ def test_a_field_is_worked_out_from_the_view(registered: Any) -> None:
     seen = layout.decode(obs, "plan_kw") - layout.decode(obs, "response_kw")
     world = np.clip(seen, -layout.nominal_kw.sum(), None)
     np.testing.assert_allclose(layout.decode(obs, "load_kw"), world, rtol=1e-4, atol=1e-3)
-    one = DERGroupEnv("tertiary-1", small())
+    one = DERGroupEnv("tertiary-1", asked)
     check_env(one, skip_render_check=True)
     assert one.reset(seed=2)[0].tobytes() == obs[1].tobytes()
 

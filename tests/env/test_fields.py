@@ -19,7 +19,7 @@ from worlds import SMALL_STEPS, actions, small
 from der_gym.core.errors import InputError
 from der_gym.engine.compile import scalar
 from der_gym.env.observation import columns
-from der_gym.env.observation.fields import FIELDS, Field, field, in_order
+from der_gym.env.observation.fields import FIELDS, Field, field
 from der_gym.env.observation.kernel import compile_fields, write
 from der_gym.env.single import DERGroupEnv
 from der_gym.env.vector import DERGroupVectorEnv
@@ -74,6 +74,11 @@ def registered(keys: list[str]) -> list[Field]:
     return [field(key, **WIDE)(OWN[key]) for key in keys]
 
 
+def asking(*keys: str) -> dict[str, Any]:
+    """Return the settings of a small scenario that names these fields."""
+    return small(changes={"observation.fields": list(keys)})
+
+
 def value(one: Field, env: DERGroupVectorEnv, w: int, at: int) -> float:
     """Return what a field's function gives in plain Python, its arguments read from the view by name."""
     view = env.worlds.simulator.view
@@ -92,7 +97,7 @@ def value(one: Field, env: DERGroupVectorEnv, w: int, at: int) -> float:
 @pytest.mark.usefixtures("own")
 def test_every_function_gives_the_bits_of_plain_python_over_an_episode() -> None:
     made = registered(list(OWN))
-    env = DERGroupVectorEnv(2, "tertiary-1", small())
+    env = DERGroupVectorEnv(2, "tertiary-1", asking(*OWN))
     obs, _ = env.reset(seed=1)
     wants = env.layout.n_leaf, obs.shape
     seen = set()
@@ -108,24 +113,69 @@ def test_every_function_gives_the_bits_of_plain_python_over_an_episode() -> None
 
 
 @pytest.mark.usefixtures("own")
-def test_columns_stay_where_they_are_and_functions_follow_by_name() -> None:
+def test_fields_join_the_scenarios_that_name_them_behind_all_columns() -> None:
+    registered(["service.gap_kw", "leaf.room_kw"])
     plain, _ = DERGroupEnv("tertiary-1", small()).reset(seed=1)
-    layouts = []
-    for keys in (["service.gap_kw", "leaf.room_kw"], ["leaf.room_kw", "service.gap_kw"]):  # in whatever order
-        for name in OWN:
-            FIELDS._items.pop(name, None)
-        registered(keys)
-        env = DERGroupEnv("tertiary-1", small())
+    for keys, names in (
+        (("leaf.room_kw", "service.gap_kw"), ["leaf.room_kw", "gap_kw"]),
+        (("service.gap_kw", "leaf.room_kw"), ["gap_kw", "leaf.room_kw"]),
+    ):
+        env = DERGroupEnv("tertiary-1", asking(*keys))
         obs, _ = env.reset(seed=1)
         assert obs[: len(plain)].tobytes() == plain.tobytes() and len(obs) == len(plain) + env.layout.n_leaf + 1
-        layouts.append(list(env.layout.fields))
-    assert layouts[0] == layouts[1] and layouts[0][-2:] == ["leaf.room_kw", "gap_kw"]
+        assert list(env.layout.fields)[-2:] == names
     check_env(env, skip_render_check=True)
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        (["service.plan_k"], "observation.fields: unknown.*did you mean 'service.plan_kw'"),
+        (["service.plan_kw"], "'service.plan_kw' stands in the layout already"),
+    ],
+)
+def test_a_scenario_that_names_no_field_of_its_own_is_refused(keys: list[str], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        DERGroupEnv("tertiary-1", asking(*keys))
+
+
+@pytest.mark.usefixtures("own")
+def test_a_services_own_columns_can_be_read() -> None:
+    """The field of the call's column equals the column, whatever the place of the service in the list."""
+
+    def call_share(capacity_call_call_kw: float, capacity_call_call_left_s: float) -> float:
+        return capacity_call_call_kw * 1000.0 + capacity_call_call_left_s
+
+    field("leaf.call", **WIDE)(call_share)
+    for first in (True, False):
+        services = [{"name": "tertiary-1", "node": "function/battery", "award_kw": 5, "limits": "off"}]
+        call = {"name": "capacity-call", "node": "function/ecocute", "contract_kw": 2, "limits": "off"}
+        services = [call, *services] if first else [*services, call]
+        changes = {"services": services, "fleet.n_device": 60, "pool.n_fleet": 1, "observation.fields": ["leaf.call"]}
+        env = DERGroupEnv("stacked-capacity", changes | {"decision_s": 1800, "signals.start": "2026-08-03"})
+        obs, _ = env.reset(seed=1)
+        seen = set()
+        for _ in range(env.worlds.scenario.n_step):
+            kw, left_s, got = (
+                env.layout.decode(obs, name)
+                for name in ("capacity-call.call_kw", "capacity-call.call_left_s", "leaf.call")
+            )
+            assert got == pytest.approx(np.full(env.layout.n_leaf, kw * 1000.0 + left_s))
+            seen.add(round(float(kw), 3))
+            obs, *_ = env.step(np.zeros(env.action_space.shape, np.float32))
+        assert seen == {0.0, 2.0}
+
+
+@pytest.mark.usefixtures("own")
+def test_a_field_of_a_service_that_is_not_there_is_refused() -> None:
+    field("leaf.call", **WIDE)(lambda capacity_call_call_kw: capacity_call_call_kw)
+    with pytest.raises(InputError, match=r"reads 'capacity-call.call_kw'; allowed: a scenario with the service"):
+        DERGroupEnv("tertiary-1", asking("leaf.call"))
 
 
 @pytest.mark.usefixtures("own")
 def test_the_source_is_readable() -> None:
-    text = write(registered(["service.gap_kw", "leaf.room_kw"]))
+    text = write(registered(["service.gap_kw", "leaf.room_kw"]), {})
     assert "        for k in range(service.shape[1]):\n            out[w, first[0] + k] = service_gap_kw(\n" in text
     assert "service[w, k, SERVICE.TARGET_KW], service[w, k, SERVICE.RESPONSE_KW], world[w, WORLD.HOUR_SIN]" in text
     assert "        for i in range(leaf.shape[1]):\n" in text and "service[w, :, SERVICE.PLAN_KW]" in text
@@ -138,7 +188,6 @@ def test_a_field_is_still_its_function_and_is_pickled_by_name() -> None:
     (one,) = registered(["service.gap_kw"])
     assert one(5.0, 2.0, 1.0) == 4.0 and one.title == "Target less what is seen." and one.scope == "service"
     assert pickle.loads(pickle.dumps(one)) is one
-    assert in_order()[-1] == "service.gap_kw"
     with pytest.raises(TypeError, match="is a column"):
         FIELDS["service.plan_kw"](1.0)
 
@@ -146,7 +195,7 @@ def test_a_field_is_still_its_function_and_is_pickled_by_name() -> None:
 @pytest.mark.usefixtures("own")
 def test_a_world_that_takes_no_step_keeps_its_values() -> None:
     registered(["service.gap_kw"])
-    env = DERGroupVectorEnv(2, "tertiary-1", small(), autoreset_mode="Disabled")
+    env = DERGroupVectorEnv(2, "tertiary-1", asking("service.gap_kw"), autoreset_mode="Disabled")
     env.reset(seed=1)
     worlds, active = env.worlds, np.array([True, False])
     before = worlds.observe()
@@ -165,6 +214,12 @@ BAD: dict[str, tuple[str, Callable[..., Any], dict[str, Any], str]] = {
     ),
     "a service's column for a world": ("world.a", lambda target_kw: 0.0, {}, "did you mean 'service_target_kw'?"),
     "the truth": ("leaf.a", lambda power_kw: 0.0, {}, "'power_kw' is no column"),
+    "a service's own column": (
+        "leaf.a",
+        lambda capacity_call_cal_kw: 0.0,
+        {},
+        "did you mean 'capacity_call_call_kw'?",
+    ),
     "a leaf's column": ("service.a", lambda leaf_upp_kw: 0.0, {}, "did you mean 'leaf_up_kw'?"),
     "a plain function": (
         "service.a",
@@ -193,15 +248,15 @@ BAD: dict[str, tuple[str, Callable[..., Any], dict[str, Any], str]] = {
 def test_a_bad_field_is_refused_in_one_line(name: str) -> None:
     key, function, changes, says = BAD[name]
     with pytest.raises(InputError, match=says) as caught:
-        compile_fields((field(key, **{**WIDE, **changes})(function),))
+        compile_fields((field(key, **{**WIDE, **changes})(function),), {})
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 900
 
 
 @pytest.mark.usefixtures("own")
-def test_a_column_that_is_not_there_is_refused() -> None:
+def test_a_field_without_a_function_is_refused() -> None:
     FIELDS.register("service.award_k", Field("award_k", "service", "kW", 1.0, 0, 1, ""))
-    with pytest.raises(InputError, match="did you mean 'award_kw'"):
-        DERGroupEnv("tertiary-1", small())
+    with pytest.raises(InputError, match=r"'service\.award_k' is no function of columns"):
+        DERGroupEnv("tertiary-1", asking("service.award_k"))
 
 
 @pytest.mark.usefixtures("own")
@@ -209,7 +264,7 @@ def test_one_bad_field_among_good_ones_is_named_when_an_environment_is_made() ->
     registered(["service.gap_kw"])
     field("service.bad", **WIDE)(lambda plan_kw: plan_kw + "kW")
     with pytest.raises(InputError, match=r"service\.bad: cannot be compiled"):
-        DERGroupEnv("tertiary-1", small())
+        DERGroupEnv("tertiary-1", asking("service.gap_kw", "service.bad"))
 
 
 def test_only_the_view_can_be_read() -> None:
@@ -227,10 +282,10 @@ import numpy as np
 from acme_kept import scaled_kw
 from der_gym.env.observation.kernel import compile_fields
 from der_gym.simulation.aggregator_view import BLOCK, LEAF, SERVICE, WORLD
-kernel = compile_fields((scaled_kw,))
+kernel = compile_fields((scaled_kw,), {})
 service, out = np.full((2, 3, len(SERVICE)), 5.0), np.zeros((2, 3))
 rest = np.zeros((2, len(WORLD))), service, np.zeros((2, 3, 3, len(BLOCK))), np.zeros((2, 4, len(LEAF)))
-kernel(0, 2, np.array([True, False]), *rest, np.zeros(1, np.int64), out)
+kernel(0, 2, np.array([True, False]), *rest, np.zeros((2, 0)), np.zeros(1, np.int64), out)
 print(sum(kernel.stats.cache_hits.values()), *out.ravel())
 """
 

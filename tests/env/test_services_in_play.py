@@ -91,7 +91,7 @@ def test_before_the_notice_nothing_that_is_shown_tells_of_the_call(calls: Worlds
         for name in ("award_kw", "request_kw", "target_kw"):
             array = getattr(service, name)
             array[w] = np.roll(array[0], (start - int(np.flatnonzero(service.award_kw[0])[0])) * array.shape[1] // 20)
-        service._calls[w] = (contract[w], start - 6, start, start + 6)
+        service._calls[w, : CALL.FEEDS] = (contract[w], start - 6, start, start + 6)
     action = np.zeros((calls.n_world, calls.layout.n_leaf), dtype=np.float32)
     for _ in range(2 * HOUR - 1):  # the first notice comes at 2 h
         calls.step(action, every)

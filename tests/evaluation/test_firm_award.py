@@ -44,6 +44,20 @@ def test_available_is_what_nine_of_ten_days_offer() -> None:
     assert where.scenario.services[0].planned_kw("summer", 14, 50) == pytest.approx(offered.min())
 
 
+def test_a_contract_follows_the_list_too() -> None:
+    changes = {"fleet.n_device": 50, "signals.start": "2026-08-03", "episode.seasons": ["summer"]}
+    made_of = {mode: {"mode": "share", "share": 0.5, "of": mode} for mode in ("rated", "available")}
+    for mode, award in made_of.items():
+        services = [{"name": "capacity-call", "award": award, "limits": "off", "least_contract_kw": 0.1}]
+        where = award_level.ready(load("capacity-call", changes | {"services": services}))
+        (config,) = where.scenario.services
+        blocks = list(config.callable_blocks(9, where.scenario.episode.n_block))
+        offered = award_check.window_kw(where, config, "summer", 9, 0.0)[blocks].min()
+        rated = float(Simulator(where.scenario).nominal_kw.sum())
+        wanted = max(0.5 * {"rated": rated, "available": offered}[mode], 0.1)
+        assert config.planned_kw("summer", 9, 50) == pytest.approx(wanted)
+
+
 def test_an_award_that_is_not_worked_out_is_not_guessed() -> None:
     with pytest.raises(InputError, match="mode firm is not worked out"):
         made({"mode": "firm"}).services[0].planned_kw("summer", 14, 50)

@@ -98,7 +98,11 @@ def run(installed: dict[str, str], *command: str) -> subprocess.CompletedProcess
 
 
 def test_an_environment_has_the_device_the_field_and_the_controller(installed: dict[str, str]) -> None:
-    done = run(installed, "-c", f"OVERRIDES = {dict(SMALL, **{'fleet.mix': MIX})!r}\n{PLAY}")
+    done = run(
+        installed,
+        "-c",
+        f"OVERRIDES = {dict(SMALL, **{'fleet.mix': MIX, 'observation.fields': ['service.acme_gap_kw']})!r}\n{PLAY}",
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["moved", "True"]
     assert done.stderr.count("package 'acme-der': plug-in 'acme-broken' is left out: ModuleNotFound") == 1
@@ -111,13 +115,26 @@ def test_the_command_line_lists_and_evaluates_the_controller(installed: dict[str
     assert "acme_gap_kw" in fields.stdout and "Target less" in fields.stdout
     devices = run(installed, "-m", "der_gym.cli", "list", "devices")
     assert "acme_store" in devices.stdout, devices.stderr
-    settings = [part for key, value in SMALL.items() for part in ("--set", f"{key}={value}")]
+    asked = {**SMALL, "observation.fields": "[service.acme_gap_kw]"}
+    settings = [part for key, value in asked.items() for part in ("--set", f"{key}={value}")]
     chosen = ("--controller", "acme-half,idle", "--base", "idle", "--seeds", "1", "--out", str(tmp_path / "out"))
     done = run(installed, "-m", "der_gym.cli", "evaluate", *chosen, *settings)
     assert done.returncode == 0, done.stderr
     assert "acme-half" in done.stdout
     wrong = run(installed, "-m", "der_gym.cli", "run", "tertiary-1", "--controller", "acme-halv")
     assert wrong.returncode == 2 and "did you mean 'acme-half'?" in wrong.stderr
+
+
+def test_a_scenario_that_does_not_ask_for_it_has_no_field_of_the_package(installed: dict[str, str]) -> None:
+    code = f"""
+import gymnasium as gym
+env = gym.make("der_gym:DERGroup-v0", scenario="tertiary-1", overrides={dict(SMALL)!r})
+print("acme_gap_kw" in env.unwrapped.layout.fields)
+import sys
+print("acme_der.fields" in sys.modules)
+"""
+    done = run(installed, "-c", code)
+    assert done.stdout.split() == ["False", "False"], done.stderr
 
 
 def test_importing_the_package_loads_no_plug_in(installed: dict[str, str]) -> None:

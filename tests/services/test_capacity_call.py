@@ -10,6 +10,7 @@ from services_alone import Alone, copied, opening
 
 from der_gym.core.errors import InputError
 from der_gym.services import SERVICES
+from der_gym.services.award import AwardConfig
 from der_gym.services.base import Scope
 from der_gym.services.capacity_call import settlement
 from der_gym.services.capacity_call.config import CapacityCallConfig
@@ -187,6 +188,20 @@ def test_more_drawn_in_the_adjustment_hours_earns_contract_that_nobody_delivers(
     assert gamed.outcome(12, "adjustment_kw") == pytest.approx(20) and honest.outcome(12, "adjustment_kw") == 0
 
 
+def test_without_adjustment_the_hours_before_the_call_count_for_nothing() -> None:
+    run = begun(adjustment="none")
+    run.half_hours([260.0] * 6 + [200.0] * 4 + [160.0] * 6 + [200.0] * 4)
+    assert run.outcome(12, "shortfall_kw") == pytest.approx(20) and run.outcome(12, "adjustment_kw") == 0
+    assert run.service.baseline_kw[0] == pytest.approx(np.full(20, DRAWN_KW))
+
+
+def test_a_yardstick_below_zero_takes_adjustments_of_both_signs() -> None:
+    for more_kw in (-50.0, 50.0):
+        run = begun(np.full((10, 48), -30.0))  # batteries that feed the grid by themselves
+        run.half_hours([-30.0 + more_kw] * 10 + [-30.0 + more_kw - 60.0] * 6)
+        assert run.outcome(12, "passed") == 1 and run.outcome(12, "mean_error_kw") == pytest.approx(0)
+
+
 def test_drawing_less_in_the_adjustment_hours_costs() -> None:
     run = begun()
     run.half_hours([180.0] * 6 + [200.0] * 4 + [140.0] * 6 + [200.0] * 4)
@@ -224,7 +239,8 @@ def test_contract_by_season_and_number_of_devices() -> None:
 
 def test_a_contract_is_scaled_and_a_part_of_the_episode_called() -> None:
     fixed, table = service().config, CapacityCallConfig(name="capacity-call")
-    for config in (fixed, table):
+    level = table.model_copy(update={"award": AwardConfig(mode="kw", kw={"winter": {9: 40.0}})})
+    for config in (fixed, table, level):
         before, after = (each.planned_kw("winter", 9, 500) for each in (config, config.scaled(1.5)))
         assert after == pytest.approx(1.5 * before) and before > 0
     assert fixed.called_share() == pytest.approx(3 / 8)
@@ -343,6 +359,9 @@ def test_service_is_registered_under_its_name() -> None:
         ({"calls_per_year": 13}, "calls_per_year"),
         ({"plan": "perfect"}, "the yardstick of a call is High 4 of 5"),
         ({"contract": 5.0}, "contract"),
+        ({"contract_kw": 5.0, "award": {"mode": "firm"}}, "award and contract_kw are both given"),
+        ({"award": {"mode": "kw"}}, "award.kw: None"),
+        ({"adjustment": "weather"}, "adjustment"),
     ],
 )
 def test_bad_settings_are_refused(change: dict[str, Any], words: str) -> None:

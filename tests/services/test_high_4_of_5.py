@@ -80,10 +80,11 @@ def test_adjustment_is_the_mean_excess_from_5_to_2_hours_before() -> None:
 
 
 @pytest.mark.parametrize(
-    ("base_kw", "adjustment_kw", "expected_kw"),
-    [(50, 10, 60), (50, -10, 40), (50, -80, 0), (0, -5, 0), (-20, 5, -15), (-20, -30, -20)],
+    ("base_kw", "adjustment_kw", "load_kw", "feeding_kw"),
+    [(50, 10, 60, 60), (50, -10, 40, 40), (50, -80, 0, -30), (0, -5, 0, -5), (-20, 5, 0, -15), (-20, -30, 0, -50)],
 )
-def test_adjusted_never_falls_below_zero_or_below_what_feeds_the_grid(
-    base_kw: float, adjustment_kw: float, expected_kw: float
+def test_adjusted_falls_below_zero_only_where_the_node_feeds_the_grid(
+    base_kw: float, adjustment_kw: float, load_kw: float, feeding_kw: float
 ) -> None:
-    assert adjusted.py_func(float(base_kw), float(adjustment_kw)) == expected_kw
+    found = [adjusted.py_func(float(base_kw), float(adjustment_kw), feeds) for feeds in (0.0, 1.0)]
+    assert found == [load_kw, feeding_kw]

@@ -105,15 +105,13 @@ HEADS_ = (
 
 @contextmanager
 def droop_and_offer() -> Iterator[None]:
-    """Register the rule, the offer and their heads for a while."""
-    for behaviour in (DROOP, OFFER):
-        BEHAVIOURS.register(behaviour.name, behaviour)
-    for head in HEADS_:
-        HEADS.register(head.name, head)
+    """Register the rule, the offer and their heads for a while, in place of shipped ones of their names."""
+    shipped = dict(BEHAVIOURS._items), dict(HEADS._items)
+    BEHAVIOURS._items.update({behaviour.name: behaviour for behaviour in (DROOP, OFFER)})
+    HEADS._items.update({head.name: head for head in HEADS_})
     try:
         yield
     finally:
-        for behaviour in (DROOP, OFFER):
-            del BEHAVIOURS._items[behaviour.name]
-        for head in HEADS_:
-            del HEADS._items[head.name]
+        for registry, items in zip((BEHAVIOURS, HEADS), shipped, strict=True):
+            registry._items.clear()
+            registry._items.update(items)  # type: ignore[attr-defined]

@@ -283,7 +283,7 @@ class MeritOrder(ClosedLoop):
         rest_up, rest_down = total(np.where(self.fine, up_kw, 0.0)), total(np.where(self.fine, down_kw, 0.0))
         for j in self.order:
             a = left_kw / np.maximum(np.where(left_kw > 0.0, rest_up, rest_down), 1e-6)
-            a = np.where(live, np.minimum(np.maximum(a, -1.0), 1.0), 0.0)
+            a = np.where(live, np.minimum(np.maximum(a, -1.0 if self.stores[j] else 0.0), 1.0), 0.0)
             goes = (np.abs(a - sent[:, j]) > self.public.change_share) & (wait_s[:, j] <= 0.0)
             coming = moving[:, j] + self.delays.at_once[j] * np.where(goes, a, sent[:, j])
             left_kw = left_kw - expected_kw(coming, up_kw[:, j], down_kw[:, j])

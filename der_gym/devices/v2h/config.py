@@ -18,7 +18,12 @@ class V2HConfig(EVConfig):
 
     charger_kw: Pair = Field((6.0, 6.0), description="DC, kW [V DENSO: at most 6 kW].")
     plug_floor: float = Field(0.7, ge=0, le=1, description="Least plug-in probability a day of V2H owners [A].")
-    handshake_s: Pair = Field((30.0, 90.0), description="First start in a session: CHAdeMO, insulation check, s [M].")
+    handshake_s: Pair = Field(
+        (30.0, 90.0), description="Until the contactor closes: CHAdeMO, insulation check, uniform, s [M]."
+    )
+    hold_s: float = Field(
+        900.0, ge=60, le=7200, description="Without current until the contactor opens, s [A]; 300-3600."
+    )
     flip_s: Pair = Field((5.0, 20.0), description="From charging to discharging or back, uniform, s [M].")
     floor_share: Pair = Field(
         (0.2, 0.5), description="Never discharged below; 10-90 % settable [V DENSO], drawn between these [A]."
@@ -26,7 +31,12 @@ class V2HConfig(EVConfig):
     trip_ready_share: float = Field(
         0.8, ge=0, le=1, description="Of charged_to, what a car must hold when it leaves [A]; .6-1."
     )
-    cycles_per_day: int = Field(4, ge=0, le=50, description="Changes of direction by command in a session [A].")
+    cycles_per_day: int = Field(
+        4,
+        ge=1,
+        le=50,
+        description="Closings of the contactor from noon to noon; commands leave the last one [A]; 2-10.",
+    )
     feed_back_share: float = Field(0.1, ge=0, le=1, description="Homes that may feed the grid from the car [A].")
 
     @model_validator(mode="after")

@@ -3,7 +3,11 @@
 When a car is there and what it needs is drawn as for one-way chargers (`ev.sessions`). Left alone it charges as such a
 car. A command other than 0 is followed alone, power = -a * rated, within: the user's floor, the charge that the next
 trip wants (from its latest start on the car charges, whatever is asked), the home's draw unless it may feed the grid,
-a pause at each change of direction, so many changes a session. Ramps are left out: seconds, beside pauses of 5-90 s.
+and the contactor (`physics.phase`): it takes time to close, opens when no current flows, and closes so many times a day
+only. At a change of direction the power goes down to zero, waits and goes up again.
+
+Left out: set-points in steps of 100 W, no current below 0.5 kW [M]; what car and station draw while the contactor is
+closed; the end of a session by the car's owner. Known error: the shadow has neither pauses nor ramps.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from der_gym.devices.v2h.config import CFG, LAYOUT, V2HConfig
 from der_gym.numerics import approx, rng
 
 _WHO = rng.stream("v2h.who")
-_0, _1, _HALF, _HOUR_S = np.float32(0.0), np.float32(1.0), np.float32(0.5), np.float32(3600.0)
+_0, _1, _HOUR_S = np.float32(0.0), np.float32(1.0), np.float32(3600.0)
 _HOLD_S, _HOLD_H, _08, _PER_HOUR8 = np.float32(1800.0), np.float32(0.5), np.float64(0.0), np.float64(1.0 / 3600.0)
 
 V2H = DeviceModel(
@@ -41,7 +45,8 @@ V2H = DeviceModel(
         floor_kwh     | kWh | that a discharge leaves
         ready_kwh     | kWh | that the car must hold when it leaves
         flip_s        | s   | pause between charge and discharge
-        first_s       | s   | pause before the first current of a session
+        first_s       | s   | pause until the contactor closes
+        ramp_s        | s   | from zero to full power
         export_max_kw | kW  | the site's limit; 0 without the right to feed back
         import_max_kw | kW  | the site's limit
         sort          | -   | what the car is and does, see `ev.sessions.habits`
@@ -50,14 +55,15 @@ V2H = DeviceModel(
     state=rows(
         "v2h.state",
         """
-        arrive_s  | s | the session, drawn at noon: the car comes
-        own_s     | s | it charges from then on if nobody commands
-        depart_s  | s | it leaves
-        locked    | - | > 0: the owner pressed "now", no commands
-        direction | - | 1 charging, -1 discharging, 0 not yet
-        wait_s    | s | of a pause, still to wait
-        cycles    | - | changes of direction by command
-        begun     | - | 1 after the first pause of the session
+        arrive_s     | s  | the session, drawn at noon: the car comes
+        own_s        | s  | it charges from then on if nobody commands
+        depart_s     | s  | it leaves
+        locked       | -  | > 0: the owner pressed "now", no commands
+        power_end_kw | kW | power at the tick's end, from which the next ramp starts
+        direction    | -  | 1 charging, -1 discharging, 0: the contactor is open
+        wait_s       | s  | of a pause, still to wait
+        cycles       | -  | closings of the contactor since noon
+        idle_s       | s  | without current
         """,
     ),
     energy=rows(
@@ -86,7 +92,9 @@ V2H = DeviceModel(
             ("withheld\nkWh", "持ち出し\nkWh"),
             role="withheld",
         ),
-        "turns": Register("-", "changes of direction by command", ("turns", "反転\n回"), row="turned", shown=True),
+        "cable_cycles": Register(
+            "-", "closings of the contactor", ("cable\ncycles", "接触器\n閉回数"), row="closed", shown=True
+        ),
         "missing_kwh": Register(
             "kWh",
             "by which cars left short of their need",
@@ -131,17 +139,18 @@ def draw_owner(k0, k1, uid, rated_kw, given_feed_back, export_limit_kw, import_l
 
 @V2H.draw
 def draw_pauses(k0, k1, uid, cfg):  # type: ignore[no-untyped-def]
-    """Draw how long the charger takes to start and to turn."""
-    u0, u1, _, _ = rng.uniform4(k0, k1, uid, _WHO, np.uint32(0), np.uint32(2))
+    """Draw how long the charger takes to start, to turn and to reach full power."""
+    u0, u1, u2, _ = rng.uniform4(k0, k1, uid, _WHO, np.uint32(0), np.uint32(2))
     flip_s = cfg[CFG.FLIP_S] + (cfg[CFG.FLIP_S + 1] - cfg[CFG.FLIP_S]) * u0
     first_s = cfg[CFG.HANDSHAKE_S] + (cfg[CFG.HANDSHAKE_S + 1] - cfg[CFG.HANDSHAKE_S]) * u1
-    return flip_s, first_s
+    ramp_s = cfg[CFG.RAMP_S] + (cfg[CFG.RAMP_S + 1] - cfg[CFG.RAMP_S]) * u2
+    return flip_s, first_s, ramp_s
 
 
 @V2H.response
-def seconds_to_full(dead_s, first_s):  # type: ignore[no-untyped-def]
-    """Return the seconds to full discharge of a car that has not started yet."""
-    return dead_s + first_s
+def seconds_to_full(dead_s, first_s, ramp_s):  # type: ignore[no-untyped-def]
+    """Return the seconds to full discharge of a car whose contactor is open."""
+    return dead_s + first_s + ramp_s
 
 
 V2H.once("redraw", "begin")(noon)
@@ -166,8 +175,14 @@ def plug_in(k0, k1, uid, day, noon_s, temp_c, cfg, charger_kw, full_kwh, km, plu
     )
     held_kwh = np.float64(full_kwh - need_kwh)
     own_kwh = held_kwh
-    direction, wait_s, cycles, begun = _0, _0, _0, _0
-    return arrive_s, own_s, depart_s, locked, held_kwh, own_kwh, direction, wait_s, cycles, begun
+    return arrive_s, own_s, depart_s, locked, held_kwh, own_kwh
+
+
+@V2H.redraw(every_s=DAY_S, at_s=NOON_S)
+def open_contactor():  # type: ignore[no-untyped-def]
+    """Open the contactor and begin a new count; no car is there at noon."""
+    power_end_kw, direction, wait_s, cycles, idle_s = _0, _0, _0, _0, _0
+    return power_end_kw, direction, wait_s, cycles, idle_s
 
 
 @V2H.begin
@@ -176,8 +191,9 @@ def start(t_s, own_s, depart_s, charger_kw, full_kwh, held_kwh, efficiency):  # 
     seconds = max(min(t_s, depart_s) - own_s, _0)
     held_kwh = min(held_kwh + np.float64(efficiency * charger_kw * seconds / _HOUR_S), np.float64(full_kwh))
     direction = _1 if seconds > _0 else _0
-    own_kwh, begun = held_kwh, direction
-    return held_kwh, own_kwh, direction, begun
+    flows = (seconds > _0) & (t_s < depart_s) & (held_kwh < np.float64(full_kwh))
+    own_kwh, cycles, power_end_kw = held_kwh, direction, charger_kw if flows else _0
+    return held_kwh, own_kwh, direction, cycles, power_end_kw
 
 
 @V2H.once("tick")
@@ -214,31 +230,33 @@ def plan(  # type: ignore[no-untyped-def]
 
 @V2H.tick
 def follow(  # type: ignore[no-untyped-def]
-    dt_s, cmd_start, cmd_end, cmd_end_share, obeys, own_kw, charger_kw, low_kw, high_kw, direction, wait_s, cycles,
-    begun, first_s, flip_s, cycles_per_day,
+    dt_s, cmd_start, cmd_end, cmd_end_share, obeys, own_kw, charger_kw, low_kw, high_kw, power_end_kw, direction,
+    wait_s, cycles, idle_s, first_s, flip_s, ramp_s, hold_s, cycles_per_day,
 ):  # fmt: skip
-    """Work the two phases of a tick."""
-    before, a0, a1 = cycles, cmd_start * obeys, cmd_end * obeys
+    """Work the two phases of a tick; limits act at once, the rest ramps."""
+    before, a0, a1, rate = cycles, cmd_start * obeys, cmd_end * obeys, charger_kw / ramp_s
+    own = min(max(own_kw, low_kw), high_kw)
     first, second = ph.aim(a0, own_kw, charger_kw, low_kw, high_kw), ph.aim(a1, own_kw, charger_kw, low_kw, high_kw)
-    one, direction, wait_s, cycles, begun = ph.phase(
-        dt_s * (_1 - cmd_end_share), first, direction, wait_s, cycles, begun, first_s, flip_s, a0 != _0, cycles_per_day
-    )
-    two, direction, wait_s, cycles, begun = ph.phase(
-        dt_s * cmd_end_share, second, direction, wait_s, cycles, begun, first_s, flip_s, a1 != _0, cycles_per_day
-    )
-    power_kw, turned = min(max((one + two) / dt_s, low_kw), high_kw), cycles - before
-    shown_kw = power_kw
-    return power_kw, shown_kw, direction, wait_s, cycles, begun, turned
+    one, power_end_kw, direction, wait_s, cycles, idle_s = ph.phase(
+        dt_s * (_1 - cmd_end_share), first, own, a0 != _0, min(max(power_end_kw, low_kw), high_kw), direction, wait_s,
+        cycles, idle_s, first_s, flip_s, rate, hold_s, cycles_per_day,
+    )  # fmt: skip
+    two, power_end_kw, direction, wait_s, cycles, idle_s = ph.phase(
+        dt_s * cmd_end_share, second, own, a1 != _0, power_end_kw, direction, wait_s, cycles, idle_s, first_s, flip_s,
+        rate, hold_s, cycles_per_day,
+    )  # fmt: skip
+    power_kw, closed = min(max((one + two) / dt_s, low_kw), high_kw), cycles - before
+    return power_kw, power_end_kw, direction, wait_s, cycles, idle_s, closed
 
 
 @V2H.tick
 def work(t_s, dt_s, hours, power_kw, efficiency, depart_s):  # type: ignore[no-untyped-def]
-    """Work out the tick's energy, and whether the car leaves."""
+    """Work out the tick's energy, what is reported, and whether the car leaves."""
     charged_kwh, discharged_kwh = max(power_kw, _0) * hours, max(-power_kw, _0) * hours
     change_kwh = charged_kwh * efficiency - discharged_kwh / efficiency
-    withheld_kwh = discharged_kwh  # a charge that is put off is made up for before the car leaves
+    withheld_kwh, shown_kw = discharged_kwh, power_kw  # a charge that is put off is made up for before the car leaves
     leaves = _1 if (t_s < depart_s) & (depart_s <= t_s + dt_s) else _0
-    return charged_kwh, discharged_kwh, change_kwh, withheld_kwh, leaves
+    return shown_kw, charged_kwh, discharged_kwh, change_kwh, withheld_kwh, leaves
 
 
 @V2H.tick
@@ -291,16 +309,17 @@ def store(held_kwh, own_kwh, missing_kwh, change_kwh, own_change_kwh, ready_kwh,
 @V2H.capability
 def measure(  # type: ignore[no-untyped-def]
     t_s, held, floor_kwh, full_kwh, ready_kwh, charger_kw, export_max_kw, import_max_kw, bare_kw, arrive_s, own_s,
-    depart_s, locked, accepts_commands, efficiency, laxity_margin_s,
+    depart_s, locked, accepts_commands, efficiency, laxity_margin_s, direction, cycles, cycles_per_day,
 ):  # fmt: skip
     """Work out what it could give and take for half an hour against its own schedule."""
+    closes = (direction != _0) | (cycles < cycles_per_day - _1)
     here = (arrive_s <= t_s) & (t_s < depart_s)
     low, high = ph.limits(
         held, floor_kwh, full_kwh, charger_kw, efficiency, bare_kw, export_max_kw, import_max_kw, _HOLD_H
     )
     spare = ph.spare_s(t_s, depart_s, held, ready_kwh, charger_kw, efficiency, bare_kw, import_max_kw) - laxity_margin_s
     after = spare - (max(-low, _0) * _HOLD_H / efficiency) * _HOUR_S / (efficiency * charger_kw)
-    free = accepts_commands if here & (locked <= _0) & (spare > _HOLD_S) else _0
+    free = accepts_commands if here & closes & (locked <= _0) & (spare > _HOLD_S) else _0
     charging = own_s <= t_s
     up_kw = ((high if charging else _0) + (-low if after > _HOLD_S else _0)) * free
     down_kw = (_0 if charging else high) * free

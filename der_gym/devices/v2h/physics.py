@@ -1,12 +1,13 @@
-"""A V2H charger over a tick: what it may do, what it is asked, and the pauses between charge and discharge."""
+"""A V2H charger over a tick: what it may do, what it is asked; its contactor, pauses and ramps."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from der_gym.engine.compile import scalar
+from der_gym.numerics.ramp import ramp
 
-_0, _HALF, _1, _HOUR_S = np.float32(0.0), np.float32(0.5), np.float32(1.0), np.float32(3600.0)
+_0, _1, _HOUR_S = np.float32(0.0), np.float32(1.0), np.float32(3600.0)
 _LEAST_KW = np.float32(0.1)
 
 
@@ -33,25 +34,51 @@ def aim(a, own, rated, low, high):  # type: ignore[no-untyped-def]
 
 
 @scalar
-def phase(seconds, target, direction, wait, cycles, begun, handshake, flip, commanded, most):  # type: ignore[no-untyped-def]
-    """Work ``seconds`` towards ``target``.
+def phase(  # type: ignore[no-untyped-def]
+    seconds, target, own, commanded, power, direction, wait, cycles, idle, handshake, flip, rate, hold, most
+):
+    """Work ``seconds`` towards ``target``: down to zero where it turns, the pause, then up.
+
+    An open contactor closes after the handshake; that is a cycle. It opens after ``hold`` seconds without current, and
+    no more once the day's cycles are used up. A command does not take the last cycle, which is kept for the owner's
+    charge: the own schedule holds in its place.
+
+    Parameters
+    ----------
+    seconds : float32
+        Length of the phase, s, >= 0.
+    target, own : float32
+        Power aimed at, and of the own schedule, kW.
+    commanded : bool
+        Whether a command asks for the target.
+    power, direction, wait, cycles, idle : float32
+        State; see the rows of the class.
+    handshake, flip : float32
+        Pauses, s.
+    rate : float32
+        Greatest change of power, kW/s, > 0.
+    hold, most : float32
+        Seconds without current until the contactor opens; cycles a day, >= 1.
 
     Returns
     -------
     drawn : float32
         kW s from the grid, < 0 into the home.
-    direction, wait, cycles, begun : float32
-        1 charging, -1 discharging, 0 not yet; s of the pause still to wait; changes of direction by command; 1 after
-        the handshake.
+    power, direction, wait, cycles, idle : float32
+        The state at the end.
     """
+    refused = commanded & (direction == _0) & (cycles >= most - _1)
+    target = own if refused else target
     sign = _1 if target > _0 else (-_1 if target < _0 else direction)
     turns = (sign != direction) & (seconds > _0)
-    refused = turns & commanded & (direction != _0) & (cycles >= most)  # the day's cycles are used up
-    turns = turns & (not refused)
-    pause = flip if begun > _0 else handshake
-    wait = pause if turns else wait
-    cycles = cycles + (_1 if turns & commanded & (direction != _0) else _0)
-    begun = _1 if turns else begun
-    power = _0 if refused else target
-    drawn = power * max(seconds - wait, _0)
-    return drawn, sign if turns else direction, max(wait - seconds, _0), cycles, begun
+    closes = turns & (direction == _0)
+    wait = (handshake if closes else flip) if turns else wait
+    cycles = cycles + (_1 if closes else _0)
+    falls = (power * sign < _0) | (wait > _0)
+    fall_s = min(abs(power) / rate, seconds) if falls else _0
+    power, down = ramp(power, _0, rate, rate, fall_s)
+    paused_s = min(wait, seconds - fall_s)
+    power, up = ramp(power, target, rate, rate, seconds - fall_s - paused_s)
+    idle = idle + seconds if target == _0 else _0
+    opens = (idle > hold) & (cycles < most)
+    return down + up, power, _0 if opens else (sign if turns else direction), wait - paused_s, cycles, idle

@@ -49,7 +49,15 @@ class ActionLayout:
 
     @staticmethod
     def make(leaf_names: Sequence[str], heads: Sequence[Head] | None = None) -> ActionLayout:
-        """Return the layout of these heads, by default dispatch alone, over a fleet's leaves."""
+        """Return the layout of these heads, by default dispatch alone, over a fleet's leaves.
+
+        Parameters
+        ----------
+        leaf_names : sequence of str
+            Control leaves, in their order.
+        heads : sequence of Head, optional
+            In the order of the action.
+        """
         places, at = {}, 0
         for head in (HEADS["dispatch"],) if heads is None else heads:
             n = len(leaf_names) if head.scope == "leaf" else 1
@@ -79,7 +87,8 @@ class ActionLayout:
         ----------
         values : mapping
             Head -> values in its unit, a number or (..., n_leaf); (...,) for a head of the world. A head that is left
-            out says nothing: it has the value nearest to 0. Values beyond a head's bounds become entries beyond -1..1.
+            out has its preset; without one it says nothing: it has the value nearest to 0. Values beyond a head's
+            bounds become entries beyond -1..1.
 
         Raises
         ------
@@ -90,8 +99,8 @@ class ActionLayout:
         ahead = np.broadcast_shapes(*(each.shape[:-1] for each in given.values()), ())
         out = np.empty((*ahead, self.size), dtype=np.float32)
         for name, (head, at, n) in self.places.items():
-            nearest_to_0 = min(max(0.0, head.low), head.high)
-            out[..., at : at + n] = given.get(name, (nearest_to_0 - _middle(head)) / _half(head))
+            preset = min(max(0.0, head.low), head.high) if head.preset is None else head.preset
+            out[..., at : at + n] = given.get(name, (preset - _middle(head)) / _half(head))
         return out
 
     def _scaled(self, name: str, value: Any) -> Array:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal, get_args
 
 from der_gym.core.errors import InputError, nearest
 from der_gym.engine.schema import Table
+from der_gym.services import SERVICES
 from der_gym.simulation.aggregator_view import BLOCK, LEAF, SERVICE, WORLD
 
 Scope = Literal["world", "service", "block", "leaf"]
@@ -40,12 +42,14 @@ def source(label: str, scope: Scope, argument: str) -> str:
     argument : str
         A column of the scope's own table, else of one around it: ``up_kw``, ``temp_c``. With a table's name before it,
         that table's column: ``world_temp_c``. Of a table of which the field has not one row but all, an array:
-        ``leaf_up_kw`` and ``service_plan_kw`` float64 (n,), ``block_plan_kw`` float64 (n_service, n_block).
+        ``leaf_up_kw`` and ``service_plan_kw`` float64 (n,), ``block_plan_kw`` float64 (n_service, n_block). With a
+        service's name before it, that service's own column: ``capacity_call_call_kw``.
 
     Returns
     -------
     str
-        Expression over ``world``, ``service``, ``block``, ``leaf`` and the numbers ``w``, ``k`` and ``i``.
+        Expression over ``world``, ``service``, ``block``, ``leaf``, ``own`` and the numbers ``w``, ``k`` and ``i``; the
+        number of a service's own column stands in it as ``{capacity-call.call_kw}``.
 
     Raises
     ------
@@ -59,15 +63,29 @@ def source(label: str, scope: Scope, argument: str) -> str:
     if column in TABLES.get(table, ()):
         forms = _ONE if table in AROUND[scope] else _ALL
         return forms[table].format(f"{table.upper()}.{column.upper()}")
+    for kind in SERVICES:
+        column = argument.removeprefix(f"{_word(kind)}_")
+        if column != argument and column in SERVICES[kind].FIELDS:
+            return f"own[w, {{{kind}.{column}}}]"
     raise InputError(f"{label}: {_unknown(scope, argument)}")
+
+
+def own_columns(text: str) -> list[str]:
+    """Return the own columns of services that an expression of `source` names, ``service.column`` each."""
+    return re.findall(r"\{([^}]+)\}", text)
+
+
+def _word(kind: str) -> str:
+    return kind.replace("-", "_")
 
 
 def _unknown(scope: Scope, argument: str) -> str:
     """Return what is wrong with an argument that is no column, and which ones there are."""
     plain = list(dict.fromkeys(name for table in AROUND[scope] for name in TABLES[table]))
     named = [f"{table}_{name}" for table in TABLES for name in TABLES[table]]
-    inside = next((name for name in named if name.partition("_")[2] == argument), None)
+    named += [f"{_word(kind)}_{name}" for kind in SERVICES for name in SERVICES[kind].FIELDS]
+    inside = next((name for name in named if name.endswith(f"_{argument}")), None)
     close = inside or nearest(argument, [*plain, *named])
     hint = f"did you mean {close!r}? " if close else ""
-    allowed = f"{', '.join(plain)}; or world_, service_, block_, leaf_ and a column of that table"
+    allowed = f"{', '.join(plain)}; or world_, service_, block_, leaf_, a service's name_ and a column of it"
     return f"argument {argument!r} is no column of its scope; {hint}allowed: {allowed}"

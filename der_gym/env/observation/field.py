@@ -154,7 +154,10 @@ def field(
     -----
     An argument names a column of the field's own scope, else of the service, else of the world. ``world_temp_c`` is the
     world's column in any scope. ``leaf_up_kw``, ``service_plan_kw`` and ``block_plan_kw`` are arrays in a field of
-    another scope: of all leaves, services, and blocks of the services.
+    another scope: of all leaves, services, and blocks of the services. ``capacity_call_call_kw`` is a service's own
+    column, of the scenario's first service of that name.
+
+    The field stands in the observation of the scenarios that name it in ``observation.fields``.
 
     Examples
     --------
@@ -177,8 +180,3 @@ def field(
         return FIELDS.register(key, Field(name, cast(Scope, scope), unit, scale, low, high, said, compute))
 
     return register
-
-
-def in_order() -> list[str]:
-    """Return the keys of all fields: columns as registered, then functions by name, whichever package came first."""
-    return sorted(FIELDS, key=lambda key: (FIELDS[key].compute is not None, key if FIELDS[key].compute else ""))

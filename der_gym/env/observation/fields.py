@@ -6,10 +6,10 @@ from typing import cast
 
 from der_gym.engine.schema import Row
 from der_gym.env.observation.columns import TABLES, Scope
-from der_gym.env.observation.field import FIELDS, Field, Unit, field, in_order
+from der_gym.env.observation.field import FIELDS, Field, Unit, field
 from der_gym.simulation import aggregator_view
 
-__all__ = ["FIELDS", "Field", "field", "in_order", "own_field"]
+__all__ = ["FIELDS", "SHIPPED", "Field", "field", "own_field"]
 
 
 def _add(key: str, scale: float | Unit, low: float, high: float) -> None:
@@ -20,7 +20,15 @@ def _add(key: str, scale: float | Unit, low: float, high: float) -> None:
 
 
 def own_field(row: Row, scale: tuple[float | str, float, float]) -> Field:
-    """Return the field of a service's own column: ``scale`` is (reads 1 at, low, high)."""
+    """Return the field of a service's own column: ``scale`` is (reads 1 at, low, high).
+
+    Parameters
+    ----------
+    row : Row
+        Of the service's table ``FIELDS``: name, unit and meaning.
+    scale : tuple
+        (value that reads 1: a number > 0 or ``"award"``; lower bound, upper bound of the scaled value).
+    """
     reads, low, high = scale
     return Field(
         row.name, "world", row.unit, cast(Unit, reads) if isinstance(reads, str) else reads, low, high, row.meaning
@@ -64,3 +72,5 @@ _add("leaf.down_kw", "nominal", 0, 1.5)
 _add("leaf.stored_kwh", "nominal", 0, 10)
 _add("leaf.quota_left", 1.0, 0, 1)
 _add("leaf.wait_s", 300.0, 0, 1)
+
+SHIPPED = FIELDS.registered()  # they stand in every layout; other fields in those of scenarios that name them

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -17,7 +18,7 @@ from der_gym.core.errors import InputError
 from der_gym.engine.closure import see
 from der_gym.engine.compile import kernel, part
 from der_gym.engine.generated import keep, remember
-from der_gym.env.observation.columns import TABLES
+from der_gym.env.observation.columns import TABLES, own_columns
 from der_gym.env.observation.field import Field
 
 _NAME, _WIDTH, _NO_BREAK = "compute_fields", 100, "\0"
@@ -30,37 +31,54 @@ _LOOPS: dict[str, tuple[tuple[str, ...], str]] = {
 }
 
 
-def write(fields: Sequence[Field]) -> str:
+def write(fields: Sequence[Field], places: Mapping[str, int]) -> str:
     """Return the source of the kernel that computes ``fields``.
 
-    Its arguments: ``w0``, ``w1``; ``active`` bool (n_world,); ``world``, ``service``, ``block``, ``leaf``, the view's
-    arrays; ``first`` int64 (n_field,), each field's first column in ``out``; ``out`` float64 (n_world, n_column).
-    Rows of worlds that are not active stay as they are.
+    ``places``: number of each own column of the services, ``service.column``, in the view's ``own``.
+
+    Its arguments: ``w0``, ``w1``; ``active`` bool (n_world,); ``world``, ``service``, ``block``, ``leaf``, ``own``, the
+    view's arrays; ``first`` int64 (n_field,), each field's first column in ``out``; ``out`` float64 (n_world,
+    n_column). Rows of worlds that are not active stay as they are.
     """
     titles = [f"    {f.key}: {f.title} ({_origin(f)})" for f in fields]
-    head = ["@kernel", f"def {_NAME}(w0, w1, active, world, service, block, leaf, first, out):"]
+    head = ["@kernel", f"def {_NAME}(w0, w1, active, world, service, block, leaf, own, first, out):"]
     about = ['    """Compute the fields that are functions.', "", *titles, '    """']
     loop = ["    for w in range(w0, w1):", "        if not active[w]:", "            continue"]
-    lines = [f"        {line}" for k, each in enumerate(fields) for line in _lines(k, each)]
+    lines = [f"        {line}" for k, each in enumerate(fields) for line in _lines(k, each, places)]
     said = '"""Written of the observation fields that are functions. Do not edit: the file is written anew."""'
     return "\n".join([said, "", "", *head, *about, *loop, *lines, ""])
 
 
-def _lines(number: int, field: Field) -> Iterator[str]:
+def _lines(number: int, field: Field, places: Mapping[str, int]) -> Iterator[str]:
     """Yield the lines that compute the field of this number."""
     loops, step = _LOOPS[field.scope]
     for depth, line in enumerate(loops):
         yield "    " * depth + line
-    call = _call(f"out[w, first[{number}]{step}]", field)
+    call = _call(f"out[w, first[{number}]{step}]", field, _placed(field, places))
     yield from (f"{'    ' * len(loops)}{line}" for line in call)
 
 
-def _call(target: str, field: Field) -> list[str]:
+def _placed(field: Field, places: Mapping[str, int]) -> list[str]:
+    """Return how a kernel reads each argument of a field's function.
+
+    Raises
+    ------
+    InputError
+        For an own column of a service that the scenario does not have.
+    """
+    for column in (name for each in field.sources for name in own_columns(each)):
+        if column not in places:
+            kind = column.partition(".")[0]
+            raise InputError(f"{field.label}: reads {column!r}; allowed: a scenario with the service {kind!r}")
+    return [re.sub(r"\{([^}]+)\}", lambda found: str(places[found[1]]), each) for each in field.sources]
+
+
+def _call(target: str, field: Field, sources: Sequence[str]) -> list[str]:
     """Return the lines that set ``target`` to what the function gives."""
-    head, given = f"{target} = {_function(field)}(", ", ".join(field.sources)
+    head, given = f"{target} = {_function(field)}(", ", ".join(sources)
     if len(head) + len(given) < _WIDTH:
         return [f"{head}{given})"]
-    lines = textwrap.wrap(", ".join(each.replace(" ", _NO_BREAK) for each in field.sources), _WIDTH)
+    lines = textwrap.wrap(", ".join(each.replace(" ", _NO_BREAK) for each in sources), _WIDTH)
     return [head, *(f"    {line.replace(_NO_BREAK, ' ')}" for line in lines), ")"]
 
 
@@ -80,17 +98,20 @@ def _function(field: Field) -> str:
     return field.key.replace(".", "_")
 
 
-@cache
-def compile_fields(fields: tuple[Field, ...]) -> Callable[..., None]:
-    """Return the kernel of ``fields``, see `write`.
+def compile_fields(fields: tuple[Field, ...], places: Mapping[str, int]) -> Callable[..., None]:
+    """Return the kernel of ``fields``; arguments and errors are those of `write`.
 
     Raises
     ------
     InputError
         For a function that cannot be compiled, or that does not return a number.
     """
+    return _compile(fields, write(fields, places))
+
+
+@cache
+def _compile(fields: tuple[Field, ...], text: str) -> Callable[..., None]:
     functions = {_function(field): _compiled(field) for field in fields}
-    text = write(fields)
     digest = hashlib.sha256(text.encode()).hexdigest()[:10]
     in_files = all(see(_plain(field)) is not None for field in fields)  # else nobody could see a function change
     file = (keep if in_files else remember)(f"fields_{digest}.py", text)
@@ -120,7 +141,12 @@ def _types() -> tuple[Any, ...]:
     """Return the types of the kernel's arguments."""
     from numba import typeof
 
-    arrays = [np.zeros(1, bool), *(np.zeros((1,) * n) for n in (2, 3, 4, 3)), np.zeros(1, np.int64), np.zeros((1, 1))]
+    arrays = [
+        np.zeros(1, bool),
+        *(np.zeros((1,) * n) for n in (2, 3, 4, 3, 2)),
+        np.zeros(1, np.int64),
+        np.zeros((1, 1)),
+    ]
     return tuple(typeof(each) for each in (0, 0, *arrays))
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from der_gym.core.errors import unknown
+from der_gym.core.errors import InputError, unknown
 from der_gym.core.heads import Head
 from der_gym.engine.compile import kernel
 from der_gym.engine.program import Call
 from der_gym.env.action.layout import ActionLayout
 from der_gym.env.observation.columns import TABLES
-from der_gym.env.observation.fields import FIELDS, Field, in_order
+from der_gym.env.observation.fields import FIELDS, SHIPPED, Field
 from der_gym.env.observation.kernel import compile_fields
 from der_gym.simulation import aggregator_view
 
@@ -27,11 +27,12 @@ N_AHEAD = aggregator_view.N_AHEAD
 
 @dataclass(frozen=True)
 class ServiceView:
-    """What a layout knows of a service: its id, its own fields, and the leaves of its node."""
+    """What a layout knows of a service: its id, the leaves of its node, its own fields, and its registered name."""
 
     id: str
     leaves: tuple[int, ...]
     own: tuple[Field, ...] = ()
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,19 +73,33 @@ class Layout:
         nominal_kw: Array,
         services: Sequence[ServiceView] = (),
         heads: Sequence[Head] | None = None,
+        asked: Sequence[str] = (),
     ) -> Layout:
-        """Return the layout of all registered fields for a fleet's leaves, its services and heads.
+        """Return the layout for a fleet's leaves, its services and heads: shipped columns, then the services' own.
 
-        Columns come first, then the services' own, then the fields that are functions, those of installed packages too.
-        By default there is one service, of all leaves, and the head is dispatch.
+        Parameters
+        ----------
+        leaf_names : tuple of str, n_leaf of them
+        nominal_kw : float64 (n_leaf,)
+            Rated swing of each leaf, kW, > 0.
+        services : sequence of ServiceView
+            Default: one service, of all leaves.
+        heads : sequence of Head, optional
+            Of the action; default: dispatch.
+        asked : sequence of str
+            Keys of further fields, which follow in this order; those of installed packages are loaded when named.
+
+        Raises
+        ------
+        InputError
+            For an unknown field, with the nearest name; for one that stands in the layout already.
         """
         views = tuple(services) or (ServiceView("service", tuple(range(len(leaf_names)))),)
         n = len(views)
         width = {"world": 1, "service": n, "block": n * N_AHEAD, "leaf": len(leaf_names)}
-        ordered = [FIELDS[key] for key in in_order()]
-        named = [(_name(field), field, width[field.scope]) for field in ordered if field.compute is None]
+        named = [(_name(field), field, width[field.scope]) for field in (FIELDS[key] for key in SHIPPED)]
         named += [(f"{view.id}.{field.name}", field, 1) for view in views for field in view.own]
-        named += [(_name(field), field, width[field.scope]) for field in ordered if field.compute is not None]
+        named += [(_name(field), field, width[field.scope]) for field in _asked(asked)]
         fields, at = {}, 0
         for name, field, n_value in named:
             fields[name] = (field, at, n_value)
@@ -142,7 +157,14 @@ class Layout:
         return len(self.services) == 1
 
     def raw(self, obs: Array, name: str) -> Array:
-        """Return a field as it stands in ``obs`` (..., size): (...,) where it has one value, else (..., n)."""
+        """Return a field as it stands in ``obs`` (..., size): (...,) where it has one value, else (..., n).
+
+        Parameters
+        ----------
+        obs : float32 (..., size)
+        name : str
+            Of a field, as in ``fields``.
+        """
         places = self.places(name)
         if self._single(self._find(name)[0]):
             return obs[..., places[0]]
@@ -158,20 +180,25 @@ class Layout:
         elif field.scale == "fleet":
             unit = float(self._fleet.sum())
         elif field.scale == "award":
-            unit = self._awards(obs, field)
+            unit = self._awards(obs, field, self._owner(name))
         else:
             unit = float(field.scale)
         decoded: Array = value * unit
         return decoded
 
-    def _awards(self, obs: Array, field: Field) -> Array:
-        """Return the award that is the unit of a field's values: each service's own, the first one's for others."""
+    def _owner(self, name: str) -> int:
+        """Return the number of the service of whose own fields one is; 0 for a field that is no service's own."""
+        owns = (k for k, view in enumerate(self.services) for field in view.own if name == f"{view.id}.{field.name}")
+        return next(owns, 0)
+
+    def _awards(self, obs: Array, field: Field, owner: int) -> Array:
+        """Return the award that is the unit of a field's values: each service's own, the owner's for others."""
         award = self.decode(obs, "unit_kw")
         if self.chosen is not None or self._one:
             return award if self._single(field) else award[..., None]
         if field.scope == "block":
             return np.repeat(award, N_AHEAD, axis=-1)
-        return award if field.scope == "service" else award[..., 0]
+        return award if field.scope == "service" else award[..., owner]
 
     def encode(self, values: Mapping[str, Any]) -> Array:
         """Return the action that sets these values of the heads; see `ActionLayout.encode`."""
@@ -236,8 +263,14 @@ class Layout:
         if not self.computed:
             return []
         first = np.cumsum([0, *(n for _, n in self.computed)])[:-1]
-        given = (active, view.world, view.service, view.block, view.leaf, first, out)
-        return [Call(compile_fields(tuple(field for field, _ in self.computed)), *given, by_world=True)]
+        given = (active, view.world, view.service, view.block, view.leaf, view.own, first, out)
+        made = compile_fields(tuple(field for field, _ in self.computed), self._own_places())
+        return [Call(made, *given, by_world=True)]
+
+    def _own_places(self) -> dict[str, int]:
+        """Return the number of each own column of the services, of several of a kind of the first one's."""
+        every = [f"{view.kind}.{field.name}" for view in self.services for field in view.own]
+        return {name: every.index(name) for name in every}
 
     def describe(self) -> str:
         """Return observation and action as two tables in Markdown."""
@@ -253,6 +286,18 @@ class Layout:
 def _name(field: Field) -> str:
     """Return what a field is called in a layout."""
     return field.name if field.scope in ("world", "service") else field.key
+
+
+def _asked(keys: Sequence[str]) -> list[Field]:
+    """Return the fields that a scenario names."""
+    for k, key in enumerate(keys):
+        if key not in FIELDS:
+            raise unknown("observation.fields", key, FIELDS)
+        if key in (*SHIPPED, *keys[:k]):
+            raise InputError(f"observation.fields: {key!r} stands in the layout already; allowed: each field once")
+        if FIELDS[key].compute is None:
+            raise InputError(f"observation.fields: {key!r} is no function of columns; allowed: fields made by @field")
+    return [FIELDS[key] for key in keys]
 
 
 def _column(field: Field) -> int:

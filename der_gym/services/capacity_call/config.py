@@ -7,10 +7,12 @@ memory: stylised, to be set right by a reader who has the rule book.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from der_gym.core.units import BLOCK_S, HOUR_S, SLOT_PER_DAY
+from der_gym.services.award import AwardConfig
 from der_gym.services.base import ServiceConfig
 from der_gym.signals.calendar import SEASONS, Season
 
@@ -26,13 +28,23 @@ class CapacityCallConfig(ServiceConfig):
         (A ValueError.) For an unknown key, a value out of range, hours that are no whole half hours, a missing season.
     """
 
-    LEVELS = ("contract_kw", "contract_per_1000_kw")
+    LEVELS = ("contract_kw", "contract_per_1000_kw", "award")
 
     contract_kw: float | None = Field(None, gt=0.0)
     """Contract of the node, kW; none: by season from ``contract_per_1000_kw``. The market's least contract is 1,000 kW
     [M]; a scenario's node is a slice of a group."""
     contract_per_1000_kw: dict[Season, float] = Field(default_factory=lambda: dict(_PER_1000_KW))
     """Contract per 1,000 devices of the node by season, kW, where ``contract_kw`` is none [A]."""
+    award: AwardConfig | None = None
+    """The contract as a level of the scenario's own list instead: ``{mode: firm}``, ``{mode: share, share: 0.5}``,
+    ``{mode: kw, kw: 22}``. ``available`` is what nine of ten days offer in every half hour that may be called.
+    ``firm`` comes out low: the rules aim at the contract, and a half hour just below it does not pass."""
+    least_contract_kw: float = Field(1.0, gt=0.0)
+    """Least contract of a ``share``, kW [A]: see ``contract_kw``."""
+    adjustment: Literal["same_day", "none"] = "same_day"
+    """Whether what was drawn from 5 h to 2 h before the call moves the yardstick. The rules adjust [S]; without is an
+    alternative that both sides may agree on [M]. Batteries that serve homes want it: what they charge in the morning
+    says the opposite of what they do in the afternoon."""
 
     notice_h: float = Field(3.0, ge=3.0, le=12.0)
     """From the notice to the start of the call: 3 h at least [M]."""
@@ -90,12 +102,26 @@ class CapacityCallConfig(ServiceConfig):
             raise ValueError(f"plan: {self.plan!r}; the yardstick of a call is High 4 of 5; allowed: 'forecast'")
         return self
 
+    @model_validator(mode="after")
+    def _one_contract(self) -> CapacityCallConfig:
+        if self.award is not None and self.contract_kw is not None:
+            raise ValueError("award and contract_kw are both given; allowed: one of them, the other null")
+        return self
+
     def planned_kw(self, season: Season, start_h: int, n_device: int) -> float:
-        """Return the contract, kW: the fixed one, or the table's for ``n_device`` devices."""
+        """Return the contract, kW: the fixed one, the level's, or the table's for ``n_device`` devices."""
+        if self.award is not None:
+            return self.award.planned_kw(season, start_h)
         return self.contract_kw or self.contract_per_1000_kw[season] * n_device / 1000.0
+
+    def least_kw(self) -> float:
+        """Return the least contract, kW."""
+        return self.least_contract_kw
 
     def scaled(self, times: float) -> CapacityCallConfig:
         """Return the same service with ``times`` the contract."""
+        if self.award is not None:
+            return self.model_copy(update={"award": self.award.scaled(times)})
         fixed = None if self.contract_kw is None else self.contract_kw * times
         table = {season: kw * times for season, kw in self.contract_per_1000_kw.items()}
         return self.model_copy(update={"contract_kw": fixed, "contract_per_1000_kw": table})

@@ -122,7 +122,10 @@ class CapacityCall(Service):
         """Write the call of world ``w``; a day ``off`` has none."""
         c, n_block = self.config, self.scope.n_block
         end = start + c.hold_blocks
-        self._calls[w] = (contract_kw, *([n_block] * 3 if off else [start - c.notice_blocks, start, end]))
+        self._calls[w, : s.CALL.FEEDS] = (
+            contract_kw,
+            *([n_block] * 3 if off else [start - c.notice_blocks, start, end]),
+        )
         self.unit_kw[w] = contract_kw
         share_yen = c.contract_yen_kw_year * contract_kw
         self._acc[w, s.ACC.YEAR_YEN] = c.penalised_year_share * share_yen
@@ -139,6 +142,7 @@ class CapacityCall(Service):
         c, first = self.config, start_h * _SLOT_PER_HOUR
         slot = (first + np.arange(self.scope.n_block)) % SLOT_PER_DAY
         days = (opening.history_kw[w], opening.history_weekend[w], off)
+        self._calls[w, s.CALL.FEEDS] = float((opening.history_kw[w] < 0.0).any())
         hours = np.arange(c.first_hour * _SLOT_PER_HOUR, c.last_hour * _SLOT_PER_HOUR)
         called = slot[int(self._calls[w, s.CALL.START_BLOCK]) : int(self._calls[w, s.CALL.END_BLOCK])]
         self.baseline_kw[w] = high_4_of_5(*days, hours)[slot]
@@ -157,5 +161,6 @@ def _constants(config: CapacityCallConfig) -> F8:
         "month_cap_yen_kw": yearly * config.month_cap_share,
         "energy_price_yen_kwh": config.energy_price_yen_kwh,
         "owners_share": config.owners_share,
+        "adjusts": float(config.adjustment == "same_day"),
     }
     return np.array([values[name] for name in s.CFG])

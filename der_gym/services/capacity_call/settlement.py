@@ -8,7 +8,7 @@ included. All of this is stylised [M].
 
 The baseline moves twice. Before the notice it is High 4 of 5 with all hours of the rules as event window, so that it
 says nothing of the coming call. At the notice it becomes that of the called hours. Two hours before the start the
-adjustment is added. Each time the half hours that have ended keep theirs.
+adjustment is added, where the settings want one. Each time the half hours that have ended keep theirs.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ CALL = Table(
     notice_block | -  | engine     | half hour at whose start the notice is given
     start_block  | -  |            | first called half hour
     end_block    | -  |            | the half hour after the last
+    feeds        | -  |            | 1 where the node has fed the grid on the days before
     """,
 )
 
@@ -72,6 +73,7 @@ CFG = Table(
     month_cap_yen_kw     | yen/kW  |            |
     energy_price_yen_kwh | yen/kWh |            |
     owners_share         | -       |            |
+    adjusts              | -       |            | 1 where the same-day adjustment counts
     """,
 )
 
@@ -144,14 +146,14 @@ def book(contract_kw, cfg, acc, out, ledger):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def rebase(block, call, event_kw, actual_kw, acc, baseline_kw):  # type: ignore[no-untyped-def]
+def rebase(block, call, event_kw, actual_kw, adjusts, acc, baseline_kw):  # type: ignore[no-untyped-def]
     """Move the baseline from half hour ``block`` on, where the notice comes or the adjustment is complete."""
     start = int(call[CALL.START_BLOCK])
-    if block == start - ADJUST_TO:
+    if block == start - ADJUST_TO and adjusts > 0.0:
         acc[ACC.ADJUSTMENT_KW] = mean_excess_kw(actual_kw, event_kw, start)
     if block == int(call[CALL.NOTICE_BLOCK]) or block == start - ADJUST_TO:
         for k in range(block, baseline_kw.size):
-            baseline_kw[k] = adjusted(event_kw[k], acc[ACC.ADJUSTMENT_KW])
+            baseline_kw[k] = adjusted(event_kw[k], acc[ACC.ADJUSTMENT_KW], call[CALL.FEEDS])
 
 
 @kernel
@@ -186,7 +188,7 @@ def advance(  # type: ignore[no-untyped-def]
             if called:
                 assess(contract, per, cfg, acc, out)
                 book(contract, cfg, acc, out, ledger[w])
-            rebase(b + 1, call, event_kw[w], actual_kw[w], acc, baseline_kw[w])
+            rebase(b + 1, call, event_kw[w], actual_kw[w], cfg[CFG.ADJUSTS], acc, baseline_kw[w])
             acc[ACC.SAMPLES] = 0.0
             acc[ACC.RESPONSE_KW] = 0.0
             acc[ACC.METERED_KW] = 0.0

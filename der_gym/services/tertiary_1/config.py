@@ -127,6 +127,10 @@ class Tertiary1Config(ServiceConfig):
         table = self.award_table_kw.get(season) or next(iter(self.award_table_kw.values()))
         return table[start_h] * n_device / 1000.0 * self.award_share
 
+    def least_kw(self) -> float:
+        """Return the least award, kW."""
+        return self.min_bid_kw
+
     def scaled(self, times: float) -> Tertiary1Config:
         """Return the same service with ``times`` the award."""
         if self.award is not None:
