@@ -192,6 +192,21 @@ OUTCOME = Table("outcome", "float64 (n_world, n_period, N): the rows that all se
 NO_FIELDS = Table("no fields", "float64 (n_world, 0)", "")
 
 
+class BoundTerms(NamedTuple):
+    """What a bound must know of a service whose target is judged and whose deviations are imbalance.
+
+    Attributes
+    ----------
+    energy_yen_kwh : float
+        Paid for a kWh of reserve energy, after compensation.
+    imbalance_yen_kwh : float64 (n_world, n_block)
+        One price for short and long.
+    """
+
+    energy_yen_kwh: float
+    imbalance_yen_kwh: F8
+
+
 class Service:
     """A service in ``n_world`` worlds: base of the plug-ins.
 
@@ -367,6 +382,10 @@ class Service:
             Prices of the fleet.
         """
         raise NotImplementedError
+
+    def bound_terms(self) -> BoundTerms | None:
+        """Return what an upper bound of the reward reads; None where no bound is known for the service."""
+        return None
 
     def yardstick_kw(self, mask: Array) -> F8:
         """Return the episode's sum of |error of an idle group|, kW x periods, (n,): the unit of its accuracy."""
