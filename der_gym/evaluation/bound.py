@@ -157,7 +157,7 @@ def _joined(best: Replayed, got: Replayed, waited: Array) -> tuple[Array, Array]
     A replay that was made of such half hours itself is not taken apart again.
     """
     helped = got.reward > best.reward + 1e-6
-    n, n_step = got.table.shape[:2]
+    n_step = got.table.shape[1]
     steps = np.repeat(helped, n_step // helped.shape[1], axis=1)
     some: Array = helped.any(axis=1) & ~helped.all(axis=1) & ~waited
     return np.where(steps[:, :, None], got.table, best.table), some

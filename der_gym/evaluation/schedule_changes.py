@@ -76,7 +76,8 @@ def changed(fleet: Fleet, actions: Array, error_kw: Array, draw: np.random.Gener
         else:
             first, last = np.sort(draw.integers(0, steps + 1, size=2))
             out[own][first:last] += draw.normal(0.0, SPREAD, out.shape[1]) * _some(out.shape[1], draw)
-    return np.clip(out, -1.0, 1.0).astype(np.float32)
+    cut: Array = np.clip(out, -1.0, 1.0).astype(np.float32)
+    return cut
 
 
 def _some(size: int, draw: np.random.Generator) -> Array:
@@ -96,7 +97,8 @@ def _against(fleet: Fleet, error_kw: Array, own: slice, draw: np.random.Generato
     smooth = np.convolve(ahead, np.ones(width) / width, mode="valid")[lag : lag + n]
     takes = fleet.fine & (draw.random(len(fleet.fine)) < 0.7)
     takes = takes if takes.any() else fleet.fine
-    return -part * smooth[:, None] / fleet.per_kw[takes].sum() * takes
+    move: Array = -part * smooth[:, None] / fleet.per_kw[takes].sum() * takes
+    return move
 
 
 def _held(actions: Array, n: int) -> Array:

@@ -15,7 +15,8 @@ from der_gym.core.units import REFRESH_S
 from der_gym.devices import DEVICES
 from der_gym.engine.tables import CAPABILITY, FLEET, SITE
 from der_gym.env.worlds import Worlds
-from der_gym.evaluation.bound import Kept, KeepingRecorder
+from der_gym.evaluation.bound import KeepingRecorder, Kept
+from der_gym.simulation.plan_model import GATE_SLOTS
 
 Array = np.ndarray
 POOLS = ("store", "load")
@@ -229,20 +230,25 @@ def plan_span(worlds: Worlds) -> tuple[Array, Array]:
     """Return the least and greatest plan of the node in each window that any commands lead to, (n, n_window) each.
 
     The plan of a perfect forecast is the twin's power, whatever is commanded. The plan of the method ``forecast`` is
-    frozen before the episode in its first two blocks, and where stores stand by; elsewhere the model bounds it.
+    frozen before the episode in its first two blocks, and where stores stand by; elsewhere the model bounds it. That of
+    ``like_days`` is its base, moved by what the leaf was seen to draw.
     """
     sim, session = worlds.simulator, worlds.simulator.market.primary
     n_window = worlds.scenario.horizon_s // REFRESH_S
     if session.perfect:
         exact = session.perfect_kw.reshape(worlds.n_world, n_window, -1).mean(axis=2)
         return exact, exact
-    planner, model = sim.market.planner, sim.market.planner.model
-    row = model.row_of()[sim.market.episode.start_h]
-    fixed = planner.stands | (np.arange(planner.stands.shape[1]) < 2)[:, None]
-    held = np.where(planner.stands, planner.base_kw, planner.leaf_kw)
-    spans = [np.where(fixed, held, bound[row] * planner.nominal_kw) for bound in (model.least, model.greatest)]
-    loads = ~planner.standby_leaf  # under command within the hour: the base at most
-    spans[0] = np.where(loads & ~fixed, np.minimum(spans[0], planner.base_kw), spans[0])
-    each = n_window // planner.stands.shape[1]
+    p = sim.market.planner
+    early = (np.arange(p.leaf_kw.shape[1]) < GATE_SLOTS)[:, None]
+    if p.model is None:
+        way = p.forecaster.config.persistence * p.nominal_kw
+        spans = [np.where(early, p.leaf_kw, p.base_kw + sign * way) for sign in (-1.0, 1.0)]
+    else:
+        row = p.model.row_of()[sim.market.episode.start_h]
+        held, fixed = np.where(p.stands, p.base_kw, p.leaf_kw), p.stands | early
+        spans = [np.where(fixed, held, end[row] * p.nominal_kw) for end in (p.model.least, p.model.greatest)]
+        loads = ~p.standby_leaf & ~fixed  # under command within the hour: the base at most
+        spans[0] = np.where(loads, np.minimum(spans[0], p.base_kw), spans[0])
+    each = n_window // p.leaf_kw.shape[1]
     low, high = (np.repeat((span * session.leaf_weight).sum(axis=2), each, axis=1) for span in spans)
     return low, high

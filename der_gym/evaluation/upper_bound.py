@@ -62,8 +62,10 @@ class _Programme:
 
     def column(self, gain: float = 0.0, low: float = 0.0, high: float = np.inf, whole: bool = False) -> int:
         """Add a variable and return its number."""
-        for kept, value in ((self.gain, gain), (self.low, low), (self.high, high), (self.whole, int(whole))):
-            kept.append(value)  # type: ignore[attr-defined]
+        self.gain.append(gain)
+        self.low.append(low)
+        self.high.append(high)
+        self.whole.append(int(whole))
         return len(self.gain) - 1
 
     def at_most(self, row: dict[int, float], most: float) -> None:
@@ -95,7 +97,7 @@ def upper_bounds(scenario: Scenario, twin: TwinRecord) -> Array:
     """Return the greatest reward that the relaxed episode of each seed allows, float64 (n_seed,).
 
     NaN where there is no bound: several services, another way to pay owners, a meter at the homes, a plug-in reward, a
-    plan of like days, a service without `Service.bound_terms`.
+    service without `Service.bound_terms`.
     """
     n, terms = len(twin.bill_yen), _energy_price(scenario)
     if terms is None:
@@ -107,8 +109,7 @@ def _energy_price(scenario: Scenario) -> float | None:
     """Return the yen of a kWh of reserve energy; None where the scenario has no bound."""
     first = scenario.services[0]
     alone = len(scenario.services) == 1 and first.metering == "device" and scenario.costs.owners == "bill"
-    foreseen = scenario.plan.method == "perfect" or first.plan == "perfect" or scenario.plan.method == "forecast"
-    if not alone or not foreseen or list(REWARD_TERMS):
+    if not alone or list(REWARD_TERMS):
         return None
     scope = Scope(1, scenario.episode.n_block + scenario.episode.n_block_after, scenario.episode.n_block, 1)
     terms = SERVICES[first.name](first, scope).bound_terms()
@@ -177,12 +178,7 @@ def _steps(made: _Programme, steps: list[tuple[Any, float]], room_kw: float) -> 
 
 def _net(moves: list[list[Moves]], k: int) -> dict[int, float]:
     """Return the response of both pools in a window, as a row."""
-    return {
-        column: sign
-        for pool in moves
-        for way, sign in (("up", 1.0), ("down", -1.0))
-        for column, _ in pool[k][way]
-    }
+    return {column: sign for pool in moves for way, sign in (("up", 1.0), ("down", -1.0)) for column, _ in pool[k][way]}
 
 
 def _bill(made: _Programme, case: Case, moves: list[list[Moves]]) -> None:
@@ -247,4 +243,3 @@ def _free(
         left[column] = left.get(column, 0.0) + HOURS
     made.at_most(left | {above: LARGE_KWH}, idle_kwh + LARGE_KWH)
     made.at_most({income: 1.0, above: -LARGE_KWH}, 0.0)
-
