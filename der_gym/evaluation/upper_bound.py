@@ -8,7 +8,8 @@ Whatever a controller does is a point of the programme, at a value that is not b
 * Devices: only rated power, the energy that all stores hold together, and the loads' uncommanded power bound a move.
   Ramps, taper, full stores, wiring, starts and the loads' heat and charge do not.
 * Owners: a move is booked at the homes where it is cheapest first. A kWh not charged costs a store ``LEAST_ROUND_TRIP``
-  of a kWh, one charged is kept whole. A home's load may lower the bill of its store as well. Inconvenience is free.
+  of a kWh, one charged keeps ``MOST_ROUND_TRIP``. A home's load may lower the bill of its store as well. Inconvenience
+  is free.
 * Plan: any within its bounds, free of what was done to reach it.
 * Money: wear, messages, penalties, lock-out, comfort and debt cost nothing. Windows stand for their minutes.
 * Imbalance in unawarded blocks: what loads hold back by a command is not income (``rebound``); the first
@@ -21,7 +22,7 @@ electronics of emptied stores, which draw nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,7 +40,18 @@ LATE_WINDOWS = 2  # 10 minutes: slower than the messages that end a command [A]
 HOURS = REFRESH_S / HOUR_S
 PER_BLOCK = BLOCK_S // REFRESH_S
 LARGE_KWH = 1e5
-Moves = dict[str, list[tuple[int, float]]]  # "up", "down" -> (column, yen of a kWh) by falling yen
+SIGNS = (("up", 1.0), ("down", -1.0))  # ways to move -> sign of the response
+
+
+class Step(NamedTuple):
+    """A part of a pool's move in a window: its column, yen that a kWh of it brings, what it takes from the store."""
+
+    column: int
+    yen: float
+    stored: float
+
+
+Moves = dict[str, list[Step]]  # by way; the yen fall from step to step
 
 
 @dataclass(frozen=True)
@@ -136,7 +148,7 @@ def _upper_bound(case: Case) -> float:
 
 
 def _moves(made: _Programme, case: Case, pool: int, k: int) -> Moves:
-    """Add a pool's moves in a window, up and down, in steps of falling gain: (column, yen that a kWh of it brings)."""
+    """Add a pool's moves in a window, up and down: first where they bring the owners most."""
     t, c, at = case.twin, case.costs, (case.w, pool, k)
     retail, kept, export = t.retail_yen[case.w, k // PER_BLOCK], c.stored_yen_kwh, c.export_yen_kwh
     room_up = max(t.power_kw[at] - t.least_kw[at], 0.0)
@@ -144,41 +156,42 @@ def _moves(made: _Programme, case: Case, pool: int, k: int) -> Moves:
     if pool == 0:
         least, most = LEAST_ROUND_TRIP * kept, MOST_ROUND_TRIP * kept
         up = [
-            (t.charging_kw[at], retail - least),
-            (t.import_kw[at] - t.charging_kw[at], retail - kept),
-            (t.surplus_kw[case.w, k], export - least),
-            (np.inf, export - kept),
+            (t.charging_kw[at], retail - least, LEAST_ROUND_TRIP),
+            (t.import_kw[at] - t.charging_kw[at], retail - kept, 1.0),
+            (t.surplus_kw[case.w, k], export - least, LEAST_ROUND_TRIP),
+            (np.inf, export - kept, 1.0),
         ]
         down = [
-            (t.easing_kw[case.w, k], kept - export),
-            (t.export_kw[at] - t.easing_kw[case.w, k], most - export),
-            (t.giving_kw[case.w, k], kept - retail),
-            (np.inf, most - retail),
+            (t.easing_kw[case.w, k], kept - export, 1.0),
+            (t.export_kw[at] - t.easing_kw[case.w, k], most - export, MOST_ROUND_TRIP),
+            (t.giving_kw[case.w, k], kept - retail, 1.0),
+            (np.inf, most - retail, MOST_ROUND_TRIP),
         ]
     else:
         both = t.twice_kw[case.w, k], t.twice_export_kw[case.w, k]
-        up = [(both[0], 2 * (retail - kept)), (t.import_kw[at] - both[0], retail - kept), (np.inf, export - kept)]
-        down = [(both[1], 2 * (kept - export)), (t.export_kw[at] - both[1], kept - export), (np.inf, kept - retail)]
+        buys, sells = retail - kept, kept - export
+        up = [(both[0], 2 * buys, 0.0), (t.import_kw[at] - both[0], buys, 0.0), (np.inf, -sells, 0.0)]
+        down = [(both[1], 2 * sells, 0.0), (t.export_kw[at] - both[1], sells, 0.0), (np.inf, -buys, 0.0)]
     more, less = _steps(made, up, room_up), _steps(made, down, np.inf)
-    down_row = {column: 1.0 for column, _ in less} | {column: -1.0 for column, _ in more}
+    down_row = {step.column: 1.0 for step in less} | {step.column: -1.0 for step in more}
     made.at_most(down_row, room_down)
     if pool == 1:  # what was put off may come back, and be put off again
         made.at_most({column: -v for column, v in down_row.items()}, room_up)
     return {"up": more, "down": less}
 
 
-def _steps(made: _Programme, steps: list[tuple[Any, float]], room_kw: float) -> list[tuple[int, float]]:
-    columns, left = [], float(room_kw)
-    for kw, yen in steps:
+def _steps(made: _Programme, steps: list[tuple[Any, float, float]], room_kw: float) -> list[Step]:
+    added, left = [], float(room_kw)
+    for kw, yen, stored in steps:
         most = max(min(float(kw), left), 0.0)
-        columns.append((made.column(high=most), float(yen)))
+        added.append(Step(made.column(high=most), float(yen), stored))
         left -= most
-    return columns
+    return added
 
 
 def _net(moves: list[list[Moves]], k: int) -> dict[int, float]:
     """Return the response of both pools in a window, as a row."""
-    return {column: sign for pool in moves for way, sign in (("up", 1.0), ("down", -1.0)) for column, _ in pool[k][way]}
+    return {column: sign for pool in moves for way, sign in SIGNS for column, _, _ in pool[k][way]}
 
 
 def _bill(made: _Programme, case: Case, moves: list[list[Moves]]) -> None:
@@ -187,7 +200,7 @@ def _bill(made: _Programme, case: Case, moves: list[list[Moves]]) -> None:
     row = {line: -1.0}
     for pool in moves:
         for window in pool:
-            row |= {column: -yen * HOURS for column, yen in (*window["up"], *window["down"])}
+            row |= {step.column: -step.yen * HOURS for step in (*window["up"], *window["down"])}
     made.at_most(row, -float(case.twin.bill_yen[case.w]))
 
 
@@ -196,8 +209,7 @@ def _energy(made: _Programme, stores: list[Moves], stored_kwh: Array) -> None:
     before: int | None = None
     for window, kwh in zip(stores, stored_kwh, strict=True):
         gave = made.column(low=-LARGE_KWH, high=float(kwh))
-        row = {column: LEAST_ROUND_TRIP * HOURS for column, _ in window["up"]}
-        row |= {column: -HOURS for column, _ in window["down"]} | {gave: -1.0}
+        row = {step.column: sign * step.stored * HOURS for way, sign in SIGNS for step in window[way]} | {gave: -1.0}
         made.at_most(row | ({before: 1.0} if before is not None else {}), 0.0)
         before = gave
 
@@ -239,7 +251,7 @@ def _free(
     left, above = dict(more), made.column(high=1.0, whole=True)
     asked = [stores["up"][-1] for stores in moves[0][LATE_WINDOWS:]]  # a store feeds the grid by command alone
     asked += [step for loads in moves[1][LATE_WINDOWS:] for step in loads["up"]]
-    for column, _ in asked:
-        left[column] = left.get(column, 0.0) + HOURS
+    for step in asked:
+        left[step.column] = left.get(step.column, 0.0) + HOURS
     made.at_most(left | {above: LARGE_KWH}, idle_kwh + LARGE_KWH)
     made.at_most({income: 1.0, above: -LARGE_KWH}, 0.0)
