@@ -48,8 +48,27 @@ def _of(state: State, name: str) -> State:
     return {key.removeprefix(f"{name}/"): value for key, value in state.items() if key.startswith(f"{name}/")}
 
 
+class InBox:
+    """A controller of fractions, bound, whose actions are put into a Box of other heads or another unit.
+
+    Heads beside dispatch say nothing.
+    """
+
+    def __init__(self, controller: Any, layout: Layout) -> None:
+        self.controller, self.layout = controller, layout
+        self.name, self.title, self.needs = controller.name, controller.title, controller.needs
+
+    def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
+        """Return the actions; see `Controller`."""
+        fractions, memory = self.controller.predict(obs, state, episode_start)
+        return self.layout.encode({"dispatch": fractions}, obs), memory
+
+
 def bound(controller: Any, worlds: Any) -> Any:
     """Return a controller bound to the worlds of an environment: itself, or, of a rule, a copy for each service.
+
+    A controller that gives fractions of leaves is wrapped where an action is more than they (`ActionLayout.is_plain`).
+    One whose ``acts_in_box`` is true gives whole actions.
 
     Parameters
     ----------
@@ -58,6 +77,10 @@ def bound(controller: Any, worlds: Any) -> Any:
         ``env.unwrapped.worlds``.
     """
     if len(worlds.simulator.market.sessions) > 1 and getattr(controller, "per_service", False):
-        return PerService(controller, worlds.layout, worlds)
-    controller.bind(worlds.layout, public_info(worlds))
-    return controller
+        made: Any = PerService(controller, worlds.layout, worlds)
+    else:
+        controller.bind(worlds.layout, public_info(worlds))
+        made = controller
+    action = worlds.layout.action
+    plain = action.is_plain or "dispatch" not in action.places or getattr(controller, "acts_in_box", False)
+    return made if plain else InBox(made, worlds.layout)

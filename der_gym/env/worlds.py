@@ -91,8 +91,9 @@ class Worlds:
         workers: int | None = None,
     ) -> None:
         simulator = Simulator(load(scenario, overrides), n_world, workers)
-        leaf_names, heads = simulator.structure.leaf_names, simulator.scenario.heads()
-        self._build(simulator, Layout.make(leaf_names, simulator.nominal_kw, _views(simulator), heads))
+        leaf_names, action = simulator.structure.leaf_names, simulator.scenario.action
+        given = (_views(simulator), simulator.scenario.heads(), action.unit == "award")
+        self._build(simulator, Layout.make(leaf_names, simulator.nominal_kw, *given))
 
     def _build(self, simulator: Simulator, layout: Layout) -> None:
         """Make the arrays, and let the simulator's step end with reward, observation and infos."""
@@ -131,7 +132,7 @@ class Worlds:
         """
         self.simulator.reset(mask, generators, options)
         self.reward.begin(mask)
-        self.action.begin(mask)
+        self.action.begin(mask, np.sum([s.service.unit_kw for s in self.simulator.market.sessions], axis=0))
         if self.reward.relative:
             self._play_twin(mask)
         self._see(mask)

@@ -68,6 +68,7 @@ class Replay:
     title: ClassVar[str] = "Oracle: the best schedule that hindsight found"
     needs: ClassVar[Literal["observation", "truth"]] = "truth"
     config_class: ClassVar[type[ControllerConfig]] = ControllerConfig
+    acts_in_box: ClassVar[bool] = True
 
     def __init__(self, table: Array) -> None:
         self.table, self._first, self._step = table, 0, 0
@@ -137,12 +138,13 @@ def improve(
     progress : callable, optional
         Told the share done.
     """
-    fleet, best = Fleet.of(worlds), replayed(worlds, seeds, table)
+    best = replayed(worlds, seeds, table)
+    fleet = Fleet.of(worlds)
     joined, waits = best.table.copy(), np.zeros(len(seeds), dtype=bool)
     for k in range(1, n_replay):
         draws = [np.random.default_rng((rng_seed, seed, k)) for seed in seeds]
         each = zip(best.table, best.error_kw, draws, strict=True)
-        tried = np.stack([joined[w] if waits[w] else changed(fleet, *one) for w, one in enumerate(each)])
+        tried = np.stack([joined[w] if waits[w] else changed(fleet, w, *one) for w, one in enumerate(each)])
         got = replayed(worlds, seeds, tried)
         joined, waits = _joined(best, got, waits)
         best.take(got, np.flatnonzero(got.score > best.score))

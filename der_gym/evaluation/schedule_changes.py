@@ -24,37 +24,46 @@ class Fleet:
 
     Attributes
     ----------
-    per_kw : float64 (size,)
-        Rated swing of the leaf behind each entry of dispatch, kW; 0 for other entries.
+    reach_kw : float64 (n_world, size)
+        What 1 asks of the leaf behind each entry of dispatch, kW; 0 for other entries.
     fine : bool (size,)
         Entries of leaves that follow continuously.
     n_block : int
     """
 
-    per_kw: Array
+    reach_kw: Array
     fine: Array
     n_block: int
 
     @staticmethod
     def of(worlds: Worlds) -> Fleet:
-        """Return the facts of ``worlds``."""
+        """Return the facts of ``worlds``, whose episodes have begun."""
         st, action = worlds.simulator.structure, worlds.layout.action
-        kw, fine = np.zeros(action.size), np.zeros(action.size, dtype=bool)
+        kw, fine = np.zeros((worlds.n_world, action.size)), np.zeros(action.size, dtype=bool)
         smooth = with_trait("continuous")
         if "dispatch" in action.places:
             _, at, n = action.places["dispatch"]
-            kw[at : at + n] = worlds.layout.nominal_kw
+            kw[:, at : at + n] = worlds.layout.nominal_kw if action.is_plain else _reach_kw(worlds)
             for j in range(n):
                 fine[at + j] = all(st.class_names[c] in smooth for c in st.cell_class[st.cell_leaf == j])
-        return Fleet(kw, fine if fine.any() else kw > 0, worlds.scenario.horizon_s // BLOCK_S)
+        return Fleet(kw, fine if fine.any() else kw[0] > 0, worlds.scenario.horizon_s // BLOCK_S)
 
 
-def changed(fleet: Fleet, actions: Array, error_kw: Array, draw: np.random.Generator) -> Array:
+def _reach_kw(worlds: Worlds) -> Array:
+    """Return the kW that an entry of 1 asks of each leaf, (n_world, n_leaf)."""
+    one, action = np.ones((worlds.n_world, worlds.layout.action.size)), worlds.layout.action
+    reach: Array = action.decode(one, "dispatch", worlds.action.award_kw) * worlds.layout.nominal_kw
+    return reach
+
+
+def changed(fleet: Fleet, w: int, actions: Array, error_kw: Array, draw: np.random.Generator) -> Array:
     """Return a world's actions with a change in each half hour, float32 (n_step, size).
 
     Parameters
     ----------
     fleet : Fleet
+    w : int
+        The world.
     actions : float32 (n_step, size)
     error_kw : float64 (n_step,)
         Response less target when they were played.
@@ -66,7 +75,7 @@ def changed(fleet: Fleet, actions: Array, error_kw: Array, draw: np.random.Gener
         own = slice(b * steps, (b + 1) * steps)
         kind = int(draw.choice(len(CHANCE), p=CHANCE))
         if kind == LEARN and error_kw[own].any():
-            out[own] += _against(fleet, error_kw, own, draw)
+            out[own] += _against(fleet, w, error_kw, own, draw)
         elif kind == HOLD:
             out[own] = _held(out[own], int(draw.choice(HOLDS)))
         elif kind == SCALE:
@@ -87,7 +96,7 @@ def _some(size: int, draw: np.random.Generator) -> Array:
     return some
 
 
-def _against(fleet: Fleet, error_kw: Array, own: slice, draw: np.random.Generator) -> Array:
+def _against(fleet: Fleet, w: int, error_kw: Array, own: slice, draw: np.random.Generator) -> Array:
     """Return the move of some fine leaves against the error that follows, smoothed, (n, size)."""
     lag, width, part = int(draw.choice(LAGS)), int(draw.choice(WIDTHS)), draw.uniform(0.2, 1.2)
     n = own.stop - own.start
@@ -97,7 +106,7 @@ def _against(fleet: Fleet, error_kw: Array, own: slice, draw: np.random.Generato
     smooth = np.convolve(ahead, np.ones(width) / width, mode="valid")[lag : lag + n]
     takes = fleet.fine & (draw.random(len(fleet.fine)) < 0.7)
     takes = takes if takes.any() else fleet.fine
-    move: Array = -part * smooth[:, None] / fleet.per_kw[takes].sum() * takes
+    move: Array = -part * smooth[:, None] / fleet.reach_kw[w, takes].sum() * takes
     return move
 
 

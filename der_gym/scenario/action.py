@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -34,6 +34,10 @@ class ActionSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     heads: tuple[str, ...] = Field(("dispatch",), min_length=1, description="heads by name, in the Box's order")
+    unit: Literal["nominal", "award"] = Field(
+        "nominal",
+        description="what 1 asks of a leaf: its rated swing, or the episode's award in kW, at most that swing",
+    )
     settings: dict[str, HeadSettings] = Field(default_factory=dict, description="head -> what the scenario changes")
 
     @model_validator(mode="after")

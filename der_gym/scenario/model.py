@@ -40,7 +40,8 @@ from der_gym.signals.frequency import FrequencyConfig
 
 # Settings that came after the first policies and tuned rules: left at their default they do not change a hash.
 LATER: dict[str, Any] = {
-    "action": ActionSettings().model_dump(mode="json"),
+    "action.unit": "nominal",
+    "action": ActionSettings().model_dump(mode="json", exclude={"unit"}),
     "behaviours": {},
     "costs.plug_stop_yen": 0.0,
     "pool.homes": "split",

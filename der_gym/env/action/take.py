@@ -17,7 +17,7 @@ Array = np.ndarray
 
 
 @kernel
-def take_action(action, active, plan, message, clipped, step_no, n_step, ended):  # type: ignore[no-untyped-def]
+def take_action(action, active, plan, award_kw, message, clipped, step_no, n_step, ended):  # type: ignore[no-untyped-def]
     """Write actions into messages, count what was cut, count the step and mark the worlds that end with it.
 
     Parameters
@@ -26,6 +26,8 @@ def take_action(action, active, plan, message, clipped, step_no, n_step, ended):
     active : bool (n_world,)
     plan : float64 (n, PLAN.N)
         See `ActionLayout.plan`.
+    award_kw : float64 (n_world,)
+        One award, where entries stand for awards.
     message : float32 (n_world, n_lane, 3)
         Out: a and b of the lanes whose heads take a value at this decision.
     clipped : float64 (n_world,)
@@ -59,6 +61,8 @@ def take_action(action, active, plan, message, clipped, step_no, n_step, ended):
                 a, middle, half = action[w, int(row[PLAN.ENTRY])], row[PLAN.MIDDLE], row[PLAN.HALF]
                 cut = min(max(a, -1.0), 1.0)
                 value = cut * half + middle if middle != 0.0 else cut * half
+                if row[PLAN.NOMINAL_KW] > 0.0:
+                    value = min(max(value * award_kw[w] / row[PLAN.NOMINAL_KW], -half), half)
                 message[w, int(row[PLAN.LANE]), int(row[PLAN.COLUMN])] = value
                 clipped[w] += row[PLAN.COUNTS] if abs(a) > 1.0 else 0.0
             step_no[w] += 1
@@ -88,6 +92,8 @@ class ActionTaker:
         Entries cut to [-1, 1] in the episode.
     step_no : int64 (n_world,)
         Decisions taken in the episode.
+    award_kw : float64 (n_world,)
+        The episode's award, summed over the services; empty where it is not the unit of an entry.
     """
 
     def __init__(
@@ -98,15 +104,19 @@ class ActionTaker:
         message[:, :, 0] = np.repeat(np.arange(len(streams)), n_leaf)
         self.clipped = np.zeros(n_world)
         self.step_no = np.zeros(n_world, dtype=np.int64)
+        self.award_kw = np.zeros(0 if layout.nominal_kw is None else n_world)
         self._plan = layout.plan(streams, decision_s)
 
     def arrays(self) -> dict[str, Array]:
         """Return what a world's future depends on."""
-        return {"clipped": self.clipped, "step_no": self.step_no, "message": self.message}
+        own = {"clipped": self.clipped, "step_no": self.step_no, "message": self.message}
+        return own | ({"award_kw": self.award_kw} if self.award_kw.size else {})
 
-    def begin(self, mask: Array) -> None:
-        """Start the episodes of ``mask``, bool (n_world,)."""
+    def begin(self, mask: Array, award_kw: Array) -> None:
+        """Start the episodes of ``mask``, bool (n_world,), with their awards, float64 (n_world,)."""
         self.step_no[mask], self.clipped[mask] = 0, 0.0
+        if self.award_kw.size:
+            self.award_kw[mask] = award_kw[mask]
 
     def take(self, action: Any, active: Array, ended: Array) -> bool:
         """Take the actions of the ``active`` worlds; mark those that end with them, and return whether any does.
@@ -127,7 +137,7 @@ class ActionTaker:
         if given.shape != (self.n_world, self.layout.size):
             raise InputError(self._shape_fault(given.shape))
         counted = (self.message, self.clipped, self.step_no, self.n_step, ended)
-        at, n_ended = take_action(given, active, self._plan, *counted)
+        at, n_ended = take_action(given, active, self._plan, self.award_kw, *counted)
         if at >= 0:
             w, j = divmod(at, self.layout.size)
             name = self.layout.names()[j]
