@@ -101,7 +101,7 @@ class Worlds:
         self.reward = Reward(simulator)
         self.n_world = n_world = simulator.n_world
         self._where, self._how = self.layout.plan()
-        spans = (self.scenario.n_step, self.scenario.decision_s)
+        spans = (self.scenario.n_step, self.scenario.decision_s, self.simulator.market.planner.correction)
         self.action = ActionTaker(
             self.layout.action, self.simulator.network.streams, self.simulator.step_plan.message, *spans
         )

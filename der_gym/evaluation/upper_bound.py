@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from der_gym.core.heads import PLAN
 from der_gym.core.units import BLOCK_S, HOUR_S, REFRESH_S
 from der_gym.env.reward.reward import REWARD_TERMS
 from der_gym.evaluation.twin_record import TwinRecord
@@ -109,7 +110,7 @@ def upper_bounds(scenario: Scenario, twin: TwinRecord) -> Array:
     """Return the greatest reward that the relaxed episode of each seed allows, float64 (n_seed,).
 
     NaN where there is no bound: several services, another way to pay owners, a meter at the homes, a plug-in reward, a
-    service without `Service.bound_terms`.
+    head that moves the plan, a service without `Service.bound_terms`.
     """
     n, terms = len(twin.bill_yen), _energy_price(scenario)
     if terms is None:
@@ -121,7 +122,8 @@ def _energy_price(scenario: Scenario) -> float | None:
     """Return the yen of a kWh of reserve energy; None where the scenario has no bound."""
     first = scenario.services[0]
     alone = len(scenario.services) == 1 and first.metering == "device" and scenario.costs.owners == "bill"
-    if not alone or list(REWARD_TERMS):
+    moved = any(head.kind == PLAN for head in scenario.heads())
+    if not alone or moved or list(REWARD_TERMS):
         return None
     scope = Scope(1, scenario.episode.n_block + scenario.episode.n_block_after, scenario.episode.n_block, 1)
     terms = SERVICES[first.name](first, scope).bound_terms()

@@ -253,6 +253,7 @@ class Service:
 
     own_baseline: ClassVar[bool] = False  # settles against ``baseline_kw``, not against the node's plan
     reads_history: ClassVar[bool] = False  # ``Opening.history_kw`` is looked up (it is for those with an own baseline)
+    prices_plan: ClassVar[bool] = False  # `bound_terms` has the prices at which a correction of the plan is bought
     keeps_plan: ClassVar[bool] = False  # its target holds in every half hour, committed or not
 
     config: Any

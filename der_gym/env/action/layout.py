@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from der_gym.core.errors import InputError, unknown
+from der_gym.core.heads import PLAN as PLAN_HEAD
 from der_gym.engine.schema import Table
 from der_gym.env.action.heads import HEADS, Head
 from der_gym.network.streams import MessageStream
@@ -163,13 +164,19 @@ class ActionLayout:
         """
         kinds, n_leaf = [stream.kind for stream in streams], len(self.leaf_names)
         rows = []
-        for head, at, n in self.places.values():
+        for head, at, n in (place for place in self.places.values() if place[0].kind != PLAN_HEAD):
             every, first_lane = max(head.gate_s // decision_s, 1), kinds.index(head.kind) * n_leaf
             for leaf in range(n_leaf):
                 goes = (at + leaf % n, first_lane + leaf, SLOTS[head.slot], every, int(leaf < n))
                 nominal_kw = 0.0 if self.nominal_kw is None or not _in_awards(head) else self.nominal_kw[leaf]
                 rows.append((*goes, _middle(head), _half(head), nominal_kw))
-        return np.array(rows, dtype=np.float64)
+        return np.array(rows, dtype=np.float64).reshape(-1, PLAN.N)
+
+    def corrections(self) -> Array:
+        """Return what moves the leaves' plans, float64 (n_leaf, 3): entry, middle, half; (0, 3) without such a head."""
+        moving = [place for place in self.places.values() if place[0].kind == PLAN_HEAD]
+        rows = [(at + leaf % n, _middle(h), _half(h)) for h, at, n in moving for leaf in range(len(self.leaf_names))]
+        return np.array(rows, dtype=np.float64).reshape(-1, 3)
 
 
 def _in_awards(head: Head) -> bool:

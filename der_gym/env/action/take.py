@@ -69,6 +69,25 @@ def take_action(action, active, plan, award_kw, message, clipped, step_no, n_ste
     return -1, n_ended
 
 
+@kernel
+def take_corrections(action, active, rows, correction):  # type: ignore[no-untyped-def]
+    """Write the corrections of the leaves' plans, per rated swing, float64 (n_world, n_leaf), of the active worlds.
+
+    Parameters
+    ----------
+    action : float32 (n_world, n_entry); active : bool (n_world,)
+    rows : float64 (n_leaf, 3)
+        Entry, middle and half of the head's bounds; see `ActionLayout.corrections`.
+    correction : float64 (n_world, n_leaf)
+        Out.
+    """
+    for w in range(action.shape[0]):
+        if active[w]:
+            for j in range(rows.shape[0]):
+                cut = min(max(action[w, int(rows[j, 0])], -1.0), 1.0)
+                correction[w, j] = rows[j, 1] + rows[j, 2] * cut
+
+
 class ActionTaker:
     """The messages that the actions of ``n_world`` worlds make.
 
@@ -83,6 +102,8 @@ class ActionTaker:
         Decisions of an episode.
     decision_s : int
         Time between two decisions, s.
+    correction : float64 (n_world, n_leaf), optional
+        Written at each decision where a head moves the plan.
 
     Attributes
     ----------
@@ -97,7 +118,13 @@ class ActionTaker:
     """
 
     def __init__(
-        self, layout: ActionLayout, streams: Sequence[MessageStream], message: Array, n_step: int, decision_s: int
+        self,
+        layout: ActionLayout,
+        streams: Sequence[MessageStream],
+        message: Array,
+        n_step: int,
+        decision_s: int,
+        correction: Array | None = None,
     ) -> None:
         n_world, n_leaf = len(message), len(layout.leaf_names)
         self.layout, self.n_world, self.n_step, self.message = layout, n_world, n_step, message
@@ -105,7 +132,11 @@ class ActionTaker:
         self.clipped = np.zeros(n_world)
         self.step_no = np.zeros(n_world, dtype=np.int64)
         self.award_kw = np.zeros(0 if layout.nominal_kw is None else n_world)
-        self._plan = layout.plan(streams, decision_s)
+        self._plan, self._corrections, self._correction = (
+            layout.plan(streams, decision_s),
+            layout.corrections(),
+            correction,
+        )
 
     def arrays(self) -> dict[str, Array]:
         """Return what a world's future depends on."""
@@ -142,6 +173,8 @@ class ActionTaker:
             w, j = divmod(at, self.layout.size)
             name = self.layout.names()[j]
             raise InputError(f"action: {given[w, j]} in world {w}, entry {j} ({name}); allowed: finite, -1 to 1")
+        if self._correction is not None:
+            take_corrections(given, active, self._corrections, self._correction)
         return bool(n_ended)
 
     def _shape_fault(self, shape: tuple[int, ...]) -> str:

@@ -39,6 +39,7 @@ class Tertiary1(Service):
     OUTCOME: ClassVar[Table] = s.OUTCOME
     deferred: ClassVar[tuple[str, ...]] = ("lockout",)
     worlds_luck: ClassVar[bool] = True
+    prices_plan: ClassVar[bool] = True
 
     def __init__(self, config: Tertiary1Config, scope: Scope) -> None:
         if not 1 <= scope.n_block_awarded < scope.n_block:
