@@ -60,8 +60,10 @@ class InBox:
 
     def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
         """Return the actions; see `Controller`."""
-        fractions, memory = self.controller.predict(obs, state, episode_start)
-        return self.layout.encode({"dispatch": fractions}, obs), memory
+        given, memory = self.controller.predict(obs, state, episode_start)
+        if given.shape[-1] == self.layout.action.size != self.layout.n_leaf:
+            return given, memory  # whole actions of all heads
+        return self.layout.encode({"dispatch": given}, obs), memory
 
 
 def bound(controller: Any, worlds: Any) -> Any:
