@@ -51,6 +51,7 @@ class Corrected(VecEnvWrapper):
         self.base = np.zeros((self.n_all, *venv.action_space.shape), dtype=np.float32)  # type: ignore[misc]
         self.reach, self.held = np.zeros_like(self.base), np.zeros_like(self.base)
         self.x = np.zeros((self.num_envs, n_in), dtype=np.float32)
+        self.obs = np.zeros((self.n_all, policy.layout.size), dtype=np.float32)
         self.world_s = self.rule_s = 0.0
 
     def seed(self, seed: int | None = None) -> list[int | None]:
@@ -86,15 +87,21 @@ class Corrected(VecEnvWrapper):
         began = time.perf_counter()
         action = np.empty_like(self.base)
         move(self.base, self.held, self.reach, _LOW, _HIGH, action)
-        obs, reward, done, infos = self.venv.step(action)
+        obs, reward, done, infos = self.venv.step(self._in_box(action))
         self.world_s += time.perf_counter() - began
         if done.any():
             self._show_last(obs, done, infos)  # type: ignore[arg-type]
         self.x = self._see(obs, done)  # type: ignore[arg-type]
         return reward, done, infos
 
+    def _in_box(self, fractions: Array) -> Array:
+        """Return the action of these fractions: they themselves, unless the Box has another unit or more heads."""
+        layout = self.policy.layout
+        return fractions if layout.action.is_plain else layout.encode({"dispatch": fractions}, self.obs)
+
     def _see(self, obs: Array, start: Array) -> Array:
         began = time.perf_counter()
+        self.obs = obs
         x, self.base, self.memory = self.policy.inputs(obs, self.memory, start)
         self.reach = self.policy.reach(obs)
         self.rule_s += time.perf_counter() - began

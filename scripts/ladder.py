@@ -29,6 +29,7 @@ class Learned(Rule):
 
     name, title = "ppo", "PPO with default hyperparameters"
     per_service: ClassVar[bool] = False
+    acts_in_box: ClassVar[bool] = True
 
     def __init__(self, model: Any) -> None:
         super().__init__()

@@ -185,7 +185,8 @@ def evaluate(
         typer.Option("--resume", metavar="DIR", help="Go on with the comparison that was stopped in this folder."),
     ] = None,
     bound: Annotated[
-        int, typer.Option(min=0, help="Replays of each seed that search the clairvoyant bound; slow. 0: none.")
+        int,
+        typer.Option(min=0, help="Replays of each seed that search the oracle, e.g. 60; the bound beside it. 0: none."),
     ] = 0,
 ) -> None:
     """Compare controllers on the same worlds."""

@@ -190,14 +190,16 @@ def by_variant(rows: Sequence[Mapping[str, Any]], board: Scoreboard) -> Table:
 
 
 def standing(rows: Sequence[Mapping[str, Any]], board: Scoreboard) -> Table:
-    """Return the table of what is left to the bound, of seeds above the base, and of profit by start."""
+    """Return the table of what is left to oracle and bound, of seeds above the base, and of profit by start."""
     starts = sorted(key for key in rows[0] if key.startswith("profit_yen_"))
-    heads = ["controller", "headroom", "idle to\nbound %", f"seeds above\n{board.base} %"]
+    heads = ["controller", "headroom\nto oracle", "idle to\noracle %", "bound", "idle to\nbound %"]
+    heads += [f"seeds above\n{board.base} %"]
     heads += [f"yen,\nstart {key[-3:-1]} h" for key in starts]
-    note = "headroom: reward that hindsight adds (evaluate --bound); yen: mean profit of the episodes of a start"
+    note = "oracle: reached with hindsight; bound: exceeded by nobody (evaluate --bound); yen: mean profit by start"
     made = common.table("Bound, paired wins, money by start", heads, caption=note)
     for row in rows:
-        cells = [common.number(row["headroom"]), common.hundred(row["bound_share"]), common.hundred(row["wins_base"])]
+        cells = [common.number(row["headroom"]), common.hundred(row["oracle_share"]), common.number(row["bound"])]
+        cells += [common.hundred(row["bound_share"]), common.hundred(row["wins_base"])]
         made.add_row(row["controller"], *cells, *(common.number(row[key], 0) for key in starts))
     return made
 

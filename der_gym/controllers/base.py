@@ -177,6 +177,9 @@ class Controller(Protocol):
         ``"observation"``, or ``"truth"`` for one that only an evaluation may hand the simulator to.
     config_class : type
         Its settings.
+
+    A controller with ``acts_in_box = True`` returns whole actions, in the Box of the scenario's heads and unit; others
+    return fractions of leaves.
     """
 
     name: ClassVar[str]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from der_gym.controllers.base import Array, Rule, State
@@ -12,6 +14,8 @@ class Idle(Rule):
 
     name = "idle"
     title = "Idle: no command at all"
+    per_service: ClassVar[bool] = False
+    acts_in_box: ClassVar[bool] = True
 
     def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
         """Return zeros for every leaf, float32 (n, n_leaf).

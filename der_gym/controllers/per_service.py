@@ -44,31 +44,26 @@ class PerService:
         return action, memory
 
 
-class OfDispatch:
-    """A rule that knows dispatch alone, in a scenario with further heads: these have their presets.
-
-    Parameters
-    ----------
-    rule : Controller
-        Bound.
-    layout : Layout
-        Of the environment; where its action has no head ``dispatch``, what the rule asks for goes nowhere.
-    """
-
-    def __init__(self, rule: Any, layout: Layout) -> None:
-        self.rule, self.layout = rule, layout
-        self.name, self.title, self.needs = rule.name, rule.title, rule.needs
-
-    def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
-        """Return the entries of all heads; see `Controller`."""
-        fractions, after = self.rule.predict(obs, state, episode_start)
-        if "dispatch" not in self.layout.action.places:
-            return np.repeat(self.layout.encode({})[None], len(obs), axis=0), after
-        return self.layout.encode({"dispatch": fractions}), after
-
-
 def _of(state: State, name: str) -> State:
     return {key.removeprefix(f"{name}/"): value for key, value in state.items() if key.startswith(f"{name}/")}
+
+
+class InBox:
+    """A controller of fractions, bound, whose actions are put into a Box of other heads or another unit.
+
+    Heads beside dispatch have their presets.
+    """
+
+    def __init__(self, controller: Any, layout: Layout) -> None:
+        self.controller, self.layout = controller, layout
+        self.name, self.title, self.needs = controller.name, controller.title, controller.needs
+
+    def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
+        """Return the actions; see `Controller`."""
+        given, memory = self.controller.predict(obs, state, episode_start)
+        if given.shape[-1] == self.layout.action.size != self.layout.n_leaf:
+            return given, memory  # whole actions of all heads
+        return self.layout.encode({"dispatch": given}, obs), memory
 
 
 def bound(controller: Any, worlds: Any) -> Any:
@@ -76,15 +71,20 @@ def bound(controller: Any, worlds: Any) -> Any:
 
     Of several services each has a copy of the rule. Heads beside dispatch have their presets.
 
+    A controller that gives fractions of leaves is wrapped where an action is more than they (`ActionLayout.is_plain`).
+    One whose ``acts_in_box`` is true gives whole actions.
+
     Parameters
     ----------
     controller : Controller
     worlds : Worlds
         ``env.unwrapped.worlds``.
     """
-    rule, layout = getattr(controller, "per_service", False), worlds.layout
-    if rule and len(worlds.simulator.market.sessions) > 1:
-        controller = PerService(controller, layout, worlds)
+    if len(worlds.simulator.market.sessions) > 1 and getattr(controller, "per_service", False):
+        made: Any = PerService(controller, worlds.layout, worlds)
     else:
-        controller.bind(layout, public_info(worlds))
-    return OfDispatch(controller, layout) if rule and [*layout.action.places] != ["dispatch"] else controller
+        controller.bind(worlds.layout, public_info(worlds))
+        made = controller
+    action = worlds.layout.action
+    plain = action.is_plain or "dispatch" not in action.places or getattr(controller, "acts_in_box", False)
+    return made if plain else InBox(made, worlds.layout)

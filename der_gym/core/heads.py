@@ -19,6 +19,7 @@ class Head:
         ``"leaf"``: one value per leaf; ``"world"``: one value that goes to every leaf.
     kind : str
         Kind of message, the name of the behaviour that answers it: ``"dispatch"``, ``"rule"``, ``"incentive"``.
+        ``PLAN`` is no message: the value moves the plan at the next gate.
     low, high : float
         Bounds in the head's unit. The Box's -1 and 1 are mapped onto them.
     title : str
@@ -52,8 +53,13 @@ class Head:
     preset: float | None = None
 
 
+PLAN = "plan"
 HEADS: Registry[Head] = Registry("action head", "der_gym.heads")
 HEADS.register(
     "dispatch",
     Head("dispatch", "leaf", "dispatch", -1.0, 1.0, "fraction of the leaf's upward (+) or downward (-) rated swing"),
+)
+HEADS.register(
+    PLAN,
+    Head(PLAN, "leaf", PLAN, -0.2, 0.2, "correction of the leaf's plan two half hours ahead, per rated swing"),
 )

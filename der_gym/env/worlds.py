@@ -92,7 +92,7 @@ class Worlds:
     ) -> None:
         simulator = Simulator(load(scenario, overrides), n_world, workers)
         leaf_names, scenario = simulator.structure.leaf_names, simulator.scenario
-        asked = scenario.heads(), scenario.observation.fields
+        asked = scenario.heads(), scenario.observation.fields, scenario.action.unit == "award"
         self._build(simulator, Layout.make(leaf_names, simulator.nominal_kw, _views(simulator), *asked))
 
     def _build(self, simulator: Simulator, layout: Layout) -> None:
@@ -101,7 +101,7 @@ class Worlds:
         self.reward = Reward(simulator)
         self.n_world = n_world = simulator.n_world
         self._where, self._how = self.layout.plan()
-        spans = (self.scenario.n_step, self.scenario.decision_s)
+        spans = (self.scenario.n_step, self.scenario.decision_s, self.simulator.market.planner.correction)
         self.action = ActionTaker(
             self.layout.action, self.simulator.network.streams, self.simulator.step_plan.message, *spans
         )
@@ -132,7 +132,7 @@ class Worlds:
         """
         self.simulator.reset(mask, generators, options)
         self.reward.begin(mask)
-        self.action.begin(mask)
+        self.action.begin(mask, np.sum([s.service.unit_kw for s in self.simulator.market.sessions], axis=0))
         if self.reward.relative:
             self._play_twin(mask)
         self._see(mask)

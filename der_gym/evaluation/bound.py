@@ -1,27 +1,35 @@
-"""The clairvoyant bound: schedules searched for each seed in its own replayed world.
+"""The oracle: schedules searched for each seed in its own replayed world, with its true network and devices.
 
 The search begins with the best of the controllers that were played on a seed and keeps a change only where the same
-world, played anew from its seed with true dynamics, scores more. So it never lies below any of them. It is what was
-reached with hindsight in a stated number of replays: the true optimum may be higher.
+world, played anew from its seed, scores more. So it never lies below any of them. It is what was reached with hindsight
+in a stated number of replays: the true optimum may be higher. `upper_bound` has a figure that it cannot exceed.
+
+Every replay tries a change in each half hour at once (`schedule_changes`): most move the stores against the error that
+the last replay had a few minutes later, as iterative learning control does [1]_. The reward of each half hour tells
+which changes helped there; those alone are tried together in the next replay.
+
+References
+----------
+.. [1] Arimoto, Kawamura, Miyazaki, "Bettering operation of robots by learning", J. Robotic Systems 1 (1984) 123-140.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
 from gymnasium.utils import seeding
 
 from der_gym.controllers.base import Array, ControllerConfig, PublicInfo, State
+from der_gym.core.units import BLOCK_S
 from der_gym.env.observation.layout import Layout
 from der_gym.env.worlds import Worlds
 from der_gym.evaluation.recorder import Recorder
+from der_gym.evaluation.schedule_changes import Fleet, changed
 
 ORACLE = "oracle"
-SHORTEST, LONGEST = 5, 120  # decisions that one change spans [A]
-SPREAD = 0.15  # sd of a change, of the Box [A]
-LEAVES = 0.4  # chance that a change touches a leaf [A]
 
 
 class Kept:
@@ -33,14 +41,14 @@ class Kept:
     def __call__(self, worlds: Worlds) -> Recorder:
         """Return the recorder of the next chunk's worlds."""
         self.chunks.append([])
-        return _KeepingRecorder(worlds, self.chunks[-1])
+        return KeepingRecorder(worlds, self.chunks[-1])
 
     def table(self) -> Array:
         """Return the actions of all seeds, float32 (n_seed, n_step, size)."""
         return np.concatenate([np.stack(actions, axis=1) for actions in self.chunks])
 
 
-class _KeepingRecorder(Recorder):
+class KeepingRecorder(Recorder):
     """A recorder that keeps the actions too."""
 
     def __init__(self, worlds: Worlds, actions: list[Array]) -> None:
@@ -60,6 +68,7 @@ class Replay:
     title: ClassVar[str] = "Oracle: the best schedule that hindsight found"
     needs: ClassVar[Literal["observation", "truth"]] = "truth"
     config_class: ClassVar[type[ControllerConfig]] = ControllerConfig
+    acts_in_box: ClassVar[bool] = True
 
     def __init__(self, table: Array) -> None:
         self.table, self._first, self._step = table, 0, 0
@@ -82,16 +91,44 @@ class Replay:
         return rows, {}
 
 
+@dataclass
+class Replayed:
+    """A play of fixed actions.
+
+    Attributes
+    ----------
+    table : float32 (n, n_step, size)
+    reward : float64 (n, n_block)
+        Of each half hour.
+    error_kw : float64 (n, n_step)
+        Response less target of the last sample of each decision, where something is committed; else 0.
+    """
+
+    table: Array
+    reward: Array
+    error_kw: Array
+
+    @property
+    def score(self) -> Array:
+        """Return the episodes' rewards, (n,)."""
+        total: Array = self.reward.sum(axis=1)
+        return total
+
+    def take(self, other: Replayed, rows: Array) -> None:
+        """Take over the ``rows`` of another play."""
+        for name in ("table", "reward", "error_kw"):
+            getattr(self, name)[rows] = getattr(other, name)[rows]
+
+
 def improve(
     worlds: Worlds,
     seeds: Sequence[int],
     table: Array,
-    reward: Array,
     n_replay: int,
     rng_seed: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> tuple[Array, Array]:
-    """Return better actions and their rewards, by random changes that the true worlds judge.
+    """Return better actions and their rewards; the true worlds judge every change.
 
     Parameters
     ----------
@@ -100,58 +137,53 @@ def improve(
     seeds : sequence of int
     table : float32 (n, n_step, size)
         Actions to begin with.
-    reward : float64 (n,)
-        What they scored.
     n_replay : int
-        Episodes that each world is played anew.
+        Episodes that each world is played anew, the first with ``table`` itself.
     rng_seed : int
         Seed of the search; the luck of the worlds is that of ``seeds``.
     progress : callable, optional
         Told the share done.
     """
-    best, score = table.copy(), reward.copy()
-    for k in range(n_replay):
+    best = replayed(worlds, seeds, table)
+    fleet = Fleet.of(worlds)
+    joined, waits = best.table.copy(), np.zeros(len(seeds), dtype=bool)
+    for k in range(1, n_replay):
         draws = [np.random.default_rng((rng_seed, seed, k)) for seed in seeds]
-        tried = np.stack([_changed(own, draw) for own, draw in zip(best, draws, strict=True)])
+        each = zip(best.table, best.error_kw, draws, strict=True)
+        tried = np.stack([joined[w] if waits[w] else changed(fleet, w, *one) for w, one in enumerate(each)])
         got = replayed(worlds, seeds, tried)
-        better = np.flatnonzero(got > score)
-        best[better], score[better] = tried[better], got[better]
+        joined, waits = _joined(best, got, waits)
+        best.take(got, np.flatnonzero(got.score > best.score))
         if progress is not None:
             progress((k + 1) / n_replay)
-    return best, score
+    return best.table, best.score
 
 
-def replayed(worlds: Worlds, seeds: Sequence[int], table: Array) -> Array:
-    """Return the reward of each seed's world under fixed actions, float64 (n,).
+def _joined(best: Replayed, got: Replayed, waited: Array) -> tuple[Array, Array]:
+    """Return the best actions with those half hours of a replay that scored more, and where they are to be tried.
 
-    Parameters
-    ----------
-    worlds : Worlds
-        As many as seeds.
-    seeds : sequence of int
-        n of them, >= 0.
-    table : float32 (n, n_step, size)
-        Action of each decision, -1..1.
+    A replay that was made of such half hours itself is not taken apart again.
     """
-    every = np.ones(len(seeds), dtype=bool)
+    helped = got.reward > best.reward + 1e-6
+    n_step = got.table.shape[1]
+    steps = np.repeat(helped, n_step // helped.shape[1], axis=1)
+    some: Array = helped.any(axis=1) & ~helped.all(axis=1) & ~waited
+    return np.where(steps[:, :, None], got.table, best.table), some
+
+
+def replayed(worlds: Worlds, seeds: Sequence[int], table: Array) -> Replayed:
+    """Play fixed actions, float32 (n, n_step, size), in each seed's world."""
+    every, n_step = np.ones(len(seeds), dtype=bool), table.shape[1]
     worlds.reset(every, {i: seeding.np_random(seed)[0] for i, seed in enumerate(seeds)}, {})
-    total = np.zeros(len(seeds))
-    for k in range(table.shape[1]):
+    session = worlds.simulator.market.primary
+    error, reward = np.zeros((len(seeds), n_step)), np.zeros((len(seeds), n_step))
+    rows = np.arange(len(seeds))
+    for k in range(n_step):
         worlds.step(np.ascontiguousarray(table[:, k]), every)
-        total += worlds.reward.reward
-    return total
-
-
-def _changed(actions: Array, draw: np.random.Generator) -> Array:
-    """Return a world's actions, (n_step, size), with a stretch of time moved at some leaves: by a step, or a factor."""
-    n_step, size = actions.shape
-    length = min(int(draw.integers(SHORTEST, LONGEST + 1)), n_step)
-    first = int(draw.integers(n_step - length + 1))
-    leaves: Array = np.asarray(draw.random(size) < LEAVES)
-    leaves[draw.integers(size)] = True
-    move = draw.normal(0.0, SPREAD, size) * leaves
-    out: Array = actions.copy()
-    stretch: Array = out[first : first + length]
-    moved = stretch * (1.0 + move) if draw.random() < 0.5 else stretch + move
-    out[first : first + length] = np.clip(moved, -1.0, 1.0)
-    return out
+        sample, target, award = session.sample, session.service.target_kw, session.service.award_kw
+        at = sample.number * target.shape[1] // (award.shape[1] * BLOCK_S // session.sample_s)
+        off = sample.plan_kw - sample.metered_kw - target[rows, at]
+        error[:, k] = np.where(award[rows, at * award.shape[1] // target.shape[1]] > 0.0, off, 0.0)
+        reward[:, k] = worlds.reward.reward
+    n_block = worlds.scenario.horizon_s // BLOCK_S
+    return Replayed(table.copy(), reward.reshape(len(seeds), n_block, -1).sum(axis=2), error)

@@ -111,7 +111,8 @@ class Recorder:
         self.trace.seen_kw[:, self._minutes] = self.sim.view.service[:, self.sim.market.shown, SERVICE.SEEN_KW, None]
         heads = self.worlds.layout.action
         if "dispatch" in heads.places:  # other heads are not told
-            self.trace.action[:, self._minutes] = heads.decode(np.asarray(action, np.float32), "dispatch")[:, None]
+            asked = heads.decode(np.asarray(action, np.float32), "dispatch", self.worlds.action.award_kw)
+            self.trace.action[:, self._minutes] = asked[:, None]
         if t % REFRESH_S == 0 or self.worlds.scenario.decision_s > REFRESH_S:
             self._capability(self._minutes)
         elif self._minutes.start:

@@ -25,14 +25,16 @@ from der_gym.evaluation.controller_factory import players as picked
 from der_gym.evaluation.measures import EvalContext, measure
 from der_gym.evaluation.play import CHUNK, EpisodeRunner, Played
 from der_gym.evaluation.recorder import Recorder
+from der_gym.evaluation.twin_record import TwinWatch
 from der_gym.evaluation.unfinished import Finished, Unfinished
+from der_gym.evaluation.upper_bound import upper_bounds
 from der_gym.scenario.config_files import configs
 from der_gym.scenario.load import load
 from der_gym.scenario.model import Scenario
 from der_gym.signals.splits import load_splits, split_seed
 
 F8 = NDArray[np.float64]
-IDLE, BASE = "idle", "closed_loop"
+IDLE, BASE, BOUND = "idle", "closed_loop", "bound"
 Told = Callable[[str, float], None]  # controller, share of it that is done
 
 
@@ -93,7 +95,8 @@ class Scoreboard:
         ``reward`` is the interquartile mean, every other measure the mean over seeds (``*_worst_*``: the greatest);
         ``*_low`` and ``*_high`` bound 95 %. ``against_base`` is the paired difference of the reward to the base, its
         interval clustered by day; ``wins_base`` the share of seeds above the base; ``profit_yen_05h`` ... by start;
-        ``headroom`` what the clairvoyant bound leaves open, ``bound_share`` the part of idle to bound, by means;
+        ``headroom`` what the oracle reached more and ``oracle_share`` the part of idle to oracle; ``bound`` a reward
+        that no controller exceeds and ``bound_share`` the part of idle to it, all by means over seeds;
         ``beats_next`` the probability of improvement over the row below. NaN where there is nothing to compare.
         """
         order = self.ranking()
@@ -128,11 +131,12 @@ class Scoreboard:
         return st.clustered(gain, self.scores[name].played.start_abs_s // DAY_S)
 
     def _open(self, name: str) -> dict[str, float]:
-        """Return what the bound leaves open above a controller, and the controller's part of idle to bound."""
-        if ORACLE not in self.scores:
-            return {"headroom": float("nan"), "bound_share": float("nan")}
-        own, top, floor = (float(self.scores[each].columns["reward"].mean()) for each in (name, ORACLE, IDLE))
-        return {"headroom": top - own, "bound_share": (own - floor) / (top - floor) if top > floor else float("nan")}
+        """Return what the oracle reached above a controller, and the controller's part of idle to oracle and bound."""
+        own, floor = (float(self.scores[each].columns["reward"].mean()) for each in (name, IDLE))
+        top = float(self.scores[ORACLE].columns["reward"].mean()) if ORACLE in self.scores else float("nan")
+        most = float(self.scores[name].columns[BOUND].mean()) if BOUND in self.scores[name].columns else float("nan")
+        parts = [(own - floor) / (end - floor) if end > floor else float("nan") for end in (top, most)]
+        return {"headroom": top - own, "oracle_share": parts[0], BOUND: most, "bound_share": parts[1]}
 
     def _wins(self, name: str) -> float:
         """Return the share of seeds on which a controller is above the base; NaN where there is no other."""
@@ -210,7 +214,8 @@ def evaluate(
     unfinished : Unfinished, optional
         Keeps each finished controller on disk, and holds those that were finished before.
     bound : int
-        Replays of each seed that search the clairvoyant bound, ``oracle``; 0: none. Slow: each is a whole episode.
+        Replays of each seed in which the ``oracle`` is searched, each a whole episode; 0: neither oracle nor the column
+        ``bound``.
 
     Returns
     -------
@@ -230,12 +235,16 @@ def evaluate(
     board = Scoreboard(load(scenario, {**(overrides or {}), "split": split}), split, seeds, chosen)
     try:
         stage = EpisodeRunner(board.scenario, workers, service)
-        kept = {name: Kept() for name in players} if bound else {}
+        twin = TwinWatch()
+        kept = {name: twin if name == IDLE else Kept() for name in players} if bound else {}
         for name, controller in players.items():
             _add(board, stage, name, controller, chunk, progress, unfinished, kept.get(name))
         if bound:
+            most = upper_bounds(board.scenario, twin.record())
             replay = Replay(_searched(board, stage, kept, bound, chunk, progress))
             _add(board, stage, ORACLE, replay, chunk, progress)
+            for score in board.scores.values():
+                score.columns[BOUND] = most
     except KeyboardInterrupt as error:
         board.stopped = exit_code(error)
     return board
@@ -249,12 +258,12 @@ def _searched(
     tables = np.stack([each.table() for each in kept.values()])
     first, seeds = rewards.argmax(axis=0), np.arange(len(board.seeds))
     found: NDArray[np.float32] = tables[first, seeds]
-    begun, parts = rewards.max(axis=0), range(0, len(seeds), chunk)
+    parts = range(0, len(seeds), chunk)
     for k, i in enumerate(parts):
         own = slice(i, i + chunk)
         worlds = stage.worlds(len(seeds[own]))
         tell = None if progress is None else partial(_told, progress, k, len(parts))
-        found[own], _ = improve(worlds, board.seeds[own], found[own], begun[own], n_replay, progress=tell)
+        found[own], _ = improve(worlds, board.seeds[own], found[own], n_replay, progress=tell)
     return found
 
 

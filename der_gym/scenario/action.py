@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from der_gym.core.errors import InputError, unknown
-from der_gym.core.heads import HEADS, Head
+from der_gym.core.heads import HEADS, PLAN, Head
 from der_gym.devices import behaviours
 from der_gym.network.channels import CHANNELS
 from der_gym.network.streams import DISPATCH, MessageStream
@@ -35,6 +35,16 @@ class ActionSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     heads: tuple[str, ...] = Field(("dispatch",), min_length=1, description="heads by name, in the Box's order")
+    unit: Literal["nominal", "award"] = Field(
+        "nominal",
+        description="what 1 asks of a leaf: its rated swing, or the episode's award in kW, at most that swing",
+    )
+    plan_price: float = Field(
+        1.25,
+        ge=1,
+        le=10,
+        description="head plan: price of energy that a correction adds in an award, over reserve energy's",
+    )
     settings: dict[str, HeadSettings] = Field(default_factory=dict, description="head -> what the scenario changes")
 
     @model_validator(mode="after")
@@ -68,12 +78,14 @@ def check_heads(heads: Iterable[Head]) -> None:
     """Refuse heads that no behaviour answers, that fill one place twice or whose bounds or channel cannot be."""
     taken: dict[tuple[str, str], str] = {}
     for head in heads:
-        behaviours.find(head.kind, f"heads: {head.name}: kind")
+        if head.kind != PLAN:
+            behaviours.find(head.kind, f"heads: {head.name}: kind")
         if head.channel is not None and head.channel not in CHANNELS:
             raise unknown(f"heads: {head.name}: channel", head.channel, CHANNELS)
-        if head.kind == "dispatch" and head.channel is not None:
+        if head.kind in ("dispatch", PLAN) and head.channel is not None:
             raise InputError(
-                f"heads: {head.name}: channel {head.channel!r}; allowed: none, dispatch takes the leaf's paths"
+                f"heads: {head.name}: channel {head.channel!r}; allowed: none, {head.kind} takes "
+                + ("the leaf's paths" if head.kind == "dispatch" else "no channel")
             )
         if not head.low < head.high:
             raise InputError(f"heads: {head.name}: low {head.low:g}, high {head.high:g}; allowed: low < high")
@@ -110,6 +122,19 @@ def check_gates(heads: Iterable[Head], decision_s: int) -> None:
             )
 
 
+def check_plan(heads: Iterable[Head], services: Sequence[Any], method: str, settled: bool) -> None:
+    """Refuse a head that moves the plan where there is no plan to move, or nobody who could settle it."""
+    names = [head.name for head in heads if head.kind == PLAN]
+    if names and (method == "perfect" or any(each.plan == "perfect" for each in services)):
+        raise InputError(f"action.heads: {names[0]}: the plan is perfect; allowed: plan.method forecast or like_days")
+    if names and len(services) > 1:
+        raise InputError(f"action.heads: {names[0]}: {len(services)} services; allowed: one, which settles the plan")
+    if names and not settled:
+        raise InputError(
+            f"action.heads: {names[0]}: {services[0].id} has no price for it; allowed: a balancing product"
+        )
+
+
 def message_streams(heads: Iterable[Head], kinds: Iterable[str], change_share: float) -> tuple[MessageStream, ...]:
     """Return the message streams of these heads and further kinds: dispatch first, the others in order of their name.
 
@@ -125,7 +150,7 @@ def message_streams(heads: Iterable[Head], kinds: Iterable[str], change_share: f
         0..1.
     """
     own: dict[str, list[Head]] = {kind: [] for kind in kinds}
-    for head in heads:
+    for head in (each for each in heads if each.kind != PLAN):
         own.setdefault(head.kind, []).append(head)
     others = [_stream(kind, own[kind], change_share) for kind in sorted(own) if kind != "dispatch"]
     dispatch = own.get("dispatch", [])

@@ -40,7 +40,9 @@ from der_gym.signals.frequency import FrequencyConfig
 
 # Settings that came after the first policies and tuned rules: left at their default they do not change a hash.
 LATER: dict[str, Any] = {
-    "action": ActionSettings().model_dump(mode="json"),
+    "action.unit": "nominal",
+    "action.plan_price": 1.25,
+    "action": ActionSettings().model_dump(mode="json", exclude={"unit", "plan_price"}),
     "behaviours": {},
     "costs.plug_stop_yen": 0.0,
     "observation": ObservationSettings().model_dump(mode="json"),
@@ -185,6 +187,8 @@ class Scenario(Settings):
     @model_validator(mode="after")
     def _action_can_be(self) -> Scenario:
         actions.check_gates(self.heads(), self.decision_s)
+        settled = all(SERVICES[config.name].prices_plan for config in self.services)
+        actions.check_plan(self.heads(), self.services, self.plan.method, settled)
         self.streams(), self.answers()
         return self
 

@@ -7,7 +7,7 @@ composes them. Every array here leads with the world.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,21 @@ __all__ = [
     "ServiceConfig",
     "SettingsModel",
 ]
+
+
+class BoundTerms(NamedTuple):
+    """What a bound must know of a service whose target is judged and whose deviations are imbalance.
+
+    Attributes
+    ----------
+    energy_yen_kwh : float
+        Paid for a kWh of reserve energy, after compensation.
+    imbalance_yen_kwh : float64 (n_world, n_block)
+        One price for short and long.
+    """
+
+    energy_yen_kwh: float
+    imbalance_yen_kwh: F8
 
 
 class Service:
@@ -90,6 +105,7 @@ class Service:
 
     own_baseline: ClassVar[bool] = False  # settles against ``baseline_kw``, not against the node's plan
     reads_history: ClassVar[bool] = False  # ``Opening.history_kw`` is looked up (it is for those with an own baseline)
+    prices_plan: ClassVar[bool] = False  # `bound_terms` has the prices at which a correction of the plan is bought
     keeps_plan: ClassVar[bool] = False  # its target holds in every half hour, committed or not
 
     config: Any
@@ -219,6 +235,10 @@ class Service:
             Prices of the fleet.
         """
         raise NotImplementedError
+
+    def bound_terms(self) -> BoundTerms | None:
+        """Return what an upper bound of the reward reads; None where no bound is known for the service."""
+        return None
 
     def yardstick_kw(self, mask: Array) -> F8:
         """Return the episode's sum of |error of an idle group|, kW x periods, (n,): the unit of its accuracy."""

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from der_gym.core.errors import unknown
-from der_gym.core.units import SLOT_PER_DAY
+from der_gym.core.heads import PLAN
+from der_gym.core.units import BLOCK_S, HOUR_S, SLOT_PER_DAY
 from der_gym.devices import DEVICES
+from der_gym.engine.compile import kernel
 from der_gym.engine.program import Call, where_due
 from der_gym.fleet.structure import Structure
 from der_gym.scenario.model import Scenario
@@ -92,7 +94,8 @@ class MarketSession:
         self.episode = Episode(scenario, signals, n_world, len(pool.keys))
         sample_of = (self.episode, structure, pool, sample, self.n_block, self.receiving)
         given = (*sample_of, self._standby_share(structure), nominal_kw, model)
-        self.planner = Planner(scenario.plan, *given)
+        moved = any(head.kind == PLAN for head in scenario.heads())
+        self.planner = Planner(scenario.plan, *given, moved=moved)
         self.planner.silent[:] = self._silent()
         weights = leaf_weights(structure, scenario.services)
         self.sessions = [self._session(config, n_world, weights[config.id]) for config in scenario.services]
@@ -302,7 +305,18 @@ class MarketSession:
         """
         outside = [(s.service.outside_kwh, s.service.outside_yen_kwh) for s in self.sessions]
         booked = self.fleet_ledger.booking(ends, t_s, sender, gate, outside)
-        return [*where_due(ends, booked), *self.ledger.collecting(active)]
+        return [*where_due(ends, [*booked, *self._booking_plan(ends, t_s)]), *self.ledger.collecting(active)]
+
+    def _booking_plan(self, ends: Array, t_s: Array) -> list[Call]:
+        """Return the call that books what a controller's corrections of the plan cost; none without their head."""
+        p, session = self.planner, self.sessions[0]
+        terms = session.service.bound_terms()
+        if p.correction is None or terms is None:
+            return []
+        price = terms.energy_yen_kwh * self.scenario.action.plan_price
+        own = (p.added_kw, session.leaf_weight, session.service.award_kw, terms.imbalance_yen_kwh, price)
+        line = session.service.LINES.number("imbalance")
+        return [Call(book_correction, ends, t_s, *own, line, session.service.ledger_yen, by_world=True)]
 
     def freezing(self, ends: Array, fleet: Fleet, meters: Meters) -> list[Call]:
         """Return the calls that fix plans in the worlds whose block has just ended.
@@ -315,3 +329,34 @@ class MarketSession:
         """
         nodes = [call for session in self.sessions for call in session.freezing(ends, fleet.t_s)]
         return where_due(ends, [*self.planner.freezing(ends, fleet, meters), *nodes])
+
+
+@kernel
+def book_correction(  # type: ignore[no-untyped-def]
+    w0, w1, ends, t_s, added_kw, leaf_weight, award_kw, imbalance_yen_kwh, price_yen_kwh, line, ledger_yen
+):
+    """Book the energy that a controller has added to the plan of the half hour that has just ended.
+
+    It is bought at the imbalance price, which pays it back as deviation: the sum is 0. In an award it is bought at no
+    less than ``price_yen_kwh``, for it counts as reserve energy that no home gives; what was taken off earns nothing.
+
+    Parameters
+    ----------
+    ends : bool (n_world,); t_s : float64 (n_world,)
+    added_kw : float64 (n_world, n_block, n_leaf); leaf_weight : float64 (n_leaf,)
+    award_kw, imbalance_yen_kwh : float64 (n_world, n_block)
+    price_yen_kwh : float
+    line : int
+    ledger_yen : float64 (n_world, n_line)
+        Updated.
+    """
+    for w in range(w0, w1):
+        b = int(t_s[w]) // BLOCK_S - 1
+        if ends[w] and 0 <= b < added_kw.shape[1]:
+            kwh = 0.0
+            for j in range(leaf_weight.shape[0]):
+                kwh += added_kw[w, b, j] * leaf_weight[j] * (BLOCK_S / HOUR_S)
+            price = imbalance_yen_kwh[w, b]
+            if award_kw[w, b] > 0.0:
+                price, kwh = max(price, price_yen_kwh), max(kwh, 0.0)
+            ledger_yen[w, line] -= kwh * price

@@ -52,6 +52,8 @@ class Planner:
         Rated swing of the leaves.
     model : PlanModel, optional
         Weights of the method ``forecast``; without them the plan is that of ``like_days``.
+    moved : bool
+        Whether the action corrects the plan.
 
     Attributes
     ----------
@@ -68,11 +70,15 @@ class Planner:
         The leaves at the last gate.
     silent : float64 (n_leaf, 2)
         Expected part of a leaf's plan that is of homes which cannot report: by its own schedule; where it stands by.
+    correction : float64 (n_world, n_leaf), optional
+        What the controller adds at the next gate, per nominal kW; None where no head does.
+    added_kw : float64 (n_world, n_block, n_leaf), optional
+        What it has added.
     """
 
     def __init__(
         self, config: PlanConfig, episode: Episode, structure: Structure, pool: Pool, sample: Sample, n_block: int,
-        receiving: bool, standby_share: Array, nominal_kw: Array, model: PlanModel | None,
+        receiving: bool, standby_share: Array, nominal_kw: Array, model: PlanModel | None, moved: bool = False,
     ) -> None:  # fmt: skip
         self.forecaster, self.episode, self.structure, self.model = PlanForecaster(config), episode, structure, model
         self.pool, self.sample, self.receiving = pool, sample, receiving
@@ -90,6 +96,8 @@ class Planner:
         self.sent_sum, self.sent_before = (np.zeros((n_world, n_leaf, 2)) for _ in range(2))
         self.seen_n, self.state = np.zeros(n_world), np.zeros((n_world, n_leaf, PLAN_STATE.N))
         self.silent = np.zeros((n_leaf, 2))
+        self.correction = np.zeros((n_world, n_leaf)) if moved else None
+        self.added_kw = np.zeros((n_world, n_block if moved else 0, n_leaf))
         self._means = _by_half_hour(episode.signals.values[[SIGNALS.TEMP_C, SIGNALS.SUN_KW_M2]])
         self._weather = Weather(episode.signals)
 
@@ -97,12 +105,15 @@ class Planner:
         """Return every array that a world's future depends on."""
         names = ("base_kw", "leaf_kw", "house_kw", "standing", "quiet_since_s", "seen_sum", "seen_n")
         later = ("stands", "outlook", "sent_sum", "sent_before") if self.model else ()
-        return {f"plan.{name}": getattr(self, name) for name in (*names, *later)}
+        moved = () if self.correction is None else ("correction", "added_kw")
+        return {f"plan.{name}": getattr(self, name) for name in (*names, *later, *moved)}
 
     def begin(self, mask: Array) -> None:
         """Set the sums of seen power and sent fractions in the worlds of ``mask`` to 0."""
         self.quiet_since_s[mask], self.seen_sum[mask], self.seen_n[mask] = -QUIET_S, 0.0, 0.0
         self.sent_sum[mask], self.sent_before[mask] = 0.0, 0.0
+        if self.correction is not None:
+            self.correction[mask], self.added_kw[mask] = 0.0, 0.0
 
     def history(self, which: Array) -> tuple[Array, Array, Array]:
         """Return power per cell, weather means and weekends of the ten days before, for the worlds ``which``."""
@@ -196,7 +207,8 @@ class Planner:
         if m is None:
             own = (self.standing, self.quiet_since_s, self.base_kw, self.forecaster.config.persistence)
             last = (reporting, self.seen_sum, self.seen_n, self.leaf_kw)
-            return [counts, Call(freeze_leaves, ends, t_s, *by_leaf, *own, *last, by_world=True), renew]
+            frozen = Call(freeze_leaves, ends, t_s, *by_leaf, *own, *last, by_world=True)
+            return [counts, frozen, *self._correcting(ends, t_s), renew]
         reads = (meters.capability, meters.seen, reporting, self.nominal_kw, self.base_kw)
         told = (self.sent_sum, self.sent_before, self.seen_n, self.quiet_since_s, self.state)
         learned = (m.row_of(), m.state, m.least, m.greatest, self.nominal_kw)
@@ -213,8 +225,16 @@ class Planner:
             counts,
             Call(read_state, ends, t_s, *by_leaf, *reads, *told, by_world=True),
             Call(freeze_forecast, ends, t_s, self.episode.start_h, *learned, *given, by_world=True),
+            *self._correcting(ends, t_s),
             renew,
         ]
+
+    def _correcting(self, ends: Array, t_s: Array) -> list[Call]:
+        """Return the call that adds the controller's correction to what has just been frozen; none without its head."""
+        if self.correction is None:
+            return []
+        own = (self.correction, self.nominal_kw, self.added_kw, self.leaf_kw)
+        return [Call(correct_plan, ends, t_s, *own, by_world=True)]
 
 
 @kernel
@@ -249,6 +269,25 @@ def freeze_leaves(  # type: ignore[no-untyped-def]
             plan_leaf_kw[w, ahead, j] = corrected(
                 base_kw[w, ahead, j], mean, plan_leaf_kw[w, last, j], known, persistence
             )
+
+
+@kernel
+def correct_plan(w0, w1, ends, t_s, correction, nominal_kw, added_kw, plan_leaf_kw):  # type: ignore[no-untyped-def]
+    """Add the controller's correction to the plan of the block two ahead, where a block ``ends``.
+
+    Parameters
+    ----------
+    ends : bool (n_world,); t_s : float64 (n_world,)
+    correction : float64 (n_world, n_leaf); nominal_kw : float64 (n_leaf,)
+        Per nominal kW, as the last decision before the gate set it.
+    added_kw, plan_leaf_kw : float64 (n_world, n_block, n_leaf)
+        Out; updated.
+    """
+    for w in range(w0, w1):
+        b = int(t_s[w]) // BLOCK_S + 2
+        for j in range(nominal_kw.shape[0] if ends[w] and b < plan_leaf_kw.shape[1] else 0):
+            added_kw[w, b, j] = correction[w, j] * nominal_kw[j]
+            plan_leaf_kw[w, b, j] += added_kw[w, b, j]
 
 
 def _by_half_hour(values: Array) -> Array:

@@ -1,43 +1,66 @@
-"""Each trick that a learner finds scores below the honest rule that it is played on: the guards take it back."""
+"""Each trick that a learner finds scores below the honest rule that it is played on, under every reward variant."""
+
+from __future__ import annotations
 
 import numpy as np
 import pytest
-from cheaters import CHEATERS
+from cheaters import CHEATERS, PLANNING
 
-from der_gym.controllers import make
-from der_gym.controllers.base import Rule, public_info
+from der_gym.controllers import bound, make
+from der_gym.controllers.base import Rule
 from der_gym.env.worlds import Worlds
 
 N_WORLD = 64
+HONEST = "merit_order"
+VARIANTS = ("ledger", "shared", "relative")  # relative: shared less idle's, the same for all on the same worlds
+YEAR = {"split": "validation", "pool.n_fleet": 1}  # days of a whole year: what pays on one day alone is no trick
+Scores = dict[str, np.ndarray]
 
 
 @pytest.fixture(scope="module")
 def worlds() -> Worlds:
-    """Return worlds on days of a whole year: what pays on one day alone is no trick."""
-    return Worlds("tertiary-1", {"split": "validation", "pool.n_fleet": 1}, N_WORLD)
-
-
-def score(worlds: Worlds, rule: Rule) -> np.ndarray:
-    """Return each world's reward over an episode, (N_WORLD,)."""
-    everyone = np.ones(N_WORLD, dtype=bool)
-    worlds.reset(everyone, {w: np.random.default_rng(500 + w) for w in range(N_WORLD)}, None)
-    rule.bind(worlds.layout, public_info(worlds))
-    total, memory, first = np.zeros(N_WORLD), None, everyone.copy()
-    while True:
-        action, memory = rule.predict(worlds.observe(), memory, first)
-        first = np.zeros(N_WORLD, dtype=bool)
-        ended = worlds.step(action, everyone)
-        total += worlds.reward.reward
-        if ended.all():
-            return total
+    return Worlds("tertiary-1", YEAR, N_WORLD)
 
 
 @pytest.fixture(scope="module")
-def honest(worlds: Worlds) -> np.ndarray:
-    return score(worlds, make("merit_order"))
+def planning() -> Worlds:
+    """Return worlds whose plan may be corrected."""
+    return Worlds("tertiary-1", {**YEAR, "action.heads": ["dispatch", "plan"]}, N_WORLD)
+
+
+def scores(worlds: Worlds, rule: Rule) -> Scores:
+    """Return each world's reward over an episode under each variant, (N_WORLD,)."""
+    everyone = np.ones(N_WORLD, dtype=bool)
+    worlds.reset(everyone, {w: np.random.default_rng(500 + w) for w in range(N_WORLD)}, None)
+    played, memory, first = bound(rule, worlds), None, everyone.copy()
+    while True:
+        action, memory = played.predict(worlds.observe(), memory, first)
+        first = np.zeros(N_WORLD, dtype=bool)
+        if worlds.step(action, everyone).all():
+            found = worlds.reward.so_far()
+            return {**found, "relative": found["shared"]}
+
+
+@pytest.fixture(scope="module")
+def honest(worlds: Worlds) -> Scores:
+    return scores(worlds, make(HONEST))
+
+
+def below(cheated: Scores, honest: Scores, name: str) -> None:
+    gains = {variant: float((cheated[variant] - honest[variant]).mean()) for variant in VARIANTS}
+    assert all(gain < 0.0 for gain in gains.values()), f"{name} gains a world {gains}"
 
 
 @pytest.mark.parametrize("cheater", CHEATERS, ids=lambda c: c.name)
-def test_cheating_does_not_pay(cheater: type[Rule], worlds: Worlds, honest: np.ndarray) -> None:
-    cheated = score(worlds, cheater())
-    assert cheated.mean() < honest.mean(), f"{cheater.name} gains {(cheated - honest).mean():.3f} a world"
+def test_cheating_does_not_pay(cheater: type[Rule], worlds: Worlds, honest: Scores) -> None:
+    below(scores(worlds, cheater()), honest, cheater.name)
+
+
+@pytest.mark.parametrize("cheater", PLANNING, ids=lambda c: c.name)
+def test_moving_the_plan_does_not_pay(cheater: type[Rule], planning: Worlds, honest: Scores) -> None:
+    below(scores(planning, cheater()), honest, cheater.name)
+
+
+def test_the_rule_plays_the_same_beside_the_head_of_the_plan(planning: Worlds, honest: Scores) -> None:
+    beside = scores(planning, make(HONEST))
+    assert all((beside[variant] == honest[variant]).all() for variant in VARIANTS)

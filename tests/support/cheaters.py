@@ -200,6 +200,136 @@ class ChargeLater(Cheater):
         return np.where(~now[:, None] & ~self.loads, 0.5, action)
 
 
+class CheapLoads(Cheater):
+    """Hold all water heaters and cars back throughout the award, and give the stores back what the loads carry."""
+
+    name, title = "cheat_cheap_loads", "Live on loads that cost little"
+
+    def bend(self, obs: Array, action: Array, own: State) -> Array:
+        return np.where(self.awarded(obs)[:, None] & self.loads, 1.0, action)
+
+
+class RestSome(Cheater):
+    """Leave every second leaf of stores at standby: it is paid for reserve that the others carry."""
+
+    name, title = "cheat_standby_of_the_unused", "Standby that nobody asks of"
+
+    def bend(self, obs: Array, action: Array, own: State) -> Array:
+        stores = np.flatnonzero(~self.loads)
+        out = action.copy()
+        out[:, stores[::2]] = 0.0
+        return out
+
+
+class ChargeStandby(Cheater):
+    """Charge in the award while hardly anything is asked for, so that standing homes buy at a price others pay."""
+
+    name, title = "cheat_charge_in_standby", "Charge in standby"
+
+    def bend(self, obs: Array, action: Array, own: State) -> Array:
+        target_kw, award_kw = self.read(obs, "target_kw", "unit_kw")
+        small = (target_kw < 0.1 * award_kw) & self.awarded(obs)
+        return np.where(small[:, None] & ~self.loads, action - 0.05, action)
+
+
+class StandbyOfUnreachable(Cheater):
+    """Send nothing to the leaves with the most silent homes: their share of the award is paid all the same."""
+
+    name, title = "cheat_standby_of_the_unreachable", "Standby of homes that cannot be reached"
+
+    def bend(self, obs: Array, action: Array, own: State) -> Array:
+        age = self.layout.decode(obs, "leaf.age_mean_s")
+        oldest = (age >= np.median(age[:, ~self.loads], axis=1)[:, None]) & ~self.loads
+        return np.where(oldest, 0.0, action)
+
+
+class ZeroRequests(Cheater):
+    """Follow no request at all, as if none were made, and keep the homes at their plan."""
+
+    name, title = "cheat_zero_requests", "Play as if nothing were asked for"
+
+    def see(self, obs: Array) -> Array:
+        shown = obs.copy()
+        for name in ("target_kw", "target_bin_end_kw"):
+            self.layout.raw(shown, name)[:] = 0.0
+        return shown
+
+
+class TrifleOnce(Cheater):
+    """Ask for a little more than is sent as nothing, on and off, so that devices count as commanded."""
+
+    name, title = "cheat_trifle_on_and_off", "Trifling commands, on and off"
+
+    def bend(self, obs: Array, action: Array, own: State) -> Array:
+        own["step"] = own["step"] + 1
+        return np.where((np.abs(action) < 0.01) & (own["step"] % 10 < 5)[:, None], -0.03, action)
+
+
+class ChargeOffPastEnd(Cheater):
+    """Hold stores back from charging over the last awarded hour and after it, so that they charge behind the end."""
+
+    name, title = "cheat_charge_past_end", "Put charge off past the end"
+
+    def begin(self, n: int) -> State:
+        return {"step": np.zeros(n)}
+
+    def bend(self, obs: Array, action: Array, own: State) -> Array:
+        own["step"] = own["step"] + 1
+        late = own["step"] > (self.public.n_block - 2) * 1800.0 / self.public.decision_s
+        return np.where(late[:, None] & ~self.loads, np.maximum(action, 0.15), action)
+
+
+class SandbagStores(Cheater):
+    """Empty the stores somewhat before the last gates, so that a higher plan is foreseen for the unawarded blocks."""
+
+    name, title = "cheat_sandbag_stores", "Sandbag the plan of the stores"
+
+    def bend(self, obs: Array, action: Array, own: State) -> Array:
+        own["step"] = own["step"] + 1
+        before = (self.public.n_block - 2) * 1800.0 / self.public.decision_s
+        near = (own["step"] > before - 20.0) & (own["step"] <= before)
+        return np.where(near[:, None] & ~self.loads, action + 0.1, action)
+
+
+class MovePlan(Cheater):
+    """Correct the plan by a constant share of every leaf, with the head ``plan``: the base of the planning cheaters."""
+
+    acts_in_box: ClassVar[bool] = True
+    share: ClassVar[float]
+    only_awarded: ClassVar[bool] = False
+
+    def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
+        action, memory = super().predict(obs, state, episode_start)
+        moves = np.full(len(obs), self.share)
+        if self.only_awarded:
+            moves = np.where(self.layout.decode(obs, "block.award_kw")[:, 2] > 0, moves, 0.0)
+        return self.layout.encode({"dispatch": action, "plan": moves[:, None] * np.ones(self.layout.n_leaf)}), memory
+
+
+class RaisePlan(MovePlan):
+    """Raise the plan by half an award: what is asked for is given on paper."""
+
+    name, title, share = "cheat_raise_plan", "Raise the plan", 0.04
+
+
+class RaisePlanALittle(MovePlan):
+    """Raise it by a tenth of an award."""
+
+    name, title, share = "cheat_raise_plan_a_little", "Raise the plan a little", 0.01
+
+
+class LowerPlan(MovePlan):
+    """Lower the plan and give the difference: energy that is sold without counting as too much."""
+
+    name, title, share = "cheat_lower_plan", "Lower the plan", -0.03
+
+
+class RaiseAwardedPlan(MovePlan):
+    """Raise the plan of awarded blocks alone."""
+
+    name, title, share, only_awarded = "cheat_raise_awarded_plan", "Raise the plan of awards", 0.02, True
+
+
 CHEATERS: tuple[type[Cheater], ...] = (
     EmptyStores,
     PushPastEnd,
@@ -214,4 +344,13 @@ CHEATERS: tuple[type[Cheater], ...] = (
     TwoConstants,
     Trifle,
     ChargeLater,
+    CheapLoads,
+    RestSome,
+    ChargeStandby,
+    StandbyOfUnreachable,
+    ZeroRequests,
+    TrifleOnce,
+    ChargeOffPastEnd,
+    SandbagStores,
 )
+PLANNING: tuple[type[MovePlan], ...] = (RaisePlan, RaisePlanALittle, LowerPlan, RaiseAwardedPlan)

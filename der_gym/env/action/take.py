@@ -17,7 +17,7 @@ Array = np.ndarray
 
 
 @kernel
-def take_action(action, active, plan, message, clipped, step_no, n_step, ended):  # type: ignore[no-untyped-def]
+def take_action(action, active, plan, award_kw, message, clipped, step_no, n_step, ended):  # type: ignore[no-untyped-def]
     """Write actions into messages, count what was cut, count the step and mark the worlds that end with it.
 
     Parameters
@@ -26,6 +26,8 @@ def take_action(action, active, plan, message, clipped, step_no, n_step, ended):
     active : bool (n_world,)
     plan : float64 (n, PLAN.N)
         See `ActionLayout.plan`.
+    award_kw : float64 (n_world,)
+        One award, where entries stand for awards.
     message : float32 (n_world, n_lane, 3)
         Out: a and b of the lanes whose heads take a value at this decision.
     clipped : float64 (n_world,)
@@ -59,10 +61,31 @@ def take_action(action, active, plan, message, clipped, step_no, n_step, ended):
                 a, middle, half = action[w, int(row[PLAN.ENTRY])], row[PLAN.MIDDLE], row[PLAN.HALF]
                 cut = min(max(a, -1.0), 1.0)
                 value = cut * half + middle if middle != 0.0 else cut * half
+                if row[PLAN.NOMINAL_KW] > 0.0:
+                    value = min(max(value * award_kw[w] / row[PLAN.NOMINAL_KW], -half), half)
                 message[w, int(row[PLAN.LANE]), int(row[PLAN.COLUMN])] = value
                 clipped[w] += row[PLAN.COUNTS] if abs(a) > 1.0 else 0.0
             step_no[w] += 1
     return -1, n_ended
+
+
+@kernel
+def take_corrections(action, active, rows, correction):  # type: ignore[no-untyped-def]
+    """Write the corrections of the leaves' plans, per rated swing, float64 (n_world, n_leaf), of the active worlds.
+
+    Parameters
+    ----------
+    action : float32 (n_world, n_entry); active : bool (n_world,)
+    rows : float64 (n_leaf, 3)
+        Entry, middle and half of the head's bounds; see `ActionLayout.corrections`.
+    correction : float64 (n_world, n_leaf)
+        Out.
+    """
+    for w in range(action.shape[0]):
+        if active[w]:
+            for j in range(rows.shape[0]):
+                cut = min(max(action[w, int(rows[j, 0])], -1.0), 1.0)
+                correction[w, j] = rows[j, 1] + rows[j, 2] * cut
 
 
 class ActionTaker:
@@ -79,6 +102,8 @@ class ActionTaker:
         Decisions of an episode.
     decision_s : int
         Time between two decisions, s.
+    correction : float64 (n_world, n_leaf), optional
+        Written at each decision where a head moves the plan.
 
     Attributes
     ----------
@@ -88,25 +113,41 @@ class ActionTaker:
         Entries cut to [-1, 1] in the episode.
     step_no : int64 (n_world,)
         Decisions taken in the episode.
+    award_kw : float64 (n_world,)
+        The episode's award, summed over the services; empty where it is not the unit of an entry.
     """
 
     def __init__(
-        self, layout: ActionLayout, streams: Sequence[MessageStream], message: Array, n_step: int, decision_s: int
+        self,
+        layout: ActionLayout,
+        streams: Sequence[MessageStream],
+        message: Array,
+        n_step: int,
+        decision_s: int,
+        correction: Array | None = None,
     ) -> None:
         n_world, n_leaf = len(message), len(layout.leaf_names)
         self.layout, self.n_world, self.n_step, self.message = layout, n_world, n_step, message
         message[:, :, 0] = np.repeat(np.arange(len(streams)), n_leaf)
         self.clipped = np.zeros(n_world)
         self.step_no = np.zeros(n_world, dtype=np.int64)
-        self._plan = layout.plan(streams, decision_s)
+        self.award_kw = np.zeros(0 if layout.nominal_kw is None else n_world)
+        self._plan, self._corrections, self._correction = (
+            layout.plan(streams, decision_s),
+            layout.corrections(),
+            correction,
+        )
 
     def arrays(self) -> dict[str, Array]:
         """Return what a world's future depends on."""
-        return {"clipped": self.clipped, "step_no": self.step_no, "message": self.message}
+        own = {"clipped": self.clipped, "step_no": self.step_no, "message": self.message}
+        return own | ({"award_kw": self.award_kw} if self.award_kw.size else {})
 
-    def begin(self, mask: Array) -> None:
-        """Start the episodes of ``mask``, bool (n_world,)."""
+    def begin(self, mask: Array, award_kw: Array) -> None:
+        """Start the episodes of ``mask``, bool (n_world,), with their awards, float64 (n_world,)."""
         self.step_no[mask], self.clipped[mask] = 0, 0.0
+        if self.award_kw.size:
+            self.award_kw[mask] = award_kw[mask]
 
     def take(self, action: Any, active: Array, ended: Array) -> bool:
         """Take the actions of the ``active`` worlds; mark those that end with them, and return whether any does.
@@ -127,11 +168,13 @@ class ActionTaker:
         if given.shape != (self.n_world, self.layout.size):
             raise InputError(self._shape_fault(given.shape))
         counted = (self.message, self.clipped, self.step_no, self.n_step, ended)
-        at, n_ended = take_action(given, active, self._plan, *counted)
+        at, n_ended = take_action(given, active, self._plan, self.award_kw, *counted)
         if at >= 0:
             w, j = divmod(at, self.layout.size)
             name = self.layout.names()[j]
             raise InputError(f"action: {given[w, j]} in world {w}, entry {j} ({name}); allowed: finite, -1 to 1")
+        if self._correction is not None:
+            take_corrections(given, active, self._corrections, self._correction)
         return bool(n_ended)
 
     def _shape_fault(self, shape: tuple[int, ...]) -> str:

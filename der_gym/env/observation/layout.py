@@ -74,6 +74,7 @@ class Layout:
         services: Sequence[ServiceView] = (),
         heads: Sequence[Head] | None = None,
         asked: Sequence[str] = (),
+        in_awards: bool = False,
     ) -> Layout:
         """Return the layout for a fleet's leaves, its services and heads: shipped columns, then the services' own.
 
@@ -88,6 +89,8 @@ class Layout:
             Of the action; default: dispatch.
         asked : sequence of str
             Keys of further fields, which follow in this order; those of installed packages are loaded when named.
+        in_awards : bool
+            Whether an action's entry of 1 asks a leaf for one award; else for its rated swing.
 
         Raises
         ------
@@ -104,7 +107,7 @@ class Layout:
         for name, field, n_value in named:
             fields[name] = (field, at, n_value)
             at += n_value
-        action = ActionLayout.make(leaf_names, heads)
+        action = ActionLayout.make(leaf_names, heads, np.maximum(nominal_kw, 1e-9) if in_awards else None)
         return Layout(leaf_names, nominal_kw, fields, at, views, action, fleet_nominal_kw=nominal_kw)
 
     def of(self, service: str) -> Layout:
@@ -118,7 +121,8 @@ class Layout:
         k = ids.index(service)
         held = list(self.services[k].leaves)
         names = tuple(self.leaf_names[j] for j in held)
-        action = ActionLayout.make(names, self.action.heads)
+        own = None if self.action.nominal_kw is None else self.action.nominal_kw[held]
+        action = ActionLayout.make(names, self.action.heads, own)
         return replace(self, leaf_names=names, nominal_kw=self.nominal_kw[held], action=action, chosen=k)
 
     @property
@@ -200,9 +204,20 @@ class Layout:
             return np.repeat(award, N_AHEAD, axis=-1)
         return award if field.scope == "service" else award[..., owner]
 
-    def encode(self, values: Mapping[str, Any]) -> Array:
-        """Return the action that sets these values of the heads; see `ActionLayout.encode`."""
-        return self.action.encode(values)
+    def encode(self, values: Mapping[str, Any], obs: Array | None = None) -> Array:
+        """Return the action that sets these values of the heads; see `ActionLayout.encode`.
+
+        ``obs``, float32 (..., size), says what an award is; it is read with ``action.unit: award`` alone.
+        """
+        return self.action.encode(values, self.award_kw(obs))
+
+    def award_kw(self, obs: Array | None) -> Array | None:
+        """Return one award of the episode, float64 (...,), summed over the services; None where no unit needs it."""
+        if obs is None or self.action.nominal_kw is None:
+            return None
+        _, at, n = self.fields["unit_kw"]
+        total: Array = np.asarray(obs, dtype=np.float64)[..., at : at + n].sum(axis=-1) * float(self._fleet.sum())
+        return total
 
     def bounds(self) -> tuple[Array, Array]:
         """Return the least and greatest observation, float32 (size,) each."""

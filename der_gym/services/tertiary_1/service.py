@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from der_gym.core.errors import InputError
 from der_gym.engine.program import Call
 from der_gym.engine.schema import Table
-from der_gym.services.base import F8, Opening, Sample, Scope, Service
+from der_gym.services.base import F8, BoundTerms, Opening, Sample, Scope, Service
 from der_gym.services.tertiary_1 import settlement as s
 from der_gym.services.tertiary_1.config import BIN_PER_BLOCK, Tertiary1Config
 from der_gym.services.tertiary_1.target import bounds, trajectory
@@ -39,6 +39,7 @@ class Tertiary1(Service):
     OUTCOME: ClassVar[Table] = s.OUTCOME
     deferred: ClassVar[tuple[str, ...]] = ("lockout",)
     worlds_luck: ClassVar[bool] = True
+    prices_plan: ClassVar[bool] = True
 
     def __init__(self, config: Tertiary1Config, scope: Scope) -> None:
         if not 1 <= scope.n_block_awarded < scope.n_block:
@@ -148,6 +149,12 @@ class Tertiary1(Service):
         margin = c.energy_price_yen_kwh - c.retailer_compensation_yen_kwh - costs.wear_yen_kwh - owners
         yen: F8 = np.maximum(fixed + kwh * margin, 0.5 * fixed)
         return yen
+
+    def bound_terms(self) -> BoundTerms:
+        """Return prices of energy for an upper bound; its target and awards stand in the service's own arrays."""
+        c = self.config
+        price = c.energy_price_yen_kwh - c.retailer_compensation_yen_kwh
+        return BoundTerms(price, self._terms[:, :, s.TERMS.IMBALANCE_YEN_KWH])
 
     def failed(self) -> F8:
         """Return the failed blocks within 30 days, (W,), those before the episode included."""

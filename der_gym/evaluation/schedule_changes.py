@@ -1,0 +1,118 @@
+"""Changes of an episode's actions that a search with hindsight tries, a draw of its own for every half hour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from der_gym.core.units import BLOCK_S
+from der_gym.devices import with_trait
+from der_gym.env.worlds import Worlds
+
+Array = np.ndarray
+LEARN, SHIFT, HOLD, SCALE, REST = range(5)
+CHANCE = (0.55, 0.2, 0.1, 0.1, 0.05)  # of each kind of change [A]
+SPREAD = 0.06  # sd of a shift, of the Box [A]
+LEAVES = 0.5  # chance that a change touches a leaf [A]
+LAGS, WIDTHS, HOLDS = (0, 1, 2, 3, 5), (1, 2, 3, 5), (2, 3, 5, 10)  # decisions [A]
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """What the changes know of a scenario.
+
+    Attributes
+    ----------
+    reach_kw : float64 (n_world, size)
+        What 1 asks of the leaf behind each entry of dispatch, kW; 0 for other entries.
+    fine : bool (size,)
+        Entries of leaves that follow continuously.
+    n_block : int
+    """
+
+    reach_kw: Array
+    fine: Array
+    n_block: int
+
+    @staticmethod
+    def of(worlds: Worlds) -> Fleet:
+        """Return the facts of ``worlds``, whose episodes have begun."""
+        st, action = worlds.simulator.structure, worlds.layout.action
+        kw, fine = np.zeros((worlds.n_world, action.size)), np.zeros(action.size, dtype=bool)
+        smooth = with_trait("continuous")
+        if "dispatch" in action.places:
+            _, at, n = action.places["dispatch"]
+            kw[:, at : at + n] = worlds.layout.nominal_kw if action.is_plain else _reach_kw(worlds)
+            for j in range(n):
+                fine[at + j] = all(st.class_names[c] in smooth for c in st.cell_class[st.cell_leaf == j])
+        return Fleet(kw, fine if fine.any() else kw[0] > 0, worlds.scenario.horizon_s // BLOCK_S)
+
+
+def _reach_kw(worlds: Worlds) -> Array:
+    """Return the kW that an entry of 1 asks of each leaf, (n_world, n_leaf)."""
+    one, action = np.ones((worlds.n_world, worlds.layout.action.size)), worlds.layout.action
+    reach: Array = action.decode(one, "dispatch", worlds.action.award_kw) * worlds.layout.nominal_kw
+    return reach
+
+
+def changed(fleet: Fleet, w: int, actions: Array, error_kw: Array, draw: np.random.Generator) -> Array:
+    """Return a world's actions with a change in each half hour, float32 (n_step, size).
+
+    Parameters
+    ----------
+    fleet : Fleet
+    w : int
+        The world.
+    actions : float32 (n_step, size)
+    error_kw : float64 (n_step,)
+        Response less target when they were played.
+    draw : Generator
+    """
+    out: Array = actions.astype(np.float64)
+    steps = len(actions) // fleet.n_block
+    for b in range(fleet.n_block):
+        own = slice(b * steps, (b + 1) * steps)
+        kind = int(draw.choice(len(CHANCE), p=CHANCE))
+        if kind == LEARN and error_kw[own].any():
+            out[own] += _against(fleet, w, error_kw, own, draw)
+        elif kind == HOLD:
+            out[own] = _held(out[own], int(draw.choice(HOLDS)))
+        elif kind == SCALE:
+            out[own] *= 1.0 + draw.normal(0.0, 0.1) * _some(out.shape[1], draw)
+        elif kind == REST:
+            out[own][:, _some(out.shape[1], draw)] = 0.0
+        else:
+            first, last = np.sort(draw.integers(0, steps + 1, size=2))
+            out[own][first:last] += draw.normal(0.0, SPREAD, out.shape[1]) * _some(out.shape[1], draw)
+    cut: Array = np.clip(out, -1.0, 1.0).astype(np.float32)
+    return cut
+
+
+def _some(size: int, draw: np.random.Generator) -> Array:
+    """Return which entries are touched, one at least."""
+    some: Array = np.asarray(draw.random(size) < LEAVES)
+    some[draw.integers(size)] = True
+    return some
+
+
+def _against(fleet: Fleet, w: int, error_kw: Array, own: slice, draw: np.random.Generator) -> Array:
+    """Return the move of some fine leaves against the error that follows, smoothed, (n, size)."""
+    lag, width, part = int(draw.choice(LAGS)), int(draw.choice(WIDTHS)), draw.uniform(0.2, 1.2)
+    n = own.stop - own.start
+    ahead = np.zeros(n + lag + width)
+    seen = error_kw[own.start : own.stop + lag + width]
+    ahead[: len(seen)] = seen
+    smooth = np.convolve(ahead, np.ones(width) / width, mode="valid")[lag : lag + n]
+    takes = fleet.fine & (draw.random(len(fleet.fine)) < 0.7)
+    takes = takes if takes.any() else fleet.fine
+    move: Array = -part * smooth[:, None] / fleet.reach_kw[w, takes].sum() * takes
+    return move
+
+
+def _held(actions: Array, n: int) -> Array:
+    """Return actions that keep their mean over ``n`` decisions: fewer messages."""
+    starts = np.arange(0, len(actions), n)
+    means = np.add.reduceat(actions, starts, axis=0) / np.diff([*starts, len(actions)])[:, None]
+    held: Array = np.repeat(means, n, axis=0)[: len(actions)]
+    return held
