@@ -1,7 +1,8 @@
 """Check the cause of every failed block of many episodes: ``python scripts/causes.py tertiary-1 --seeds 256``.
 
-The parts of a cause must add up to the worst window's error. The part that names the cause must have the sign of the
-error, and be a fifth of it or more. Exit code 1 where one of these does not hold.
+The parts of a cause must add up to the worst window's error; ``meter`` is what the others leave, so it must be small.
+The part that names the cause must have the sign of the error, and be a fifth of it or more. Exit code 1 where one of
+these does not hold.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from der_gym.evaluation.causes import LEAST, NO_CAUSE, NO_COMMAND, Failure
 from der_gym.evaluation.scoreboard import evaluate
 
 ROUNDING_KW = 1e-6
+MOST_LEFT = 0.1  # of the award
 RULES = ("open_loop", "closed_loop", "merit_order", "random")
 
 
@@ -22,6 +24,8 @@ def faults(one: Failure) -> list[str]:
     wrong = []
     if abs(sum(one.parts.values()) - one.worst_kw) > ROUNDING_KW:
         wrong.append("parts do not add up")
+    if abs(one.parts["meter"]) >= MOST_LEFT * one.award_kw:
+        wrong.append("much is left to the meter")
     if one.cause == NO_CAUSE:
         return wrong
     kw = one.parts["control" if one.cause == NO_COMMAND else one.cause]
@@ -36,9 +40,11 @@ def told(name: str, found: Iterable[Failure]) -> Counter[str]:
     """Print a controller's failed blocks by cause; return what is wrong with them."""
     listed = list(found)
     causes = Counter(one.cause for one in listed)
-    most = max((abs(sum(one.parts.values()) - one.worst_kw) for one in listed), default=0.0)
+    most = max((abs(one.parts["meter"]) / one.award_kw for one in listed), default=0.0)
     shown = ", ".join(f"{cause} {n}" for cause, n in causes.most_common()) or "none"
-    print(f"{name}: {len(listed)} failed blocks, parts add up within {most:.1e} kW: {shown}", flush=True)
+    print(
+        f"{name}: {len(listed)} failed blocks, at most {most:.1%} of the award left to the meter: {shown}", flush=True
+    )
     return Counter(fault for one in listed for fault in faults(one))
 
 

@@ -38,7 +38,11 @@ def test_each_fault_is_found(causes: ModuleType) -> None:
     assert causes.faults(sound) == []
     assert causes.faults(replace(sound, worst_kw=-9.0)) == ["parts do not add up"]
     assert causes.faults(replace(sound, cause="control")) == ["less than a fifth"]
-    assert causes.faults(replace(sound, parts={"delay": -14.0, "control": 4.0}, cause="control")) == ["opposite sign"]
+    assert causes.faults(replace(sound, parts={**parts, "delay": -13.0, "control": 4.0}, cause="control")) == [
+        "opposite sign"
+    ]
+    left = {"delay": -5.0, "control": 0.0, "meter": -5.0}
+    assert causes.faults(replace(sound, parts=left)) == ["much is left to the meter"]
     assert causes.faults(replace(sound, cause="control", parts={**parts, "control": 0.0, "meter": -2.0})) == [
         "opposite sign",
         "less than a fifth",
