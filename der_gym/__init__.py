@@ -3,7 +3,11 @@
 ``import der_gym`` registers ``DERGroup-v0`` with Gymnasium; nothing heavy is loaded before an environment is made.
 """
 
-import gymnasium as _gymnasium
+from der_gym.core.interrupt import end_while_starting as _end_while_starting
+
+_end_while_starting()  # before the first import that takes a moment
+
+import gymnasium as _gymnasium  # noqa: E402
 
 __version__ = "0.1.0"
 

@@ -57,8 +57,6 @@ def main() -> None:
         child(kinds[0], given.seed, given.hang, given.only, 1, aloud=True)
     else:
         found = run(kinds, given.seed, given.hang, given.minutes * 60, given.n)
-        for each in found:
-            each.tell_faults()
         whole = sum((each.counts for each in found), Counter[str]())
         print(f"all: {told(whole)}")
         raise SystemExit(any(whole[what] for what in WRONG))
@@ -74,6 +72,7 @@ def run(kinds: tuple[str, ...], seed: int, hang_s: float, seconds: float, n: int
             each.batch(min(BATCH, n - each.next))
         seconds -= time.monotonic() - began
         print(f"{kind}: {told(each.counts)}", flush=True)
+        each.tell_faults()
         found.append(each)
     return found
 
@@ -142,7 +141,7 @@ class Fuzzing:
         places = [what.split(" at ")[-1] if " at " in what else what.split(":")[0] for _, what in self.faults]
         for place, times in Counter(places).items():
             number, what = self.faults[places.index(place)]
-            print(f"{self.kind} --seed {self.seed} --only {number} ({times} such): {what}")
+            print(f"{self.kind} --seed {self.seed} --only {number} ({times} such): {what}", flush=True)
 
 
 def told(counts: Counter[str]) -> str:

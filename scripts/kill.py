@@ -1,6 +1,7 @@
 """Kill commands at random moments and look at what they leave: nothing may be lost that was reported as written.
 
     python scripts/kill.py --kills 100 --seed 0
+    python scripts/kill.py --cold 8          # no kills: so many processes begin at once on one empty cache
 
 Each case is played once to its end, which gives its time and the files that it should write. Then it is started again
 and again and killed (``kill -9``) at a random share of that time. Afterwards
@@ -76,7 +77,7 @@ def cases(learning: bool) -> list[Case]:
     out = ("--out", "{out}", "--overwrite")
     compare = (*CLI, "evaluate", *PLAYED, "--controller", "open_loop,closed_loop", *out)
     run = (*CLI, "run", "tertiary-1-tiny", *SET, *out)
-    few = ("--season", "summer", "--start-h", "14", "--share", "0.5", "--share", "1", "--seeds", "1")
+    few = ("--season", "summer", "--start-h", "14", "--budget", "3", "--seeds", "1")
     firm = (*CLI, "firm", "tertiary-1-tiny", *few, *SET, *out)
     tune = (*CLI, "tune", "tertiary-1-tiny", "--trials", "3", "--seeds", "2", *SET, "--out", "{out}/best.yaml")
     go_on = (*CLI, "evaluate", "--resume", "{out}")
@@ -198,13 +199,43 @@ class Series:
         return wrong + [f"left: {name}" for name in left]
 
 
+def cold(place: Place, words: Sequence[str], n: int) -> list[str]:
+    """Start a command ``n`` times at once on one empty cache; return what is wrong with what they leave.
+
+    All must end well and in silence with the same results. Nothing half-written may be left in the cache: its files
+    serve one more process, which would warn of a damaged one.
+    """
+    outs = [place.root / f"cold{k}" for k in range(n)]
+    began = time.perf_counter()
+    running = [place.start(words, out) for out in outs]
+    said = [each.communicate(timeout=n * LONGEST_S)[1] for each in running]
+    lasted_s = time.perf_counter() - began
+    last = place.start(words, place.root / "after")
+    said, running = [*said, last.communicate(timeout=LONGEST_S)[1]], [*running, last]
+    wrong = [f"exit {p.returncode}: {err[-300:]}" for p, err in zip(running, said, strict=True) if p.returncode or err]
+    results = [contents(out) for out in (*outs, place.root / "after")]
+    wrong += [f"{out.name} differs" for out, found in zip(outs, results, strict=False) if found != results[-1]]
+    wrong += [] if results[-1] else ["no results"]
+    kept = [path for path in place.cache.rglob("*") if path.is_file()]
+    wrong += [f"left: {path.name}" for path in kept if path.name.startswith(".") or not path.stat().st_size]
+    size_mb = sum(path.stat().st_size for path in kept) / 1e6
+    print(f"{n} processes on an empty cache: {lasted_s:.0f} s, {len(kept)} files, {size_mb:.0f} MB kept", flush=True)
+    return wrong
+
+
 def main() -> None:
     """Kill as often as asked, the cases in turn."""
     parser = argparse.ArgumentParser(description="Kill commands at random moments; check that nothing is lost.")
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--case", action="append", help="Only cases whose name holds this; repeatable.")
+    parser.add_argument("--cold", type=int, metavar="N", help="Start N processes on one empty cache instead.")
     asked = parser.parse_args()
+    if asked.cold:
+        with tempfile.TemporaryDirectory(prefix="der-gym-cold-") as root:
+            wrong = cold(Place(Path(root)), (*CLI, "evaluate", *PLAYED, "--out", "{out}"), asked.cold)
+        print("; ".join(wrong) or "all end with 0 and the same results, nothing is left half-written")
+        raise SystemExit(1 if wrong else 0)
     draws, n_wrong, states = random.Random(asked.seed), 0, Counter[str]()
     with tempfile.TemporaryDirectory(prefix="der-gym-kill-") as root:
         place = Place(Path(root))

@@ -146,7 +146,7 @@ def writable(folder: Path) -> bool:
 
 
 def contents(paths: Iterable[str | Path]) -> tuple[str, ...]:
-    """Return 64 hex digits for what each file holds now; '' for one that cannot be read."""
+    """Return 64 hex digits for what each file holds now; '' for one that cannot be read, or is no regular file."""
     return tuple(_content(Path(path)) for path in paths)
 
 
@@ -157,6 +157,8 @@ def _content(path: Path) -> str:
     try:
         now = time.time_ns()
         found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            return ""  # a pipe or a device may never end
         stamp = found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
         if path in _known and _known[path][0] == stamp:
             return _known[path][1]

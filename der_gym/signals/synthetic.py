@@ -6,16 +6,17 @@ import numpy as np
 
 from der_gym.core.errors import InputError
 from der_gym.core.units import DAY_S
-from der_gym.signals.calendar import N_DAY, day_of
+from der_gym.signals.calendar import N_DAY, date_of, day_of
 from der_gym.signals.prices import synthetic_imbalance_yen, synthetic_spot_yen
 from der_gym.signals.series import BURN_DAYS, F8, ar1, decay, normals
 from der_gym.signals.synthetic_config import SyntheticConfig
 from der_gym.signals.table import F4, STEP_PER_DAY, STEP_S, SignalTable
 from der_gym.signals.weather import Weather, forecasts, mains_c, sunny_days, synthetic_weather
 
-__all__ = ["SyntheticConfig", "synthesise"]
+__all__ = ["FIRST_DAY", "LAST_DAY", "SyntheticConfig", "synthesise"]
 
 _NEXT_DAYS = 1  # an afternoon leans towards the next day
+FIRST_DAY, LAST_DAY = BURN_DAYS, N_DAY - 1 - _NEXT_DAYS  # of all tables
 _DECIMALS = 4  # the last bits of a library's exponential must not show in the table
 
 
@@ -38,8 +39,9 @@ def synthesise(config: SyntheticConfig, first_day: int | None = None, last_day: 
     """
     first = day_of(config.first_date) - config.warmup_days if first_day is None else first_day
     last = day_of(config.last_date) + config.after_days if last_day is None else last_day
-    if not BURN_DAYS <= first <= last < N_DAY - _NEXT_DAYS:
-        raise InputError(f"signals: days {first}..{last}; allowed: {BURN_DAYS}..{N_DAY - 1 - _NEXT_DAYS}, in order")
+    if not FIRST_DAY <= first <= last <= LAST_DAY:
+        told, allowed = (f"{date_of(a)} to {date_of(b)}" for a, b in ((first, last), (FIRST_DAY, LAST_DAY)))
+        raise InputError(f"signals: {told}; allowed: dates in order, {allowed}")
     days = np.arange(first - BURN_DAYS, last + 1 + _NEXT_DAYS, dtype=np.int64)
     rows = _rows(config, days)[:, BURN_DAYS * STEP_PER_DAY : -_NEXT_DAYS * STEP_PER_DAY]
     return SignalTable(first * DAY_S, rounded(rows))

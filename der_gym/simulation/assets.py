@@ -23,7 +23,7 @@ from der_gym.scenario.config_files import shipped_splits
 from der_gym.scenario.model import Scenario
 from der_gym.scenario.settings import SignalSettings
 from der_gym.signals.calendar import date_of, day_of
-from der_gym.signals.synthetic import synthesise
+from der_gym.signals.synthetic import FIRST_DAY, LAST_DAY, SyntheticConfig, synthesise
 from der_gym.signals.table import SignalTable
 from der_gym.simulation.claims import node_leaves
 from der_gym.simulation.reference_days import AFTER_DAYS, WARM_UP_DAYS, Pool, joined, run_pool
@@ -183,11 +183,19 @@ def _signals(text: str, _files: tuple[str, ...]) -> SignalTable:
             prices=s.prices, demand=s.demand, weather=s.weather, area=s.area, station=s.station, base=s.synthetic
         )
     elif s.start is not None:
-        day = day_of(s.start)
-        whole = synthesise(s.synthetic, day - WARM_UP_DAYS - 5, day + AFTER_DAYS + 1)
+        whole = _made_up(s.synthetic, s.start)
     else:
         return synthesise(s.synthetic)
     return _around(whole, s.start)
+
+
+def _made_up(config: SyntheticConfig, start: str) -> SignalTable:
+    """Return made-up days around a fixed date; InputError, with the dates allowed, where there are none."""
+    before, after, day = WARM_UP_DAYS + 5, AFTER_DAYS + 1, day_of(start)
+    if not FIRST_DAY + before <= day <= LAST_DAY - after:
+        low, high = date_of(FIRST_DAY + before), date_of(LAST_DAY - after)
+        raise InputError(f"signals.start {start}: made-up signals allow {low} to {high}")
+    return synthesise(config, day - before, day + after)
 
 
 def _around(whole: SignalTable, start: str | None) -> SignalTable:

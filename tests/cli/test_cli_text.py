@@ -22,7 +22,7 @@ def command(*words: object, folder: Path, encoding: str = "utf-8") -> subprocess
     """Run the command; only bytes come back, for they may be in any encoding."""
     called = [sys.executable, "-m", "der_gym.cli", *(word if isinstance(word, bytes) else str(word) for word in words)]
     around = os.environ | {"PYTHONIOENCODING": encoding, "COLUMNS": "120"}
-    return subprocess.run(called, cwd=folder, capture_output=True, check=False, env=around)
+    return subprocess.run(called, cwd=folder, capture_output=True, check=False, env=around, timeout=300)
 
 
 def refused(done: subprocess.CompletedProcess[bytes]) -> str:
@@ -76,6 +76,25 @@ def test_a_path_with_a_line_break_is_shown_on_one_line(mine: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert b"Results: o\\x1b[31m\\nx (" in done.stdout and b"\x1b" not in done.stdout
     assert (mine / "o\x1b[31m\nx" / "run.json").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "tertiary-1-tiny", "--fleet", "pipe.csv"],
+        ["run", "tertiary-1-tiny", "--prices", "pipe.csv"],
+        ["run", "tertiary-1-tiny", "--fleet", "/dev/zero"],
+        ["evaluate", "--set", "signals.frequency=pipe.csv", *SHORT],
+        ["run", "tertiary-1-tiny", "--request", "pipe.csv", *SHORT],
+        ["run", "tertiary-1-tiny", "--controller", "open_loop@pipe.csv"],
+        ["validate", "pipe.csv"],
+    ],
+    ids=lambda words: " ".join(words[:4]),
+)
+def test_what_may_never_end_is_not_read(mine: Path, words: list[str]) -> None:
+    os.mkfifo(mine / "pipe.csv")
+    assert "regular file" in refused(command(*words, folder=mine))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there may names be any bytes")

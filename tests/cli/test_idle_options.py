@@ -57,7 +57,7 @@ WRONG: list[tuple[list[str], str]] = [
     (["--demand", "no.csv"], "no.csv"),
     (["--weather", "no.csv"], "no.csv"),
     (["--start", "2026-13-01"], "2026-13-01"),
-    (["--start", "1802-01-01"], "allowed: "),
+    (["--start", "1802-01-01"], "signals.start 1802-01-01: made-up signals allow 2000-03-17 to 2099-12-27"),
     (["--start", "2026-08-03", "--set", "signals.start=2026-08-04"], "both set the same"),
 ]
 

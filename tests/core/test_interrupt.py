@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -81,3 +82,22 @@ def test_a_file_is_whole_or_old_whenever_the_signal_comes(tmp_path: Path, monkey
         with pytest.raises(Interrupted):
             write_text(file, "new")
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"] and file.read_text(encoding="utf-8") == "new"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["-m", "der_gym.cli", "list", "fields"], 130, "der-gym: interrupted\n"),
+        (["-c", "import der_gym"], -signal.SIGINT, "KeyboardInterrupt"),  # a user's own process is left alone
+    ],
+)
+def test_ctrl_c_while_a_command_is_importing_is_one_line(
+    tmp_path: Path, project_root: Path, words: list[str], code: int, said: str
+) -> None:
+    (tmp_path / "gymnasium.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)", encoding="utf-8")
+    paths = os.pathsep.join([str(tmp_path), str(project_root)])
+    ended = subprocess.run(
+        [sys.executable, *words], env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == code
+    assert ended.stderr == said if code > 0 else said in ended.stderr
