@@ -115,7 +115,14 @@ class Replayed:
         return total
 
     def take(self, other: Replayed, rows: Array) -> None:
-        """Take over the ``rows`` of another play."""
+        """Take over rows of another play.
+
+        Parameters
+        ----------
+        other : Replayed
+        rows : int64 (k,)
+            Worlds.
+        """
         for name in ("table", "reward", "error_kw"):
             getattr(self, name)[rows] = getattr(other, name)[rows]
 
@@ -172,7 +179,17 @@ def _joined(best: Replayed, got: Replayed, waited: Array) -> tuple[Array, Array]
 
 
 def replayed(worlds: Worlds, seeds: Sequence[int], table: Array) -> Replayed:
-    """Play fixed actions, float32 (n, n_step, size), in each seed's world."""
+    """Play fixed actions in each seed's world.
+
+    Parameters
+    ----------
+    worlds : Worlds
+        As many as seeds.
+    seeds : sequence of int
+        n of them, >= 0.
+    table : float32 (n, n_step, size)
+        Action of each decision, -1..1.
+    """
     every, n_step = np.ones(len(seeds), dtype=bool), table.shape[1]
     worlds.reset(every, {i: seeding.np_random(seed)[0] for i, seed in enumerate(seeds)}, {})
     session = worlds.simulator.market.primary

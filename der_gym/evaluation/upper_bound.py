@@ -111,6 +111,12 @@ def upper_bounds(scenario: Scenario, twin: TwinRecord) -> Array:
 
     NaN where there is no bound: several services, another way to pay owners, a meter at the homes, a plug-in reward, a
     head that moves the plan, a service without `Service.bound_terms`.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    twin : TwinRecord
+        What the uncommanded worlds of the seeds did.
     """
     n, terms = len(twin.bill_yen), _energy_price(scenario)
     if terms is None:

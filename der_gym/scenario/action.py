@@ -123,7 +123,17 @@ def check_gates(heads: Iterable[Head], decision_s: int) -> None:
 
 
 def check_plan(heads: Iterable[Head], services: Sequence[Any], method: str, settled: bool) -> None:
-    """Refuse a head that moves the plan where there is no plan to move, or nobody who could settle it."""
+    """Refuse a head that moves the plan where there is no plan to move, or nobody who could settle it.
+
+    Parameters
+    ----------
+    heads : iterable of Head
+    services : sequence of ServiceConfig
+    method : str
+        ``plan.method``.
+    settled : bool
+        Whether the service has a price for what is moved.
+    """
     names = [head.name for head in heads if head.kind == PLAN]
     if names and (method == "perfect" or any(each.plan == "perfect" for each in services)):
         raise InputError(f"action.heads: {names[0]}: the plan is perfect; allowed: plan.method forecast or like_days")
