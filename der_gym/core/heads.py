@@ -33,6 +33,8 @@ class Head:
         value.
     channel : str, optional
         Channel of the messages. Default: each leaf's own paths.
+    strict : bool
+        Whether a value beyond the bounds is refused where an action is made of values; else it is cut.
     """
 
     name: str
@@ -46,10 +48,26 @@ class Head:
     gate_s: int = 0
     change: float | None = None
     channel: str | None = None
+    strict: bool = False
 
 
 HEADS: Registry[Head] = Registry("action head", "der_gym.heads")
 HEADS.register(
     "dispatch",
     Head("dispatch", "leaf", "dispatch", -1.0, 1.0, "fraction of the leaf's upward (+) or downward (-) rated swing"),
+)
+HEADS.register(
+    "offer",
+    Head(
+        "offer",
+        "leaf",
+        "incentive",
+        0.0,
+        100.0,
+        "pay offered to owners for each kWh drawn less (above 0) or more (below 0) than their baseline",
+        unit="yen/kWh",
+        gate_s=900,
+        change=1.0,
+        strict=True,
+    ),
 )

@@ -4,8 +4,10 @@ from der_gym.core.errors import unknown
 from der_gym.core.registry import Registry
 from der_gym.devices.base import DeviceModel, Traits
 from der_gym.devices.battery.model import BATTERY
+from der_gym.devices.behaviours import BEHAVIOURS
 from der_gym.devices.ecocute.model import ECOCUTE
 from der_gym.devices.ev.model import EV
+from der_gym.devices.owners.behaviour import INCENTIVE_ANSWER
 from der_gym.devices.v2h.model import V2H
 
 DEVICES: Registry[DeviceModel] = Registry("device", "der_gym.devices")
@@ -13,6 +15,7 @@ DEVICES.register("ecocute", ECOCUTE)
 DEVICES.register("ev", EV)
 DEVICES.register("battery", BATTERY)
 DEVICES.register("v2h", V2H)
+BEHAVIOURS.register(INCENTIVE_ANSWER.name, INCENTIVE_ANSWER)
 
 
 def with_trait(trait: str) -> tuple[str, ...]:

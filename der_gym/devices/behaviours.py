@@ -65,6 +65,17 @@ class Behaviour:
     draw : kernel, optional
         ``draw(s0, s1, n_shard, active, keys, uid, cfg, fleet, params)``: the Params, at the start of an episode. Draw
         from the fleet's key, ``keys[w, 0]`` and ``keys[w, 1]``.
+    draw_class : kernel, optional
+        ``draw_class(s0, s1, n_shard, active, keys, uid, own, lo, hi, params)``: likewise, once for each device class,
+        whose devices take the places ``lo .. hi``; ``own`` is what ``of_class`` gives.
+    of_class : callable, optional
+        ``of_class(config, terms)`` gives float32 ``own`` of a class with the owners ``terms``, see `Declaration.owner`.
+    by_home : bool
+        ``uid`` is the address of each device's home, so that devices of one home have one owner; else the device's.
+    asks : bool
+        The first rows of ``state`` are those of `owners.terms.ASKED`: device classes write them every REFRESH_S.
+    usual : str
+        Row of ``state`` that holds the usual power of each device's group at this half hour; '' none.
     params, state : tuple of str
         Rows of ``params`` and ``state``, float32 (S, n, n_place). State is 0 at the start of an episode.
     registers : tuple of str
@@ -82,6 +93,11 @@ class Behaviour:
     decide: Callable[..., None] | None = None
     account: Callable[..., None] | None = None
     draw: Callable[..., None] | None = None
+    draw_class: Callable[..., None] | None = None
+    of_class: Callable[[Any, Any], np.ndarray] | None = None
+    by_home: bool = False
+    asks: bool = False
+    usual: str = ""
     params: tuple[str, ...] = ()
     state: tuple[str, ...] = ()
     registers: tuple[str, ...] = ()

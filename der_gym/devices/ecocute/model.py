@@ -31,7 +31,9 @@ from der_gym.devices.ecocute import capability as cap
 from der_gym.devices.ecocute import draws
 from der_gym.devices.ecocute import physics as ph
 from der_gym.devices.ecocute.config import CFG, LAYOUT, SLOTS, EcoCuteConfig
+from der_gym.devices.ecocute.owner import asks
 from der_gym.devices.ecocute.physics import DAY_S, HOUR_S, ONE, ZERO
+from der_gym.devices.owners.terms import OwnerTerms
 from der_gym.numerics.approx import clip
 
 _MEAN_FILL = np.float32(0.7)  # of the heat wanted, where nothing saved says more
@@ -153,6 +155,7 @@ ECOCUTE = DeviceModel(
         """,
     ),
     strata=("sort", "tank_kwh_k"),
+    owner=OwnerTerms(automated_share=0.3),
 )
 
 
@@ -496,3 +499,6 @@ def share_of_wanted(heat_kwh, wanted_kwh, boiling, run_s, level, sort):  # type:
     saved_boiling, saved_run_s, saved_level = boiling, run_s, level
     saved_day_boil = ONE if draws.by_day(sort) else ZERO
     return saved_heat_share, saved_boiling, saved_run_s, saved_level, saved_day_boil
+
+
+ECOCUTE.owner_asks(asks)
