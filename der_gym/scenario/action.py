@@ -98,11 +98,12 @@ def check_heads(heads: Iterable[Head]) -> None:
 def check_control(heads: Iterable[Head], control: Control) -> None:
     """Refuse heads that ``control`` does not have, and a ``control`` whose heads are not there."""
     kinds = {head.kind: head.name for head in heads}
-    for kind, wanted in ((OFFERS, ("incentive", "both")), ("dispatch", ("dispatch", "both"))):
+    for kind, wanted in (("dispatch", ("dispatch", "both")), (OFFERS, ("incentive", "both"))):
         if kind in kinds and control not in wanted:
             allowed = " or ".join(map(repr, wanted))
             raise InputError(f"action.heads: {kinds[kind]}: control is {control!r}; allowed: with control {allowed}")
-        if kind not in kinds and control in wanted and (kind == OFFERS or control == "both"):
+    for kind in {"dispatch": (), "incentive": (OFFERS,), "both": ("dispatch", OFFERS)}[control]:
+        if kind not in kinds:
             raise InputError(f"control {control!r}: no head of the action sends {kind!r}; allowed: with one that does")
 
 

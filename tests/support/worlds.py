@@ -116,7 +116,7 @@ def trace(name: str, changes: Mapping[str, Any], seed: int, n: int) -> str:
     env = DERGroupEnv(name, small(name, changes))
     obs, _ = env.reset(seed=seed)
     kept: list[Any] = [obs]
-    for action in actions(seed, n, env.layout.n_leaf):
+    for action in actions(seed, n, env.layout.action.size):
         obs, reward, _, _, _ = env.step(action)
         kept += [obs, np.float64(reward)]
     return bits(*kept)
