@@ -12,6 +12,7 @@ class Idle(Rule):
 
     name = "idle"
     title = "Idle: no command at all"
+    plays = ("dispatch", "incentive", "both")
 
     def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
         """Return actions in which every head says nothing: zeros for dispatch."""

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from der_gym.controllers.base import Array, Controller, HasWorlds, State, public_info
+from der_gym.controllers.base import Array, Controller, HasWorlds, Rule, State, public_info
+from der_gym.core.errors import InputError
 from der_gym.env.observation.layout import Layout
 
 
@@ -48,6 +49,29 @@ def _of(state: State, name: str) -> State:
     return {key.removeprefix(f"{name}/"): value for key, value in state.items() if key.startswith(f"{name}/")}
 
 
+class Beside:
+    """A rule of commands in an action that has other heads too: those say nothing.
+
+    Parameters
+    ----------
+    rule : Controller
+        Bound; its actions are fractions of the leaves.
+    layout : Layout
+    """
+
+    def __init__(self, rule: Controller, layout: Layout) -> None:
+        self.rule, self.layout = rule, layout
+        self.name, self.title, self.needs = rule.name, rule.title, rule.needs
+
+    def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
+        """Return the action of all heads; see `Controller`."""
+        part, memory = self.rule.predict(obs, state, episode_start)
+        action = np.repeat(self.layout.encode({})[None], len(obs), axis=0)
+        _, at, n = self.layout.action.places["dispatch"]
+        action[:, at : at + n] = part
+        return action, memory
+
+
 def bound(controller: Any, worlds: Any) -> Any:
     """Return a controller bound to the worlds of an environment: itself, or, of a rule, a copy for each service.
 
@@ -56,7 +80,20 @@ def bound(controller: Any, worlds: Any) -> Any:
     controller : Controller
     worlds : Worlds
         ``env.unwrapped.worlds``.
+
+    Raises
+    ------
+    InputError
+        For a rule that cannot play the scenario's ``control``.
     """
+    plays, control = getattr(controller, "plays", None), worlds.scenario.control
+    if plays is not None and control not in plays:
+        raise InputError(f"controller {controller.name}: control is {control!r}; allowed: {', '.join(plays)}")
+    made = _bound(controller, worlds)
+    return Beside(made, worlds.layout) if plays == Rule.plays and control == "both" else made
+
+
+def _bound(controller: Any, worlds: Any) -> Any:
     if len(worlds.simulator.market.sessions) > 1 and getattr(controller, "per_service", False):
         return PerService(controller, worlds.layout, worlds)
     controller.bind(worlds.layout, public_info(worlds))
