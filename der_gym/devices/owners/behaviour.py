@@ -30,6 +30,7 @@ LUCK_SLOT_S = 10_800  # the luck of a home's decision is drawn for three hours: 
 HALF_HOUR_S = 1800
 _MIND, _DELAY, _QUIT = rng.stream("owner.mind"), rng.stream("owner.delay"), rng.stream("owner.quit")
 _0, _1, _HALF, _NAN = np.float32(0.0), np.float32(1.0), np.float32(0.5), np.float32(np.nan)
+_ONE8 = np.float64(1.0)
 _LUCK, _HALF_HOUR = np.int64(LUCK_SLOT_S), np.int64(HALF_HOUR_S)
 _HALF_HOUR_S, _PER_HALF_HOUR, _MANY = np.float32(HALF_HOUR_S), np.float32(1.0 / HALF_HOUR_S), np.float32(1e5)
 
@@ -231,8 +232,8 @@ def pay(s0, s1, n_shard, active, keys, uid, abs_s, dt_s, ctx, cfg, params, state
             if (abs_s[w] + np.int64(dt_s)) % _HALF_HOUR == 0:
                 settle_homes(cfg[CFG.BY_HOUR], own, yen, kwh)
                 find_enrolled(gain, here)
-                enter(yen, here, 1.0, registers[s, 0])
-                enter(kwh, here, 1.0, registers[s, 1])
+                enter(yen, here, _ONE8, registers[s, 0])
+                enter(kwh, here, _ONE8, registers[s, 1])
 
 
 INCENTIVE_ANSWER = Behaviour(
