@@ -51,7 +51,8 @@ LINES = Table(
 )
 
 
-OFFERED = "incentive"  # the line after LINES of a fleet whose owners are offered pay: what they were paid
+# Lines after LINES where owners are offered pay: what they were paid; what their habituation costs later on.
+OFFERED = ("incentive", "habituation")
 
 
 class Booked(NamedTuple):
@@ -98,15 +99,15 @@ class FleetLedger:
         See `booked`.
     holds_stores : bool (n_service,)
         Whether each service's node holds stores.
-    offers : bool
-        Whether owners are offered pay.
+    offers : IncentiveConfig, optional
+        Where owners are offered pay.
 
     Attributes
     ----------
     lines : tuple of str
     ledger_yen : float64 (n_world, n_line)
     paid_yen : float64 (n_world,)
-        What owners were paid for their answers to offers so far.
+        What owners were paid for their answers to offers so far; ``calls``: events to which people were called.
     counted : float64 (n_world, n_register + 1)
         The registers and, last, the messages to units, as they stood at the last half hour's end.
     totals : float64 (n_register, n_world)
@@ -128,18 +129,19 @@ class FleetLedger:
         maker_yen: float,
         registers: Sequence[Booked],
         holds_stores: NDArray[np.bool_],
-        offers: bool = False,
+        offers: Any = None,
     ) -> None:
         by_hour = (_WITHHELD, _IMPORT)  # at the retail price of the half hour
         price = {each: 0.0 if each.role in by_hour else _price(costs, each) for each in registers}
         bill = costs.owners == "bill"
-        self.lines = (*LINES, OFFERED) if offers else tuple(LINES)
+        self.lines = tuple(LINES) if offers is None else (*LINES, *OFFERED)
+        self._call_yen = 0.0 if offers is None else float(offers.call_yen)
         registers = [each for each in registers if each.role in by_hour or price[each]]  # others are never summed
         registers = [each for each in registers if each.role >= _WEAR or (each.role == _WITHHELD) != bill]
         registers = [] if costs.owners == "offers" else registers
         self.costs, self.registers = costs, registers
         self.ledger_yen = np.zeros((n_world, len(self.lines)))
-        self.paid_yen = np.zeros(n_world)
+        self.paid_yen, self.calls = np.zeros(n_world), np.zeros(n_world)
         self.counted = np.zeros((n_world, len(registers) + 1))
         self.totals = np.zeros((len(registers), n_world))
         self._maker_yen = maker_yen
@@ -159,7 +161,7 @@ class FleetLedger:
 
     @property
     def _own(self) -> tuple[str, ...]:
-        return ("paid_yen",) if OFFERED in self.lines else ()
+        return ("paid_yen", "calls") if len(self.lines) > LINES.N else ()
 
     def begin(self, mask: NDArray[np.bool_], first_slot: NDArray[np.int64], told: F8) -> None:
         """Start episodes in the worlds of ``mask``.
@@ -173,7 +175,7 @@ class FleetLedger:
             Messages to units beside the sender's: that they shall stand by. They are booked in the first half hour.
         """
         self.retail_yen[mask] = retail_yen_kwh(self.costs, first_slot[mask], self.retail_yen.shape[1])
-        episode = (self.asked_kwh, self.asked_before_kwh, self.bill_yen, self.paid_yen)
+        episode = (self.asked_kwh, self.asked_before_kwh, self.bill_yen, self.paid_yen, self.calls)
         for array in (self.ledger_yen, self.counted, *episode):
             array[mask] = 0.0
         self.counted[mask, -1] = -told[mask]
@@ -201,7 +203,8 @@ class FleetLedger:
         nodes = (*asked, self.outside_kwh, self.outside_yen_kwh, self.holds_stores)
         given = (ends, t_s, self.totals, self._role, sender, gate, *nodes, self.retail_yen, self._price)
         own = (self._maker_yen, self.costs.owners != "kwh", self.counted, self.bill_yen, self.ledger_yen)
-        offers = [Call(book_offers, ends, self.paid_yen, self.ledger_yen, by_world=True)] if self._own else []
+        paid = (self.paid_yen, self.calls, self._call_yen)
+        offers = [Call(book_offers, ends, *paid, self.ledger_yen, by_world=True)] if self._own else []
         return [*notes, Call(book_fleet, *given, *own, by_world=True), *offers]
 
 
@@ -275,11 +278,20 @@ def taken_back(asked_kwh, before_kwh, outside_kwh, outside_yen_kwh):  # type: ig
 
 
 @kernel
-def book_offers(w0, w1, ends, paid_yen, ledger):  # type: ignore[no-untyped-def]
-    """Book what owners were paid for their answers to offers, yen (n_world,), where a half hour ends: the last line."""
+def book_offers(w0, w1, ends, paid_yen, calls, call_yen, ledger):  # type: ignore[no-untyped-def]
+    """Book what owners were paid for their answers, yen, and their calls, where a half hour ends: the last two lines.
+
+    Parameters
+    ----------
+    ends : bool (n_world,); paid_yen, calls : float64 (n_world,)
+    call_yen : float
+    ledger : float64 (n_world, n_line)
+        Updated.
+    """
+    n = ledger.shape[1]
     for w in range(w0, w1):
         if ends[w]:
-            ledger[w, ledger.shape[1] - 1] = -paid_yen[w]
+            ledger[w, n - 2], ledger[w, n - 1] = -paid_yen[w], -calls[w] * call_yen
 
 
 @kernel

@@ -102,7 +102,7 @@ class MarketSession:
         registers = fleet_ledger.booked(DEVICES[name] for name in structure.class_names)
         fees = np.array([scenario.network.fee_yen_month(structure.path_names[k]) for k in structure.cell_path])
         maker_yen = fleet_ledger.interface_yen(scenario.costs, units(structure), fees)
-        offers, costs = scenario.offers is not None, scenario.costs_booked
+        offers, costs = scenario.offers, scenario.costs_booked
         self.fleet_ledger = FleetLedger(costs, n_world, self.n_block, maker_yen, registers, holds, offers)
         self.ledger = self._ledger(n_world)
         self.standby_yen = np.zeros(n_world)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from der_gym.core.units import SLOT_PER_DAY
+from der_gym.core.units import BLOCK_S, SLOT_PER_DAY
 from der_gym.devices.owners.behaviour import STATE
 from der_gym.devices.owners.terms import TARIFF
 from der_gym.engine.compile import kernel
@@ -15,6 +15,7 @@ from der_gym.engine.schema import Table
 from der_gym.engine.tables import FLEET
 from der_gym.network import tables as net
 from der_gym.simulation.fleet_arrays import Fleet
+from der_gym.simulation.fleet_ledger import FleetLedger
 from der_gym.simulation.network_runtime import NetworkRuntime
 from der_gym.simulation.planner import Planner
 
@@ -62,6 +63,8 @@ class Offers:
         Power of each cell at each half hour of the episode, mean of the days before, per rated kW.
     answered : float64 (S, n_cell)
         Rated kW whose owners take part, as far as reports have told.
+    paid_kwh : float64 (n_world, n_block)
+        Energy that owners were paid for, up to the end of each half hour.
     """
 
     def __init__(
@@ -79,12 +82,14 @@ class Offers:
         st = fleet.structure
         self.usual = np.zeros((fleet.n_world, planner.base_kw.shape[1], st.n_cell), dtype=np.float32)
         self.answered = np.zeros((fleet.n_all, st.n_cell))
+        self.paid_kwh = np.zeros((fleet.n_world, self.usual.shape[1]))
+        self._kwh = np.zeros(fleet.n_world)
         (self.state,) = fleet.behaviours.asking
         self.n_shown = OFFER.N * st.n_leaf + BUDGET.N
 
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on."""
-        return {"offers.usual": self.usual, "offers.answered": self.answered}
+        return {"offers.usual": self.usual, "offers.answered": self.answered, "offers.paid_kwh": self.paid_kwh}
 
     def begin(self, mask: Array, rated_kw: Array) -> None:
         """Look up what groups usually draw in the worlds of ``mask``; ``rated_kw`` float64 (n_world, n_cell)."""
@@ -96,7 +101,7 @@ class Offers:
         slot = (first + np.arange(self.usual.shape[1])) % SLOT_PER_DAY
         per_kw = mean[np.arange(len(which))[:, None], slot] / np.maximum(rated_kw[which, None, :], 1e-9)
         self.usual[which] = per_kw
-        self.answered[np.repeat(mask, self.fleet.n_shard)] = 0.0
+        self.answered[np.repeat(mask, self.fleet.n_shard)], self.paid_kwh[mask] = 0.0, 0.0
 
     def limiting(self, active: Array, message: Array) -> list[Call]:
         """Return the call that makes offers 0 where the budget is spent; none without a budget."""
@@ -110,6 +115,13 @@ class Offers:
         st = self.fleet.structure
         cells = (st.cell_lo, st.cell_hi, self.fleet.fleet, self.state, self.answered)
         return [Call(count_answers, self.fleet.n_shard, due, *cells)]
+
+    def totalling(self, ends: Array, books: FleetLedger) -> list[Call]:
+        """Return the calls that sum what was paid, and the calls of people, where a half hour ``ends``."""
+        f = self.fleet
+        sums = (("offer_paid_yen", books.paid_yen), ("offer_calls", books.calls), ("offer_paid_kwh", self._kwh))
+        summed = [call for name, out in sums for call in f.totalling(name, ends, out)]
+        return [*summed, Call(note_paid, ends, f.t_s, self._kwh, self.paid_kwh, by_world=True)]
 
     def publishing(self, active: Array, t_s: Array, rated_kw: Array, out: Array, at: int) -> list[Call]:
         """Return the call that shows what is known of the offers, in ``out`` from column ``at`` on."""
@@ -127,6 +139,14 @@ def limit_offers(w0, w1, active, paid_yen, budget_yen, lane, n_leaf, message):  
         if active[w] and paid_yen[w] >= budget_yen:
             for j in range(lane, lane + n_leaf):
                 message[w, j, 1] = 0.0
+
+
+@kernel
+def note_paid(w0, w1, ends, t_s, kwh, paid_kwh):  # type: ignore[no-untyped-def]
+    """Note the energy paid for so far, ``kwh`` (n_world,), at the end of a half hour, in ``paid_kwh``."""
+    for w in range(w0, w1):
+        if ends[w]:
+            paid_kwh[w, min(int(t_s[w]) // BLOCK_S - 1, paid_kwh.shape[1] - 1)] = kwh[w]
 
 
 @kernel

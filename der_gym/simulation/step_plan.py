@@ -154,7 +154,7 @@ class StepPlan:
         books = self.market.fleet_ledger
         reads = zip(books.registers, books.totals, strict=True)
         totals = [call for each, out in reads for call in f.totalling(each.name, ends, out)]
-        totals += f.totalling("offer_paid_yen", ends, books.paid_yen) if self.offers else []
+        totals += self.offers.totalling(ends, books) if self.offers else []
         return [Call(clock.mark_block_ends, self.active, f.t_s, ends, by_world=True), *where_due(ends, totals)]
 
     def _close(self) -> list[Call]:

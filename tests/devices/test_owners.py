@@ -90,7 +90,11 @@ class Homes:
         self.cfg = constants(self.config)
         self.fleet, self.message = np.ones((1, FLEET.N, N), F4), np.zeros((1, len(MESSAGE), N), F4)
         self.fleet[:, FLEET.METER_GAIN] = random.choice([0.98, 1.02], N)
-        self.registers, self.ctx, self.fractions = np.zeros((1, 2, N)), np.zeros((1, EXOGENOUS.N), F4), []
+        self.registers, self.ctx, self.fractions = (
+            np.zeros((1, len(behaviour.REGISTERS), N)),
+            np.zeros((1, EXOGENOUS.N), F4),
+            [],
+        )
         self.usual = random.uniform(0, 2, N).astype(F4)
 
     def play(self, offers: Array, start_h: float = 15.0) -> Homes:
@@ -202,6 +206,14 @@ def test_a_home_has_one_mind_for_three_hours_however_often_it_is_asked() -> None
     once, asked = (Homes(**plain_).play(offers) for offers in (np.full(MINUTES, 40.0), often))
     assert (asked.state[0, STATE.CALLS] > 20).all() and (once.state[0, STATE.CALLS] == 1).all()
     np.testing.assert_array_equal(*(homes.state[0, STATE.PRICE_YEN_KWH] for homes in (once, asked)))
+
+
+def test_a_call_is_counted_once_for_a_person_and_not_for_an_agent_or_one_who_takes_no_messages() -> None:
+    homes = Homes(gap_min=60.0)
+    homes.fleet[0, FLEET.ACCEPTS_COMMANDS, ::5] = 0.0
+    homes.play(some_offers(3) * 0 + 30.0)
+    people, hears = homes.params[0, PARAMS.AUTOMATED] == 0, homes.fleet[0, FLEET.ACCEPTS_COMMANDS] > 0
+    np.testing.assert_array_equal(homes.registers[0, 2], people & hears)
 
 
 def test_devices_of_one_home_have_one_owner() -> None:

@@ -145,7 +145,7 @@ def test_dispatch_alone_has_no_line_for_offers() -> None:
 
 @pytest.mark.parametrize("baseline", ["previous", "same_hour"])
 def test_pay_is_the_offer_times_what_is_below_the_own_baseline(baseline: str) -> None:
-    made = worlds(network__ideal=True, behaviours__incentive={"baseline": baseline})
+    made = worlds(network__ideal=True, behaviours__incentive={"baseline": baseline, "notice_min": 0})
     made.simulator.by_device = True
     play(made, 60)  # two whole half hours
     before = owners(made)[0, STATE.BEFORE_KW].copy()

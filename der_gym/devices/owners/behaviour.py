@@ -8,6 +8,8 @@ cannot do, no offer makes it do.
 **Pay** is worked out at each half hour for those who take part: ``mean offer x max(0, baseline - metered)``, by the
 home's own baseline; for offers below 0, which pay for drawing more, of ``metered - baseline``.
 
+Calls of people are counted: what they lose of their will to answer is charged at ``call_yen``.
+
 Known errors: an offer acts for whole ticks; tiredness recovers between days, not within an episode.
 """
 
@@ -54,7 +56,7 @@ STATE = Table(
     base_kw          | kW      | meter      | mean of the last whole half hour before the event
     """,
 )
-REGISTERS = ("offer_paid_yen", "offer_paid_kwh")
+REGISTERS = ("offer_paid_yen", "offer_paid_kwh", "offer_calls")
 
 
 @part
@@ -67,13 +69,13 @@ def any_offer(a):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def mark_new(a, last, t_s, gap_s, new):  # type: ignore[no-untyped-def]
+def mark_new(a, hears, last, t_s, gap_s, new):  # type: ignore[no-untyped-def]
     """Write 1 into ``new`` where an event begins, else 0; return whether one does.
 
     Parameters
     ----------
-    a, last : float32 (n,)
-        Offer in force; end of the last tick with one, 0 none.
+    a, hears, last : float32 (n,)
+        Offer in force; 0 where the owner takes no messages; end of the last tick with an offer, 0 none.
     t_s, gap_s : float32
     new : float32 (n,)
         Out.
@@ -81,7 +83,7 @@ def mark_new(a, last, t_s, gap_s, new):  # type: ignore[no-untyped-def]
     most = np.int32(0)
     for i in range(a.shape[0]):
         rests = (last[i] == _0) | (t_s - last[i] > gap_s)
-        new[i] = _1 if rests & (a[i] != _0) else _0
+        new[i] = _1 if rests & (a[i] * hears[i] != _0) else _0
         most = max(most, in_order(new[i]))
     return back(most) > _0
 
@@ -126,6 +128,13 @@ def begin_events(new, u_mind, u_delay, t_s, sod_s, cfg, params, state):  # type:
             answer[i] = _0
             calls[i] += _1
             base[i] = last_kw[i] if t_s >= _HALF_HOUR_S else usual[i]
+
+
+@kernel
+def count_calls(automated, new):  # type: ignore[no-untyped-def]
+    """Leave in ``new`` the events that call a person: agents do not tire."""
+    for i in range(new.shape[0]):
+        new[i] = new[i] * (_1 - automated[i])
 
 
 @kernel
@@ -186,10 +195,13 @@ def decide(s0, s1, n_shard, active, keys, uid, abs_s, dt_s, ctx, cfg, params, st
         k0, k1, now = keys[w, 2], keys[w, 3], abs_s[w]
         if now % _HALF_HOUR == 0:
             leave_events(k0, k1, ids, np.uint32(now // _HALF_HOUR), cfg[CFG.QUIT_SHARE], params[s], own)
-        if mark_new(a, own[STATE.LAST_S], t_s, cfg[CFG.GAP_S], new):
+        hears, fraction = fleet[s, FLEET.ACCEPTS_COMMANDS], message[s, MESSAGE.FRACTION]
+        if mark_new(a, hears, own[STATE.LAST_S], t_s, cfg[CFG.GAP_S], new):
             draw_luck(k0, k1, ids, np.uint32(now // _LUCK), new, u_mind, u_delay)
             begin_events(new, u_mind, u_delay, t_s, sod_s, cfg, params[s], own)
-        hears, fraction = fleet[s, FLEET.ACCEPTS_COMMANDS], message[s, MESSAGE.FRACTION]
+            find_enrolled(fleet[s, FLEET.METER_GAIN], u_mind)
+            count_calls(params[s, PARAMS.AUTOMATED], new)
+            enter(new, u_mind, _ONE8, registers[s, 2])
         answer_offers(a, hears, t_s, t_s + dt_s, params[s], own, fraction)
 
 

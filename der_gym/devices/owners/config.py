@@ -100,6 +100,10 @@ class IncentiveConfig(DeviceConfig):
     the mean of its group at this half hour of the ten days before, by rated power."""
     budget_yen: float | None = Field(None, ge=0)
     """Pay of an episode after which offers are 0; checked at each half hour."""
+    call_yen: float = Field(3.0, ge=0, le=100)
+    """Charge for each event to which a person is called, yen [A] 0-10: what habituation loses in the 30 days after. A
+    call takes ``tired_weight`` off the logit, some 3 % of the opt-ins near a half. At one call a week of 1.5 kWh, each
+    worth 60 yen, and a memory of a week that is 3 yen."""
     classes: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Class -> changes of its `OwnerTerms`."""
 

@@ -21,9 +21,9 @@ _MINUTES = BLOCK_S // 60
 class SolarPurchase(Imbalance):
     """A retailer's balancing group that shall draw more than usual while the sun gives too much.
 
-    The group is settled like `Imbalance`, against its plan plus the purchase, at ``surplus_yen_kwh`` in the hours of the
-    purchase. The target is a response of minus the
-    purchase: downward. What is drawn of the purchase earns ``used_yen_kwh`` besides.
+    The group is settled like `Imbalance`, against its plan plus the purchase, at ``surplus_yen_kwh`` in the hours of
+    the purchase. The target is a response of minus the purchase: downward. What is drawn of the purchase earns
+    ``used_yen_kwh`` besides.
 
     Parameters
     ----------
