@@ -79,7 +79,7 @@ class Behaviours:
         ordered = b.in_order(configs)
         self.n_shard = n_shard
         self.all = [_make(each, configs[each.name], n_world * n_shard, n_place, by_device) for each in ordered]
-        self.free = np.zeros((n_world * n_shard, n_place if self.all else 0), dtype=np.float32)
+        self.free = np.zeros((n_world * n_shard, n_place if len(self.all) > 1 else 0), dtype=np.float32)
 
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on."""
@@ -156,12 +156,30 @@ class Behaviours:
         if not self.all:
             return []
         span = (self.n_shard, active)
+        if len(self.all) == 1:
+            return self._decide_one(self.all[0], active, dt_s, who, fleet, hold, rows)
         calls = [Call(b.begin_deciding, *span, rows["dispatch"][0], hold, fleet, self.free)]
         for own in self.all:
             calls.append(Call(b.show_messages, *span, *rows[own.behaviour.name], hold, self.free, own.message))
             calls += own._call(own.behaviour.decide, active, dt_s, who, fleet)
             calls.append(Call(b.command, *span, own.message, fleet, self.free))
         return calls
+
+    def _decide_one(
+        self,
+        own: BehaviourArrays,
+        active: Array,
+        dt_s: int,
+        who: tuple[Any, ...],
+        fleet: Array,
+        hold: Array,
+        rows: Mapping[str, tuple[int, int]],
+    ) -> list[Call]:
+        """Return the calls of `decide` for a fleet with one behaviour beside dispatch."""
+        span, (row_a, row_b) = (self.n_shard, active), rows[own.behaviour.name]
+        shows = Call(b.show_one, *span, row_a, row_b if own.behaviour.second else -1, hold, own.message)
+        obeys = Call(b.command_one, *span, rows["dispatch"][0], hold, own.message, fleet)
+        return [shows, *own._call(own.behaviour.decide, active, dt_s, who, fleet), obeys]
 
     def account(self, active: Array, dt_s: int, who: tuple[Any, ...], fleet: Array) -> list[Call]:
         """Let behaviours enter the results of their decisions in the tick into their registers."""

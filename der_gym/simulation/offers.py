@@ -14,12 +14,14 @@ from der_gym.engine.program import Call
 from der_gym.engine.schema import Table
 from der_gym.engine.tables import FLEET
 from der_gym.network import tables as net
+from der_gym.numerics.sums import dot
 from der_gym.simulation.fleet_arrays import Fleet
 from der_gym.simulation.fleet_ledger import FleetLedger
 from der_gym.simulation.network_runtime import NetworkRuntime
 from der_gym.simulation.planner import Planner
 
 Array = np.ndarray
+_0, _1 = np.float32(0.0), np.float32(1.0)
 
 OFFER = Table(
     "view of the offers",
@@ -161,16 +163,16 @@ def count_answers(s0, s1, n_shard, due, cell_lo, cell_hi, fleet, state, answered
     answered : float64 (S, n_cell)
         Out.
     """
+    known = np.empty(fleet.shape[2], np.float32)
     for s in range(s0, s1):
         if due[s // n_shard]:
             rated, gain, seen_s = fleet[s, FLEET.RATED_KW], fleet[s, FLEET.METER_GAIN], fleet[s, FLEET.SEEN_S]
             answer, look_s = state[s, STATE.ANSWER], state[s, STATE.LOOK_S]
+            for i in range(known.shape[0]):
+                tells = (answer[i] > _0) & (gain[i] > _0) & (seen_s[i] >= look_s[i])
+                known[i] = _1 if tells else _0
             for c in range(cell_lo.shape[0]):
-                total = 0.0
-                for i in range(cell_lo[c], cell_hi[c]):
-                    known = (answer[i] > 0) & (gain[i] > 0) & (seen_s[i] >= look_s[i])
-                    total += np.float64(rated[i]) if known else 0.0
-                answered[s, c] = total
+                answered[s, c] = dot(rated[cell_lo[c] : cell_hi[c]], known[cell_lo[c] : cell_hi[c]])
 
 
 @kernel

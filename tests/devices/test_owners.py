@@ -156,7 +156,7 @@ def test_kernels_are_the_slow_owner(changes: dict[str, Any]) -> None:
             u = float(rng.quick_uniform(k0, k1, homes.uid[0, i], rng.stream("owner.mind"), slot))
             z = _delay(k0, k1, homes.uid[0, i], slot)
             v = rng.quick_uniform(k0, k1, homes.uid[0, i], rng.stream("owner.quit"), half) if now % 1800 == 0 else None
-            v = v if (offer != 0).any() else None
+            v = v if (offer != 0).any() or (minute and (offers[minute - 1] != 0).any()) else None
             sod = (15 * 3600 + 60 * minute) % 86_400
             x = owner.minute(float(offer[i]), 60.0 * minute, sod, (up[i], down[i]), stake[i], (u, z), v)
             found = homes.fractions[minute][i]

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from der_gym.core.units import REFRESH_S
 from der_gym.devices.behaviours import INCENTIVE, MESSAGE, Behaviour
 from der_gym.devices.owners import draws
 from der_gym.devices.owners.choice import NEVER_YEN, least_pay, leaves, looks_at, sold
@@ -33,7 +34,9 @@ HALF_HOUR_S = 1800
 _MIND, _DELAY, _QUIT = rng.stream("owner.mind"), rng.stream("owner.delay"), rng.stream("owner.quit")
 _0, _1, _HALF, _NAN = np.float32(0.0), np.float32(1.0), np.float32(0.5), np.float32(np.nan)
 _ONE8 = np.float64(1.0)
-_LUCK, _HALF_HOUR = np.int64(LUCK_SLOT_S), np.int64(HALF_HOUR_S)
+_LUCK, _HALF_HOUR, _REFRESH = np.int64(LUCK_SLOT_S), np.int64(HALF_HOUR_S), np.int64(REFRESH_S)
+NEVER_S = np.float32(1e9)
+_NEVER_BITS = NEVER_S.view(np.int32)
 _HALF_HOUR_S, _PER_HALF_HOUR, _MANY = np.float32(HALF_HOUR_S), np.float32(1.0 / HALF_HOUR_S), np.float32(1e5)
 
 STATE = Table(
@@ -44,47 +47,58 @@ STATE = Table(
     ask_down_yen_kwh | yen/kWh | truth      | what a kWh more costs the home now
     stake            | -       | truth      | comfort at stake, 0..1
     usual_kw         | kW      | meter      | mean of its group at this half hour of the days before, by rated power
+    was_yen_kwh      | yen/kWh | truth      | offer in force when owners were last looked at
     answer           | -       | truth      | 1 takes part in the event, -1 does not, 0 has not looked yet
     look_s           | s       | truth      | when the home answers, seconds of the episode
     acts_s           | s       | truth      | when the offer takes effect
     price_yen_kwh    | yen/kWh | truth      | pay from which on she opts in to this event
-    last_s           | s       | truth      | end of the last tick with an offer; 0 none yet
+    last_s           | s       | truth      | end of the last offer; 0 none yet
     calls            | -       | truth      | events of this episode
-    sum_kw           | kW s    | meter      | metered power over the open half hour
+    sold             | -       | truth      | fraction that she commands; 0 none
+    pays_yen_kwh     | yen/kWh | truth      | offer that she is paid by now; 0 none
+    sum_kw           | kW s    | meter      | power over the open half hour
     sum_yen          | yen s   | meter      | offers per kWh over the open half hour, where she takes part
     before_kw        | kW      | meter      | metered mean of the last whole half hour of the episode
     base_kw          | kW      | meter      | mean of the last whole half hour before the event
+    busy             | -       | engine     | first entry: 1 while an offer is in force in this shard
+    next_s           | s       | engine     | first entry: when somebody of this shard looks or an offer takes effect
+    since_s          | s       | engine     | first entry: moment up to which SUM_YEN is made up
     """,
 )
 REGISTERS = ("offer_paid_yen", "offer_paid_kwh", "offer_calls")
 
 
-@part
-def any_offer(a):  # type: ignore[no-untyped-def]
-    """Return whether any of the offers ``a``, float32 (n,), is not 0."""
+@kernel
+def moved(a, was):  # type: ignore[no-untyped-def]
+    """Return whether any offer in force differs from the one before, float32 (n,) each."""
     most = np.int32(0)
     for i in range(a.shape[0]):
-        most = max(most, in_order(abs(a[i])))
+        most = max(most, in_order(abs(a[i] - was[i])))
     return back(most) > _0
 
 
 @kernel
-def mark_new(a, hears, last, t_s, gap_s, new):  # type: ignore[no-untyped-def]
-    """Write 1 into ``new`` where an event begins, else 0; return whether one does.
+def mark_new(a, hears, t_s, gap_s, state, new):  # type: ignore[no-untyped-def]
+    """Write 1 into ``new`` where an event begins, else 0, and note where an offer was in force; return if one begins.
 
     Parameters
     ----------
-    a, hears, last : float32 (n,)
-        Offer in force; 0 where the owner takes no messages; end of the last tick with an offer, 0 none.
+    a, hears : float32 (n,)
+        Offer in force; 0 where the owner takes no messages.
     t_s, gap_s : float32
+    state : float32 (STATE.N, n)
     new : float32 (n,)
         Out.
     """
-    most = np.int32(0)
+    was, last, most = state[STATE.WAS_YEN_KWH], state[STATE.LAST_S], np.int32(0)
     for i in range(a.shape[0]):
-        rests = (last[i] == _0) | (t_s - last[i] > gap_s)
-        new[i] = _1 if rests & (a[i] * hears[i] != _0) else _0
-        most = max(most, in_order(new[i]))
+        before = last[i]
+        ended = t_s if was[i] * hears[i] != _0 else before
+        rests = (ended == _0) | (t_s - ended > gap_s)
+        begins = _1 if rests & (a[i] * hears[i] != _0) else _0
+        last[i] = ended
+        new[i] = begins
+        most = max(most, in_order(begins))
     return back(most) > _0
 
 
@@ -138,8 +152,8 @@ def count_calls(automated, new):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def answer_offers(a, hears, t_s, end_s, params, state, fraction):  # type: ignore[no-untyped-def]
-    """Let those who look now decide, and those who take part command their devices for the tick.
+def answer_offers(a, hears, t_s, params, state):  # type: ignore[no-untyped-def]
+    """Let those who look now decide, and set what those who take part command and are paid by.
 
     Parameters
     ----------
@@ -147,28 +161,55 @@ def answer_offers(a, hears, t_s, end_s, params, state, fraction):  # type: ignor
         Offer in force.
     hears : float32 (n,)
         1; 0 where the owner takes no messages.
-    t_s, end_s : float32
-        Start and end of the tick, s of the episode.
+    t_s : float32
     params : float32 (PARAMS.N, n); state : float32 (STATE.N, n)
-    fraction : float32 (n,)
-        Out: see MESSAGE.
+
+    Returns
+    -------
+    float32
+        When somebody looks next or an offer takes effect, s of the episode.
     """
     factor, hassle, span = params[PARAMS.FACTOR], params[PARAMS.HASSLE_YEN_KWH], params[PARAMS.SPAN_YEN_KWH]
     up, down = state[STATE.ASK_UP_YEN_KWH], state[STATE.ASK_DOWN_YEN_KWH]
     answer, price = state[STATE.ANSWER], state[STATE.PRICE_YEN_KWH]
     look, acts = state[STATE.LOOK_S], state[STATE.ACTS_S]
-    last = state[STATE.LAST_S]
+    out, pays, was = state[STATE.SOLD], state[STATE.PAYS_YEN_KWH], state[STATE.WAS_YEN_KWH]
+    soonest = _NEVER_BITS
     for i in range(a.shape[0]):
-        offer, was, begins, least, then = abs(a[i]) * hears[i], answer[i], acts[i], price[i], last[i]
+        x, said, looks, begins, least = a[i], answer[i], look[i], acts[i], price[i]
         ask_up, ask_down = up[i], down[i]
-        decides = (was == _0) & (t_s >= look[i]) & (offer > _0)
-        said = _1 if offer > least else -_1
-        now = said if decides else was
-        part_ = sold(offer, ask_up if a[i] > _0 else ask_down, factor[i], hassle[i], span[i])
-        gives = (now > _0) & (t_s >= begins) & (part_ > _0) & (offer > least)
+        offer = abs(x) * hears[i]
+        decides = (said == _0) & (t_s >= looks) & (offer > _0)
+        now = (_1 if offer > least else -_1) if decides else said
+        part_ = sold(offer, ask_up if x > _0 else ask_down, factor[i], hassle[i], span[i])
+        inside = (now > _0) & (t_s >= begins)
+        gives = inside & (offer > least)
+        waits = (offer > _0) & (now >= _0)
+        then = max(looks if now == _0 else begins, _0)
         answer[i] = now
-        last[i] = end_s if offer > _0 else then
-        fraction[i] = (part_ if a[i] > _0 else -part_) if gives else _NAN
+        out[i] = (part_ if x > _0 else -part_) if gives else _0
+        pays[i] = x * hears[i] if inside else _0
+        was[i] = x
+        soonest = min(soonest, in_order(then if waits & (then > t_s) else NEVER_S))
+    return back(soonest)
+
+
+@kernel
+def say(given, fraction):  # type: ignore[no-untyped-def]
+    """Write what owners command into ``fraction``, NaN where they command nothing."""
+    for i in range(fraction.shape[0]):
+        x = given[i]
+        fraction[i] = x if x != _0 else _NAN
+
+
+@kernel
+def make_up(t_s, state):  # type: ignore[no-untyped-def]
+    """Bring the offers of the open half hour up to ``t_s``."""
+    pays, sum_yen = state[STATE.PAYS_YEN_KWH], state[STATE.SUM_YEN]
+    seconds = t_s - state[STATE.SINCE_S, 0]
+    for i in range(pays.shape[0]):
+        sum_yen[i] += pays[i] * seconds
+    state[STATE.SINCE_S, 0] = t_s
 
 
 @part
@@ -183,45 +224,56 @@ def leave_events(k0, k1, ids, slot, quit_share, params, state):  # type: ignore[
 
 @kernel
 def decide(s0, s1, n_shard, active, keys, uid, abs_s, dt_s, ctx, cfg, params, state, fleet, message, registers):  # type: ignore[no-untyped-def]
-    """Let owners answer the offers in force; see `Behaviour.decide`. Where there is none nothing is done."""
+    """Let owners answer the offers in force; see `Behaviour.decide`.
+
+    They are looked at where an offer has changed, somebody looks at a notice, and at each refresh of what they ask. In
+    between what they command stays; where no offer is in force nothing is done.
+    """
     n = fleet.shape[2]
     new, u_mind, u_delay = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32)
     for s in range(s0, s1):
         w = s // n_shard
-        a = message[s, MESSAGE.A]
-        if not active[w] or not any_offer(a):
+        if not active[w]:
             continue
-        t_s, sod_s, ids, own = ctx[w, EXOGENOUS.T_S], ctx[w, EXOGENOUS.SOD_S], uid[s % n_shard], state[s]
-        k0, k1, now = keys[w, 2], keys[w, 3], abs_s[w]
-        if now % _HALF_HOUR == 0:
-            leave_events(k0, k1, ids, np.uint32(now // _HALF_HOUR), cfg[CFG.QUIT_SHARE], params[s], own)
-        hears, fraction = fleet[s, FLEET.ACCEPTS_COMMANDS], message[s, MESSAGE.FRACTION]
-        if mark_new(a, hears, own[STATE.LAST_S], t_s, cfg[CFG.GAP_S], new):
-            draw_luck(k0, k1, ids, np.uint32(now // _LUCK), new, u_mind, u_delay)
-            begin_events(new, u_mind, u_delay, t_s, sod_s, cfg, params[s], own)
-            find_enrolled(fleet[s, FLEET.METER_GAIN], u_mind)
-            count_calls(params[s, PARAMS.AUTOMATED], new)
-            enter(new, u_mind, _ONE8, registers[s, 2])
-        answer_offers(a, hears, t_s, t_s + dt_s, params[s], own, fraction)
+        a, own = message[s, MESSAGE.A], state[s]
+        changed = moved(a, own[STATE.WAS_YEN_KWH])
+        if not changed and own[STATE.BUSY, 0] == _0:
+            continue
+        t_s, sod_s, ids = ctx[w, EXOGENOUS.T_S], ctx[w, EXOGENOUS.SOD_S], uid[s % n_shard]
+        k0, k1, now, hears = keys[w, 2], keys[w, 3], abs_s[w], fleet[s, FLEET.ACCEPTS_COMMANDS]
+        if changed or t_s >= own[STATE.NEXT_S, 0] or now % _REFRESH == 0:
+            make_up(t_s, own)
+            if now % _HALF_HOUR == 0:
+                leave_events(k0, k1, ids, np.uint32(now // _HALF_HOUR), cfg[CFG.QUIT_SHARE], params[s], own)
+            if mark_new(a, hears, t_s, cfg[CFG.GAP_S], own, new):
+                draw_luck(k0, k1, ids, np.uint32(now // _LUCK), new, u_mind, u_delay)
+                begin_events(new, u_mind, u_delay, t_s, sod_s, cfg, params[s], own)
+                find_enrolled(fleet[s, FLEET.METER_GAIN], u_mind)
+                count_calls(params[s, PARAMS.AUTOMATED], new)
+                enter(new, u_mind, _ONE8, registers[s, 2])
+            own[STATE.NEXT_S, 0] = answer_offers(a, hears, t_s, params[s], own)
+            new[:] = _0
+            own[STATE.BUSY, 0] = _1 if moved(a, new) else _0
+        say(own[STATE.SOLD], message[s, MESSAGE.FRACTION])
 
 
 @kernel
-def meter_homes(a, hears, t_s, dt_s, power, gain, state):  # type: ignore[no-untyped-def]
-    """Add a tick to the half hour that is open: metered power, and the offer of those who take part."""
-    answer, acts, sum_kw, sum_yen = state[STATE.ANSWER], state[STATE.ACTS_S], state[STATE.SUM_KW], state[STATE.SUM_YEN]
-    for i in range(a.shape[0]):
-        offer = a[i] * hears[i] if (answer[i] > _0) & (t_s >= acts[i]) else _0
-        sum_kw[i] = sum_kw[i] + power[i] * gain[i] * dt_s
-        sum_yen[i] = sum_yen[i] + offer * dt_s
+def add_power(power, dt_s, sum_kw):  # type: ignore[no-untyped-def]
+    """Add a tick's power to the half hour that is open."""
+    for i in range(power.shape[0]):
+        sum_kw[i] += power[i] * dt_s
 
 
 @kernel
-def settle_homes(by_hour, state, yen, kwh):  # type: ignore[no-untyped-def]
-    """Close a half hour: the pay of each home, yen, and the energy that it is paid for, kWh."""
+def settle_homes(by_hour, gain, state, yen, kwh):  # type: ignore[no-untyped-def]
+    """Close a half hour: the pay of each home, yen, and the energy that it is paid for, kWh.
+
+    ``gain``: METER_GAIN, which changes at half hours only.
+    """
     sum_kw, sum_yen, before = state[STATE.SUM_KW], state[STATE.SUM_YEN], state[STATE.BEFORE_KW]
     base, usual = state[STATE.BASE_KW], state[STATE.USUAL_KW]
     for i in range(yen.shape[0]):
-        mean_kw, offer = sum_kw[i] * _PER_HALF_HOUR, sum_yen[i] * _PER_HALF_HOUR
+        mean_kw, offer = sum_kw[i] * gain[i] * _PER_HALF_HOUR, sum_yen[i] * _PER_HALF_HOUR
         yard_kw = usual[i] if by_hour > _0 else base[i]
         less_kwh = (yard_kw - mean_kw) * _HALF
         paid = max(less_kwh if offer > _0 else -less_kwh, _0)
@@ -238,11 +290,11 @@ def pay(s0, s1, n_shard, active, keys, uid, abs_s, dt_s, ctx, cfg, params, state
     for s in range(s0, s1):
         w = s // n_shard
         if active[w]:
-            t_s, own, gain = ctx[w, EXOGENOUS.T_S], state[s], fleet[s, FLEET.METER_GAIN]
-            hears, power = fleet[s, FLEET.ACCEPTS_COMMANDS], fleet[s, FLEET.POWER_KW]
-            meter_homes(message[s, MESSAGE.A], hears, t_s, dt_s, power, gain, own)
+            own, gain = state[s], fleet[s, FLEET.METER_GAIN]
+            add_power(fleet[s, FLEET.POWER_KW], dt_s, own[STATE.SUM_KW])
             if (abs_s[w] + np.int64(dt_s)) % _HALF_HOUR == 0:
-                settle_homes(cfg[CFG.BY_HOUR], own, yen, kwh)
+                make_up(ctx[w, EXOGENOUS.T_S] + dt_s, own)
+                settle_homes(cfg[CFG.BY_HOUR], gain, own, yen, kwh)
                 find_enrolled(gain, here)
                 enter(yen, here, _ONE8, registers[s, 0])
                 enter(kwh, here, _ONE8, registers[s, 1])
@@ -258,6 +310,7 @@ INCENTIVE_ANSWER = Behaviour(
     of_class=own_constants,
     by_home=True,
     asks=True,
+    second=False,
     usual="usual_kw",
     params=tuple(PARAMS),
     state=tuple(STATE),
