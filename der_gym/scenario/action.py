@@ -148,7 +148,8 @@ def _stream(kind: str, heads: list[Head], change_share: float) -> MessageStream:
         raise InputError(f"action.heads: kind {kind!r} has the channels {', '.join(channels)}; allowed: one")
     greatest = {head.slot: change_share * max(abs(head.low), abs(head.high)) for head in heads}
     moves = greatest | {head.slot: head.change for head in heads if head.change is not None}
-    return MessageStream(kind, channels[0] if channels else None, moves.get("a"), moves.get("b", 0.0))
+    second = kind == "dispatch" or behaviours.find(kind).second
+    return MessageStream(kind, channels[0] if channels else None, moves.get("a"), moves.get("b", 0.0), second)
 
 
 def behaviour_settings(given: Mapping[str, Mapping[str, Any]], kinds: Iterable[str]) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class IncentiveConfig(DeviceConfig):
 
     pay_slope: float = Field(0.22, gt=0, le=3)
     """Logit per unit of ln(pay) of a person who looks at a notice [A] .1-.5: people answer a rate weakly [1]."""
-    half_yen_kwh: float = Field(1000.0, gt=0, le=1e5)
+    half_yen_kwh: float = Field(1300.0, gt=0, le=1e5)
     """Pay at which half of the people of neutral type who may answer opt in, yen/kWh [A], fitted to [1] and [2]."""
     type_sigma: float = Field(1.0, ge=0, le=4)
     """Spread of the logit between owners; it stays with the owner [A] .5-2."""
@@ -75,7 +75,7 @@ class IncentiveConfig(DeviceConfig):
     """Minutes from an offer's arrival at a home to its effect: a contract's notice."""
     notice_full_min: float = Field(180.0, gt=0, le=2880)
     """Notice beyond which more of it adds nothing, minutes [A]."""
-    notice_weight: float = Field(0.45, ge=0, le=3)
+    notice_weight: float = Field(0.55, ge=0, le=3)
     """Logit that full notice adds: at short notice about a quarter fewer opt in [2]."""
     stake_weight: float = Field(1.0, ge=0, le=5)
     """Logit that full comfort at stake takes away [A] .5-2."""
