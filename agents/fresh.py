@@ -44,6 +44,7 @@ def fresh_policy(
         Fields that it does not see.
     """
     worlds = venv.native.worlds
+    commands = "dispatch" in worlds.layout.action.places  # offers move by the other scale
     values = make(rule).config.model_dump(mode="json")
     card = PolicyCard(
         algorithm="none",
@@ -59,7 +60,7 @@ def fresh_policy(
         hold=hold,
         hidden=hidden,
         rule=RuleCard(controller=rule, values=values),
-        scale=tuple(scale if own else scale_loads for own in public_info(worlds).stores),
+        scale=tuple(scale if own and commands else scale_loads for own in public_info(worlds).stores),
     )
     tensors = {name: np.zeros(shape, np.float32) for name, shape in shapes(card).items()}
     tensors["gain"][:] = 1.0
