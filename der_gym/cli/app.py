@@ -272,6 +272,21 @@ def tune(
     tune.tune(loaded, controller, trials, seeds, out, ship)
 
 
+@app.command("supply")
+def supply_(
+    scenario: Name = "incentive-evening",
+    prices: Annotated[str, typer.Option(help="yen/kWh, with commas between.")] = "5,10,15,20,30,45,60,90",
+    seeds: Annotated[int, typer.Option(min=1, help="Worlds of the test split.")] = 8,
+    minutes: Annotated[int, typer.Option(min=16, max=240, help="Length of each offer, its notice included.")] = 60,
+    every_h: Annotated[int, typer.Option(min=1, max=24, help="Hours between two curves.")] = 2,
+    out: Annotated[Path | None, typer.Option(metavar="CSV", help="Write the curves.")] = None,
+) -> None:
+    """Show how many kW answer an offer, by price, class of device and hour."""
+    from der_gym.cli import supply
+
+    supply.run(scenario, prices, seeds, minutes, every_h, out)
+
+
 @app.command("list")
 def show(what: Annotated[What, typer.Argument(help="What to show.")]) -> None:
     """Show what there is: scenarios, controllers, devices, paths, services, fields, heads, columns of a fleet's CSV."""
