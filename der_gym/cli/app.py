@@ -287,6 +287,19 @@ def supply_(
     supply.run(scenario, prices, seeds, minutes, every_h, out)
 
 
+@app.command("fairness")
+def fairness_(
+    scenario: Name = "tertiary-1-battery",
+    seed: Annotated[int, typer.Option(min=0, help="Of the episode.")] = 1,
+    permutations: Annotated[int, typer.Option(min=1, help="That the Shapley value is sampled over.")] = 200,
+    out: Annotated[Path | None, typer.Option(metavar="CSV", help="Write the shares by class and decile.")] = None,
+) -> None:
+    """Show what devices contribute and what rules of payment give them, slow ones first and fast ones first."""
+    from der_gym.cli import fairness
+
+    fairness.run(scenario, seed, permutations, out)
+
+
 @app.command("list")
 def show(what: Annotated[What, typer.Argument(help="What to show.")]) -> None:
     """Show what there is: scenarios, controllers, devices, paths, services, fields, heads, columns of a fleet's CSV."""
