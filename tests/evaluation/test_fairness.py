@@ -6,7 +6,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from worlds import small
+from worlds import MONDAY, small
 
 from der_gym.core.errors import InputError
 from der_gym.evaluation import fairness as f
@@ -14,6 +14,8 @@ from der_gym.scenario.load import load
 
 Array = np.ndarray
 BATTERIES = load("tertiary-1-battery", small("tertiary-1-battery", {"fleet.n_device": 300}))
+
+WHOLE = load("tertiary-1-battery", {"signals.start": MONDAY, "plan.method": "like_days", "pool.n_fleet": 1})
 
 
 def worth(rated: Array, right: Array, members: tuple[int, ...], target: float, whole: float) -> float:
@@ -45,13 +47,13 @@ def test_gini_is_zero_where_all_are_equal_and_grows_with_difference() -> None:
 
 
 def test_who_trims_earns_less_by_response_and_accuracy_mends_it() -> None:
-    found = f.fairness(BATTERIES, "poor_first", n_permutation=50)
+    found = f.fairness(WHOLE, "poor_first", n_permutation=50)
     for rule in f.RULES:
         assert found.pay[rule].sum() == pytest.approx(1.0) and (found.pay[rule] >= 0).all()
     slow, fast = found.halves["response"]
     assert fast < 0.8 < slow
     deserved = found.halves["contribution"][1]
-    assert fast < deserved - 0.05  # they contribute more than they are paid for
+    assert fast < deserved - 0.3  # they contribute more than they are paid for
     assert abs(found.halves["accuracy"][1] - deserved) < 0.5 * abs(fast - deserved)
     assert found.gini("marginal") == pytest.approx(0.0, abs=1e-9) and found.jain("marginal") == pytest.approx(1.0)
     assert found.gini("accuracy") < found.gini("response")
