@@ -274,7 +274,7 @@ def tune(
 
 @app.command("supply")
 def supply_(
-    scenario: Name = "incentive-evening",
+    scenario: Name,
     prices: Annotated[str, typer.Option(help="yen/kWh, with commas between.")] = "5,10,15,20,30,45,60,90",
     seeds: Annotated[int, typer.Option(min=1, help="Worlds of the test split.")] = 8,
     minutes: Annotated[int, typer.Option(min=16, max=240, help="Length of each offer, its notice included.")] = 60,
@@ -289,7 +289,7 @@ def supply_(
 
 @app.command("fairness")
 def fairness_(
-    scenario: Name = "tertiary-1-battery",
+    scenario: Name,
     seed: Annotated[int, typer.Option(min=0, help="Of the episode.")] = 1,
     permutations: Annotated[int, typer.Option(min=1, help="That the Shapley value is sampled over.")] = 200,
     out: Annotated[Path | None, typer.Option(metavar="CSV", help="Write the shares by class and decile.")] = None,
