@@ -228,7 +228,8 @@ def make_env(s: Settings, workers: int | None) -> Corrected:
         return Corrected(venv, *_started(venv, s), s.paired)
     without = () if s.message_fields else MESSAGE_FIELDS
     stores = public_info(venv.native.worlds).stores  # an error of theirs shows at once; of loads, minutes later
-    scale = tuple(s.scale if own else s.scale_loads for own in stores)
+    commands = "dispatch" in venv.native.worlds.layout.action.places  # offers move by the other scale
+    scale = tuple(s.scale if own and commands else s.scale_loads for own in stores)
     policy = fresh_policy(venv, s.rule, scale, (s.hidden, s.hidden), s.frames, s.hold, without)
     return Corrected(venv, policy, 1.0 / scale_to_rule(policy, venv, s.gamma), s.paired)
 

@@ -273,6 +273,34 @@ def tune(
     tune.tune(loaded, controller, trials, seeds, out, ship)
 
 
+@app.command("supply")
+def supply_(
+    scenario: Name,
+    prices: Annotated[str, typer.Option(help="yen/kWh, with commas between.")] = "5,10,15,20,30,45,60,90",
+    seeds: Annotated[int, typer.Option(min=1, help="Worlds of the test split.")] = 8,
+    minutes: Annotated[int, typer.Option(min=16, max=240, help="Length of each offer, its notice included.")] = 60,
+    every_h: Annotated[int, typer.Option(min=1, max=24, help="Hours between two curves.")] = 2,
+    out: Annotated[Path | None, typer.Option(metavar="CSV", help="Write the curves.")] = None,
+) -> None:
+    """Show how many kW answer an offer, by price, class of device and hour."""
+    from der_gym.cli import supply
+
+    supply.run(scenario, prices, seeds, minutes, every_h, out)
+
+
+@app.command("fairness")
+def fairness_(
+    scenario: Name,
+    seed: Annotated[int, typer.Option(min=0, help="Of the episode.")] = 1,
+    permutations: Annotated[int, typer.Option(min=1, help="That the Shapley value is sampled over.")] = 200,
+    out: Annotated[Path | None, typer.Option(metavar="CSV", help="Write the shares by class and decile.")] = None,
+) -> None:
+    """Show what devices contribute and what rules of payment give them, slow ones first and fast ones first."""
+    from der_gym.cli import fairness
+
+    fairness.run(scenario, seed, permutations, out)
+
+
 @app.command("list")
 def show(what: Annotated[What, typer.Argument(help="What to show.")]) -> None:
     """Show what there is: scenarios, controllers, devices, paths, services, fields, heads, columns of a fleet's CSV."""

@@ -148,6 +148,8 @@ def show(console: Console, board: Scoreboard) -> None:
     if len(board.scenario.services) > 1:
         console.print(by_service(rows, board), "")
     console.print(by_variant(rows, board), "")
+    if "offer_yen" in rows[0]:
+        console.print(offers(rows), "")
     console.print(service(rows), "")
     console.print(standing(rows, board), "")
 
@@ -201,6 +203,26 @@ def standing(rows: Sequence[Mapping[str, Any]], board: Scoreboard) -> Table:
         cells = [common.number(row["headroom"]), common.hundred(row["oracle_share"]), common.number(row["bound"])]
         cells += [common.hundred(row["bound_share"]), common.hundred(row["wins_base"])]
         made.add_row(row["controller"], *cells, *(common.number(row[key], 0) for key in starts))
+    return made
+
+
+def offers(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return the table of what offers of pay came to."""
+    columns = [
+        ("paid\nyen", "offer_yen", 0),
+        ("paid\nkWh", "offer_paid_kwh", 0),
+        ("useful\nkWh", "offer_useful_kwh", 0),
+        ("free-\nridden kWh", "offer_free_kwh", 0),
+        ("rebound\nkWh", "offer_rebound_kwh", 0),
+        ("yen per\nuseful kWh", "offer_yen_per_useful_kwh", 1),
+        ("calls of\npeople", "offer_calls", 0),
+    ]
+    note = "useful: what the twin without offers shows to be an answer; opted in: rated power in the last event"
+    heads = ["controller", *(title for title, _, _ in columns), "opted\nin %"]
+    made = common.table("Offers: mean per episode", heads, caption=note)
+    for row in rows:
+        cells = [common.number(row[key], digits) for _, key, digits in columns]
+        made.add_row(row["controller"], *cells, common.hundred(row["offer_opted_in"]))
     return made
 
 

@@ -225,6 +225,7 @@ class Rule:
     needs: ClassVar[Literal["observation", "truth"]] = "observation"
     config_class: ClassVar[type[ControllerConfig]] = ControllerConfig
     per_service: ClassVar[bool] = True  # knows one target: several services take a copy each
+    plays: ClassVar[tuple[str, ...]] = ("dispatch", "both")  # kinds of ``control`` of the scenarios that it can play
 
     def __init__(self, config: Any = None) -> None:
         self.config: Any = self.config_class() if config is None else config

@@ -16,10 +16,11 @@ class Idle(Rule):
     title = "Idle: no command at all"
     per_service: ClassVar[bool] = False
     acts_in_box: ClassVar[bool] = True
+    plays = ("dispatch", "incentive", "both")
 
     def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
-        """Return zeros for every leaf, float32 (n, n_leaf).
+        """Return actions in which every head says nothing or has its preset, float32 (n, size).
 
         Arguments are those of `Controller`.
         """
-        return np.zeros((len(obs), self.layout.n_leaf), np.float32), {}
+        return np.repeat(self.layout.encode({})[None], len(obs), axis=0), {}

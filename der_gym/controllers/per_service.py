@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from der_gym.controllers.base import Array, Controller, HasWorlds, State, public_info
+from der_gym.core.errors import InputError
 from der_gym.env.observation.layout import Layout
 
 
@@ -79,7 +80,15 @@ def bound(controller: Any, worlds: Any) -> Any:
     controller : Controller
     worlds : Worlds
         ``env.unwrapped.worlds``.
+
+    Raises
+    ------
+    InputError
+        For a rule that cannot play the scenario's ``control``.
     """
+    plays, control = getattr(controller, "plays", None), worlds.scenario.control
+    if plays is not None and control not in plays:
+        raise InputError(f"controller {controller.name}: control is {control!r}; allowed: {', '.join(plays)}")
     if len(worlds.simulator.market.sessions) > 1 and getattr(controller, "per_service", False):
         made: Any = PerService(controller, worlds.layout, worlds)
     else:

@@ -45,8 +45,7 @@ class Policy:
         self.rule = make(card.rule.controller, card.rule.values)
         self.mean, self.gain = tensors["mean"], tensors["gain"]
         self.sizes, self.weights = flatten(tensors, len(card.hidden) + 1)
-        head = card.heads[0]
-        self._limits = np.float32(head.low), np.float32(head.high)
+        self._limits = np.float32(-1.0), np.float32(1.0)  # of the Box, whatever the heads' units are
 
     @staticmethod
     def load(path: str | Path) -> Policy:
@@ -75,10 +74,21 @@ class Policy:
         return action, memory | {_HELD: held, _AGE: (age + 1) % self.card.hold}
 
     def reach(self, obs: Array) -> Array:
-        """Return how far each fraction may be moved, float32 (n, n_leaf): ``scale`` of the award, else 0."""
+        """Return how far each entry may be moved, float32 (n, n_entry).
+
+        A fraction: ``scale`` of the award, else 0. An offer: the greatest ``scale`` where a commitment stands or comes.
+        """
         award = self.layout.decode(obs, "award_kw")[:, None]
         most: Array = np.minimum(self.per_kw * award, 1.0).astype(np.float32)
-        return most
+        heads = self.layout.action.places
+        if list(heads) == ["dispatch"]:
+            return most
+        due = (award > 0) | (self.layout.decode(obs, "block.award_kw") > 0).any(axis=1, keepdims=True)
+        for name in (name for name in self.layout.fields if name.endswith((".more_kw", ".more_next_kw"))):
+            due |= self.layout.decode(obs, name)[:, None] > 0
+        offers = np.float32(max(self.card.scale)) * due.astype(np.float32)
+        parts = [most if name == "dispatch" else np.repeat(offers, n, axis=1) for name, (_, _, n) in heads.items()]
+        return np.concatenate(parts, axis=1)
 
     def inputs(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, Array, State]:
         """Return the network's input, float32 (n, n_input), the rule's action (n, n_leaf), and the next memory.

@@ -76,7 +76,8 @@ class PolicyCard(_Card):
     rule : RuleCard
         The rule that it corrects (``idle``: none).
     scale : tuple of float
-        Per leaf: it moves the leaf by at most this share of the award, in kW, while an award stands.
+        Per leaf: it moves the leaf by at most this share of the award, in kW, while an award stands. An offer it moves
+        by at most the greatest of them, of half the head's range, while a commitment stands or comes.
     metrics, training : dict
         What it scored and how it was made; for people, nothing depends on them.
     sha256 : str
@@ -135,7 +136,12 @@ class PolicyCard(_Card):
     def n_input(self) -> int:
         """Return the network's number of inputs."""
         chosen = sum(f.n for f in self.fields if f.name in self.inputs)
-        return self.frames * (chosen + len(self.leaves))
+        return self.frames * (chosen + self.n_entry)
+
+    @property
+    def n_entry(self) -> int:
+        """Return the number of entries of the action."""
+        return sum(len(self.leaves) if head.scope == "leaf" else 1 for head in self.heads)
 
 
 def field_cards(layout: Layout) -> tuple[FieldCard, ...]:
@@ -245,7 +251,7 @@ def _read_card(file: Path) -> PolicyCard:
 def shapes(card: PolicyCard) -> dict[str, tuple[int, ...]]:
     """Return the shape of every tensor that a card asks for."""
     n_x = card.n_input // card.frames
-    widths = [card.n_input, *card.hidden, len(card.leaves)]
+    widths = [card.n_input, *card.hidden, card.n_entry]
     wanted: dict[str, tuple[int, ...]] = {"mean": (n_x,), "gain": (n_x,)}
     for k, (n_in, n_out) in enumerate(pairwise(widths)):
         wanted |= {f"weight.{k}": (n_in, n_out), f"bias.{k}": (n_out,)}

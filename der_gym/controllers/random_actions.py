@@ -31,6 +31,7 @@ class Random(Rule):
 
     name = "random"
     title = "Random: uniform fractions"
+    plays = ("dispatch", "incentive", "both")
     config_class = RandomConfig
     config: Any
 
@@ -45,5 +46,5 @@ class Random(Rule):
             np.random.default_rng((c.seed, int(k), zlib.crc32(o.tobytes())))
             for k, o in zip(memory["step"], obs, strict=True)
         ]
-        draws = np.stack([row.uniform(min(c.low, c.high), c.high, self.layout.n_leaf) for row in rows])
+        draws = np.stack([row.uniform(min(c.low, c.high), c.high, self.layout.action.size) for row in rows])
         return draws.astype(np.float32), {"step": memory["step"] + 1}

@@ -37,6 +37,8 @@ class Head:
     preset : float, optional
         Value where an action's author names none, as the shipped rules do. Default: the one nearest to 0, which says
         nothing.
+    strict : bool
+        Whether a value beyond the bounds is refused where an action is made of values; else it is cut.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Head:
     change: float | None = None
     channel: str | None = None
     preset: float | None = None
+    strict: bool = False
 
 
 PLAN = "plan"
@@ -62,4 +65,19 @@ HEADS.register(
 HEADS.register(
     PLAN,
     Head(PLAN, "leaf", PLAN, -0.2, 0.2, "correction of the leaf's plan two half hours ahead, per rated swing"),
+)
+HEADS.register(
+    "offer",
+    Head(
+        "offer",
+        "leaf",
+        "incentive",
+        0.0,
+        100.0,
+        "pay offered to owners for each kWh drawn less (above 0) or more (below 0) than their baseline",
+        unit="yen/kWh",
+        gate_s=900,
+        change=1.0,
+        strict=True,
+    ),
 )

@@ -13,6 +13,7 @@ from der_gym.devices.behaviours import BEHAVIOURS
 from der_gym.devices.droop import DROOP, HEAD
 from der_gym.devices.ecocute.model import ECOCUTE
 from der_gym.devices.ev.model import EV
+from der_gym.devices.owners.behaviour import INCENTIVE_ANSWER
 from der_gym.devices.v2h.model import V2H
 
 DEVICES: Registry[DeviceModel] = Registry("device", "der_gym.devices")
@@ -22,6 +23,7 @@ DEVICES.register("battery", BATTERY)
 DEVICES.register("v2h", V2H)
 BEHAVIOURS.register("rule", DROOP)
 HEADS.register("droop", HEAD)
+BEHAVIOURS.register(INCENTIVE_ANSWER.name, INCENTIVE_ANSWER)
 
 
 def with_trait(trait: str) -> tuple[str, ...]:

@@ -65,6 +65,19 @@ class Behaviour:
     draw : kernel, optional
         ``draw(s0, s1, n_shard, active, keys, uid, cfg, fleet, params)``: the Params, at the start of an episode. Draw
         from the fleet's key, ``keys[w, 0]`` and ``keys[w, 1]``.
+    draw_class : kernel, optional
+        ``draw_class(s0, s1, n_shard, active, keys, uid, own, lo, hi, params)``: likewise, once for each device class,
+        whose devices take the places ``lo .. hi``; ``own`` is what ``of_class`` gives.
+    of_class : callable, optional
+        ``of_class(config, terms)`` gives float32 ``own`` of a class with the owners ``terms``, see `Declaration.owner`.
+    by_home : bool
+        ``uid`` is the address of each device's home, so that devices of one home have one owner; else the device's.
+    asks : bool
+        The first rows of ``state`` are those of `owners.terms.ASKED`: device classes write them every REFRESH_S.
+    second : bool
+        Whether it reads the second value of its messages.
+    usual : str
+        Row of ``state`` that holds the usual power of each device's group at this half hour; '' none.
     params, state : tuple of str
         Rows of ``params`` and ``state``, float32 (S, n, n_place). State is 0 at the start of an episode.
     registers : tuple of str
@@ -82,6 +95,12 @@ class Behaviour:
     decide: Callable[..., None] | None = None
     account: Callable[..., None] | None = None
     draw: Callable[..., None] | None = None
+    draw_class: Callable[..., None] | None = None
+    of_class: Callable[[Any, Any], np.ndarray] | None = None
+    by_home: bool = False
+    asks: bool = False
+    second: bool = True
+    usual: str = ""
     params: tuple[str, ...] = ()
     state: tuple[str, ...] = ()
     registers: tuple[str, ...] = ()
@@ -161,24 +180,58 @@ def show_messages(s0, s1, n_shard, active, row_a, row_b, hold, free, message):  
 def command(s0, s1, n_shard, active, message, fleet, free):  # type: ignore[no-untyped-def]
     """Let devices follow what a behaviour decided, for the whole tick; those are no longer ``free``.
 
+    CMD_END_SHARE stays as it is: both parts of the tick have the same command.
+
     Parameters
     ----------
     message : float32 (S, 3, N)
         Where A is 0 nothing is decided.
     fleet : float32 (S, N_FLEET, N)
-        CMD_START, CMD_END and CMD_END_SHARE are written.
+        CMD_START and CMD_END are written.
     free : float32 (S, N)
     """
     for s in range(s0, s1):
         if active[s // n_shard]:
             a, fraction, open_ = message[s, MESSAGE.A], message[s, MESSAGE.FRACTION], free[s]
-            out0, out1, out = fleet[s, FLEET.CMD_START], fleet[s, FLEET.CMD_END], fleet[s, FLEET.CMD_END_SHARE]
+            out0, out1 = fleet[s, FLEET.CMD_START], fleet[s, FLEET.CMD_END]
             for i in range(a.shape[0]):
-                old0, old1, old, was = out0[i], out1[i], out[i], open_[i]
+                old0, old1, was = out0[i], out1[i], open_[i]
                 x = fraction[i]
                 decides = (x == x) & (a[i] != _ZERO)
                 new = clip(x, -_ONE, _ONE)
                 out0[i] = new if decides else old0
                 out1[i] = new if decides else old1
-                out[i] = _ONE if decides else old
                 open_[i] = _ZERO if decides else was
+
+
+# --- the same around one behaviour alone, in half the rows
+
+
+@kernel
+def show_one(s0, s1, n_shard, active, row_a, row_b, hold, message):  # type: ignore[no-untyped-def]
+    """Show the only behaviour beside dispatch its messages; ``row_b`` -1: it does not read the second value."""
+    for s in range(s0, s1):
+        if active[s // n_shard]:
+            held, a, fraction = hold[s, row_a], message[s, MESSAGE.A], message[s, MESSAGE.FRACTION]
+            for i in range(a.shape[0]):
+                a[i] = held[i]
+                fraction[i] = _NAN
+            if row_b >= 0:
+                message[s, MESSAGE.B] = hold[s, row_b]
+
+
+@kernel
+def command_one(s0, s1, n_shard, active, row, hold, message, fleet):  # type: ignore[no-untyped-def]
+    """Let devices follow what the only behaviour decided, else their dispatch; see `begin_deciding` and `command`."""
+    for s in range(s0, s1):
+        if active[s // n_shard]:
+            a0, a1, part = hold[s, row], hold[s, row + 1], hold[s, row + 2]
+            a, fraction = message[s, MESSAGE.A], message[s, MESSAGE.FRACTION]
+            out0, out1, out = fleet[s, FLEET.CMD_START], fleet[s, FLEET.CMD_END], fleet[s, FLEET.CMD_END_SHARE]
+            for i in range(a.shape[0]):
+                x, old0, old1 = fraction[i], a0[i], a1[i]
+                decides = (x == x) & (a[i] != _ZERO)
+                new = clip(x, -_ONE, _ONE)
+                out0[i] = new if decides else old0
+                out1[i] = new if decides else old1
+                out[i] = part[i]

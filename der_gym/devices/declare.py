@@ -134,6 +134,7 @@ class Kernels:
     advance: Callable[..., None] | None = None
     capability: Callable[..., None] | None = None
     save: Callable[..., None] | None = None
+    owner: Callable[..., None] | None = None
 
 
 KERNELS: tuple[str, ...] = tuple(f.name for f in fields(Kernels))
@@ -182,6 +183,8 @@ class Declaration:
     strata : tuple of str
         Params, and rows of `SITE`, that govern what it draws and holds without commands, the strongest first. A large
         fleet's devices take over the state of one that is alike in them.
+    owner : OwnerTerms, optional
+        Owners of the class who may answer offers, see `owners.terms`; with a function under `owner_asks`.
     """
 
     name: str
@@ -199,6 +202,7 @@ class Declaration:
     meters: Mapping[str, Register]
     saved: Table = field(default_factory=lambda: rows("none.saved"))
     strata: tuple[str, ...] = ()
+    owner: Any = None
 
     def __post_init__(self) -> None:
         self._stages: dict[str, list[Stage]] = {name: [] for name in KERNELS}
@@ -256,6 +260,10 @@ class Declaration:
     def save(self, function: F | None = None) -> Any:
         """Add a function of what is kept for other devices' start."""
         return self._add("save", function)
+
+    def owner_asks(self, function: F | None = None) -> Any:
+        """Add a function of what an owner asks for a kWh now, and of the comfort at stake; see `owners.terms.ASKED`."""
+        return self._add("owner", function)
 
     def once(self, *kernels: str) -> Callable[[F], F]:
         """Add a function that is called once for a world, with values, in the named kernels."""

@@ -1,4 +1,4 @@
-"""What the functions of a device class may name in each of its six kernels, and the source that is written of them.
+"""What the functions of a device class may name in each of its seven kernels, and the source that is written of them.
 
 | name | means | in |
 |---|---|---|
@@ -8,7 +8,7 @@
 | accepts_commands, standby | 1 where it takes commands; where it stands by | tick; the first in capability too |
 | power_kw, shown_kw | mean power of the tick, and what the device reports of it | tick writes them |
 | enrolled | 1 while the device is a member | tick, capability |
-| a row of SITE | of the device's home, gathered first | draw, tick, capability |
+| a row of SITE | of the device's home, gathered first | draw, tick, capability, owner |
 | import_limit_kw, export_limit_kw | limits of the device's home | draw |
 | given_feed_back, given_switched | what the resource table says, -1 nothing | draw |
 | uid, k0, k1 | address for draws; the fleet's key in draw, else the world's | draw, begin, redraw |
@@ -18,6 +18,8 @@
 | a setting, cfg | its number, or the vector of all | all but save |
 | up_kw, down_kw, stored_kwh, debt_kwh | what the device could give | capability writes them |
 | saved_NAME | a row of what is carried from the reference days, NaN none | begin reads, save writes them |
+| a row of TARIFF | the homes' prices | owner |
+| ask_up_yen_kwh, ask_down_yen_kwh, stake | what an owner asks, the comfort at stake | owner writes them |
 | another returned name | a number for each device; a value where the function is called once | the kernel, later on |
 
 A row hides a setting of the same name.
@@ -28,6 +30,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from der_gym.devices.declare import KERNELS, Declaration
+from der_gym.devices.owners.terms import ASKED, TARIFF
 from der_gym.engine.codegen import Entry, Form, Place, wrap_import, write_kernel
 from der_gym.engine.generated import load
 from der_gym.engine.tables import CAPABILITY, EXOGENOUS, FLEET, GIVEN, SITE
@@ -46,6 +49,7 @@ _ARGUMENTS = {
     "capability": "active, ctx, cfg, site_index, site, params, state, energy, fleet, lo, opting, reached, cell_lo, "
     "cell_hi, out",
     "save": "active, params, state, energy, out",
+    "owner": "active, ctx, cfg, tariff, site_index, site, params, state, energy, fleet, lo, out",
 }
 _FLEET = {
     "draw": ("rated_kw", "dead_s"),
@@ -60,6 +64,7 @@ _FLEET = {
         "shown_kw",
     ),
     "capability": ("rated_kw",),
+    "owner": ("rated_kw",),
 }
 _WRITES = {"rated_kw": "draw", "dead_s": "draw", "power_kw": "advance", "shown_kw": "advance"}
 _HEAD = '''"""Kernels of the device class {name}, written from the functions of {modules}.
@@ -166,6 +171,7 @@ def _wanted(model: Declaration, kernel: str) -> tuple[str, ...]:
         "advance": ("power_kw", "shown_kw"),
         "capability": CAPABILITY.names,
         "save": tuple(f"saved_{name}" for name in model.saved),
+        "owner": ASKED,
     }
     return wanted.get(kernel, ())
 
@@ -198,6 +204,8 @@ def _fleet(kernel: str) -> dict[str, Place]:
         found |= {f"given_{name}": Place(f"given[p, {k}, {_SPAN}]") for k, name in enumerate(GIVEN)}
     if kernel == "advance":
         found["enrolled"] = Place(f"find_enrolled(fleet[s, {FLEET.METER_GAIN}, {_SPAN}], enrolled)", "made")
+    if kernel == "owner":
+        found |= {name: Place(f"out[s, {k}, {_SPAN}]", writes=True) for k, name in enumerate(ASKED)}
     if kernel == "capability":
         found |= {name: Place(f"each[{k}]", writes=True) for k, name in enumerate(CAPABILITY)}
         found |= {"accepts_commands": Place("each[HEARS]"), "enrolled": Place("each[HERE]")}
@@ -209,6 +217,8 @@ def _context(kernel: str, arguments: str) -> dict[str, Place]:
     found: dict[str, Place] = {}
     if "ctx" in arguments:
         found |= {name: Place(f"ctx[w, {k}]", "value") for k, name in enumerate(EXOGENOUS)}
+    if "tariff" in arguments:
+        found |= {name: Place(f"tariff[{k}]", "value") for k, name in enumerate(TARIFF)}
     if kernel in _KEYS:
         found |= {f"k{j}": Place(f"keys[w, {k}]", "value") for j, k in enumerate(_KEYS[kernel])}
         found["uid"] = Place(f"uid[p, {_SPAN}]", local="ids")

@@ -155,6 +155,7 @@ RESERVED = frozenset(
         *("s0", "s1", "n_shard", "active", "keys", "uid", "ids", "abs_s", "ctx", "cfg", "given", "pool", "at", "place"),
         *("site_index", "site", "limits", "params", "state", "energy", "registers", "fleet", "lo", "out", "fresh"),
         *(
+            "tariff",
             "opting",
             "reached",
             "cell_lo",

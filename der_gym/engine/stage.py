@@ -15,7 +15,7 @@ from der_gym.engine.compile import part, scalar
 
 _TAKEN = {  # names of a written source's own
     *("draw", "begin", "redraw", "advance", "capability", "save", "kernel", "enter", "recall", "find_enrolled"),
-    *("place_row", "find_accepting", "sum_cells", "any_positive"),
+    *("owner", "place_row", "find_accepting", "sum_cells", "any_positive"),
 }
 _PLAIN_CALLS = {"np.float32", "np.float64", "min", "max", "abs"}
 

@@ -16,22 +16,23 @@ FROM = "@"
 POLICY = "policy:"
 
 
-def resolve(names: Sequence[str]) -> list[str]:
-    """Return names without repeats; ``all`` stands for every registered one. Unknown: InputError.
+def resolve(names: Sequence[str], control: str = "dispatch") -> list[str]:
+    """Return names without repeats; ``all`` stands for every rule that plays this ``control``. Unknown: InputError.
 
     ``closed_loop@mine.yaml`` is the closed loop with the settings of a file, as tuning writes it; ``policy:PATH`` is a
     learned policy: its folder, or its ``policy.json``.
     """
-    wanted = [name for each in names for name in (CONTROLLERS if each == ALL else [each])]
+    fit = [name for name in CONTROLLERS if control in CONTROLLERS[name].plays]
+    wanted = [name for each in names for name in (fit if each == ALL else [each])]
     for name in wanted:
         if not name.startswith(POLICY) and name.partition(FROM)[0] not in CONTROLLERS:
             raise unknown("controller", name, [*CONTROLLERS, ALL, f"{POLICY}PATH"])
     return list(dict.fromkeys(wanted))
 
 
-def players(controllers: Sequence[str | tuple[str, Controller]]) -> dict[str, Controller]:
+def players(controllers: Sequence[str | tuple[str, Controller]], control: str = "dispatch") -> dict[str, Controller]:
     """Return label -> new controller, of names (`resolve`) and of pairs of a label with an object of one's own."""
-    names = resolve([name for name in controllers if isinstance(name, str)])
+    names = resolve([name for name in controllers if isinstance(name, str)], control)
     own = dict(pair for pair in controllers if not isinstance(pair, str))
     made: dict[str, Controller] = {}
     for name in names:

@@ -132,7 +132,7 @@ def firm(
     base = _without_limits(load(scenario, {**(overrides or {}), "split": split}))
     windows = _windows(base, seasons, starts)
     _check(budget, levels)
-    players = picked(controllers)
+    players = picked(controllers, base.control)
     where = ready(base)
     base = where.scenario
     table = FirmTable(base, where, windows, n_seed, split, budget)

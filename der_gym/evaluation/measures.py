@@ -156,7 +156,43 @@ def measure(played: Played, facts: EvalContext) -> dict[str, F8]:
         What all controllers of the comparison share.
     """
     found = {m.name: np.asarray(m.of(played, facts), dtype=np.float64) for m in MEASURES} | home_measures(played)
+    found |= offer_measures(played, facts.idle) if played.offers else {}
     return found | (service_measures(played) if len(played.services) > 1 else {})
+
+
+OFFER_TITLES = {
+    "offer_yen": "paid to owners for their answers to offers",
+    "offer_paid_kwh": "energy that owners were paid for, by their own baselines",
+    "offer_useful_kwh": "of it, what the twin without offers shows to be an answer, half hour by half hour",
+    "offer_free_kwh": "of it, the rest: free riders and errors of baselines",
+    "offer_rebound_kwh": "energy that came back in half hours in which the group drew the other way",
+    "offer_yen_per_useful_kwh": "pay over useful energy",
+    "offer_calls": "events to which people were called",
+    "offer_opted_in": "rated power whose owners take part in the last event at the episode's end",
+}
+
+
+def offer_measures(played: Played, twin: Played) -> dict[str, F8]:
+    """Return the energy that offers paid for, what it was worth and what came back, float64 (n_seed,) each.
+
+    Useful energy is the node's difference to the twin in a half hour, up to what was paid for in it: answers are all
+    that differs between the two. With commands beside offers it may be theirs, so it is an upper bound there.
+    """
+    paid, way = played.offers["paid_kwh"], played.offers["way"][:, None]
+    drawn = (twin.trace.true_kw - played.trace.true_kw).astype(np.float64)
+    less_kwh = way * drawn.reshape(*paid.shape, -1).mean(axis=2) * 0.5
+    useful = np.minimum(np.maximum(less_kwh, 0.0), paid).sum(axis=1)
+    yen = -played.yen("incentive")
+    return {
+        "offer_yen": yen,
+        "offer_paid_kwh": paid.sum(axis=1),
+        "offer_useful_kwh": useful,
+        "offer_free_kwh": paid.sum(axis=1) - useful,
+        "offer_rebound_kwh": np.maximum(-less_kwh, 0.0).sum(axis=1),
+        "offer_yen_per_useful_kwh": _ratio(yen, useful),
+        "offer_calls": played.offers["calls"],
+        "offer_opted_in": played.offers["opted_in"],
+    }
 
 
 QUANTILES = {
@@ -177,7 +213,7 @@ def home_measures(played: Played) -> dict[str, F8]:
 
 def titles() -> dict[str, str]:
     """Return a line on each measure by name, those of all registered device classes too."""
-    found = {m.name: m.title for m in MEASURES}
+    found = {m.name: m.title for m in MEASURES} | OFFER_TITLES
     for register, declared in shown_registers().items():
         found[register] = f"{declared.meaning}, to 24 h after the end"
         if declared.by_home:

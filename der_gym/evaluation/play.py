@@ -11,6 +11,8 @@ from gymnasium.utils import seeding
 
 from der_gym.controllers import Controller, bound
 from der_gym.devices.base import Register
+from der_gym.devices.owners.behaviour import STATE
+from der_gym.engine.tables import FLEET
 from der_gym.env.worlds import Worlds
 from der_gym.evaluation.recorder import Recorder, Trace
 from der_gym.network import tables as net
@@ -18,6 +20,7 @@ from der_gym.scenario.model import Scenario
 from der_gym.services.base import OUTCOME
 from der_gym.simulation.fleet_arrays import Fleet
 from der_gym.simulation.service_session import ServiceSession
+from der_gym.simulation.simulator import Simulator
 
 Array = np.ndarray
 CHUNK = 64  # worlds played at once; a result does not depend on it
@@ -100,6 +103,8 @@ class Played:
         Registers that are judged home by home, of the classes that have them, 24 hours after the end.
     summed : dict of float64 (n,)
         Likewise, those that scoreboards show and that only add up.
+    offers : dict of float64 (n, n_block) or (n,)
+        Where owners are offered pay: see `offer_results`; else empty.
     start_abs_s : int64 (n,)
         Seconds since 2000-01-01 at the episode's start.
     trace : Trace
@@ -119,6 +124,7 @@ class Played:
     starts: Array
     by_home: dict[str, Array]
     summed: dict[str, Array]
+    offers: dict[str, Array]
     start_abs_s: Array
     trace: Trace
 
@@ -310,6 +316,7 @@ def _result(worlds: Worlds, seeds: list[int], sums: Mapping[str, Any], trace: Tr
         "messages": (network.leaf[:, :, net.SENDER.N_SENT] * network.gate[:, net.GATE.N_UNIT]).sum(axis=1),
         "discharged_kwh": fleet.total_of("discharge"),
         "starts": fleet.total_of("start"),
+        "offers": offer_results(sim),
         "start_abs_s": start.copy(),
     }
     if run_on:
@@ -319,6 +326,27 @@ def _result(worlds: Worlds, seeds: list[int], sums: Mapping[str, Any], trace: Tr
         "summed": {name: fleet.total(name) for name, r in shown(sim.fleet).items() if not r.by_home},
     }
     return Played(**at_end, **homes, trace=trace)
+
+
+def offer_results(sim: Simulator) -> dict[str, Array]:
+    """Return what offers of pay came to at the end; nothing where none are made.
+
+    ``paid_kwh`` float64 (n_world, n_block): energy paid for in each half hour; ``way`` (n_world,): 1 where offers pay
+    for drawing less, -1 where they pay for drawing more; ``calls`` (n_world,): events to which people were called;
+    ``opted_in`` (n_world,): rated power whose owners take part at the end, or did in the last event, over all.
+    """
+    if sim.offers is None:
+        return {}
+    head = next(head for head in sim.scenario.heads() if head.kind == "incentive")
+    kept, rated = sim.offers, sim.fleet.fleet[:, FLEET.RATED_KW].astype(np.float64)
+    joined = (kept.state[:, STATE.ANSWER] > 0) * rated
+    each = [array.reshape(sim.n_world, -1).sum(axis=1) for array in (joined, rated)]
+    return {
+        "paid_kwh": np.diff(kept.paid_kwh, axis=1, prepend=0.0),
+        "way": np.full(sim.n_world, -1.0 if head.high <= 0.0 else 1.0),
+        "calls": sim.market.fleet_ledger.calls.copy(),
+        "opted_in": each[0] / np.maximum(each[1], 1e-9),
+    }
 
 
 def shown(fleet: Fleet) -> dict[str, Register]:
@@ -361,4 +389,5 @@ JOINS: Mapping[str, Callable[..., Any]] = {
     "by_variant": _join_named,
     "by_home": _join_named,
     "summed": _join_named,
+    "offers": _join_named,
 }

@@ -227,12 +227,12 @@ def evaluate(
     InputError
         For an unknown controller, split or setting, and a base that is not among the controllers.
     """
-    seeds = seeds_of(split, n_seed)
-    players = picked([IDLE]) | picked(controllers)
+    seeds, played = seeds_of(split, n_seed), load(scenario, {**(overrides or {}), "split": split})
+    players = picked([IDLE]) | picked(controllers, played.control)
     if base is not None and label(base) not in players:
         raise unknown("base", base, players)
     chosen = BASE if base is None else label(base)
-    board = Scoreboard(load(scenario, {**(overrides or {}), "split": split}), split, seeds, chosen)
+    board = Scoreboard(played, split, seeds, chosen)
     try:
         stage = EpisodeRunner(board.scenario, workers, service)
         twin = TwinWatch()

@@ -25,7 +25,7 @@ from der_gym.evaluation.recorder import Trace
 Array = np.ndarray
 FOLDER, PLAN = "unfinished", "plan.json"
 LARGEST_BYTES, LARGEST_PLAN_BYTES = 2**33, 2**26
-_NAMED = ("by_variant", "by_home", "summed")  # mappings of arrays
+_NAMED = ("by_variant", "by_home", "summed", "offers")  # mappings of arrays
 _NAMES = ("lines", "kinds")  # texts; all other fields are arrays, or mappings of them
 
 

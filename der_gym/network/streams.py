@@ -22,12 +22,15 @@ class MessageStream:
         A first value that moves by no more than this is not sent. Default: the network's ``change_share``.
     change_b : float
         Likewise of the second value, >= 0.
+    second : bool
+        Whether somebody reads the second value; else devices do not hold it.
     """
 
     kind: str
     channel: str | None = None
     change_a: float | None = None
     change_b: float = 0.0
+    second: bool = True
 
     @property
     def salt(self) -> np.uint32:

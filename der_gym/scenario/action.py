@@ -10,10 +10,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from der_gym.core.errors import InputError, unknown
 from der_gym.core.heads import HEADS, PLAN, Head
-from der_gym.devices import behaviours
+from der_gym.devices import DEVICES, behaviours
 from der_gym.network.channels import CHANNELS
 from der_gym.network.streams import DISPATCH, MessageStream
 from der_gym.scenario.validation import explain
+
+Control = Literal["dispatch", "incentive", "both"]
+OF_CONTROL: dict[Control, tuple[str, ...]] = {
+    "dispatch": ("dispatch",),
+    "incentive": ("offer",),
+    "both": ("dispatch", "offer"),
+}
+OFFERS = "incentive"  # kind of the messages that offer pay
 
 
 class HeadSettings(BaseModel):
@@ -34,7 +42,9 @@ class ActionSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    heads: tuple[str, ...] = Field(("dispatch",), min_length=1, description="heads by name, in the Box's order")
+    heads: tuple[str, ...] | None = Field(
+        None, min_length=1, description="heads by name, in the Box's order; none: those of control"
+    )
     unit: Literal["nominal", "award"] = Field(
         "nominal",
         description="what 1 asks of a leaf: its rated swing, or the episode's award in kW, at most that swing",
@@ -49,15 +59,19 @@ class ActionSettings(BaseModel):
 
     @model_validator(mode="after")
     def _can_be(self) -> ActionSettings:
-        for name in self.settings:
-            if name not in self.heads:
-                raise unknown("settings", name, self.heads)
-        check_heads(self.made())
+        if self.heads is not None:
+            self.made("dispatch")
         return self
 
-    def made(self) -> tuple[Head, ...]:
-        """Return the heads as this scenario has them; InputError for an unknown name."""
-        return tuple(self._made(name) for name in self.heads)
+    def made(self, control: Control) -> tuple[Head, ...]:
+        """Return the heads as this scenario has them; InputError for an unknown name, or heads that cannot be."""
+        names = self.heads or OF_CONTROL[control]
+        for name in self.settings:
+            if name not in names:
+                raise unknown("settings", name, names)
+        made = tuple(self._made(name) for name in names)
+        check_heads(made)
+        return made
 
     def _made(self, name: str) -> Head:
         if name not in HEADS:
@@ -104,6 +118,30 @@ def check_heads(heads: Iterable[Head]) -> None:
             raise InputError(
                 f"heads: {taken[kind, slot]}: fills {slot} of {kind!r}; allowed: beside a head that fills a"
             )
+
+
+def check_control(heads: Iterable[Head], control: Control) -> None:
+    """Refuse heads that ``control`` does not have, and a ``control`` whose heads are not there."""
+    kinds = {head.kind: head.name for head in heads}
+    for kind, wanted in (("dispatch", ("dispatch", "both")), (OFFERS, ("incentive", "both"))):
+        if kind in kinds and control not in wanted:
+            allowed = " or ".join(map(repr, wanted))
+            raise InputError(f"action.heads: {kinds[kind]}: control is {control!r}; allowed: with control {allowed}")
+    for kind in {"dispatch": (), "incentive": (OFFERS,), "both": ("dispatch", OFFERS)}[control]:
+        if kind not in kinds:
+            raise InputError(f"control {control!r}: no head of the action sends {kind!r}; allowed: with one that does")
+
+
+def check_owners(classes: Iterable[str], settings: Any) -> None:
+    """Refuse device classes without owners where owners are offered pay, and settings of classes that are none."""
+    known = [name for name in DEVICES if DEVICES[name].owner is not None and any(DEVICES[name].stages("owner"))]
+    for name in classes:
+        if name not in known:
+            raise InputError(f"fleet: class {name!r} declares no owners to offer pay to; allowed: {', '.join(known)}")
+    for name in settings.classes:
+        if name not in known:
+            raise unknown("behaviours.incentive.classes", name, known)
+        settings.terms(name, DEVICES[name].owner)
 
 
 def check_gates(heads: Iterable[Head], decision_s: int) -> None:
@@ -173,7 +211,8 @@ def _stream(kind: str, heads: list[Head], change_share: float) -> MessageStream:
         raise InputError(f"action.heads: kind {kind!r} has the channels {', '.join(channels)}; allowed: one")
     greatest = {head.slot: change_share * max(abs(head.low), abs(head.high)) for head in heads}
     moves = greatest | {head.slot: head.change for head in heads if head.change is not None}
-    return MessageStream(kind, channels[0] if channels else None, moves.get("a"), moves.get("b", 0.0))
+    second = kind == "dispatch" or behaviours.find(kind).second
+    return MessageStream(kind, channels[0] if channels else None, moves.get("a"), moves.get("b", 0.0), second)
 
 
 def behaviour_settings(given: Mapping[str, Mapping[str, Any]], kinds: Iterable[str]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from der_gym.fleet.tree import TreeConfig
 from der_gym.network.config import NetworkConfig
 from der_gym.network.streams import MessageStream
 from der_gym.scenario import action as actions
-from der_gym.scenario.action import ActionSettings, ObservationSettings
+from der_gym.scenario.action import ActionSettings, Control, ObservationSettings
 from der_gym.scenario.config_files import PATH, split_names
 from der_gym.scenario.settings import (
     EpisodeSettings,
@@ -44,6 +44,7 @@ LATER: dict[str, Any] = {
     "action.plan_price": 1.25,
     "action": ActionSettings().model_dump(mode="json", exclude={"unit", "plan_price"}),
     "behaviours": {},
+    "control": "dispatch",
     "costs.plug_stop_yen": 0.0,
     "observation": ObservationSettings().model_dump(mode="json"),
     "pool.homes": "split",
@@ -93,6 +94,7 @@ class Scenario(Settings):
     devices: SerializeAsAny[DeviceConfig] = Field(default_factory=lambda: devices_model()())
     network: NetworkConfig = NetworkConfig()
     episode: EpisodeSettings = EpisodeSettings()
+    control: Control = Field("dispatch", description="dispatch: commands; incentive: offers to owners; both")
     services: tuple[SerializeAsAny[ServiceConfig], ...] = Field(
         default_factory=lambda: (service_config(0, {"name": "tertiary-1"}),), min_length=1
     )
@@ -186,15 +188,33 @@ class Scenario(Settings):
 
     @model_validator(mode="after")
     def _action_can_be(self) -> Scenario:
-        actions.check_gates(self.heads(), self.decision_s)
+        heads = self.heads()
+        actions.check_gates(heads, self.decision_s)
+        actions.check_control(heads, self.control)
         settled = all(SERVICES[config.name].prices_plan for config in self.services)
-        actions.check_plan(self.heads(), self.services, self.plan.method, settled)
-        self.streams(), self.answers()
+        actions.check_plan(heads, self.services, self.plan.method, settled)
+        self.streams()
+        answers = self.answers()
+        if actions.OFFERS in answers:
+            names = {row.device for row in self.fleet.mix} if self.resources is None else ()
+            actions.check_owners(sorted(names), answers[actions.OFFERS])
+        if (self.costs.owners == "offers") and self.control != "incentive":
+            raise ValueError(f"costs.owners 'offers': control is {self.control!r}; allowed: with control 'incentive'")
         return self
+
+    @property
+    def offers(self) -> Any:
+        """Return the settings of owners who are offered pay; None where nobody is."""
+        return self.answers().get(actions.OFFERS)
+
+    @property
+    def costs_booked(self) -> CostConfig:
+        """Return the costs of the fleet: owners who are only offered pay bear their own bill and wear."""
+        return self.costs.model_copy(update={"owners": "offers"}) if self.control == "incentive" else self.costs
 
     def heads(self) -> tuple[Head, ...]:
         """Return the heads of the action, in the order of the Box."""
-        return self.action.made()
+        return self.action.made(self.control)
 
     def streams(self) -> tuple[MessageStream, ...]:
         """Return the message streams: one per kind of message, dispatch first."""

@@ -14,10 +14,11 @@ from der_gym.services.base import SettingsModel
 class CostConfig(SettingsModel):
     """Prices of the lines that belong to the whole fleet."""
 
-    owners: Literal["bill", "kwh"] = "bill"
+    owners: Literal["bill", "kwh", "offers"] = "bill"
     """What owners are paid for. ``bill``: what their bill is higher than under their own schedule, standby included.
     ``kwh``: every kWh that stores drew less than their own schedule, which in awarded half hours is standby, at retail;
-    an earlier rule, kept for comparison."""
+    an earlier rule, kept for comparison. ``offers``: nothing, for what they are offered is all that they are paid; bill
+    and wear are theirs. It is what ``control: incentive`` does."""
     retail_day_yen_kwh: float = Field(default=31.0, ge=0.0)
     """Retail price from 07 to 23 h [A]: 27-36 in published tariffs of all-electric homes, fuel adjustment and levy
     included [M]."""

@@ -8,12 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from der_gym.core.units import BLOCK_S
 from der_gym.devices import behaviours as b
 from der_gym.devices.behaviours import Behaviour
+from der_gym.engine.compile import kernel
 from der_gym.engine.program import Call
+from der_gym.engine.tables import FLEET
 from der_gym.simulation.array_ops import blank, copy_params
 
 Array = np.ndarray
+Owners = tuple[str, int, int, Any]  # class, its places, its declared owners
 
 
 @dataclass
@@ -22,8 +26,8 @@ class BehaviourArrays:
 
     Attributes
     ----------
-    cfg : float32 (k,)
-        Its settings.
+    config, cfg : DeviceConfig, float32 (k,)
+        Its settings, and what its kernels read of them.
     params, state : float32 (S, n, n_place)
     registers : float64 (S, n, 1 or n_place)
     message : float32 (S, 3, n_place)
@@ -31,6 +35,7 @@ class BehaviourArrays:
     """
 
     behaviour: Behaviour
+    config: Any
     cfg: Array
     params: Array
     state: Array
@@ -38,7 +43,8 @@ class BehaviourArrays:
     message: Array
 
     def _call(self, kernel: Any, active: Array, dt_s: int, who: tuple[Any, ...], fleet: Array) -> list[Call]:
-        n_shard, keys, uid, abs_s, ctx = who
+        n_shard, keys, devices, homes, abs_s, ctx = who
+        uid = homes if self.behaviour.by_home else devices
         own = (ctx, self.cfg, self.params, self.state, fleet, self.message, self.registers)
         return [] if kernel is None else [Call(kernel, n_shard, active, keys, uid, abs_s, np.float32(dt_s), *own)]
 
@@ -46,6 +52,7 @@ class BehaviourArrays:
 def _make(behaviour: Behaviour, config: Any, n_all: int, n_place: int, by_device: bool) -> BehaviourArrays:
     return BehaviourArrays(
         behaviour=behaviour,
+        config=config,
         cfg=behaviour.constants(config),
         params=np.zeros((n_all, len(behaviour.params), n_place), dtype=np.float32),
         state=np.zeros((n_all, len(behaviour.state), n_place), dtype=np.float32),
@@ -72,18 +79,50 @@ class Behaviours:
         ordered = b.in_order(configs)
         self.n_shard = n_shard
         self.all = [_make(each, configs[each.name], n_world * n_shard, n_place, by_device) for each in ordered]
-        self.free = np.zeros((n_world * n_shard, n_place if self.all else 0), dtype=np.float32)
+        self.free = np.zeros((n_world * n_shard, n_place if len(self.all) > 1 else 0), dtype=np.float32)
 
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on."""
         rows = ("params", "state", "registers")
         return {f"behaviours.{own.behaviour.name}.{row}": getattr(own, row) for own in self.all for row in rows}
 
-    def draw_params(self, due: Array, keys: Array, uid: Array, fleet: Array) -> list[Call]:
-        """Draw the Params of the ``due`` worlds."""
-        drawn = [own for own in self.all if own.behaviour.draw is not None]
-        who = (self.n_shard, due, keys, uid)
-        return [Call(own.behaviour.draw, *who, own.cfg, fleet, own.params) for own in drawn]  # type: ignore[arg-type]
+    def draw_params(
+        self, due: Array, keys: Array, uid: tuple[Array, Array], fleet: Array, owners: Sequence[Owners]
+    ) -> list[Call]:
+        """Draw the Params of the ``due`` worlds.
+
+        Parameters
+        ----------
+        uid : tuple of uint32 (n_shard, n_place)
+            Address of each device, and of its home.
+        owners : sequence of Owners
+        """
+        calls = []
+        for own in self.all:
+            each, who = own.behaviour, (self.n_shard, due, keys, uid[own.behaviour.by_home])
+            if each.draw is not None:
+                calls.append(Call(each.draw, *who, own.cfg, fleet, own.params))
+            if each.draw_class is not None and each.of_class is not None:
+                for name, lo, hi, terms in owners:
+                    vector = each.of_class(own.config, own.config.terms(name, terms))
+                    calls.append(Call(each.draw_class, *who, vector, lo, hi, own.params))
+        return calls
+
+    @property
+    def asking(self) -> list[Array]:
+        """Return the states whose first rows device classes write, see `Behaviour.asks`."""
+        return [own.state for own in self.all if own.behaviour.asks]
+
+    def spread_usual(self, due: Array, cells: tuple[Any, ...], fleet: Array) -> list[Call]:
+        """Write the usual power of each device's group at the half hour that begins, in the ``due`` worlds.
+
+        Parameters
+        ----------
+        cells : tuple
+            t_s (n_world,), cell_lo, cell_hi (n_cell,), usual float32 (n_world, n_block, n_cell), kW per rated kW.
+        """
+        rows = [(own.behaviour.state.index(own.behaviour.usual), own.state) for own in self.all if own.behaviour.usual]
+        return [Call(spread, self.n_shard, due, *cells, fleet, *row) for row in rows]
 
     def copy_params_from(self, due: Array, model: Array) -> list[Call]:
         """Give the ``due`` worlds the Params of their ``model``, int64 (n_world,)."""
@@ -109,7 +148,7 @@ class Behaviours:
         Parameters
         ----------
         who : tuple
-            n_shard, keys, uid, abs_s, ctx, as kernels of devices get them.
+            n_shard, keys, addresses of devices and of their homes, abs_s, ctx.
         hold : float32 (S, n_row, n_place)
         rows : mapping
             Kind -> rows of ``hold`` of the first and the second value.
@@ -117,12 +156,30 @@ class Behaviours:
         if not self.all:
             return []
         span = (self.n_shard, active)
+        if len(self.all) == 1:
+            return self._decide_one(self.all[0], active, dt_s, who, fleet, hold, rows)
         calls = [Call(b.begin_deciding, *span, rows["dispatch"][0], hold, fleet, self.free)]
         for own in self.all:
             calls.append(Call(b.show_messages, *span, *rows[own.behaviour.name], hold, self.free, own.message))
             calls += own._call(own.behaviour.decide, active, dt_s, who, fleet)
             calls.append(Call(b.command, *span, own.message, fleet, self.free))
         return calls
+
+    def _decide_one(
+        self,
+        own: BehaviourArrays,
+        active: Array,
+        dt_s: int,
+        who: tuple[Any, ...],
+        fleet: Array,
+        hold: Array,
+        rows: Mapping[str, tuple[int, int]],
+    ) -> list[Call]:
+        """Return the calls of `decide` for a fleet with one behaviour beside dispatch."""
+        span, (row_a, row_b) = (self.n_shard, active), rows[own.behaviour.name]
+        shows = Call(b.show_one, *span, row_a, row_b if own.behaviour.second else -1, hold, own.message)
+        obeys = Call(b.command_one, *span, rows["dispatch"][0], hold, own.message, fleet)
+        return [shows, *own._call(own.behaviour.decide, active, dt_s, who, fleet), obeys]
 
     def account(self, active: Array, dt_s: int, who: tuple[Any, ...], fleet: Array) -> list[Call]:
         """Let behaviours enter the results of their decisions in the tick into their registers."""
@@ -131,3 +188,28 @@ class Behaviours:
     def registers(self) -> Sequence[tuple[Array, tuple[str, ...]]]:
         """Return the registers of each behaviour and their names."""
         return [(own.registers, own.behaviour.registers) for own in self.all]
+
+
+@kernel
+def spread(s0, s1, n_shard, due, t_s, cell_lo, cell_hi, usual, fleet, row, state):  # type: ignore[no-untyped-def]
+    """Write what each device usually draws in the half hour that begins: its group's mean by rated power.
+
+    Parameters
+    ----------
+    due : bool (n_world,)
+        Worlds that stand at a half hour.
+    t_s : float64 (n_world,)
+    cell_lo, cell_hi : int64 (n_cell,)
+    usual : float32 (n_world, n_block, n_cell)
+        kW per rated kW.
+    fleet : float32 (S, FLEET.N, N); row : int; state : float32 (S, n, N)
+    """
+    for s in range(s0, s1):
+        w = s // n_shard
+        if due[w]:
+            b = min(int(t_s[w]) // BLOCK_S, usual.shape[1] - 1)
+            rated, out = fleet[s, FLEET.RATED_KW], state[s, row]
+            for c in range(cell_lo.shape[0]):
+                per_kw = usual[w, b, c]
+                for i in range(cell_lo[c], cell_hi[c]):
+                    out[i] = per_kw * rated[i]

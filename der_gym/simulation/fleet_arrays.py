@@ -15,6 +15,7 @@ from der_gym.core.units import DAY_S
 from der_gym.devices import DEVICES, membership
 from der_gym.devices import site as home
 from der_gym.devices.base import DeviceModel, Role
+from der_gym.devices.owners.terms import TARIFF
 from der_gym.engine.program import Call, share
 from der_gym.engine.tables import CAPABILITY, EXOGENOUS, FLEET, SITE
 from der_gym.fleet.structure import Structure
@@ -95,6 +96,8 @@ class Fleet:
         Whether the homes' net power is metered; else the last stage need not add to it.
     behaviours : mapping
         Kind of message -> settings of its behaviour, for every kind beside dispatch.
+    tariff : float32 (TARIFF.N,), optional
+        Prices of the homes, for owners who are offered pay.
     """
 
     def __init__(
@@ -106,6 +109,7 @@ class Fleet:
         by_device: bool = False,
         receiving: bool = True,
         behaviours: Mapping[str, Any] = MappingProxyType({}),
+        tariff: Array | None = None,
     ) -> None:
         self.structure, self.n_world, self.n_shard = structure, n_world, structure.n_shard
         n_all = n_world * self.n_shard
@@ -127,6 +131,9 @@ class Fleet:
         self.abs_s = np.zeros(n_world, dtype=np.int64)
         self.t_s = np.zeros(n_world)
         self.site_uid = np.ascontiguousarray(structure.site_uid)
+        at = structure.site_index.astype(np.int64)
+        self.home_uid = np.take_along_axis(self.site_uid, at, axis=1) if self.behaviours.all else structure.uid
+        self.tariff = np.zeros(TARIFF.N, dtype=np.float32) if tariff is None else tariff
 
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on; the leading axis is worlds times shards, or worlds."""
@@ -150,7 +157,8 @@ class Fleet:
         padding = [(st.site_present, row, self.site) for row in (SITE.LOAD_SCALE, SITE.PV_RATED_KW)]
         padding.append((st.present, FLEET.RATED_KW, self.fleet))
         calls += [Call(weigh, *span, *each) for each in padding]
-        return calls + self.behaviours.draw_params(due, self.keys, st.uid, self.fleet)
+        owners = [(name, own.lo, own.hi, own.device.owner) for name, own in self.classes.items()]
+        return calls + self.behaviours.draw_params(due, self.keys, (st.uid, self.home_uid), self.fleet, owners)
 
     def copy_params_from(self, due: Array, model: Array) -> list[Call]:
         """Give the ``due`` worlds the Params of their ``model``, int64 (n_world,): a world of the same key."""
@@ -226,7 +234,22 @@ class Fleet:
         return self.behaviours.account(active, dt_s, self._who(), self.fleet)
 
     def _who(self) -> tuple[Any, ...]:
-        return (self.n_shard, self.keys, self.structure.uid, self.abs_s, self.ctx)
+        return (self.n_shard, self.keys, self.structure.uid, self.home_uid, self.abs_s, self.ctx)
+
+    def ask_owners(self, due: Array) -> list[Call]:
+        """Work out what owners ask for a kWh now, and their comfort at stake; ``due`` worlds are at a refresh."""
+        calls = []
+        for out in self.behaviours.asking:
+            for st in self.classes.values():
+                site = (self.structure.site_index, self.site)
+                own = (self.ctx, st.cfg, self.tariff, *site, st.params, st.state, st.energy, self.fleet, st.lo, out)
+                calls += _calls(st.device.kernels.owner, self.n_shard, due, *own)
+        return calls
+
+    def spread_usual(self, due: Array, usual: Array) -> list[Call]:
+        """Write what each device's group usually draws in the half hour that begins; see `Behaviours.spread_usual`."""
+        cells = (self.t_s, self.structure.cell_lo, self.structure.cell_hi, usual)
+        return self.behaviours.spread_usual(due, cells, self.fleet)
 
     def measure_capability(self, active: Array, out: Array, opting: bool = True, reached: bool = False) -> list[Call]:
         """Measure each cell: the power its devices could give now, the energy they hold, the energy they will lack.

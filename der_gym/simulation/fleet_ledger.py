@@ -51,6 +51,10 @@ LINES = Table(
 )
 
 
+# Lines after LINES where owners are offered pay: what they were paid; what their habituation costs later on.
+OFFERED = ("incentive", "habituation")
+
+
 class Booked(NamedTuple):
     """A register of device classes that the fleet's ledger reads: its name, its role and its price's setting."""
 
@@ -95,10 +99,15 @@ class FleetLedger:
         See `booked`.
     holds_stores : bool (n_service,)
         Whether each service's node holds stores.
+    offers : IncentiveConfig, optional
+        Where owners are offered pay.
 
     Attributes
     ----------
-    ledger_yen : float64 (n_world, LINES.N)
+    lines : tuple of str
+    ledger_yen : float64 (n_world, n_line)
+    paid_yen : float64 (n_world,)
+        What owners were paid for their answers to offers so far; ``calls``: events to which people were called.
     counted : float64 (n_world, n_register + 1)
         The registers and, last, the messages to units, as they stood at the last half hour's end.
     totals : float64 (n_register, n_world)
@@ -120,14 +129,19 @@ class FleetLedger:
         maker_yen: float,
         registers: Sequence[Booked],
         holds_stores: NDArray[np.bool_],
+        offers: Any = None,
     ) -> None:
         by_hour = (_WITHHELD, _IMPORT)  # at the retail price of the half hour
         price = {each: 0.0 if each.role in by_hour else _price(costs, each) for each in registers}
         bill = costs.owners == "bill"
+        self.lines = tuple(LINES) if offers is None else (*LINES, *OFFERED)
+        self._call_yen = 0.0 if offers is None else float(offers.call_yen)
         registers = [each for each in registers if each.role in by_hour or price[each]]  # others are never summed
         registers = [each for each in registers if each.role >= _WEAR or (each.role == _WITHHELD) != bill]
+        registers = [] if costs.owners == "offers" else registers
         self.costs, self.registers = costs, registers
-        self.ledger_yen = np.zeros((n_world, LINES.N))
+        self.ledger_yen = np.zeros((n_world, len(self.lines)))
+        self.paid_yen, self.calls = np.zeros(n_world), np.zeros(n_world)
         self.counted = np.zeros((n_world, len(registers) + 1))
         self.totals = np.zeros((len(registers), n_world))
         self._maker_yen = maker_yen
@@ -143,7 +157,11 @@ class FleetLedger:
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return every array that a world's future depends on."""
         names = ("ledger_yen", "counted", "asked_kwh", "asked_before_kwh", "retail_yen", "bill_yen")
-        return {f"fleet_ledger.{name}": getattr(self, name) for name in names}
+        return {f"fleet_ledger.{name}": getattr(self, name) for name in (*names, *self._own)}
+
+    @property
+    def _own(self) -> tuple[str, ...]:
+        return ("paid_yen", "calls") if len(self.lines) > LINES.N else ()
 
     def begin(self, mask: NDArray[np.bool_], first_slot: NDArray[np.int64], told: F8) -> None:
         """Start episodes in the worlds of ``mask``.
@@ -157,7 +175,8 @@ class FleetLedger:
             Messages to units beside the sender's: that they shall stand by. They are booked in the first half hour.
         """
         self.retail_yen[mask] = retail_yen_kwh(self.costs, first_slot[mask], self.retail_yen.shape[1])
-        for array in (self.ledger_yen, self.counted, self.asked_kwh, self.asked_before_kwh, self.bill_yen):
+        episode = (self.asked_kwh, self.asked_before_kwh, self.bill_yen, self.paid_yen, self.calls)
+        for array in (self.ledger_yen, self.counted, *episode):
             array[mask] = 0.0
         self.counted[mask, -1] = -told[mask]
 
@@ -183,8 +202,10 @@ class FleetLedger:
         asked = (self.asked_kwh, self.asked_before_kwh)
         nodes = (*asked, self.outside_kwh, self.outside_yen_kwh, self.holds_stores)
         given = (ends, t_s, self.totals, self._role, sender, gate, *nodes, self.retail_yen, self._price)
-        own = (self._maker_yen, self.costs.owners == "bill", self.counted, self.bill_yen, self.ledger_yen)
-        return [*notes, Call(book_fleet, *given, *own, by_world=True)]
+        own = (self._maker_yen, self.costs.owners != "kwh", self.counted, self.bill_yen, self.ledger_yen)
+        paid = (self.paid_yen, self.calls, self._call_yen)
+        offers = [Call(book_offers, ends, *paid, self.ledger_yen, by_world=True)] if self._own else []
+        return [*notes, Call(book_fleet, *given, *own, by_world=True), *offers]
 
 
 def interface_yen(costs: CostConfig, n_unit: NDArray[np.int64], yen_per_unit_month: NDArray[np.float64]) -> float:
@@ -254,6 +275,23 @@ def taken_back(asked_kwh, before_kwh, outside_kwh, outside_yen_kwh):  # type: ig
     for i in range(outside_kwh.shape[0]):
         yen += held_back(outside_kwh[i], asked_kwh[i], before_kwh[i]) * max(outside_yen_kwh[i], 0.0)
     return yen
+
+
+@kernel
+def book_offers(w0, w1, ends, paid_yen, calls, call_yen, ledger):  # type: ignore[no-untyped-def]
+    """Book what owners were paid for their answers, yen, and their calls, where a half hour ends: the last two lines.
+
+    Parameters
+    ----------
+    ends : bool (n_world,); paid_yen, calls : float64 (n_world,)
+    call_yen : float
+    ledger : float64 (n_world, n_line)
+        Updated.
+    """
+    n = ledger.shape[1]
+    for w in range(w0, w1):
+        if ends[w]:
+            ledger[w, n - 2], ledger[w, n - 1] = -paid_yen[w], -calls[w] * call_yen
 
 
 @kernel

@@ -15,8 +15,8 @@ F8 = NDArray[np.float64]
 FLEET = ""  # lines without a service's name before them
 TOTAL = "total"
 # Lines of one kind stand together: income, shares of it, running costs, deviations from the plan.
-ORDER = ("revenue", "energy", "fee", "penalty", "owners", "owners_bill", "retailer", "maker", "wear", "message",
-         "imbalance", "rebound", "lockout")  # fmt: skip
+ORDER = ("revenue", "energy", "fee", "penalty", "owners", "owners_bill", "incentive", "habituation", "retailer",
+         "maker", "wear", "message", "imbalance", "rebound", "lockout")  # fmt: skip
 
 
 def line_key(service: str, line: str) -> str:

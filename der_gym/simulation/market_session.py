@@ -105,7 +105,8 @@ class MarketSession:
         registers = fleet_ledger.booked(DEVICES[name] for name in structure.class_names)
         fees = np.array([scenario.network.fee_yen_month(structure.path_names[k]) for k in structure.cell_path])
         maker_yen = fleet_ledger.interface_yen(scenario.costs, units(structure), fees)
-        self.fleet_ledger = FleetLedger(scenario.costs, n_world, self.n_block, maker_yen, registers, holds)
+        offers, costs = scenario.offers, scenario.costs_booked
+        self.fleet_ledger = FleetLedger(costs, n_world, self.n_block, maker_yen, registers, holds, offers)
         self.ledger = self._ledger(n_world)
         self.standby_yen = np.zeros(n_world)
 
@@ -136,7 +137,7 @@ class MarketSession:
 
     def _ledger(self, n_world: int) -> Ledger:
         parts = {s.id: (tuple(s.service.LINES), s.service.ledger_yen) for s in self.sessions}
-        parts[FLEET] = (tuple(fleet_ledger.LINES), self.fleet_ledger.ledger_yen)
+        parts[FLEET] = (self.fleet_ledger.lines, self.fleet_ledger.ledger_yen)
         deferred = [(s.id, line) for s in self.sessions for line in s.service.deferred]
         return Ledger(parts, deferred, n_world)
 
@@ -246,7 +247,7 @@ class MarketSession:
         mean = power.mean(axis=1, dtype=np.float64)[np.arange(len(which))[:, None], slot, : len(cells)]
         stands = self.planner.standing[which][:, :, self.structure.cell_leaf]
         own_kw = (mean * stands) @ cells
-        return standby_yen(self.scenario.costs, own_kw, self.fleet_ledger.retail_yen[which])
+        return standby_yen(self.fleet_ledger.costs, own_kw, self.fleet_ledger.retail_yen[which])
 
     def _opening(
         self, session: ServiceSession, mask: Array, which: Array, generators: list[np.random.Generator], keys: Array

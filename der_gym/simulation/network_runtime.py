@@ -316,10 +316,8 @@ class NetworkRuntime:
         if len(self.streams) == 1:
             return [Call(deliver, *given, self.coming, 0, net.MAIL.A, self._row, fleet)]
         second = (self._later, self.structure.n_cell, net.MAIL.B, self._row + net.N_HOLD_A, self.hold)
-        return [
-            Call(deliver, *given, *second),
-            Call(deliver, *given, self.coming, 0, net.MAIL.A, self._row, self.hold),
-        ]
+        seconds = [Call(deliver, *given, *second)] if any(stream.second for stream in self.streams[1:]) else []
+        return [*seconds, Call(deliver, *given, self.coming, 0, net.MAIL.A, self._row, self.hold)]
 
     def report_telemetry(self, active: Array, keys: Array, t_s: Array, dt_s: int, fleet: Array) -> Call:
         """Bring the aggregator's table up to the end of the tick.

@@ -14,10 +14,11 @@ from der_gym.core.units import DAY_S
 from der_gym.engine import memory, parallel
 from der_gym.engine.program import Program
 from der_gym.engine.tables import CAPABILITY
+from der_gym.scenario.action import OFFERS, check_owners
 from der_gym.scenario.model import Scenario
 from der_gym.services import SERVICES
 from der_gym.signals.frequency import Frequency
-from der_gym.simulation import snapshot_limits
+from der_gym.simulation import offers, snapshot_limits
 from der_gym.simulation.aggregator_view import AggregatorView
 from der_gym.simulation.assets import ScenarioAssets
 from der_gym.simulation.award_check import check_award
@@ -28,6 +29,7 @@ from der_gym.simulation.market_session import MarketSession
 from der_gym.simulation.metering import POWER, fold
 from der_gym.simulation.meters import Meters
 from der_gym.simulation.network_runtime import NetworkRuntime
+from der_gym.simulation.offers import Offers
 from der_gym.simulation.plan_model import PlanModel
 from der_gym.simulation.plan_training import learned
 from der_gym.simulation.representative_fleet import nominal_kw
@@ -89,7 +91,7 @@ class Simulator:
         per_world = _WORLD_BYTES + _DEVICE_BYTES * st.n_shard * st.n_place
         memory.check_room(f"n_world {shown(n_world)}: worlds of {st.n_device:,} devices", n_world * per_world)
         receiving = any(config.metering == "receiving" for config in scenario.services)
-        own = (by_device, receiving, scenario.answers())
+        own = (by_device, receiving, scenario.answers(), offers.tariff(scenario.costs))
         self.fleet = Fleet(st, scenario.devices, n_world, scenario.horizon_s, *own)
         n_day = (scenario.horizon_s + RUN_ON_S) // DAY_S + 2
         self.network = NetworkRuntime(st, scenario.network, n_world, scenario.decision_s, n_day, scenario.streams())
@@ -98,7 +100,9 @@ class Simulator:
         made = (scenario, st, self.assets.signals, self.assets.pool, n_world, self.assets.sample)
         self.market = MarketSession(*made, *planned)
         self.market.notes[:0] = self.assets.notes
-        self.view = AggregatorView(n_world, st.n_leaf, len(scenario.services), self.market.n_own)
+        self.offers = self._offers()
+        n_own = self.market.n_own + (self.offers.n_shown if self.offers else 0)
+        self.view = AggregatorView(n_world, st.n_leaf, len(scenario.services), n_own)
         self.frequency = Frequency(scenario.signals.frequency, scenario.signals.frequency_model, n_world)
         self.generators = [np.random.default_rng() for _ in range(n_world)]
         tolerance = scenario.devices.behaviour.meter_tolerance  # type: ignore[attr-defined]
@@ -117,7 +121,7 @@ class Simulator:
         capability = self.fleet.measure_capability(self._debtors, self._capability_now)
         self._capability = Program(capability, n_world, self.fleet.n_shard, self.workers)
         parts = (scenario, self.fleet, self.network, self.market, self.meters, self.frequency, self.view)
-        self.step_plan = StepPlan(*parts, self.nominal_kw, self.workers)
+        self.step_plan = StepPlan(*parts, self.nominal_kw, self.workers, self.offers)
         place, pool = self.assets.sample.place, self.assets.pool
         self._open = EpisodeReset(
             self.fleet, self.network, self.meters, pool, place, self.market.planner.standing, self.workers
@@ -128,6 +132,16 @@ class Simulator:
         settled = [SERVICES[config.name] for config in self.scenario.services if config.plan == "forecast"]
         forecasts = self.scenario.plan.method == "forecast" and not all(each.own_baseline for each in settled)
         return learned(self.assets, Simulator) if forecasts else None
+
+    def _offers(self) -> Offers | None:
+        """Return what is kept of offers; None where no pay is offered."""
+        config, kinds = self.scenario.offers, [stream.kind for stream in self.network.streams]
+        if config is None:
+            return None
+        check_owners(self.structure.class_names, config)
+        lane = kinds.index(OFFERS) * self.structure.n_leaf
+        known = (self.fleet, self.network, self.market.planner, lane)
+        return Offers(*known, config.budget_yen, self.market.fleet_ledger.paid_yen)
 
     def leaf_power_kw(self) -> Array:
         """Return the leaves' power of the last tick by the meters, float64 (n_world, n_leaf)."""
@@ -141,7 +155,8 @@ class Simulator:
 
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on, by name."""
-        parts = (self.fleet, self.network, self.market, self.view, self.meters, self.frequency)
+        parts: tuple[Any, ...] = (self.fleet, self.network, self.market, self.view, self.meters, self.frequency)
+        parts += (self.offers,) if self.offers else ()
         return {name: array for part in parts for name, array in part.arrays().items()}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -192,6 +207,8 @@ class Simulator:
         self.step_plan.context(mask, self.scenario.tick_s)(0, self.n_world)
         self._open(mask, self.assets.pool.at(market.episode.fleet_no, market.episode.day0, fleet.abs_s))
         self.step_plan.freeze_first(mask)
+        if self.offers:
+            self.offers.begin(mask, self.meters.rated_kw)
         self.frequency.begin(mask, fleet.keys, fleet.abs_s)
         self.never[mask] = False
         self.step_plan.whole.load()

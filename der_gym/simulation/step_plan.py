@@ -18,6 +18,7 @@ from der_gym.simulation.ledger import copy_lines
 from der_gym.simulation.market_session import MarketSession
 from der_gym.simulation.meters import Meters
 from der_gym.simulation.network_runtime import NetworkRuntime
+from der_gym.simulation.offers import Offers
 
 Array = np.ndarray
 MINUTE_S = 60
@@ -33,6 +34,8 @@ class StepPlan:
     nominal_kw : float64 (n_leaf,)
     workers : int
         Threads.
+    offers : Offers, optional
+        Where owners are offered pay.
 
     Attributes
     ----------
@@ -59,10 +62,11 @@ class StepPlan:
         public: AggregatorView,
         nominal_kw: Array,
         workers: int,
+        offers: Offers | None = None,
     ) -> None:
         self.scenario, self.fleet, self.network = scenario, fleet, network
         self.market, self.meters, self.view = market, meters, public
-        self.frequency = frequency
+        self.frequency, self.offers = frequency, offers
         n, tick_s = fleet.n_world, scenario.tick_s
         self.active, self.refreshed = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
         self._due, self._turn, self._midnight, self._block = (np.zeros(n, dtype=bool) for _ in range(4))
@@ -97,7 +101,8 @@ class StepPlan:
         node_kw = np.stack([session.leaf_weight * nominal_kw for session in self.market.sessions])
         asked = (network.leaf, self.view.leaf, node_kw, self.market.fleet_ledger.asked_kwh, self.refreshed)
         opens = Call(clock.open_step, self.active, t_s, step_h, *asked, by_world=True)
-        return [network.send_messages(self.active, t_s, self.message), opens]
+        limits = self.offers.limiting(self.active, self.message) if self.offers else []
+        return [*limits, network.send_messages(self.active, t_s, self.message), opens]
 
     def _tick(self, dt: int) -> list[Call]:
         """Return the calls of a tick: marks, messages, devices, reports, sums, clocks."""
@@ -114,6 +119,7 @@ class StepPlan:
             *where_due(self._midnight, [network.refill_quotas(self._midnight), links]),
             *where_due(self._turn, [*f.update_membership(self._turn), told]),
             *where_due(self._due, f.redraw_slots(self._due)),
+            *self._asking(),
             network.compute_arrivals(f.keys, f.fleet),
             *network.deliver_messages(active, f.t_s, dt, f.fleet),
             *f.decide(active, dt, network.hold, network.message_rows()),
@@ -123,10 +129,18 @@ class StepPlan:
             network.report_telemetry(active, f.keys, f.t_s, dt, f.fleet),
             *meters.sum_power(active, dt),
             *where_due(self._due, meters.measure_capability(self._due)),
+            *(where_due(self._due, self.offers.counting(self._due)) if self.offers else ()),
             *(session.adding(f.n_shard, active, *power) for session in self.market.sessions),
             Call(clock.end_tick, active, dt, f.t_s, f.abs_s, by_world=True),
             network.free_slots(active, f.t_s),
         ]
+
+    def _asking(self) -> list[Call]:
+        """Return the calls by which owners who are offered pay learn what a kWh costs them now."""
+        if self.offers is None:
+            return []
+        usual = self.fleet.spread_usual(self._turn, self.offers.usual)
+        return [*where_due(self._due, self.fleet.ask_owners(self._due)), *where_due(self._turn, usual)]
 
     def context(self, active: Array, dt: int) -> Call:
         """Return the call that fills the exogenous rows of a tick of ``dt`` seconds that begins now."""
@@ -140,6 +154,7 @@ class StepPlan:
         books = self.market.fleet_ledger
         reads = zip(books.registers, books.totals, strict=True)
         totals = [call for each, out in reads for call in f.totalling(each.name, ends, out)]
+        totals += self.offers.totalling(ends, books) if self.offers else []
         return [Call(clock.mark_block_ends, self.active, f.t_s, ends, by_world=True), *where_due(ends, totals)]
 
     def _close(self) -> list[Call]:
@@ -157,6 +172,7 @@ class StepPlan:
         days = (e.day0, e.kinds, e.window, plan.leaf_kw, t.rated_kw)
         calls = [Call(publish, *clocks, *days, *mail, *notes, view.world, view.leaf, by_world=True)]
         n_own = 0
+        told = self.offers.publishing(self.active, f.t_s, t.rated_kw, view.own, m.n_own) if self.offers else []
         for i, session in enumerate(m.sessions):
             s, own = session.service, (session.leaf_weight, session.service.award_kw, session.shown_kw)
             asked = (plan.house_kw, session.receiving, s.request_kw, s.target_kw, s.failed_before, s.unit_kw)
@@ -165,4 +181,4 @@ class StepPlan:
             calls += [Call(publish_service, *given, by_world=True), *s.show(self.active, f.t_s)]
             places = np.arange(n_own, n_own := n_own + s.FIELDS.N)
             calls.append(Call(copy_lines, self.active, s.shown, places, False, view.own, by_world=True))
-        return calls if n_own else [call for call in calls if call.kernel is not copy_lines]
+        return [*(calls if n_own else [call for call in calls if call.kernel is not copy_lines]), *told]

@@ -18,6 +18,7 @@ from numba.core.dispatcher import Dispatcher
 from der_gym.devices import DEVICES
 from der_gym.devices.base import KERNELS, DeviceModel
 from der_gym.devices.forms import source
+from der_gym.devices.owners.terms import ASKED
 from der_gym.engine.compile import _OPTIONS
 from der_gym.engine.generated import load
 from der_gym.engine.stage import Stage
@@ -62,6 +63,7 @@ def test_kernels_have_the_bits_of_the_functions_worked_in_plain_python(
         for rig in (fast, slow):
             rig.reached, rig.opting = reached, opting
             rig.run("capability")
+            rig.run("owner")
         assert fast.bits() == slow.bits()
     assert np.unique(fast.row("power_kw")).size > 3 or model.traits.mobile
     for rig in (fast, slow):
@@ -86,12 +88,12 @@ def test_a_world_of_several_shards_has_one_context(model: DeviceModel) -> None:
 def test_other_places_and_inactive_worlds_keep_their_bits(model: DeviceModel) -> None:
     rig = Rig(model).begin()
     rig.step(*commands(rig, 1))
-    names = ("params", "state", "energy", "registers", "fleet", "out")
+    names = ("params", "state", "energy", "registers", "fleet", "out", "asks")
     frozen = [getattr(rig, name)[1].tobytes() for name in names]
     beside, site = np.delete(rig.fleet, np.arange(LO, LO + rig.n), axis=2).tobytes(), rig.site.tobytes()
     rig.active[1], rig.fresh = False, True
     rig.keys += np.uint32(5)
-    for kernel in ("draw", "redraw", "begin", "advance", "capability"):
+    for kernel in ("draw", "redraw", "begin", "advance", "capability", "owner"):
         rig.run(kernel)
     assert [getattr(rig, name)[1].tobytes() for name in names] == frozen
     assert np.delete(rig.fleet, np.arange(LO, LO + rig.n), axis=2).tobytes() == beside
@@ -212,6 +214,20 @@ def test_what_a_class_does_not_need_is_no_kernel(model: DeviceModel) -> None:
     for name in KERNELS:
         kernel = getattr(model.kernels, name)
         assert (kernel is None) == (not any(True for _ in model.stages(name)))
+
+
+@of_each
+def test_what_owners_ask_is_finite_and_their_stake_a_share(model: DeviceModel) -> None:
+    if model.owner is None:
+        pytest.skip("declares no owners")
+    for start_h in (2.0, 12.0, 19.0):
+        rig = Rig(model, n=200, start_h=start_h).begin()
+        for _ in range(3):
+            rig.step(0.4)
+        rig.run("owner")
+        up, down, stake = (rig.asks[:, k, LO : LO + rig.n] for k in range(len(ASKED)))
+        assert np.isfinite(rig.asks).all() and up.min() >= 0.0 and down.min() >= 0.0 and up.max() < 100.0
+        assert stake.min() >= 0.0 and stake.max() <= 1.0
 
 
 # --- how the kernels are worked

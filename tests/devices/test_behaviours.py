@@ -31,7 +31,7 @@ def registered() -> Iterator[None]:
 
 def worlds(n: int = 1, by_device: bool = False, seed: int = 3, **changes: Any) -> Simulator:
     """Return worlds whose devices understand rules and offers; keys of ``changes`` are dotted with ``__``."""
-    kinds = ("dispatch", "incentive", "rule")
+    kinds = ("dispatch", "coupon", "rule")
     sim = Simulator(scenario(devices__behaviour__kinds=kinds, **changes), n, 1, by_device)
     sim.reset(np.ones(n, dtype=bool), generators([seed + w for w in range(n)]))
     return sim
@@ -63,11 +63,11 @@ def prompt(sim: Simulator) -> Array:
 
 def test_they_are_entries_of_one_registry_and_asked_rule_incentive_dispatch() -> None:
     assert next(iter(BEHAVIOURS)) == "dispatch"
-    names = [each.name for each in behaviours.in_order(["dispatch", "incentive", "rule"])]
-    assert names == ["rule", "incentive", "dispatch"]
+    names = [each.name for each in behaviours.in_order(["dispatch", "coupon", "rule"])]
+    assert names == ["rule", "coupon", "dispatch"]
     sim = worlds()
-    assert [own.behaviour.name for own in sim.fleet.behaviours.all] == ["rule", "incentive"]
-    assert [stream.kind for stream in sim.network.streams] == ["dispatch", "incentive", "rule"]
+    assert [own.behaviour.name for own in sim.fleet.behaviours.all] == ["rule", "coupon"]
+    assert [stream.kind for stream in sim.network.streams] == ["dispatch", "coupon", "rule"]
 
 
 def test_a_droop_rule_follows_the_frequency_beyond_its_dead_band() -> None:
@@ -95,7 +95,7 @@ def test_an_owner_accepts_where_the_offer_exceeds_her_price_and_more_pay_never_l
     assert price[here].min() >= 5.0 and price[here].max() <= 45.0 and price[here].std() == pytest.approx(11.5, rel=0.15)
     before = np.zeros_like(price, dtype=bool)
     for offer in (4.0, 12.0, 30.0, 50.0):
-        answered = run(sim, say(sim, incentive=offer)) > 0
+        answered = run(sim, say(sim, coupon=offer)) > 0
         np.testing.assert_array_equal(answered[here], price[here] < offer)
         assert not (before & ~answered).any()
         before = answered
@@ -114,10 +114,10 @@ def test_each_later_one_decides_where_no_earlier_one_did() -> None:
     sim = worlds(network__ideal=True, fleet__n_device=300)
     price, here = sim.fleet.behaviours.all[1].params[0, 0], prompt(sim)
     sim.fleet.ctx[:, EXOGENOUS.FREQ_HZ] = 0.12
-    run(sim, say(sim, dispatch=-0.8, incentive=20.0))
-    two = run(sim, say(sim, dispatch=-0.8, incentive=20.0))[0]
+    run(sim, say(sim, dispatch=-0.8, coupon=20.0))
+    two = run(sim, say(sim, dispatch=-0.8, coupon=20.0))[0]
     np.testing.assert_allclose(two[here], np.where(price[here] < 20.0, 0.5, -0.8), atol=1e-6)
-    three = run(sim, say(sim, dispatch=-0.8, incentive=20.0, rule=(1.0, 0.02)))[0]
+    three = run(sim, say(sim, dispatch=-0.8, coupon=20.0, rule=(1.0, 0.02)))[0]
     np.testing.assert_allclose(three[here], -0.5, atol=1e-6)  # in force everywhere: nobody is asked for an answer
     back = run(sim, say(sim, dispatch=-0.8))[0]  # both are ended; what dispatch said is still in force
     np.testing.assert_allclose(back[here], -0.8, atol=1e-6)
@@ -140,7 +140,7 @@ def test_a_zero_offer_gives_the_bits_of_no_message() -> None:
     for minute in range(20):
         a = 0.6 * (-1) ** (minute // 6)
         silent.step(say(silent, dispatch=a), np.ones(2, dtype=bool))
-        zero.step(say(zero, dispatch=a, incentive=(0.0, 7.0), rule=(0.0, 3.0)), np.ones(2, dtype=bool))
+        zero.step(say(zero, dispatch=a, coupon=(0.0, 7.0), rule=(0.0, 3.0)), np.ones(2, dtype=bool))
         alone.step(say(alone, dispatch=a), np.ones(2, dtype=bool))
     assert not same(copied(silent), copied(zero))
     for table in ("world", "leaf"):  # nor does the mere presence of other kinds change a bit
@@ -160,7 +160,7 @@ def _valid_of(one: Simulator, other: Simulator) -> Array:
 def test_registers_sum_what_was_answered_and_begin_anew() -> None:
     summed, each = (worlds(network__ideal=True, by_device=kept) for kept in (False, True))
     for sim in (summed, each):
-        run(sim, say(sim, incentive=30.0), 30)
+        run(sim, say(sim, coupon=30.0), 30)
     kwh, yen = (summed.fleet.total(name)[0] for name in ("answered_kwh", "offered_yen"))
     fleet, price = summed.fleet.fleet[0], summed.fleet.behaviours.all[1].params[0, 0]
     accepts = (price < 30.0) * fleet[FLEET.ACCEPTS_COMMANDS] * fleet[FLEET.RATED_KW] * 0.5
@@ -175,16 +175,16 @@ def test_opted_out_owners_answer_no_message_of_any_kind() -> None:
     everyone = dict.fromkeys(("battery", "ecocute", "ev"), 1.0)
     out, idle = (worlds(network__ideal=True, devices__behaviour__opt_out_share=everyone) for _ in range(2))
     out.fleet.ctx[:, EXOGENOUS.FREQ_HZ] = -0.3
-    run(out, say(out, incentive=50.0, rule=(1.0, 0.02), dispatch=1.0), 10)
+    run(out, say(out, coupon=50.0, rule=(1.0, 0.02), dispatch=1.0), 10)
     run(idle, say(idle), 10)
     np.testing.assert_array_equal(*(sim.fleet.fleet[:, FLEET.POWER_KW] for sim in (out, idle)))
 
 
 def test_snapshots_carry_what_devices_hold() -> None:
     sim = worlds(2)
-    run(sim, say(sim, incentive=30.0, dispatch=0.3, rule=(1.0, 0.02)), 7)
+    run(sim, say(sim, coupon=30.0, dispatch=0.3, rule=(1.0, 0.02)), 7)
     twin = sim.fork([1])
-    message = say(sim, incentive=30.0, dispatch=-0.3)
+    message = say(sim, coupon=30.0, dispatch=-0.3)
     run(sim, message, 12)
     run(twin, message[1:], 12)
     for name, array in twin.arrays().items():
@@ -197,12 +197,12 @@ def test_plain_loops_give_the_bits_of_the_kernels(monkeypatch: pytest.MonkeyPatc
         sim = worlds(2, fleet__n_device=20, episode__n_block=1)
         for minute in range(8):
             sim.fleet.ctx[:, EXOGENOUS.FREQ_HZ] = 0.05 * (minute - 4)
-            values = {"dispatch": 0.4, "incentive": 10.0 * (minute // 2), "rule": (1.0 * (minute > 5), 0.02)}
+            values = {"dispatch": 0.4, "coupon": 10.0 * (minute // 2), "rule": (1.0 * (minute > 5), 0.02)}
             run(sim, say(sim, **values), 1)
         return copied(sim) | {f"message.{own.behaviour.name}": own.message for own in sim.fleet.behaviours.all}
 
     compiled = played()
-    assert compiled["behaviours.incentive.registers"].any()
+    assert compiled["behaviours.coupon.registers"].any()
     assert np.isfinite(compiled["message.rule"][:, MESSAGE.FRACTION]).any()
     import plugins
 
@@ -212,8 +212,8 @@ def test_plain_loops_give_the_bits_of_the_kernels(monkeypatch: pytest.MonkeyPatc
     own = plain(plugins)
     slow = {
         "rule": Behaviour("rule", DROOP.order, decide=own["droop"], config=DROOP.config),
-        "incentive": Behaviour(
-            "incentive",
+        "coupon": Behaviour(
+            "coupon",
             OFFER.order,
             decide=own["accept"],
             account=own["count"],
@@ -240,14 +240,14 @@ def test_worlds_of_dispatch_alone_hold_nothing_more() -> None:
     ("changes", "fault"),
     [
         ({"devices.behaviour.kinds": ("dispatch", "rul")}, "unknown name 'rul'; did you mean 'rule'"),
-        ({"behaviours.incentiv.low_yen_kwh": 3}, "behaviours: unknown name 'incentiv'; did you mean 'incentive'"),
+        ({"behaviours.coupn.low_yen_kwh": 3}, "behaviours: unknown name 'coupn'; did you mean 'coupon'"),
         (
-            {"behaviours.incentive": {"low_yen": 3}},
-            r"behaviours\.incentive\.low_yen: unknown key; did you mean 'low_yen_kwh'",
+            {"behaviours.coupon": {"low_yen": 3}},
+            r"behaviours\.coupon\.low_yen: unknown key; did you mean 'low_yen_kwh'",
         ),
         (
-            {"behaviours.incentive": {"low_yen_kwh": -1}},
-            r"behaviours\.incentive\.low_yen_kwh: .*greater than or equal to 0",
+            {"behaviours.coupon": {"low_yen_kwh": -1}},
+            r"behaviours\.coupon\.low_yen_kwh: .*greater than or equal to 0",
         ),
     ],
 )
@@ -258,7 +258,7 @@ def test_what_cannot_be_is_refused_in_one_line(changes: dict[str, Any], fault: s
 
 
 def test_settings_of_a_behaviour_reach_its_kernel() -> None:
-    dear = worlds(network__ideal=True, behaviours__incentive={"low_yen_kwh": 60.0})
+    dear = worlds(network__ideal=True, behaviours__coupon={"low_yen_kwh": 60.0})
     assert dear.fleet.behaviours.all[1].params[0, 0][dear.structure.present[0] > 0].min() >= 60.0
     assert behaviours.numbers(OfferConfig()).tolist() == [5.0, 40.0, 0.5]
-    assert not run(dear, say(dear, incentive=50.0)).any()
+    assert not run(dear, say(dear, coupon=50.0)).any()

@@ -28,7 +28,7 @@ from der_gym.scenario.load import load
 
 Array = np.ndarray
 MESSAGE_YEN = 0.01  # of one message to one device, whatever its kind
-ALL = ("dispatch", "offer", "droop", "dead_band_hz")
+ALL = ("dispatch", "coupon", "droop", "dead_band_hz")
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def heads(*names: str, **changes: Any) -> dict[str, Any]:
 LEAVES = ("A", "B", "C")
 THREE = (
     HEADS["dispatch"],
-    Head("offer", "leaf", "incentive", 0.0, 50.0, "offer", unit="yen/kWh", gate_s=600),
+    Head("coupon", "leaf", "coupon", 0.0, 50.0, "coupon", unit="yen/kWh", gate_s=600),
     Head("band", "world", "rule", 0.01, 0.05, "dead band", unit="Hz", slot="b"),
 )
 
@@ -65,15 +65,15 @@ def test_dispatch_alone_is_the_default() -> None:
 
 def test_values_are_encoded_and_decoded_in_their_units() -> None:
     layout = ActionLayout.make(LEAVES, THREE)
-    assert layout.names()[2:] == ["dispatch[C]", "offer[A]", "offer[B]", "offer[C]", "band"]
-    action = layout.encode({"dispatch": [0.5, -0.25, 0.0], "offer": 12.5, "band": 0.05})
+    assert layout.names()[2:] == ["dispatch[C]", "coupon[A]", "coupon[B]", "coupon[C]", "band"]
+    action = layout.encode({"dispatch": [0.5, -0.25, 0.0], "coupon": 12.5, "band": 0.05})
     assert action.dtype == np.float32 and action.tolist() == [0.5, -0.25, 0.0, -0.5, -0.5, -0.5, 1.0]
-    assert layout.decode(action, "offer").tolist() == [12.5] * 3 and layout.decode(action, "band") == 0.05
+    assert layout.decode(action, "coupon").tolist() == [12.5] * 3 and layout.decode(action, "band") == 0.05
     assert layout.encode({}).tolist() == [0.0] * 3 + [-1.0] * 3 + [-1.0]  # nothing is said: no offer
-    many = layout.encode({"offer": np.array([[0.0, 25.0, 50.0], [50.0, 50.0, 75.0]]), "band": np.array([0.01, 0.03])})
+    many = layout.encode({"coupon": np.array([[0.0, 25.0, 50.0], [50.0, 50.0, 75.0]]), "band": np.array([0.01, 0.03])})
     assert many.shape == (2, 7) and many[:, 3:].tolist() == [[-1.0, 0.0, 1.0, -1.0], [1.0, 1.0, 2.0, pytest.approx(0)]]
-    assert layout.decode(many, "offer")[1].tolist() == [50.0, 50.0, 50.0]  # cut, as the environment cuts it
-    for fault, values in (("offer: shape \\(2,\\)", {"offer": [1, 2]}), ("did you mean 'offer'", {"ofer": 1.0})):
+    assert layout.decode(many, "coupon")[1].tolist() == [50.0, 50.0, 50.0]  # cut, as the environment cuts it
+    for fault, values in (("coupon: shape \\(2,\\)", {"coupon": [1, 2]}), ("did you mean 'coupon'", {"coupn": 1.0})):
         with pytest.raises(InputError, match=fault):
             layout.encode(values)
     with pytest.raises(InputError, match="did you mean 'band'"):
@@ -84,9 +84,9 @@ def test_the_layout_describes_the_action(registered: None) -> None:
     env = DERGroupEnv("tertiary-1", heads(*ALL))
     n = env.layout.n_leaf
     text = env.layout.describe()
-    assert f"| {n}-{2 * n - 1} | offer | incentive.a | yen/kWh | 0 .. 50 | 300 s | offer |" in text
+    assert f"| {n}-{2 * n - 1} | coupon | coupon.a | yen/kWh | 0 .. 50 | 300 s | coupon |" in text
     assert f"| {3 * n} | dead_band_hz | rule.b | Hz | 0.01 .. 0.05 | 1800 s | dead band |" in text
-    action = env.layout.encode({"dispatch": 0.5, "offer": 20.0})
+    action = env.layout.encode({"dispatch": 0.5, "coupon": 20.0})
     assert env.action_space.shape == action.shape == (3 * n + 1,) and env.action_space.contains(action)
 
 
@@ -96,7 +96,7 @@ def test_the_layout_describes_the_action(registered: None) -> None:
 def taker(n_world: int = 2) -> ActionTaker:
     layout = ActionLayout.make(LEAVES, THREE)
     message = np.zeros((n_world, 3 * len(layout.leaf_names), 3), dtype=np.float32)
-    return ActionTaker(layout, (DISPATCH, MessageStream("incentive"), MessageStream("rule")), message, 30, 60)
+    return ActionTaker(layout, (DISPATCH, MessageStream("coupon"), MessageStream("rule")), message, 30, 60)
 
 
 def test_every_head_fills_its_lane_in_its_unit() -> None:
@@ -172,9 +172,9 @@ def test_messages_of_all_streams_are_counted_and_paid(registered: None) -> None:
     for name, values in {
         "none": {},
         "dispatch": {"dispatch": 0.3},
-        "offer": {"offer": 30.0},
+        "coupon": {"coupon": 30.0},
         "droop": {"droop": 1.0, "dead_band_hz": 0.02},
-        "all": {"dispatch": 0.3, "offer": 30.0, "droop": 1.0, "dead_band_hz": 0.02},
+        "all": {"dispatch": 0.3, "coupon": 30.0, "droop": 1.0, "dead_band_hz": 0.02},
     }.items():
         _, _, info = play(env, **values)
         network, n_leaf = env.worlds.simulator.network, env.layout.n_leaf
@@ -184,28 +184,28 @@ def test_messages_of_all_streams_are_counted_and_paid(registered: None) -> None:
         assert info["yen_message"] == pytest.approx(-MESSAGE_YEN * units, abs=1e-6)
         sent[name] = lanes.sum(axis=1).tolist()
     assert sent["none"] == [0.0, 0.0, 0.0]
-    assert sent["dispatch"][1:] == [0.0, 0.0] and sent["offer"][::2] == [0.0, 0.0] and sent["droop"][:2] == [0.0, 0.0]
-    assert sent["all"] == [sent["dispatch"][0], sent["offer"][1], sent["droop"][2]] and all(sent["all"])
+    assert sent["dispatch"][1:] == [0.0, 0.0] and sent["coupon"][::2] == [0.0, 0.0] and sent["droop"][:2] == [0.0, 0.0]
+    assert sent["all"] == [sent["dispatch"][0], sent["coupon"][1], sent["droop"][2]] and all(sent["all"])
 
 
 def test_the_order_of_the_heads_changes_no_luck(registered: None) -> None:
-    values = {"dispatch": 0.4, "offer": 30.0, "droop": 1.0, "dead_band_hz": 0.02}
+    values = {"dispatch": 0.4, "coupon": 30.0, "droop": 1.0, "dead_band_hz": 0.02}
     ends = [play(DERGroupEnv("tertiary-1", heads(*names)), **values) for names in (ALL, ALL[::-1])]
     assert ends[0][0].tobytes() == ends[1][0].tobytes() and ends[0][1] == ends[1][1] and ends[0][2] == ends[1][2]
-    other = play(DERGroupEnv("tertiary-1", heads(*ALL)), **{**values, "offer": 10.0})
+    other = play(DERGroupEnv("tertiary-1", heads(*ALL)), **{**values, "coupon": 10.0})
     assert other[1] != ends[0][1]
 
 
 def test_heads_that_say_nothing_change_no_bit(registered: None) -> None:
     alone = play(DERGroupEnv("tertiary-1", heads("dispatch")), dispatch=0.4)
-    beside = play(DERGroupEnv("tertiary-1", heads(*ALL)), dispatch=0.4, offer=0.0)
+    beside = play(DERGroupEnv("tertiary-1", heads(*ALL)), dispatch=0.4, coupon=0.0)
     assert alone[0].tobytes() == beside[0].tobytes() and alone[1] == beside[1] and alone[2] == beside[2]
 
 
 def test_an_offer_without_dispatch_moves_the_owners(registered: None) -> None:
-    env = DERGroupEnv("tertiary-1", heads("offer"))
+    env = DERGroupEnv("tertiary-1", heads("coupon"))
     assert env.action_space.shape == (env.layout.n_leaf,)
-    play(env, 30, offer=45.0)
+    play(env, 30, coupon=45.0)
     fleet = env.worlds.simulator.fleet
     took = fleet.fleet[0, FLEET.CMD_END] == np.float32(0.5)
     assert took.mean() > 0.5 and fleet.total("answered_kwh")[0] > 1.0
@@ -232,7 +232,7 @@ def test_a_copied_world_keeps_the_values_in_force_between_gates(registered: None
 
 def offer(**changes: Any) -> dict[str, Any]:
     """Return the overrides of a scenario with the offer alone, changed."""
-    return {"action.heads": ["offer"], "action.settings": {"offer": changes}}
+    return {"action.heads": ["coupon"], "action.settings": {"coupon": changes}}
 
 
 @pytest.mark.parametrize(
@@ -242,12 +242,12 @@ def offer(**changes: Any) -> dict[str, Any]:
         ({"action.heads": []}, "action.heads: .*at least 1"),
         ({"action.heads": ["dispatch", "dispatch"]}, "heads: dispatch: fills a of 'dispatch' as dispatch does"),
         ({"action.heads": ["dispatch", "dead_band_hz"]}, "dead_band_hz: fills b of 'rule'; allowed: beside a head"),
-        ({"action.settings": {"ofer": {"high": 3}}}, "settings: unknown name 'ofer'"),
-        ({**offer(), "action.settings": {"ofer": {"high": 3}}}, "unknown name 'ofer'; did you mean 'offer'"),
+        ({"action.settings": {"coupn": {"high": 3}}}, "settings: unknown name 'coupn'"),
+        ({**offer(), "action.settings": {"coupn": {"high": 3}}}, "unknown name 'coupn'; did you mean 'coupon'"),
         (offer(hgh=3), "hgh: unknown key; did you mean 'high'"),
-        (offer(high=-3), "offer: low 0, high -3; allowed: low < high"),
-        (offer(gate_s=90), "offer: gate_s 90; allowed: a multiple of decision_s 60"),
-        (offer(channel="P44"), "offer: channel: unknown name 'P44'; did you mean 'P4'"),
+        (offer(high=-3), "coupon: low 0, high -3; allowed: low < high"),
+        (offer(gate_s=90), "coupon: gate_s 90; allowed: a multiple of decision_s 60"),
+        (offer(channel="P44"), "coupon: channel: unknown name 'P44'; did you mean 'P4'"),
         ({"action.settings": {"dispatch": {"channel": "P4"}}}, "dispatch: channel 'P4'; allowed: none"),
     ],
 )
@@ -272,18 +272,18 @@ def test_an_action_of_another_shape_names_heads_and_entries(registered: None) ->
     env.reset(seed=1)
     n = env.layout.n_leaf
     with pytest.raises(
-        InputError, match=rf"allowed: \(1, {3 * n + 1}\).*dispatch 0-{n - 1}, offer {n}-.*dead_band_hz {3 * n}"
+        InputError, match=rf"allowed: \(1, {3 * n + 1}\).*dispatch 0-{n - 1}, coupon {n}-.*dead_band_hz {3 * n}"
     ):
         env.step(np.zeros(n, dtype=np.float32))
     wrong = env.layout.encode({})
     wrong[n + 1] = np.nan
-    with pytest.raises(InputError, match=rf"nan in world 0, entry {n + 1} \(offer\["):
+    with pytest.raises(InputError, match=rf"nan in world 0, entry {n + 1} \(coupon\["):
         env.step(wrong)
 
 
 def test_settings_of_a_head_change_its_bounds(registered: None) -> None:
     env = DERGroupEnv(
-        "tertiary-1", heads("offer", action__settings={"offer": {"high": 20.0, "gate_s": 0, "change": 2.0}})
+        "tertiary-1", heads("coupon", action__settings={"coupon": {"high": 20.0, "gate_s": 0, "change": 2.0}})
     )
     env.reset(seed=1)
     env.step(np.ones(env.layout.n_leaf, dtype=np.float32))

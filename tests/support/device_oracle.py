@@ -11,6 +11,7 @@ import numpy as np
 from slow_sums import slow_dot
 
 from der_gym.devices.base import DeviceModel
+from der_gym.devices.owners.terms import ASKED, TARIFF
 from der_gym.engine.stage import Stage
 from der_gym.engine.tables import CAPABILITY, EXOGENOUS, FLEET, GIVEN, SITE
 
@@ -50,6 +51,8 @@ class Shard:
         if self.kernel == "capability":
             found |= {name: np.zeros(x.n, F4) for name in CAPABILITY}
             found["accepts_commands"] = found["accepts_commands" if x.opting else "enrolled"]
+        if self.kernel == "owner":
+            found |= {name: x.asks[s, k, self.span] for k, name in enumerate(ASKED)}
         if self.kernel == "begin":
             found |= {f"saved_{name}": self._saved(k) for k, name in enumerate(model.saved)}
         if self.kernel == "save":
@@ -69,6 +72,7 @@ class Shard:
             found[name] = x.cfg[at] if size == 1 else x.cfg[at : at + size]
         key = x.keys[self.w, :2] if self.kernel == "draw" else x.keys[self.w, 2:]
         found |= {name: x.ctx[self.w, k] for k, name in enumerate(EXOGENOUS)}
+        found |= {name: x.tariff[k] for k, name in enumerate(TARIFF)} if self.kernel == "owner" else {}
         return found | {"cfg": x.cfg, "k0": key[0], "k1": key[1], "clock_s": x.abs_s[self.w], "fresh": x.fresh}
 
     def _row(self, name: str) -> bool:

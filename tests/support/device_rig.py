@@ -8,13 +8,14 @@ import device_oracle
 import numpy as np
 
 from der_gym.devices.base import DeviceModel
+from der_gym.devices.owners.terms import ASKED
 from der_gym.engine.tables import CAPABILITY, EXOGENOUS, FLEET, GIVEN, NOT_GIVEN, SITE
 
 LO = 5  # other classes' devices stand before these
 AFTER = 4  # and after
 DAY_S = 86_400
 MONDAY = 8997  # days since 2000-01-01
-ARRAYS = ("params", "state", "energy", "registers", "fleet", "site", "out")
+ARRAYS = ("params", "state", "energy", "registers", "fleet", "site", "out", "asks")
 
 
 class Rig:
@@ -69,6 +70,8 @@ class Rig:
         edges = np.unique([0, LO, LO + 3, LO + n, places])
         self.cell_lo, self.cell_hi = edges[:-1].copy(), edges[1:].copy()
         self.out = np.zeros((n_all, self.cell_lo.size, CAPABILITY.N))
+        self.tariff = np.array([31.0, 21.0, 8.5, 4.0, 0.5, 3.0], np.float32)
+        self.asks = np.zeros((n_all, len(ASKED), places), np.float32)
         self.clock(60)
 
     def row(self, name: str) -> np.ndarray:
@@ -117,6 +120,8 @@ class Rig:
             return (*who, *when, *own, self.lo, self.fresh)
         if kernel == "save":
             return (self.active, *own, self.out)
+        if kernel == "owner":
+            return (self.active, self.ctx, self.cfg, self.tariff, *homes, *own, self.fleet, self.lo, self.asks)
         given = (self.active, self.ctx, self.cfg, *homes, *own)
         if kernel == "advance":
             return (*given, self.registers, self.fleet, self.lo)

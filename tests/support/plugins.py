@@ -86,7 +86,7 @@ def count(s0, s1, n_shard, active, keys, uid, abs_s, dt_s, ctx, cfg, params, sta
 
 DROOP = Behaviour("rule", RULE, "droop", decide=droop, config=DroopConfig)
 OFFER = Behaviour(
-    "incentive",
+    "coupon",
     INCENTIVE,
     "an owner with a reservation price",
     decide=accept,
@@ -99,7 +99,7 @@ OFFER = Behaviour(
 HEADS_ = (
     Head("droop", "leaf", "rule", 0.0, 1.0, "share of the droop", change=0.05),
     Head("dead_band_hz", "world", "rule", 0.01, 0.05, "dead band", unit="Hz", slot="b", gate_s=1800),
-    Head("offer", "leaf", "incentive", 0.0, 50.0, "offer", unit="yen/kWh", gate_s=300, change=1.0, channel="P5"),
+    Head("coupon", "leaf", "coupon", 0.0, 50.0, "coupon", unit="yen/kWh", gate_s=300, change=1.0, channel="P5"),
 )
 
 

@@ -26,7 +26,9 @@ from der_gym.devices.base import DeviceModel, Register, Traits, rows
 from der_gym.devices.battery import draws
 from der_gym.devices.battery import physics as ph
 from der_gym.devices.battery.config import LAYOUT, BatteryConfig
+from der_gym.devices.battery.owner import asks
 from der_gym.devices.bill import BILL, STORED, difference
+from der_gym.devices.owners.terms import OwnerTerms
 
 _0, _HALF, _1, _HOUR_S = np.float32(0.0), np.float32(0.5), np.float32(1.0), np.float32(3600.0)
 
@@ -93,6 +95,7 @@ BATTERY = DeviceModel(
     },
     saved=rows("battery.saved", "soc | - | 0 at the owner's reserve, 1 full"),
     strata=("pv_rated_kw", "load_scale", "capacity_kwh", "night_draw"),
+    owner=OwnerTerms(automated_share=0.5),
 )
 
 
@@ -280,3 +283,6 @@ def share_of_full(energy_kwh, reserve_kwh, capacity_kwh):  # type: ignore[no-unt
     above_kwh = energy_kwh - np.float64(reserve_kwh)
     saved_soc = np.float32(above_kwh / (np.float64(capacity_kwh) - np.float64(reserve_kwh)))
     return saved_soc
+
+
+BATTERY.owner_asks(asks)

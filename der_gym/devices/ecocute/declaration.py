@@ -5,6 +5,7 @@ from __future__ import annotations
 from der_gym.devices.base import DeviceModel, Register, Traits, rows
 from der_gym.devices.bill import BILL, DEFERRED, TAKEN
 from der_gym.devices.ecocute.config import LAYOUT, EcoCuteConfig
+from der_gym.devices.owners.terms import OwnerTerms
 
 ECOCUTE = DeviceModel(
     name="ecocute",
@@ -120,4 +121,5 @@ ECOCUTE = DeviceModel(
         """,
     ),
     strata=("sort", "tank_kwh_k"),
+    owner=OwnerTerms(automated_share=0.3),
 )

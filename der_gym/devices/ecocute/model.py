@@ -23,5 +23,8 @@ from __future__ import annotations
 
 from der_gym.devices.ecocute import measure, schedule, tick
 from der_gym.devices.ecocute.declaration import ECOCUTE
+from der_gym.devices.ecocute.owner import asks
 
 __all__ = ["ECOCUTE", "measure", "schedule", "tick"]  # the functions register themselves with the class on import
+
+ECOCUTE.owner_asks(asks)

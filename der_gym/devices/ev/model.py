@@ -14,6 +14,8 @@ from der_gym.devices.bill import BILL, DEFERRED, TAKEN, difference
 from der_gym.devices.ev import physics as ph
 from der_gym.devices.ev import sessions
 from der_gym.devices.ev.config import CFG, LAYOUT, EVConfig
+from der_gym.devices.ev.owner import asks
+from der_gym.devices.owners.terms import OwnerTerms
 from der_gym.engine.compile import scalar
 from der_gym.numerics import approx, rng
 
@@ -99,6 +101,7 @@ EV = DeviceModel(
         "stored_more_kwh": TAKEN,
         "deferred_kwh": DEFERRED,
     },
+    owner=OwnerTerms(automated_share=0.6),
 )
 
 
@@ -295,3 +298,6 @@ def measure(  # type: ignore[no-untyped-def]
         laxity_margin_s, max_stops,
     )  # fmt: skip
     return up_kw, down_kw, stored_kwh, debt_kwh
+
+
+EV.owner_asks(asks)

@@ -19,8 +19,10 @@ from der_gym.devices.base import DeviceModel, Register, Traits, rows
 from der_gym.devices.bill import BILL, DEFERRED, STORED, difference
 from der_gym.devices.ev import sessions
 from der_gym.devices.ev.model import NOON_S, choice4, noon
+from der_gym.devices.owners.terms import OwnerTerms
 from der_gym.devices.v2h import physics as ph
 from der_gym.devices.v2h.config import CFG, LAYOUT, V2HConfig
+from der_gym.devices.v2h.owner import asks
 from der_gym.numerics import approx, rng
 
 _WHO = rng.stream("v2h.who")
@@ -113,6 +115,7 @@ V2H = DeviceModel(
         "stored_more_kwh": STORED,
         "deferred_kwh": DEFERRED,
     },
+    owner=OwnerTerms(automated_share=0.6),
 )
 
 
@@ -327,3 +330,6 @@ def measure(  # type: ignore[no-untyped-def]
     lacks = max(ready_kwh - held, _0) / efficiency - charger_kw * max(depart_s - t_s, _0) / _HOUR_S
     debt_kwh = max(lacks, _0) if here else _0
     return up_kw, down_kw, stored_kwh, debt_kwh
+
+
+V2H.owner_asks(asks)

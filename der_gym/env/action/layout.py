@@ -126,6 +126,9 @@ class ActionLayout:
         array = array[..., None] if head.scope == "world" or array.ndim == 0 else array
         if array.shape[-1] not in (1, n):
             raise InputError(f"action head {name}: shape {array.shape}; allowed: a number, or (..., {n})")
+        if head.strict and not ((array >= head.low) & (array <= head.high)).all():
+            odd = array[~((array >= head.low) & (array <= head.high))].flat[0]
+            raise InputError(f"action head {name}: {odd:g} {head.unit}; allowed: {head.low:g} to {head.high:g}")
         scaled: Array = (array - _middle(head)) / _half(head)
         return scaled
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
 import numpy as np
 
@@ -13,14 +14,19 @@ from der_gym.core.heads import Head
 from der_gym.engine.compile import kernel
 from der_gym.engine.program import Call
 from der_gym.env.action.layout import ActionLayout
-from der_gym.env.observation.columns import TABLES
+from der_gym.env.observation.columns import TABLES, Scope
 from der_gym.env.observation.fields import FIELDS, SHIPPED, Field
 from der_gym.env.observation.kernel import compile_fields
 from der_gym.simulation import aggregator_view
+from der_gym.simulation.offers import BUDGET, OFFER
 
 Array = np.ndarray
 _TABLES = {"world": 0, "block": 1, "leaf": 2, "service": 4}
 _EXTRA, _OWN = 3, 5
+_OFFERS = {  # read 1 at, low, high
+    "leaf": {"offer_yen_kwh": (50.0, -4.0, 4.0), "offer_on_way": (1.0, 0.0, 1.0), "answered_share": (1.0, 0.0, 1.0)},
+    "world": {"budget_left": (1.0, 0.0, 1.0)},
+}
 _CONST = 0  # else 1 + the number of the service whose award is the unit
 N_AHEAD = aggregator_view.N_AHEAD
 
@@ -78,6 +84,8 @@ class Layout:
     ) -> Layout:
         """Return the layout for a fleet's leaves, its services and heads: shipped columns, then the services' own.
 
+        Where a head offers pay, the columns of the offers stand after the services' own.
+
         Parameters
         ----------
         leaf_names : tuple of str, n_leaf of them
@@ -102,6 +110,8 @@ class Layout:
         width = {"world": 1, "service": n, "block": n * N_AHEAD, "leaf": len(leaf_names)}
         named = [(_name(field), field, width[field.scope]) for field in (FIELDS[key] for key in SHIPPED)]
         named += [(f"{view.id}.{field.name}", field, 1) for view in views for field in view.own]
+        if any(head.kind == "incentive" for head in heads or ()):
+            named += [(_name(field), field, width[field.scope]) for field in offer_fields()]
         named += [(_name(field), field, width[field.scope]) for field in _asked(asked)]
         fields, at = {}, 0
         for name, field, n_value in named:
@@ -109,6 +119,10 @@ class Layout:
             at += n_value
         action = ActionLayout.make(leaf_names, heads, np.maximum(nominal_kw, 1e-9) if in_awards else None)
         return Layout(leaf_names, nominal_kw, fields, at, views, action, fleet_nominal_kw=nominal_kw)
+
+    @property
+    def _n_offers(self) -> int:
+        return sum(n for field, _, n in self.fields.values() if field in offer_fields())
 
     def of(self, service: str) -> Layout:
         """Return this layout as one service sees it: its own values, and the leaves of its node only.
@@ -230,12 +244,14 @@ class Layout:
         """Return each entry's origin, int64 (size, 4): table, row, column, unit; float64 (size, 3): scale, bounds."""
         where, how = np.zeros((self.size, 4), np.int64), np.zeros((self.size, 3))
         extra, owners = 0, [k for k, view in enumerate(self.services) for _ in view.own]
-        first_own = self.size - self.n_computed - len(owners)
+        first_own = self.size - self.n_computed - self._n_offers - len(owners)
         for field, at, n in self.fields.values():
             for i in range(n):
                 service = i if field.scope == "service" else i // N_AHEAD if field.scope == "block" else 0
                 if first_own <= at < first_own + len(owners):
                     where[at, :3], service = (_OWN, 0, at - first_own), owners[at - first_own]
+                elif field in offer_fields():
+                    where[at + i, :3] = _OWN, 0, at + i - first_own
                 elif field.compute is None:
                     where[at + i, :3] = _TABLES[field.scope], i, _column(field)
                 else:
@@ -296,6 +312,15 @@ class Layout:
                 f"| {span} | {name} | {field.unit} | {field.scale} | [{field.low:g}, {field.high:g}] | {field.title} |"
             )
         return "\n".join([*lines, "", self.action.describe()])
+
+
+@cache
+def offer_fields() -> tuple[Field, ...]:
+    """Return the fields of the offers, in the order of their columns; only layouts of offers have them."""
+    rows = [("leaf", row) for row in OFFER.rows] + [("world", row) for row in BUDGET.rows]
+    return tuple(
+        Field(row.name, cast(Scope, scope), row.unit, *_OFFERS[scope][row.name], row.meaning) for scope, row in rows
+    )
 
 
 def _name(field: Field) -> str:

@@ -1,0 +1,210 @@
+"""Offers of pay to owners: the budget, what is known of the answers, and what groups of homes usually draw."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from der_gym.core.units import BLOCK_S, SLOT_PER_DAY
+from der_gym.devices.owners.behaviour import STATE
+from der_gym.devices.owners.terms import TARIFF
+from der_gym.engine.compile import kernel
+from der_gym.engine.program import Call
+from der_gym.engine.schema import Table
+from der_gym.engine.tables import FLEET
+from der_gym.network import tables as net
+from der_gym.numerics.sums import dot
+from der_gym.simulation.fleet_arrays import Fleet
+from der_gym.simulation.fleet_ledger import FleetLedger
+from der_gym.simulation.network_runtime import NetworkRuntime
+from der_gym.simulation.planner import Planner
+
+Array = np.ndarray
+_0, _1 = np.float32(0.0), np.float32(1.0)
+
+OFFER = Table(
+    "view of the offers",
+    "float64 (n_world, N n_leaf), row by row: what is known of the offers to each leaf; only where offers are made",
+    """
+    offer_yen_kwh  | yen/kWh | aggregator | last offer sent, while it holds
+    offer_on_way   | -       | aggregator | 1 while homes may still wait for it (p95 of the way)
+    answered_share | -       | aggregator | rated power whose owners take part, as reports tell (5 min old)
+    """,
+)
+BUDGET = Table(
+    "view of the budget",
+    "float64 (n_world, N): only where offers are made",
+    """
+    budget_left | - | aggregator | part of the budget that is left; 1 where there is none
+    """,
+)
+
+
+def tariff(costs: Any) -> Array:
+    """Return the prices of the homes, float32 (TARIFF.N,), from the costs of a scenario."""
+    return np.array([getattr(costs, name) for name in TARIFF], dtype=np.float32)
+
+
+class Offers:
+    """What a simulator keeps of offers; made only where a scenario offers pay.
+
+    Parameters
+    ----------
+    fleet, network, planner
+        The simulator's.
+    lane : int
+        First lane of the offers' messages.
+    budget_yen : float, optional
+    paid_yen : float64 (n_world,)
+        What owners were paid so far.
+
+    Attributes
+    ----------
+    usual : float32 (n_world, n_block, n_cell)
+        Power of each cell at each half hour of the episode, mean of the days before, per rated kW.
+    answered : float64 (S, n_cell)
+        Rated kW whose owners take part, as far as reports have told.
+    paid_kwh : float64 (n_world, n_block)
+        Energy that owners were paid for, up to the end of each half hour.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        network: NetworkRuntime,
+        planner: Planner,
+        lane: int,
+        budget_yen: float | None,
+        paid_yen: Array,
+    ) -> None:
+        self.fleet, self.network, self.planner, self.lane = fleet, network, planner, lane
+        self.budget_yen = np.inf if budget_yen is None else float(budget_yen)
+        self.paid_yen = paid_yen
+        st = fleet.structure
+        self.usual = np.zeros((fleet.n_world, planner.base_kw.shape[1], st.n_cell), dtype=np.float32)
+        self.answered = np.zeros((fleet.n_all, st.n_cell))
+        self.paid_kwh = np.zeros((fleet.n_world, self.usual.shape[1]))
+        self._kwh = np.zeros(fleet.n_world)
+        (self.state,) = fleet.behaviours.asking
+        self.n_shown = OFFER.N * st.n_leaf + BUDGET.N
+
+    def arrays(self) -> dict[str, Array]:
+        """Return every array that a world's future depends on."""
+        return {"offers.usual": self.usual, "offers.answered": self.answered, "offers.paid_kwh": self.paid_kwh}
+
+    def begin(self, mask: Array, rated_kw: Array) -> None:
+        """Look up what groups usually draw in the worlds of ``mask``; ``rated_kw`` float64 (n_world, n_cell)."""
+        which, n_cell = np.flatnonzero(mask), self.fleet.structure.n_cell
+        power, _, _ = self.planner.history(which)
+        scale = self.planner.sample.scale[:n_cell]
+        mean = power[..., :n_cell].mean(axis=1, dtype=np.float64) * scale
+        first = self.planner.episode.start_h[which, None] * (SLOT_PER_DAY // 24)
+        slot = (first + np.arange(self.usual.shape[1])) % SLOT_PER_DAY
+        per_kw = mean[np.arange(len(which))[:, None], slot] / np.maximum(rated_kw[which, None, :], 1e-9)
+        self.usual[which] = per_kw
+        self.answered[np.repeat(mask, self.fleet.n_shard)], self.paid_kwh[mask] = 0.0, 0.0
+
+    def limiting(self, active: Array, message: Array) -> list[Call]:
+        """Return the call that makes offers 0 where the budget is spent; none without a budget."""
+        if not np.isfinite(self.budget_yen):
+            return []
+        lanes = (self.lane, self.fleet.structure.n_leaf)
+        return [Call(limit_offers, active, self.paid_yen, self.budget_yen, *lanes, message, by_world=True)]
+
+    def counting(self, due: Array) -> list[Call]:
+        """Return the call that counts the answers that reports have told of, in the ``due`` worlds."""
+        st = self.fleet.structure
+        cells = (st.cell_lo, st.cell_hi, self.fleet.fleet, self.state, self.answered)
+        return [Call(count_answers, self.fleet.n_shard, due, *cells)]
+
+    def totalling(self, ends: Array, books: FleetLedger) -> list[Call]:
+        """Return the calls that sum what was paid, and the calls of people, where a half hour ``ends``."""
+        f = self.fleet
+        sums = (("offer_paid_yen", books.paid_yen), ("offer_calls", books.calls), ("offer_paid_kwh", self._kwh))
+        summed = [call for name, out in sums for call in f.totalling(name, ends, out)]
+        return [*summed, Call(note_paid, ends, f.t_s, self._kwh, self.paid_kwh, by_world=True)]
+
+    def publishing(self, active: Array, t_s: Array, rated_kw: Array, out: Array, at: int) -> list[Call]:
+        """Return the call that shows what is known of the offers, in ``out`` from column ``at`` on."""
+        w, st = self.network, self.fleet.structure
+        sent = (w.leaf, w.gate, self.lane, st.n_leaf)
+        cells = (self.fleet.n_shard, st.cell_leaf, rated_kw, self.answered)
+        given = (active, t_s, *sent, *cells, self.paid_yen, self.budget_yen)
+        return [Call(publish_offers, *given, out, at, by_world=True)]
+
+
+@kernel
+def limit_offers(w0, w1, active, paid_yen, budget_yen, lane, n_leaf, message):  # type: ignore[no-untyped-def]
+    """Set the offers in ``message``, float32 (n_world, n_lane, 3), to 0 where the budget is spent."""
+    for w in range(w0, w1):
+        if active[w] and paid_yen[w] >= budget_yen:
+            for j in range(lane, lane + n_leaf):
+                message[w, j, 1] = 0.0
+
+
+@kernel
+def note_paid(w0, w1, ends, t_s, kwh, paid_kwh):  # type: ignore[no-untyped-def]
+    """Note the energy paid for so far, ``kwh`` (n_world,), at the end of a half hour, in ``paid_kwh``."""
+    for w in range(w0, w1):
+        if ends[w]:
+            paid_kwh[w, min(int(t_s[w]) // BLOCK_S - 1, paid_kwh.shape[1] - 1)] = kwh[w]
+
+
+@kernel
+def count_answers(s0, s1, n_shard, due, cell_lo, cell_hi, fleet, state, answered):  # type: ignore[no-untyped-def]
+    """Sum the rated kW of each cell whose owners take part and have reported since.
+
+    Parameters
+    ----------
+    due : bool (n_world,)
+    cell_lo, cell_hi : int64 (n_cell,)
+    fleet : float32 (S, FLEET.N, N); state : float32 (S, STATE.N, N)
+    answered : float64 (S, n_cell)
+        Out.
+    """
+    known = np.empty(fleet.shape[2], np.float32)
+    for s in range(s0, s1):
+        if due[s // n_shard]:
+            rated, gain, seen_s = fleet[s, FLEET.RATED_KW], fleet[s, FLEET.METER_GAIN], fleet[s, FLEET.SEEN_S]
+            answer, look_s = state[s, STATE.ANSWER], state[s, STATE.LOOK_S]
+            for i in range(known.shape[0]):
+                tells = (answer[i] > _0) & (gain[i] > _0) & (seen_s[i] >= look_s[i])
+                known[i] = _1 if tells else _0
+            for c in range(cell_lo.shape[0]):
+                answered[s, c] = dot(rated[cell_lo[c] : cell_hi[c]], known[cell_lo[c] : cell_hi[c]])
+
+
+@kernel
+def publish_offers(  # type: ignore[no-untyped-def]
+    w0, w1, active, t_s, book, gate, lane, n_leaf, n_shard, cell_leaf, rated_kw, answered, paid_yen, budget_yen, out, at
+):
+    """Write the rows of OFFER, then those of BUDGET, into ``out`` from column ``at`` on.
+
+    Parameters
+    ----------
+    book : float64 (n_world, n_lane, SENDER.N); gate : float64 (n_lane, GATE.N)
+        The sender's state and rules; offers have the lanes ``lane .. lane + n_leaf``.
+    rated_kw : float64 (n_world, n_cell); answered : float64 (S, n_cell)
+    out : float64 (n_world, n)
+    """
+    n_cell = cell_leaf.shape[0]
+    for w in range(w0, w1):
+        if not active[w]:
+            continue
+        t = t_s[w]
+        for j in range(n_leaf):
+            sent = book[w, lane + j]
+            holds = sent[net.SENDER.SENT_UNTIL] > t
+            on_way = t - sent[net.SENDER.SENT_S] < gate[lane + j, net.GATE.ON_WAY_S]
+            out[w, at + j] = sent[net.SENDER.SENT_A] if holds else 0.0
+            out[w, at + n_leaf + j] = 1.0 if on_way else 0.0
+            known, rated = 0.0, 0.0
+            for c in range(n_cell):
+                if cell_leaf[c] == j:
+                    rated += rated_kw[w, c]
+                    for s in range(w * n_shard, (w + 1) * n_shard):
+                        known += answered[s, c]
+            out[w, at + 2 * n_leaf + j] = min(known / max(rated, 1e-9), 1.0)
+        left = 1.0 - paid_yen[w] / max(budget_yen, 1e-9) if budget_yen < 1e300 else 1.0
+        out[w, at + 3 * n_leaf] = max(left, 0.0)

@@ -1,0 +1,280 @@
+"""Offers of pay in whole worlds: what nothing does, physics, luck, money, what is seen, and what cannot be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from lamps import lamp
+from worlds import actions, copied, generators, same, small
+
+from der_gym.core.errors import InputError
+from der_gym.core.heads import HEADS
+from der_gym.devices import DEVICES
+from der_gym.devices.owners.behaviour import STATE
+from der_gym.devices.owners.draws import PARAMS
+from der_gym.engine.tables import FLEET
+from der_gym.env.single import DERGroupEnv
+from der_gym.env.vector import DERGroupVectorEnv
+from der_gym.env.worlds import Worlds
+from der_gym.scenario.load import load
+
+Array = np.ndarray
+EVENING = "incentive-evening"
+CALM = {"behaviours.incentive": {"tired_weight": 0.0, "stake_weight": 0.0, "quit_share": 0.0}}
+
+
+def worlds(n: int = 1, name: str = EVENING, **changes: Any) -> Worlds:
+    """Return small worlds of offers that have begun an episode."""
+    made = Worlds(name, small(name, {key.replace("__", "."): value for key, value in changes.items()}), n)
+    made.reset(np.ones(n, dtype=bool), generators(range(3, 3 + n)), {})
+    return made
+
+
+def play(made: Worlds, steps: int, **values: Any) -> Worlds:
+    """Take steps with these values of the heads."""
+    every = np.ones(made.n_world, dtype=bool)
+    action = np.repeat(made.layout.encode(values)[None], made.n_world, axis=0)
+    for _ in range(steps):
+        made.step(action, every)
+    return made
+
+
+def owners(made: Worlds) -> Array:
+    """Return the owners' state, (S, STATE.N, n_place)."""
+    state: Array = made.simulator.fleet.behaviours.all[0].state
+    return state
+
+
+# --- nothing, physics, luck
+
+
+def test_an_offer_of_nothing_gives_the_bits_of_no_message() -> None:
+    silent, nothing = worlds(2), worlds(2)
+    alone = worlds(2, control="dispatch")
+    for k in range(130):
+        play(silent, 1)
+        play(nothing, 1, offer=0.0 if k % 2 else 1e-3)  # below what the sender calls a change
+        play(alone, 1)
+    assert not same(copied(silent.simulator), copied(nothing.simulator))
+    power = [made.simulator.fleet.fleet[:, FLEET.POWER_KW] for made in (silent, alone)]
+    np.testing.assert_array_equal(*power)
+    assert not owners(silent)[:, STATE.ANSWER].any() and not silent.simulator.market.fleet_ledger.paid_yen.any()
+
+
+def test_what_a_battery_gives_for_pay_leaves_its_store() -> None:
+    made = worlds(network__ideal=True)
+    idle = play(worlds(network__ideal=True), 120)
+    held = [m.simulator.fleet.classes["battery"] for m in (play(made, 120, offer=90.0), idle)]
+    gave = [own.register("discharged_kwh")[0].sum() - own.register("charged_kwh")[0].sum() for own in held]
+    kwh = [own.energy[0, 0].sum() for own in held]
+    assert gave[0] - gave[1] > 5.0
+    assert 1.0 <= (kwh[1] - kwh[0]) / (gave[0] - gave[1]) < 1.15  # what was given and what was lost giving it
+    own = held[0]
+    capacity, reserve = own.params[0, 0], own.params[0, 1]
+    assert (own.energy[0, 0] <= capacity + 1e-4).all() and (own.energy[0, 0] >= reserve - 0.3).all()
+
+
+def test_no_offer_moves_what_is_not_there() -> None:
+    """At 14 h most cars are away: whatever is offered, they draw what they drew."""
+    paid, idle = play(worlds(network__ideal=True), 150, offer=100.0), play(worlds(network__ideal=True), 150)
+    own = idle.simulator.fleet.classes["ev"]
+    t_s = idle.simulator.fleet.t_s[0]
+    arrive, depart = (own.state[0, own.device.state.number(name)] for name in ("arrive_s", "depart_s"))
+    away = (arrive > t_s) | (depart <= 0.0)
+    power = [m.simulator.fleet.fleet[0, FLEET.POWER_KW, own.lo : own.hi][away] for m in (paid, idle)]
+    np.testing.assert_array_equal(*power)
+    assert away.any()
+
+
+def test_a_home_has_the_same_luck_under_another_controller() -> None:
+    low, high = (play(worlds(network__ideal=True, **_dotted(CALM)), 40, offer=x) for x in (12.0, 70.0))
+    for row in (STATE.PRICE_YEN_KWH, STATE.LOOK_S, STATE.CALLS):
+        np.testing.assert_array_equal(owners(low)[:, row], owners(high)[:, row])
+    people = low.simulator.fleet.behaviours.all[0].params[0, PARAMS.AUTOMATED] == 0
+    joined = [(owners(m)[0, STATE.ANSWER, people] > 0) for m in (low, high)]
+    assert joined[1].sum() > joined[0].sum() and not (joined[0] & ~joined[1]).any()
+
+
+def _dotted(changes: dict[str, Any]) -> dict[str, Any]:
+    return {key.replace(".", "__"): value for key, value in changes.items()}
+
+
+def test_offers_of_less_than_nothing_pay_for_drawing_more() -> None:
+    head = {"action__settings": {"offer": {"low": -60.0, "high": 60.0}}, "network__ideal": True}
+    more, idle = play(worlds(**head), 60, offer=-60.0), play(worlds(**head), 60)
+    drawn = [m.simulator.fleet.fleet[0, FLEET.POWER_KW].sum() for m in (more, idle)]
+    assert drawn[0] > drawn[1] + 5.0 and more.simulator.market.fleet_ledger.paid_yen[0] > 0.0
+
+
+def test_snapshots_and_forks_carry_owners() -> None:
+    made = play(worlds(2), 70, offer=40.0)
+    kept = made.simulator.fork([1])
+    sent = np.zeros_like(made.simulator.step_plan.message)
+    sent[:, made.simulator.offers.lane :, 0], sent[:, made.simulator.offers.lane :, 1] = 1, 25.0  # type: ignore[union-attr]
+    for _ in range(40):
+        made.simulator.step(sent, np.ones(2, dtype=bool))
+        kept.step(sent[1:], np.ones(1, dtype=bool))
+    for name, array in kept.arrays().items():
+        assert array.tobytes() == made.simulator.arrays()[name][-len(array) :].tobytes(), name
+
+
+# --- money
+
+
+def test_the_ledger_books_what_homes_are_paid() -> None:
+    made = play(worlds(), 150, offer=60.0)
+    sim = made.simulator
+    paid = sim.fleet.total("offer_paid_yen")
+    assert paid[0] > 10.0
+    assert made.infos()["yen_incentive"] == pytest.approx(-paid, rel=1e-12)
+    lines = [made.infos()[f"yen_{line}"] for line in sim.market.ledger.lines]
+    assert sum(lines[:-1])[0] == pytest.approx(lines[-1][0])
+    assert not made.infos()["yen_owners_bill"].any() and not made.infos()["yen_wear"].any()  # they are the owners'
+    kwh = sim.fleet.total("offer_paid_kwh")[0]
+    assert paid[0] / kwh <= 60.0 + 1e-6
+
+
+def test_dispatch_alone_has_no_line_for_offers() -> None:
+    made = worlds(control="dispatch")
+    assert "yen_incentive" not in made.infos() and made.simulator.offers is None
+    assert not any("offer" in name or "owners." in name for name in made.simulator.arrays())
+
+
+@pytest.mark.parametrize("baseline", ["previous", "same_hour"])
+def test_pay_is_the_offer_times_what_is_below_the_own_baseline(baseline: str) -> None:
+    made = worlds(network__ideal=True, behaviours__incentive={"baseline": baseline, "notice_min": 0})
+    made.simulator.by_device = True
+    play(made, 60)  # two whole half hours
+    before = owners(made)[0, STATE.BEFORE_KW].copy()
+    sim = made.simulator
+    metered = np.zeros((30, before.size))
+    for k in range(30):
+        play(made, 1, offer=50.0)
+        metered[k] = sim.fleet.fleet[0, FLEET.POWER_KW] * sim.fleet.fleet[0, FLEET.METER_GAIN]
+        if k == 0:
+            usual = owners(made)[0, STATE.USUAL_KW].copy()
+    yard = before if baseline == "previous" else usual
+    takes = (owners(made)[0, STATE.ANSWER] > 0) & (sim.fleet.fleet[0, FLEET.ACCEPTS_COMMANDS] > 0)
+    since = np.clip(30 - np.ceil(np.maximum(owners(made)[0, STATE.LOOK_S] - 3600.0, 0) / 60.0), 0, 30) / 30
+    kwh = np.maximum(yard - metered.mean(axis=0), 0.0) * 0.5 * takes * (sim.fleet.fleet[0, FLEET.METER_GAIN] > 0)
+    most, least = (50.0 * kwh * since).sum(), (50.0 * kwh * np.maximum(since - 1 / 15, 0.0)).sum()
+    assert least * 0.9 - 1.0 <= sim.market.fleet_ledger.paid_yen[0] <= most * 1.01 + 1.0 and most > 10.0
+
+
+def test_a_spent_budget_ends_the_offers() -> None:
+    free, held = worlds(network__ideal=True), worlds(network__ideal=True, behaviours__incentive={"budget_yen": 30.0})
+    for made in (free, held):
+        play(made, 200, offer=80.0)
+    paid = [m.simulator.market.fleet_ledger.paid_yen[0] for m in (free, held)]
+    assert paid[0] > paid[1] >= 30.0
+    obs = held.observe()
+    assert (
+        held.layout.decode(obs, "budget_left")[0] == 0.0 and free.layout.decode(free.observe(), "budget_left")[0] == 1.0
+    )
+    assert not held.layout.decode(obs, "leaf.offer_yen_kwh").any() and not owners(held)[0, STATE.LAST_S].max() > 10_900
+
+
+# --- what is seen
+
+
+def test_the_observation_tells_of_offers_and_answers_and_not_of_types() -> None:
+    made = play(worlds(2), 3, offer=44.0)
+    obs = made.observe()
+    assert made.layout.decode(obs, "leaf.offer_yen_kwh") == pytest.approx(44.0, abs=0.01)
+    play(made, 40, offer=44.0)
+    told = made.layout.decode(made.observe(), "leaf.answered_share")
+    sim = made.simulator
+    takes = owners(made)[:, STATE.ANSWER] > 0
+    for w in range(2):
+        for j in range(made.layout.n_leaf):
+            cells = np.flatnonzero(sim.structure.cell_leaf == j)
+            places = np.concatenate([np.arange(sim.structure.cell_lo[c], sim.structure.cell_hi[c]) for c in cells])
+            rated = sim.fleet.fleet[w, FLEET.RATED_KW, places]
+            assert 0.0 <= told[w, j] <= (rated * takes[w, places]).sum() / rated.sum() + 1e-6
+    assert told.max() > 0.2
+    shown = [name for name in made.layout.fields if "offer" in name or "answer" in name or "budget" in name]
+    assert shown == ["leaf.offer_yen_kwh", "leaf.offer_on_way", "leaf.answered_share", "budget_left"]
+
+
+@pytest.mark.parametrize("control", ["incentive", "both"])
+def test_environments_of_offers_pass_the_checks_and_single_equals_vector(control: str) -> None:
+    own = small(EVENING, {"control": control})
+    check_env(DERGroupEnv(EVENING, own), skip_render_check=True)
+    many, singles = DERGroupVectorEnv(2, EVENING, own), [DERGroupEnv(EVENING, own) for _ in range(2)]
+    obs, _ = many.reset(seed=5)
+    assert [env.reset(seed=5 + w)[0].tobytes() for w, env in enumerate(singles)] == [each.tobytes() for each in obs]
+    for action in actions(4, 100, many.single_action_space.shape[0]):
+        both = np.stack([action, -action])
+        obs, reward, *_, info = many.step(both)
+        for w, env in enumerate(singles):
+            one, r, *_, i = env.step(both[w])
+            assert (
+                one.tobytes() == obs[w].tobytes() and r == reward[w] and i["yen_incentive"] == info["yen_incentive"][w]
+            )
+
+
+def test_a_device_obeys_its_command_unless_its_owner_sells() -> None:
+    made = play(worlds(control="both", network__ideal=True), 45, dispatch=-0.4, offer=60.0)
+    sim = made.simulator
+    command, real = sim.fleet.fleet[0, FLEET.CMD_END], sim.structure.present[0] > 0
+    sells = (owners(made)[0, STATE.ANSWER] > 0) & (command > 0)
+    assert 0.2 < sells[real].mean() < 0.95
+    hears = (sim.fleet.fleet[0, FLEET.DEAD_S] < 60) & real & ~sells
+    np.testing.assert_allclose(command[hears], -0.4, atol=1e-6)
+
+
+# --- what cannot be
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"action.heads": ["dispatch", "offer"]}, "heads: offer: control is 'dispatch'; allowed: .*'incentive'"),
+        ({"control": "incentive", "action.heads": ["dispatch"]}, "heads: dispatch: control is 'incentive'"),
+        ({"control": "both", "action.heads": ["offer"]}, "control 'both': no head of the action sends 'dispatch'"),
+        ({"control": "incentives"}, "control: .*'incentive'"),
+        ({"control": "incentive", "behaviours.incentive": {"budget_yen": -1}}, "budget_yen: .*greater than or equal"),
+        ({"control": "incentive", "behaviours.incentive": {"never_share": 1.2}}, "never_share: .*less than or equal"),
+        ({"control": "both", "behaviours.incentive": {"never_share": 1, "opted_out_share": 1}}, "nobody could answer"),
+        ({"control": "incentive", "behaviours.incentive": {"baseline": "prev"}}, "baseline: .*'previous'"),
+        (
+            {"control": "incentive", "behaviours.incentive": {"classes": {"batery": {}}}},
+            "unknown name 'batery'; did you mean 'battery'",
+        ),
+        (
+            {"control": "incentive", "behaviours.incentive": {"classes": {"ev": {"automated_share": 3}}}},
+            "classes.ev.automated_share: .*less than or equal to 1.*got 3",
+        ),
+        ({"costs.owners": "offers"}, "costs.owners 'offers': control is 'dispatch'; allowed: .*'incentive'"),
+        ({"control": "both", "action.settings": {"offer": {"gate_s": 90}}}, "offer: gate_s 90; allowed: a mult"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused_in_one_line(changes: dict[str, Any], fault: str) -> None:
+    with pytest.raises(InputError, match=fault) as error:
+        load("tertiary-1-tiny", changes)
+    assert "\n" not in str(error.value)
+
+
+def test_a_class_without_owners_cannot_be_offered_pay() -> None:
+    DEVICES.register("lamp", lamp())
+    try:
+        with pytest.raises(InputError, match=r"fleet: class 'lamp' declares no owners.*allowed: .*battery"):
+            load(EVENING, {"fleet.mix": [{"device": "lamp", "path": "P3", "cloud": "A", "share": 1}]})
+    finally:
+        del DEVICES._items["lamp"]
+
+
+def test_offers_above_the_cap_and_no_numbers_are_refused() -> None:
+    made = worlds()
+    cap = HEADS["offer"].high
+    with pytest.raises(InputError, match=f"action head offer: 150 yen/kWh; allowed: 0 to {cap:g}"):
+        made.layout.encode({"offer": 150.0})
+    with pytest.raises(InputError, match="action head offer: nan yen/kWh; allowed: 0 to"):
+        made.layout.encode({"offer": np.nan})
+    action = made.layout.encode({"offer": 10.0})[None]
+    action[0, 1] = np.nan
+    with pytest.raises(InputError, match=r"action: nan in world 0, entry 1 \(offer\["):
+        made.step(action, np.ones(1, dtype=bool))
