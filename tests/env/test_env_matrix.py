@@ -26,7 +26,7 @@ ASKED = {f"request_{m}_min_ago_kw" for m in range(5, 35, 5)} | {
     "target_bin_end_kw",
 }
 CONTRACT = {"unit_kw", "failed_before"}
-IDEAL = ("ladder-0", "ladder-1", "tertiary-1-tiny")  # no device is silent there
+IDEAL = ("ladder-0", "ladder-1", "ladder-2", "tertiary-1-tiny")  # no device is silent there
 FIXED_IN = {key: {"leaf.silent_share"} for key in IDEAL} | {
     "tertiary-1-market": {"unit_kw"},
     "capacity-call": CONTRACT,

@@ -112,11 +112,11 @@ def copied(sim: Simulator) -> dict[str, Array]:
 
 
 def trace(name: str, changes: Mapping[str, Any], seed: int, n: int) -> str:
-    """Return the hash of observations and rewards of ``n`` steps with a fixed sequence of actions."""
+    """Return the hash of observations and rewards of ``n`` steps, at most an episode, with fixed actions."""
     env = DERGroupEnv(name, small(name, changes))
     obs, _ = env.reset(seed=seed)
     kept: list[Any] = [obs]
-    for action in actions(seed, n, env.layout.action.size):
+    for action in actions(seed, min(n, env.worlds.scenario.n_step), env.layout.action.size):
         obs, reward, _, _, _ = env.step(action)
         kept += [obs, np.float64(reward)]
     return bits(*kept)
