@@ -191,7 +191,7 @@ def test_the_shipped_settings_load(name: str) -> None:
     assert path.exists() == bool(type(config).search)
     if path.exists():
         origin = store.read_settings(name, path)["provenance"]
-        assert origin["split"] == "train" and origin["pass_rate"] >= origin["default_pass_rate"]
+        assert origin["split"] == "train" and origin["reward"] >= origin["default_reward"]
 
 
 def test_every_tuned_controller_had_the_same_budget() -> None:

@@ -67,9 +67,15 @@ def test_the_closed_loops_do_better_than_nothing() -> None:
         assert passed > nothing[0] and reward > nothing[1]
 
 
+@pytest.fixture(scope="module")
+def four() -> Any:
+    """Return worlds of four half hours: some tricks are played in the last ones alone."""
+    return worlds_of(**{"episode.n_block": 4})
+
+
 @pytest.mark.parametrize("cheater", CHEATERS)
-def test_a_cheater_bends_the_rule(env: Any, cheater: Any) -> None:
-    honest, bent = episode(env, make("merit_order"), 5), episode(env, cheater(), 5)
+def test_a_cheater_bends_the_rule(four: Any, cheater: Any) -> None:
+    honest, bent = episode(four, make("merit_order"), 5), episode(four, cheater(), 5)
     assert honest[2].tobytes() != bent[2].tobytes() or honest[1] != bent[1]
 
 
@@ -83,7 +89,7 @@ def test_tuning_writes_the_best_trial_and_where_it_comes_from(tmp_path: Path) ->
     assert kept[0] == kept[1] and [k for k, _, _ in told] == [1, 2, 3, 4, 5, 6] * 2
     tried = [trial.config for trial in kept[0].trials]
     assert tried[:2] == [make("open_loop").config, CONTROLLERS["open_loop"].config_class()]
-    assert len({str(config) for config in tried[2:]}) == 4
+    assert len({str(config) for config in tried[2:]}) >= 2  # drawn, and moved from the best
     assert kept[0].best == max(kept[0].trials, key=lambda trial: trial.reward)
     assert kept[0].best.reward >= kept[0].trials[0].reward  # never settings that score worse than the shipped
     data = yaml.safe_load(path.read_text(encoding="utf-8"))

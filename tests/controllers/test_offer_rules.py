@@ -11,7 +11,7 @@ from worlds import small
 
 from der_gym.controllers import CONTROLLERS, base, bound, make
 from der_gym.controllers.offer_rules import OfferRule
-from der_gym.controllers.per_service import Beside
+from der_gym.controllers.per_service import InBox
 from der_gym.core.errors import InputError
 from der_gym.core.heads import HEADS
 from der_gym.env.observation.layout import Layout
@@ -31,7 +31,7 @@ def ready(name: str, control: str = "incentive", **values: Any) -> Any:
     """Return a rule that is bound to three leaves; of commands alone as the environment would use it."""
     rule = CONTROLLERS[name](base.settings(name, values))
     rule.bind(LAYOUTS[control], FACTS)
-    return Beside(rule, LAYOUTS[control]) if CONTROLLERS[name].plays == base.Rule.plays else rule
+    return InBox(rule, LAYOUTS[control]) if CONTROLLERS[name].plays == base.Rule.plays else rule
 
 
 def seen(control: str = "incentive", n: int = 1, **values: Any) -> Array:

@@ -13,7 +13,7 @@ from worlds import SMALL_STEPS, actions, bits, message, scenario, small, started
 from der_gym.engine.tables import FLEET
 from der_gym.env.single import DERGroupEnv
 from der_gym.services.tertiary_1.settlement import OUTCOME
-from der_gym.simulation.aggregator_view import SERVICE
+from der_gym.simulation.aggregator_view import LEAF, SERVICE
 from der_gym.simulation.simulator import Simulator
 
 Array = np.ndarray
@@ -195,8 +195,12 @@ def test_stale_reports_show_as_stale() -> None:
     take(sim, 1.0, 10)
     after = sim.view.leaf
     assert (after[:, :, 0] == before[:, :, 0]).all()
-    np.testing.assert_allclose(after[:, :, 3], np.minimum(before[:, :, 3] + 600.0, 3600.0), atol=0.01)
-    assert (after[:, :, 2] > before[:, :, 2]).all()
+    older = after[:, :, LEAF.AGE_MEAN_S] - before[:, :, LEAF.AGE_MEAN_S]
+    np.testing.assert_allclose(older, 600.0, atol=0.01)
+    assert (after[:, :, LEAF.SILENT_SHARE] == before[:, :, LEAF.SILENT_SHARE]).all()
+    take(sim, 1.0, 55)  # an hour without reports: then all are silent
+    assert (sim.view.leaf[:, :, LEAF.SILENT_SHARE] == 1.0).all()
+    assert (sim.view.leaf[:, :, LEAF.AGE_MEAN_S] == 3600.0).all()
 
 
 def test_messages_are_counted_and_unchanged_ones_not_sent() -> None:

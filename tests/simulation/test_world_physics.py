@@ -11,6 +11,7 @@ from worlds import actions, message, scenario, started, take
 from der_gym.core.units import HOUR_S
 from der_gym.engine.tables import EXOGENOUS, FLEET, SITE
 from der_gym.simulation import metering
+from der_gym.simulation.aggregator_view import LEAF
 from der_gym.simulation.simulator import Simulator
 
 Array = np.ndarray
@@ -216,7 +217,8 @@ def test_the_public_table_sums_what_devices_reported() -> None:
             rated, here = f[:, FLEET.RATED_KW][:, at].astype(np.float64), f[:, FLEET.METER_GAIN][:, at] > 0
             leaf = sim.view.leaf[:, j]
             np.testing.assert_allclose(leaf[:, 0], (seen * here).sum(axis=1), rtol=1e-9, atol=1e-9)
-            age = np.minimum(t[:, None] - when, 3600.0)
-            np.testing.assert_allclose(leaf[:, 2], (age * rated).sum(axis=1) / rated.sum(axis=1), rtol=1e-6, atol=1e-4)
-            known = np.where(when >= 0, t[:, None] - when, 0.0)
-            np.testing.assert_allclose(leaf[:, 3], np.minimum(known.max(axis=1), 3600.0), atol=1e-3), k
+            heard = np.where(t[:, None] - when > 3600.0, 0.0, rated)  # the others are silent
+            age_s = ((t[:, None] - when) * heard).sum(axis=1) / heard.sum(axis=1)
+            np.testing.assert_allclose(leaf[:, LEAF.AGE_MEAN_S], age_s, rtol=1e-6, atol=1e-2), k
+            silent = 1.0 - heard.sum(axis=1) / rated.sum(axis=1)
+            np.testing.assert_allclose(leaf[:, LEAF.SILENT_SHARE], silent, atol=1e-6)

@@ -298,6 +298,12 @@ class MeritOrder(ClosedLoop):
         aim = self.config.base_share * np.where(wanted >= 1.0, 1.0, memory["base"])  # in need, everybody
         moves = np.abs(aim - memory["switched"]) >= self.config.base_step
         memory["switched"] = np.where(live, np.where(moves, aim, memory["switched"]), 0.0)
-        held = np.where(self.fine, 0.0, memory["switched"][:, None])
+        held = memory["switched"][:, None] + np.zeros_like(action)
+        offset = np.zeros(action.shape[1])
+        for j, name in enumerate(self.public.leaf_class):
+            heats, drives = "ecocute" in name.split("+"), {"ev", "v2h"} & set(name.split("+"))
+            offset[j] = self.config.heater_offset if heats else self.config.car_offset if drives else 0.0
+        held = np.where(live[:, None], np.clip(held + offset, -1.0, 1.0), held)
+        held = np.where(self.fine, 0.0, held)
         action[:] = held
         return total(np.where(self.fine, 0.0, (moving + self.delays.at_once * held) * up_kw))
