@@ -1,4 +1,7 @@
-"""Each trick that a learner finds scores below the honest rule that it is played on, under every reward variant."""
+"""No trick that a learner finds pays more than the honest rule that it is played on, under every reward variant.
+
+A trick may not gain more than a standard error of the paired difference over the worlds.
+"""
 
 from __future__ import annotations
 
@@ -47,8 +50,10 @@ def honest(worlds: Worlds) -> Scores:
 
 
 def below(cheated: Scores, honest: Scores, name: str) -> None:
-    gains = {variant: float((cheated[variant] - honest[variant]).mean()) for variant in VARIANTS}
-    assert all(gain < 0.0 for gain in gains.values()), f"{name} gains a world {gains}"
+    gains = {variant: cheated[variant] - honest[variant] for variant in VARIANTS}
+    errors = {variant: gain.std() / np.sqrt(N_WORLD) for variant, gain in gains.items()}
+    said = {variant: f"{gains[variant].mean():.4f} +- {errors[variant]:.4f}" for variant in VARIANTS}
+    assert all(gains[variant].mean() < errors[variant] for variant in VARIANTS), f"{name} gains a world {said}"
 
 
 @pytest.mark.parametrize("cheater", CHEATERS, ids=lambda c: c.name)
