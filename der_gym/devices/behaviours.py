@@ -76,6 +76,9 @@ class Behaviour:
         The first rows of ``state`` are those of `owners.terms.ASKED`: device classes write them every REFRESH_S.
     second : bool
         Whether it reads the second value of its messages.
+    reads_dispatch : bool
+        Whether ``decide`` reads the tick's dispatch (CMD_START, CMD_END, CMD_END_SHARE of ``fleet``). One that does not
+        costs half the rows where it is the only behaviour beside dispatch.
     usual : str
         Row of ``state`` that holds the usual power of each device's group at this half hour; '' none.
     params, state : tuple of str
@@ -100,6 +103,7 @@ class Behaviour:
     by_home: bool = False
     asks: bool = False
     second: bool = True
+    reads_dispatch: bool = True
     usual: str = ""
     params: tuple[str, ...] = ()
     state: tuple[str, ...] = ()

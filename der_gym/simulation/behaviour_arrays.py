@@ -79,7 +79,7 @@ class Behaviours:
         ordered = b.in_order(configs)
         self.n_shard = n_shard
         self.all = [_make(each, configs[each.name], n_world * n_shard, n_place, by_device) for each in ordered]
-        self.free = np.zeros((n_world * n_shard, n_place if len(self.all) > 1 else 0), dtype=np.float32)
+        self.free = np.zeros((n_world * n_shard, 0 if self._alone else n_place), dtype=np.float32)
 
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on."""
@@ -129,6 +129,11 @@ class Behaviours:
         drawn = [own.params for own in self.all if own.params.shape[1]]
         return [Call(copy_params, self.n_shard, due, model, each.shape[1], each) for each in drawn]
 
+    @property
+    def _alone(self) -> bool:
+        """Return whether one behaviour stands beside dispatch, and does not read it."""
+        return len(self.all) == 1 and not self.all[0].behaviour.reads_dispatch
+
     def begin_episode(self, due: Array) -> list[Call]:
         """Set State and registers of the ``due`` worlds to 0."""
         parts = [each for own in self.all for each in (own.state, own.registers.view(np.float32))]
@@ -156,7 +161,7 @@ class Behaviours:
         if not self.all:
             return []
         span = (self.n_shard, active)
-        if len(self.all) == 1:
+        if self._alone:
             return self._decide_one(self.all[0], active, dt_s, who, fleet, hold, rows)
         calls = [Call(b.begin_deciding, *span, rows["dispatch"][0], hold, fleet, self.free)]
         for own in self.all:

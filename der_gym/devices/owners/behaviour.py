@@ -311,6 +311,7 @@ INCENTIVE_ANSWER = Behaviour(
     by_home=True,
     asks=True,
     second=False,
+    reads_dispatch=False,
     usual="usual_kw",
     params=tuple(PARAMS),
     state=tuple(STATE),
