@@ -14,7 +14,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "der_gym"
 FOLDERS = {"device class": "devices", "service": "services"}
-APART = {"baselines"}  # a folder of parts, not of one plug-in
+APART = {"baselines", "owners"}  # folders of parts, not of one plug-in
 FILES = {
     "controller": [f"controllers/{name}.py" for name in ("open_loop", "closed_loop", "merit_order")],
     "behaviour and head": ["devices/droop.py"],

@@ -13,7 +13,6 @@ import numpy as np
 from pydantic import Field
 
 from der_gym.controllers.base import Array, ControllerConfig, PublicInfo, Rule, State, fresh
-from der_gym.controllers.merit_order import MeritOrder
 from der_gym.core.errors import InputError
 from der_gym.core.units import BLOCK_S
 from der_gym.env.observation.layout import Layout
@@ -37,6 +36,11 @@ class OfferRule(Rule):
 
     def bind(self, layout: Layout, public: PublicInfo) -> None:
         """Keep layout and facts.
+
+        Parameters
+        ----------
+        layout : Layout
+        public : PublicInfo
 
         Raises
         ------
@@ -70,7 +74,18 @@ class OfferRule(Rule):
         return due, np.where(wanted < 0, -1.0, 1.0), wanted
 
     def action(self, prices: Array, due: Array, way: Array, **heads: Array) -> Array:
-        """Return the action of prices >= 0, float64 (n, n_leaf), cut to the head's bounds; 0 where not ``due``."""
+        """Return the action of prices, cut to the head's bounds; 0 where not ``due``.
+
+        Parameters
+        ----------
+        prices : float64 (n, n_leaf)
+            yen/kWh, >= 0.
+        due : bool (n,)
+        way : float64 (n,)
+            1 for less, -1 for more power.
+        heads
+            Values of further heads.
+        """
         signed = np.where(due[:, None], prices * way[:, None], 0.0)
         action: Array = self.layout.encode({"offer": np.clip(signed, self.low, self.high), **heads})
         return np.broadcast_to(action, (len(prices), action.shape[-1])).copy()
@@ -292,12 +307,18 @@ class OffersAndCommands(NeedsOffer):
 
     def __init__(self, config: Any = None) -> None:
         super().__init__(config)
-        from der_gym.controllers.store import load_settings
+        from der_gym.controllers.store import make
 
-        self.inner = MeritOrder(load_settings("merit_order"))
+        self.inner = make("merit_order")
 
     def bind(self, layout: Layout, public: PublicInfo) -> None:
-        """Keep layout and facts; InputError where the action has no commands."""
+        """Keep layout and facts; InputError where the action has no commands.
+
+        Parameters
+        ----------
+        layout : Layout
+        public : PublicInfo
+        """
         super().bind(layout, public)
         if "dispatch" not in layout.action.places:
             raise InputError(f"controller {self.name}: the action has no head 'dispatch'; allowed: control both")

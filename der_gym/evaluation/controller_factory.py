@@ -21,6 +21,12 @@ def resolve(names: Sequence[str], control: str = "dispatch") -> list[str]:
 
     ``closed_loop@mine.yaml`` is the closed loop with the settings of a file, as tuning writes it; ``policy:PATH`` is a
     learned policy: its folder, or its ``policy.json``.
+
+    Parameters
+    ----------
+    names : sequence of str
+    control : str
+        ``dispatch``, ``incentive`` or ``both``, as the scenario has it.
     """
     fit = [name for name in CONTROLLERS if control in CONTROLLERS[name].plays]
     wanted = [name for each in names for name in (fit if each == ALL else [each])]
@@ -31,7 +37,15 @@ def resolve(names: Sequence[str], control: str = "dispatch") -> list[str]:
 
 
 def players(controllers: Sequence[str | tuple[str, Controller]], control: str = "dispatch") -> dict[str, Controller]:
-    """Return label -> new controller, of names (`resolve`) and of pairs of a label with an object of one's own."""
+    """Return label -> new controller.
+
+    Parameters
+    ----------
+    controllers : sequence
+        Names (`resolve`), and pairs of a label with an object of one's own.
+    control : str
+        ``dispatch``, ``incentive`` or ``both``, as the scenario has it.
+    """
     names = resolve([name for name in controllers if isinstance(name, str)], control)
     own = dict(pair for pair in controllers if not isinstance(pair, str))
     made: dict[str, Controller] = {}

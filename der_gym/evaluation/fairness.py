@@ -104,7 +104,15 @@ class Fairness:
 
 
 def gini(values: Array, weight: Array) -> float:
-    """Return the Gini coefficient of values >= 0 that stand for ``weight`` each: 0 where all are equal."""
+    """Return the Gini coefficient: 0 where all are equal.
+
+    Parameters
+    ----------
+    values : float64 (n,)
+        >= 0.
+    weight : float64 (n,)
+        How many each value stands for.
+    """
     share = weight / weight.sum()
     spread = float(share @ np.abs(values[:, None] - values[None, :]) @ share)
     return spread / max(2.0 * float(share @ values), 1e-12)
@@ -136,7 +144,16 @@ def fairness(scenario: Scenario, order: str = "poor_first", seed: int = 1, n_per
 
 
 def weigh(homes: Homes, order: str, n_permutation: int) -> Fairness:
-    """Return contribution and pay of the groups of some homes that were asked for something."""
+    """Return contribution and pay of the groups of some homes that were asked for something.
+
+    Parameters
+    ----------
+    homes : Homes
+    order : str
+        In which leaves were asked.
+    n_permutation : int
+        Of the sampled Shapley value.
+    """
     asked = (homes.asked_kwh > 0) & ~np.isnan(homes.accuracy)
     number = np.full(len(homes.kind), -1)
     names: list[tuple[str, int]] = []
@@ -184,6 +201,17 @@ def shapley(rated_kw: Array, accuracy: Array, target_kwh: float, whole_kw: float
 
     The capability of a coalition is its part of the rated power times the energy that all together could give, taken
     as 1.5 times the target.
+
+    Parameters
+    ----------
+    rated_kw, accuracy : float64 (n_group,)
+        Of each group.
+    target_kwh, whole_kw : float
+        Energy asked for; rated power of all.
+    n : int
+        Permutations.
+    seed : int
+        Of the permutations.
     """
     value, random = np.zeros(len(rated_kw)), np.random.default_rng(seed)
     for _ in range(n):
@@ -197,7 +225,16 @@ def shapley(rated_kw: Array, accuracy: Array, target_kwh: float, whole_kw: float
 
 
 def play(scenario: Scenario, order: str, seed: int) -> Homes:
-    """Play an episode in an order beside its twin; return what each real device did."""
+    """Play an episode in an order beside its twin; return what each real device did.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    order : str
+        Leaves that are asked first.
+    seed : int
+        Of the episode.
+    """
     pair = [Worlds(scenario, None, 1) for _ in range(2)]
     every = np.ones(1, dtype=bool)
     for worlds in pair:

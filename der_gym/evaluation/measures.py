@@ -177,6 +177,11 @@ def offer_measures(played: Played, twin: Played) -> dict[str, F8]:
 
     Useful energy is the node's difference to the twin in a half hour, up to what was paid for in it: answers are all
     that differs between the two. With commands beside offers it may be theirs, so it is an upper bound there.
+
+    Parameters
+    ----------
+    played, twin : Played
+        The same seeds, with and without offers.
     """
     paid, way = played.offers["paid_kwh"], played.offers["way"][:, None]
     drawn = (twin.trace.true_kw - played.trace.true_kw).astype(np.float64)

@@ -11,8 +11,7 @@ from der_gym.devices import with_trait
 from der_gym.env.worlds import Worlds
 
 Array = np.ndarray
-LEARN, SHIFT, HOLD, SCALE, REST = range(5)
-CHANCE = (0.55, 0.2, 0.1, 0.1, 0.05)  # of each kind of change [A]
+KINDS = {"learn": 0.55, "shift": 0.2, "hold": 0.1, "scale": 0.1, "rest": 0.05}  # chance of each kind of change [A]
 SPREAD = 0.06  # sd of a shift, of the Box [A]
 LEAVES = 0.5  # chance that a change touches a leaf [A]
 LAGS, WIDTHS, HOLDS = (0, 1, 2, 3, 5), (1, 2, 3, 5), (2, 3, 5, 10)  # decisions [A]
@@ -73,14 +72,14 @@ def changed(fleet: Fleet, w: int, actions: Array, error_kw: Array, draw: np.rand
     steps = len(actions) // fleet.n_block
     for b in range(fleet.n_block):
         own = slice(b * steps, (b + 1) * steps)
-        kind = int(draw.choice(len(CHANCE), p=CHANCE))
-        if kind == LEARN and error_kw[own].any():
+        kind = str(draw.choice(list(KINDS), p=list(KINDS.values())))
+        if kind == "learn" and error_kw[own].any():
             out[own] += _against(fleet, w, error_kw, own, draw)
-        elif kind == HOLD:
+        elif kind == "hold":
             out[own] = _held(out[own], int(draw.choice(HOLDS)))
-        elif kind == SCALE:
+        elif kind == "scale":
             out[own] *= 1.0 + draw.normal(0.0, 0.1) * _some(out.shape[1], draw)
-        elif kind == REST:
+        elif kind == "rest":
             out[own][:, _some(out.shape[1], draw)] = 0.0
         else:
             first, last = np.sort(draw.integers(0, steps + 1, size=2))

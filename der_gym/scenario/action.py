@@ -121,7 +121,14 @@ def check_heads(heads: Iterable[Head]) -> None:
 
 
 def check_control(heads: Iterable[Head], control: Control) -> None:
-    """Refuse heads that ``control`` does not have, and a ``control`` whose heads are not there."""
+    """Refuse heads that ``control`` does not have, and a ``control`` whose heads are not there.
+
+    Parameters
+    ----------
+    heads : iterable of Head
+    control : str
+        ``dispatch``, ``incentive`` or ``both``.
+    """
     kinds = {head.kind: head.name for head in heads}
     for kind, wanted in (("dispatch", ("dispatch", "both")), (OFFERS, ("incentive", "both"))):
         if kind in kinds and control not in wanted:
@@ -133,7 +140,15 @@ def check_control(heads: Iterable[Head], control: Control) -> None:
 
 
 def check_owners(classes: Iterable[str], settings: Any) -> None:
-    """Refuse device classes without owners where owners are offered pay, and settings of classes that are none."""
+    """Refuse device classes without owners where owners are offered pay, and settings of classes that are none.
+
+    Parameters
+    ----------
+    classes : iterable of str
+        Device classes of the fleet.
+    settings : OwnersConfig
+        ``behaviours.incentive``.
+    """
     known = [name for name in DEVICES if DEVICES[name].owner is not None and any(DEVICES[name].stages("owner"))]
     for name in classes:
         if name not in known:

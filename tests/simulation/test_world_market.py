@@ -133,7 +133,8 @@ def test_meters_err_within_their_class_and_not_on_the_whole() -> None:
 
 # -- what is seen ----------------------------------------------------------------------------------------------------
 
-VIEW = ("der_gym.simulation.aggregator_view",)
+# The public table, what is known of offers, and which columns services declare.
+VIEW = ("der_gym.simulation.aggregator_view", "der_gym.simulation.offers.", "der_gym.services.SERVICES")
 TRUTH = {"fleet", "network", "market", "classes", "capability", "simulator", "assets", "outcome", "book", "product"}
 
 
