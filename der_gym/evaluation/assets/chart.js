@@ -119,9 +119,11 @@ function xAxis(spec, width) {
   return own;
 }
 
+/** Return the decimals that tell neighbouring ticks apart: two for steps of 0.25. */
 function stepDigits(ticks) {
   const step = ticks.length > 1 ? Math.abs(ticks[1] - ticks[0]) : 1;
-  return step < 0.1 ? 2 : step < 1 ? 1 : 0;
+  const exact = [0, 1, 2, 3].find((digits) => Math.abs(step - Number(step.toFixed(digits))) < 1e-3 * step);
+  return exact === undefined ? 4 : exact;
 }
 
 function yAxis(spec) {

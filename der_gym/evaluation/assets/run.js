@@ -33,7 +33,7 @@ function summary() {
       tile(t("blocks"), t("blocks_of", { a: passed, b: judged.length }), beside(head.idle_passed)),
       tile(t("reward"), num(head.values.reward, 2), beside(num(head.idle.reward, 2))),
       tile(t("accuracy"), num(head.values.accuracy, 2), beside(num(head.idle.accuracy, 2))),
-      tile(t("total_yen"), `¥${num(head.values.profit_yen)}`, beside(`¥${num(head.idle.profit_yen)}`)),
+      tile(t("total_yen"), inYen(head.values.profit_yen), beside(inYen(head.idle.profit_yen))),
       tile(t("per_unit"), num(head.values.messages_per_unit, 1), beside(num(head.idle.messages_per_unit, 1)))),
     h("div", { class: "card" }, h("h2", {}, t("verdicts")), strip(), h("p", { class: "how" }, t("strip_how"))));
 }
@@ -180,7 +180,15 @@ function messages() {
   const rows = m.leaves.map((row) => [row.leaf, num(row.commands), num(row.sent), num(row.arrived), num(row.lost), num(row.under_way), seconds(row.p50_s), seconds(row.p90_s)]);
   rows.push([t("sum"), num(m.leaves.reduce((sum, row) => sum + row.commands, 0)), ...["sent", "arrived", "lost", "under_way"].map((key) => num(m[key].at(-1))), "", ""]);
   const heads = ["leaf", "commands", "sent", "arrived", "lost", "under_way", "way_p50", "way_p90"].map((key) => t(key));
-  return card("messages", t("messages"), t("messages_how"), chart, table(heads, rows, true));
+  return card("messages", t("messages"), t("messages_how"), chart, table(heads, rows, true), streams(m.streams));
+}
+
+/** Return the table of every kind of message; nothing where dispatch is the only one. */
+function streams(every) {
+  if (!every.length) return null;
+  const keys = ["commands", "sent", "arrived", "lost", "under_way"];
+  const rows = every.map((row) => [t(`stream_${row.stream}`), ...keys.map((key) => num(row[key]))]);
+  return h("div", {}, h("h4", {}, t("streams")), table([t("stream"), ...keys.map((key) => t(key))], rows));
 }
 
 function stored() {
@@ -195,7 +203,7 @@ function stored() {
 function ledger() {
   const lines_ = DATA.ledger, beside = lines_[0].idle_yen !== null;
   const most = Math.max(1, ...lines_.flatMap((row) => [Math.abs(row.yen), Math.abs(row.idle_yen || 0)]));
-  const rows = lines_.map((row) => [t(row.line), money(row.yen, most), num(row.yen), ...(beside ? [num(row.idle_yen)] : [])]);
+  const rows = lines_.map((row) => [lineName(row, lines_), money(row.yen, most), num(row.yen), ...(beside ? [num(row.idle_yen)] : [])]);
   const node = table([t("line"), "", `${DATA.head.controller} (${t("yen")})`, ...(beside ? [`${t("idle")} (${t("yen")})`] : [])], rows, true);
   return card("ledger", t("ledger"), t("ledger_how"), node);
 }

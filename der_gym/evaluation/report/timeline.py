@@ -54,7 +54,7 @@ def seconds(value: float) -> float | None:
 def chain(played: Played, detail: Detail, block: Block, b: int) -> list[dict[str, Any]]:
     """Return the steps from the request to the verdict in the order in which they came.
 
-    The commands are the last ones sent by ``decided_s`` of the worst window, of all leaves together. StepPlan that are
+    The commands are the last ones sent by ``decided_s`` of the worst window, of all leaves together. Steps that are
     never taken end the list, without a time.
     """
     window = BLOCK_S // len(block.low_kw)
