@@ -121,6 +121,20 @@ def test_a_page_knows_the_request_and_what_each_window_allowed() -> None:
     np.testing.assert_allclose(data["mean"], np.reshape(data["response"], (-1, 5)).mean(axis=1), atol=0.11)
 
 
+def test_a_window_that_never_judges_too_much_is_open_above() -> None:
+    board, detail = episode("idle", "capacity-call")
+    data = run_data(board, "idle", detail)
+    market, award = data["market"], max(data["market"]["award"])
+    known = [high for high in market["high"] if not np.isnan(high)]
+    assert known
+    assert max(known) < 2.0 * max(award, *np.abs(market["response"]))  # else it would dwarf the response
+    assert data["failures"]
+    assert all(np.isinf(failure["allowed_kw"][1]) for failure in data["failures"])  # null on the page
+    assert all(failure["allowed_kw"][0] > 0 for failure in data["failures"])
+    board, detail = episode()
+    assert all(np.isfinite(failure["allowed_kw"]).all() for failure in run_data(board, "open_loop", detail)["failures"])
+
+
 def test_the_record_changes_nothing() -> None:
     scenario = load("tertiary-1", small())
 

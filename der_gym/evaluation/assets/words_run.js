@@ -15,6 +15,7 @@ Object.assign(WORDS, {
     "{title}. {n} devices from {starts}, award {award} kW.",
     "{title}。機器 {n} 台、{starts} 開始、落札 ΔkW {award} kW。",
   ],
+  lead_no_award: ["{title}. {n} devices from {starts}.", "{title}。機器 {n} 台、{starts} 開始。"],
   blocks: ["Blocks passed", "適合コマ"],
   blocks_of: ["{a} of {b}", "{b} コマ中 {a}"],
   none_judged: ["This service judges no blocks.", "このサービスにコマごとの判定はありません。"],
@@ -32,6 +33,11 @@ Object.assign(WORDS, {
   market_how: [
     "Response is plan minus metered power: up is relief for the grid. The mean over each window of {w} minutes must lie in the green band around the target. Red shade: windows that did not. ✓ and ✕ are the blocks' verdicts. Only the time under award is shown.",
     "応動は基準値 − 計量値で、上が系統への貢献。{w} 分ごとの平均が、目標のまわりの緑の帯に入れば適合。赤い帯は外れた窓、✓ と ✕ は各コマの判定。落札した時間だけを示す。",
+  ],
+  market_free: ["Request, target and response", "市場指令・目標・応動"],
+  market_how_free: [
+    "Response is plan minus metered power: up is relief for the grid. The steps are its means over windows of {w} minutes, by which this service pays.",
+    "応動は基準値 − 計量値で、上が系統への貢献。階段はこのサービスの精算に使う {w} 分ごとの平均。",
   ],
   request: ["request", "市場指令"],
   target: ["target", "目標"],
@@ -104,6 +110,10 @@ Object.assign(WORDS, {
   story: [
     "In its worst window, {from} to {to}, the mean response was {mean} kW; {low} to {high} kW was allowed.",
     "最も外れた窓 {from}–{to} の平均応動は {mean} kW、許容は {low}～{high} kW。",
+  ],
+  story_open: [
+    "In its worst window, {from} to {to}, the mean response was {mean} kW; {low} kW or more was allowed.",
+    "最も外れた窓 {from}–{to} の平均応動は {mean} kW、許容は {low} kW 以上。",
   ],
   "why_no command": [
     "No leaf was asked for anything, nor held to an earlier command, although the target called for a response.",

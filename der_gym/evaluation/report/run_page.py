@@ -15,7 +15,7 @@ from der_gym.evaluation.report import page
 from der_gym.evaluation.report.detail import Detail
 from der_gym.evaluation.report.mail import counts
 from der_gym.evaluation.report.page import rounded
-from der_gym.evaluation.report.timeline import way
+from der_gym.evaluation.report.timeline import OPEN, way
 from der_gym.evaluation.scoreboard import IDLE, Scoreboard
 from der_gym.evaluation.titles import title
 
@@ -91,7 +91,10 @@ def head(board: Scoreboard, name: str) -> dict[str, Any]:
 
 
 def market(played: Played, detail: Detail) -> dict[str, Any]:
-    """Return request, target, what each window allowed, and response, kW; NaN where nothing is judged."""
+    """Return request, target, what each window allowed, and response, kW; NaN where nothing is judged.
+
+    Where too much is never judged, what is allowed ends a little above all else that is drawn.
+    """
     t, first = played.trace, played.first
     n_window = played.window_kw.shape[2]
     window_min = played.trace.plan_kw.shape[1] // n_window
@@ -99,6 +102,8 @@ def market(played: Played, detail: Detail) -> dict[str, Any]:
     band, judged = first.band_share * award, award > 0
     response = (t.plan_kw - t.metered_kw)[0].astype(np.float64)
     low, high = played.window_kw[0, 0] - band, played.window_kw[0, 1] + band
+    top = 1.1 * max(float(response.max()), float(low.max()))
+    high = np.where(high - low > OPEN * award, np.maximum(top, low), high)
     return {
         "window_min": window_min,
         "request": rounded(np.repeat(detail.request_kw, 5)[: len(response)]),
