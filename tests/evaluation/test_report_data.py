@@ -135,6 +135,16 @@ def test_a_window_that_never_judges_too_much_is_open_above() -> None:
     assert all(np.isfinite(failure["allowed_kw"]).all() for failure in run_data(board, "open_loop", detail)["failures"])
 
 
+def test_where_more_is_bought_the_plan_is_the_groups_own_and_the_target_the_purchase() -> None:
+    """Else response and target would be told on two yardsticks: an idle group would seem to respond by the purchase."""
+    board, _ = episode("idle", "incentive-solar")
+    trace = board.scores["idle"].played.trace
+    bought = trace.target_kw[0] < 0
+    assert bought.any()
+    response = (trace.plan_kw - trace.metered_kw)[0][bought]
+    assert abs(response.mean()) < 0.5 * abs(trace.target_kw[0][bought].mean())
+
+
 def test_the_record_changes_nothing() -> None:
     scenario = load("tertiary-1", small())
 

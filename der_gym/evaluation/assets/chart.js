@@ -102,7 +102,7 @@ function xRange(spec, off) {
 }
 
 function padded(u, low, high) {
-  if (low === null || high === null) return [0, 1];
+  if (low === null || high === null || (low === 0 && high === 0)) return [0, 1];
   const room = Math.max((high - low) * 0.08, 1e-6 + Math.abs(high) * 0.02);
   return [low === 0 ? 0 : low - room, high + room];
 }

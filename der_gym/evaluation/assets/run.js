@@ -185,7 +185,8 @@ function messages() {
   const rows = m.leaves.map((row) => [row.leaf, num(row.commands), num(row.sent), num(row.arrived), num(row.lost), num(row.under_way), seconds(row.p50_s), seconds(row.p90_s)]);
   rows.push([t("sum"), num(m.leaves.reduce((sum, row) => sum + row.commands, 0)), ...["sent", "arrived", "lost", "under_way"].map((key) => num(m[key].at(-1))), "", ""]);
   const heads = ["leaf", "commands", "sent", "arrived", "lost", "under_way", "way_p50", "way_p90"].map((key) => t(key));
-  return card("messages", t("messages"), t("messages_how"), chart, table(heads, rows, true), streams(m.streams));
+  const none = m.streams.some((row) => row.sent) && !m.sent.at(-1); // other messages alone: no empty chart
+  return card("messages", t("messages"), t("messages_how"), none ? null : chart, none ? null : table(heads, rows, true), streams(m.streams));
 }
 
 /** Return the table of every kind of message; nothing where dispatch is the only one. */
