@@ -26,8 +26,8 @@ class Trace:
     Attributes
     ----------
     plan_kw, target_kw, true_kw, metered_kw, seen_kw : (n, n_minute)
-        Plan as it was frozen (what a service adds to it for its settlement is in the target); judged trajectory; power as it was, as the meter had it, and by the telemetry at hand when the minute
-        began.
+        Plan as it was frozen: what a service adds to it for its settlement is in the target; judged trajectory; power
+        as it was, as the meter had it, and by the telemetry at hand when the minute began.
     action : (n, n_minute, n_leaf)
         Fractions that the controller asked for, -1..1.
     sent : (n, n_minute, n_leaf)
@@ -75,7 +75,16 @@ class Trace:
 
 
 def frozen_kw(session: ServiceSession, w: int, number: int) -> float:
-    """Return the plan of world ``w`` in sample ``number``, kW, before its service adds anything to it."""
+    """Return the plan of world ``w`` in sample ``number``, kW, before its service adds anything to it.
+
+    Parameters
+    ----------
+    session : ServiceSession
+    w : int
+        World, 0..n_world - 1.
+    number : int
+        Sample of the episode, >= 0.
+    """
     plan, per = (session.perfect_kw, 1) if session.perfect else (session.plan_kw, BLOCK_S // session.sample_s)
     return float(plan[w, min(number // per, plan.shape[1] - 1)])
 
