@@ -289,6 +289,13 @@ def test_a_column_against_a_base_that_was_not_played_is_left_out(tab: Opened, pa
     heads = page.locator("#scores th").all_inner_texts()
     assert len(heads) > 8
     assert not [text for text in heads if "against" in text]
+    assert "Against" not in page.inner_text("#board")
+
+
+def test_how_to_read_the_difference_is_told_once(tab: Opened, tmp_path: Path) -> None:
+    compared = evaluate("tertiary-1", ["idle", "open_loop"], 2, overrides=small(), base="idle")
+    page = tab.open(write_board(tmp_path / "board.html", compared))
+    assert page.inner_text("#board").count('"Against"') == 1
 
 
 def test_a_service_that_judges_no_block_says_so(tab: Opened, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ function board() {
   const rows = sorted().map((row) => h("tr", { "data-controller": row.controller }, ...columns().map(([, , form], i) =>
     h("td", {}, i ? null : h("i", { class: "swatch", style: { background: tone(row.controller) } }), form(row)))));
   const node = h("div", { class: "scroll", tabindex: "0" }, h("table", { id: "scores" }, h("thead", {}, h("tr", {}, ...heads)), h("tbody", {}, ...rows)));
-  return card("board", t("board"), [[t("board_how"), AGAINST ? t("against_how") : ""].join(" "), AGAINST ? t("against_how") : ""].join(" "), node);
+  return card("board", t("board"), AGAINST ? `${t("board_how")} ${t("against_how")}` : t("board_how"), node);
 }
 
 // -- intervals -------------------------------------------------------------------------------------------------------
