@@ -7,12 +7,13 @@ from types import TracebackType
 
 import numpy as np
 
-from der_gym.core.units import REFRESH_S
+from der_gym.core.units import BLOCK_S, REFRESH_S
 from der_gym.engine.tables import CAPABILITY
 from der_gym.env.worlds import Worlds
 from der_gym.network.tables import SENDER
 from der_gym.simulation import metering
 from der_gym.simulation.aggregator_view import SERVICE
+from der_gym.simulation.service_session import ServiceSession
 
 Array = np.ndarray
 MINUTE_S = 60
@@ -25,8 +26,8 @@ class Trace:
     Attributes
     ----------
     plan_kw, target_kw, true_kw, metered_kw, seen_kw : (n, n_minute)
-        Plan; judged trajectory; power as it was, as the meter had it, and by the telemetry at hand when the minute
-        began.
+        Plan as it was frozen: what a service adds to it for its settlement is in the target; judged trajectory; power
+        as it was, as the meter had it, and by the telemetry at hand when the minute began.
     action : (n, n_minute, n_leaf)
         Fractions that the controller asked for, -1..1.
     sent : (n, n_minute, n_leaf)
@@ -73,6 +74,21 @@ class Trace:
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
 
+def frozen_kw(session: ServiceSession, w: int, number: int) -> float:
+    """Return the plan of world ``w`` in sample ``number``, kW, before its service adds anything to it.
+
+    Parameters
+    ----------
+    session : ServiceSession
+    w : int
+        World, 0..n_world - 1.
+    number : int
+        Sample of the episode, >= 0.
+    """
+    plan, per = (session.perfect_kw, 1) if session.perfect else (session.plan_kw, BLOCK_S // session.sample_s)
+    return float(plan[w, min(number // per, plan.shape[1] - 1)])
+
+
 class Recorder:
     """Fills a trace while its ``with`` block runs; the worlds must have been reset."""
 
@@ -101,8 +117,9 @@ class Recorder:
         for w in np.flatnonzero(sample.ends).tolist():
             at_s = int(sample.number[w]) * per_s
             minutes = slice(at_s // MINUTE_S, max((at_s + per_s) // MINUTE_S, at_s // MINUTE_S + 1))
-            for name in ("true_kw", "metered_kw", "plan_kw"):
+            for name in ("true_kw", "metered_kw"):
                 getattr(trace, name)[w, minutes] = getattr(sample, name)[w]
+            trace.plan_kw[w, minutes] = frozen_kw(session, w, int(sample.number[w]))
 
     def before(self, action: Array) -> None:
         """Note what is seen and asked for when a decision is taken."""

@@ -20,6 +20,7 @@ import numpy as np
 import der_gym
 from der_gym.core.files import whole_file, write_text
 from der_gym.core.folders import NewResults, new_results
+from der_gym.evaluation.ledger_means import ledger_rows
 from der_gym.evaluation.scoreboard import Scoreboard
 from der_gym.scenario.model import Scenario
 
@@ -30,6 +31,7 @@ OURS = (
     "seeds.csv",
     "seeds.parquet",
     "failures.csv",
+    "ledger.csv",
     RECORD,
     "firm.csv",
     "capability.csv",
@@ -126,6 +128,7 @@ def save(board: Scoreboard, folder: Path, traces: bool = True, command: Sequence
         "scoreboard.csv": table_text(board.summary()),
         "seeds.csv": table_text(rows),
         "failures.csv": table_text(list(failure_rows(board))),
+        "ledger.csv": table_text(list(ledger_rows(board))),
     }
     written = [_write(folder / name, text) for name, text in texts.items()]
     if importlib.util.find_spec("pyarrow"):

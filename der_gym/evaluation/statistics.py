@@ -183,6 +183,48 @@ def clustered(
     return _interval(scores.mean(), total[drawn].sum(axis=1) / size[drawn].sum(axis=1), level)
 
 
+def over_runs(
+    scores: F8,
+    cluster: NDArray[Any],
+    statistic: Callable[[F8], F8] = mean,
+    level: float = LEVEL,
+    n_resample: int = N_RESAMPLE,
+    seed: int = 0,
+) -> Interval:
+    """Return a statistic of several trainings on the same seeds; runs and whole clusters of seeds are drawn anew.
+
+    It tells of the training, not of one policy: another training would give other runs. Few runs make it too narrow.
+
+    Parameters
+    ----------
+    scores : float64 (n_run, n_seed)
+        A row for each run.
+    cluster : (n_seed,)
+        The cluster of each seed, such as its day.
+    statistic : callable
+        ``(..., n_run, n_seed) -> (...)``.
+    level : float
+        Of the interval, 0..1.
+    n_resample, seed : int
+        Of the bootstrap.
+
+    Raises
+    ------
+    InputError
+        For scores that are empty or not finite, or clusters that are not one for each seed.
+    """
+    _check(scores)
+    if cluster.shape != scores.shape[1:]:
+        raise InputError(f"cluster: shape {cluster.shape}; allowed: one for each seed, {scores.shape[1:]}")
+    members = [np.flatnonzero(cluster == each) for each in np.unique(cluster)]
+    generator, drawn = np.random.default_rng(seed), np.empty(n_resample)
+    for k in range(n_resample):
+        runs = generator.integers(len(scores), size=len(scores))
+        days = generator.integers(len(members), size=len(members))
+        drawn[k] = statistic(scores[np.ix_(runs, np.concatenate([members[d] for d in days]))])
+    return _interval(statistic(scores), drawn, level)
+
+
 def by_group(scores: F8, group: NDArray[Any]) -> dict[Any, float]:
     """Return the mean of ``scores`` (n,) in each group, in the groups' order: money by the hour of the start."""
     return {each.item(): float(scores[group == each].mean()) for each in np.unique(group)}

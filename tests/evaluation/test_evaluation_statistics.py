@@ -103,5 +103,25 @@ def test_an_interval_by_day_is_wider_where_a_days_episodes_are_alike() -> None:
         st.clustered(scores, day[:5])
 
 
+def test_an_interval_over_runs_draws_runs_and_days() -> None:
+    day = np.repeat(np.arange(8), 2)
+    only_runs_differ = np.array([[0.0], [1.0]]) * np.ones(16)
+    found = st.over_runs(only_runs_differ, day)
+    assert (found.value, found.low, found.high) == (0.5, 0.0, 1.0)  # of two runs one is drawn twice, half the time
+    luck = np.random.default_rng(0).normal(size=8)[day]
+    alike = np.stack([luck, luck, luck])
+    by_day, alone = st.clustered(luck, day), st.over_runs(alike, day)
+    assert alone.value == pytest.approx(by_day.value)
+    assert alone.low == pytest.approx(by_day.low, abs=0.05)
+    assert alone.high == pytest.approx(by_day.high, abs=0.05)
+    both = st.over_runs(alike + np.array([[-1.0], [0.0], [1.0]]), day)
+    assert both.high - both.low > 1.2 * (alone.high - alone.low)
+    assert st.over_runs(EIGHT.T, np.arange(8), st.iqm).value == 3.5
+    with pytest.raises(InputError, match="one for each seed"):
+        st.over_runs(alike, day[:5])
+    with pytest.raises(InputError, match="not finite"):
+        st.over_runs(alike * np.nan, day)
+
+
 def test_money_is_told_by_start() -> None:
     assert st.by_group(np.array([1.0, 3.0, 5.0]), np.array([17, 17, 5])) == {5: 5.0, 17: 2.0}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -266,6 +267,49 @@ def test_no_failed_block_is_said_so(tab: Opened, tmp_path: Path) -> None:
     assert tab.said == []
 
 
+def test_the_ledger_is_told_by_start(tab: Opened, pages: dict[str, Path], board: Scoreboard) -> None:
+    page = tab.open(pages["board"])
+    rows = page.locator("#ledger tbody tr").all_inner_texts()
+    assert len(rows) == len(board.scores["idle"].played.lines)
+    assert rows[-1].startswith("total")
+    assert not [row for row in rows if re.match(r"\w+_\w+", row)]  # words, not keys
+    starts = {int(h) for h in board.scores["idle"].played.start_abs_s // 3600 % 24}
+    assert len(starts) > 1
+    assert page.locator("#pick-start option").count() == len(starts) + 1
+    hour = min(starts)
+    page.select_option("#pick-start", str(hour))
+    own = board.scores["idle"].played.start_abs_s // 3600 % 24 == hour
+    totals = [f"{board.scores[name].played.yen('total')[own].mean():,.0f}" for name in board.ranking()]
+    told = page.locator("#ledger tbody tr").last.inner_text().replace("\u2212", "-").split("\t")
+    assert told == ["total", *(total if total != "-0" else "0" for total in totals)]
+
+
+def test_a_column_against_a_base_that_was_not_played_is_left_out(tab: Opened, pages: dict[str, Path]) -> None:
+    page = tab.open(pages["board"])
+    heads = page.locator("#scores th").all_inner_texts()
+    assert len(heads) > 8
+    assert not [text for text in heads if "against" in text]
+    assert "Against" not in page.inner_text("#board")
+
+
+def test_how_to_read_the_difference_is_told_once(tab: Opened, tmp_path: Path) -> None:
+    compared = evaluate("tertiary-1", ["idle", "open_loop"], 2, overrides=small(), base="idle")
+    page = tab.open(write_board(tmp_path / "board.html", compared))
+    assert page.inner_text("#board").count('"Against"') == 1
+
+
+def test_a_service_that_judges_no_block_says_so(tab: Opened, tmp_path: Path) -> None:
+    board, detail = episode("needs_offer", "incentive-solar")
+    page = tab.open(write_run(tmp_path / "solar.html", board, "needs_offer", detail))
+    assert "judges no blocks" in page.inner_text("#failures")
+    assert "award 0" not in page.inner_text("#summary")
+    assert "0 of 0" not in page.inner_text("#summary")
+    assert page.locator("#chart-messages").count() == 0  # no command was sent
+    assert "offers to owners" in page.inner_text("#messages")
+    assert "surplus used" in page.inner_text("#ledger")
+    assert not re.search(r"\b(incentive|habituation|deviation)\t", page.inner_text("#ledger"))
+
+
 def test_the_table_can_be_sorted(tab: Opened, pages: dict[str, Path], board: Scoreboard) -> None:
     page = tab.open(pages["board"])
 
@@ -277,7 +321,7 @@ def test_the_table_can_be_sorted(tab: Opened, pages: dict[str, Path], board: Sco
     assert order() == sorted(board.scores)
     page.click("#sort-0")
     assert order() == sorted(board.scores, reverse=True)
-    page.click("#sort-7")  # the greatest penalty first
+    page.click("#scores th button:has-text('penalty')")  # the greatest penalty first
     penalties = {row["controller"]: row["penalty_yen"] for row in board.summary()}
     assert [penalties[str(name)] for name in order()] == sorted(penalties.values(), reverse=True)
     assert page.locator("#scores th[aria-sort=descending]").count() == 1

@@ -50,6 +50,25 @@ def test_messages_sent_are_arrived_lost_or_under_way(given: dict[str, Any]) -> N
         assert sum(row[key] for row in data["leaves"]) == data[key][-1]
 
 
+@pytest.mark.parametrize(
+    ("name", "other"), [("tertiary-1-both", "incentive"), ("tertiary-1-droop", "rule")], ids=["offers", "rules"]
+)
+def test_messages_of_every_stream_are_counted(name: str, other: str) -> None:
+    board, detail = episode("random", name)
+    data = run_data(board, "random", detail)["messages"]
+    rows = {row["stream"]: row for row in data["streams"]}
+    assert list(rows) == ["dispatch", other]
+    assert sum(row["sent"] for row in rows.values()) == board.scores["random"].played.messages[0]
+    assert min(row["arrived"] for row in rows.values()) > 0
+    for row in rows.values():
+        assert row["sent"] == row["arrived"] + row["lost"] + row["under_way"]
+    assert {key: rows["dispatch"][key] for key in ("sent", "arrived", "lost")} == {
+        key: data[key][-1] for key in ("sent", "arrived", "lost")
+    }
+    alone, its = episode()
+    assert run_data(alone, "open_loop", its)["messages"]["streams"] == []
+
+
 def test_where_homes_are_metered_they_are_part_of_the_stack() -> None:
     board, detail = episode("idle", "tertiary-1-receiving")
     data, true_kw = run_data(board, "idle", detail)["leaves"], board.scores["idle"].played.trace.true_kw[0]
@@ -102,6 +121,30 @@ def test_a_page_knows_the_request_and_what_each_window_allowed() -> None:
     np.testing.assert_allclose(data["mean"], np.reshape(data["response"], (-1, 5)).mean(axis=1), atol=0.11)
 
 
+def test_a_window_that_never_judges_too_much_is_open_above() -> None:
+    board, detail = episode("idle", "capacity-call")
+    data = run_data(board, "idle", detail)
+    market, award = data["market"], max(data["market"]["award"])
+    known = [high for high in market["high"] if not np.isnan(high)]
+    assert known
+    assert max(known) < 2.0 * max(award, *np.abs(market["response"]))  # else it would dwarf the response
+    assert data["failures"]
+    assert all(np.isinf(failure["allowed_kw"][1]) for failure in data["failures"])  # null on the page
+    assert all(failure["allowed_kw"][0] > 0 for failure in data["failures"])
+    board, detail = episode()
+    assert all(np.isfinite(failure["allowed_kw"]).all() for failure in run_data(board, "open_loop", detail)["failures"])
+
+
+def test_where_more_is_bought_the_plan_is_the_groups_own_and_the_target_the_purchase() -> None:
+    """Else response and target would be told on two yardsticks: an idle group would seem to respond by the purchase."""
+    board, _ = episode("idle", "incentive-solar")
+    trace = board.scores["idle"].played.trace
+    bought = trace.target_kw[0] < 0
+    assert bought.any()
+    response = (trace.plan_kw - trace.metered_kw)[0][bought]
+    assert abs(response.mean()) < 0.5 * abs(trace.target_kw[0][bought].mean())
+
+
 def test_the_record_changes_nothing() -> None:
     scenario = load("tertiary-1", small())
 
@@ -130,7 +173,7 @@ def failed(given: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_there_are_failed_blocks_to_test_with() -> None:
-    assert sum(len(failed(given)) for given in FAILING) >= 2
+    assert sum(bool(failure["leaves"]) for given in FAILING for failure in failed(given)) >= 2
 
 
 @pytest.mark.parametrize("given", FAILING, ids=str)
@@ -144,7 +187,11 @@ def test_the_chain_is_in_order(given: dict[str, Any]) -> None:
         ways = ("requested", "sent", "cloud", "reach_10", "reach_50", "reach_90")
         way_of = [step for step in order if step in ways]
         assert way_of == [step for step in ways if step in order]
-        assert order.index("acts_50") > order.index("reach_50")
+        if failure["leaves"]:  # a first window may fail before anything was sent
+            assert order.index("acts_50") > order.index("reach_50")
+        else:
+            assert way_of == ["requested"]
+            assert all(one["sent"] > failure["window_s"][0] for one in failure["messages"])
         assert order.index("window_starts") < order.index("window_ends")
         at = dict(chain)
         assert at["judged"] == 1800 * (failure["block"] + 1) >= at["window_ends"]
@@ -153,7 +200,6 @@ def test_the_chain_is_in_order(given: dict[str, Any]) -> None:
 @pytest.mark.parametrize("given", FAILING, ids=str)
 def test_each_message_goes_its_way_in_order(given: dict[str, Any]) -> None:
     for failure in failed(given):
-        assert failure["leaves"]
         for one in [*failure["messages"], *failure["leaves"]]:
             told = [one[key] for key in ("sent", "cloud", "reach_10", "reach_50", "reach_90")]
             known = [at for at in told if at is not None]

@@ -10,11 +10,15 @@ import pytest
 from reports import NASTY
 
 from der_gym.core.errors import InputError
+from der_gym.core.heads import HEADS, PLAN
 from der_gym.evaluation.causes import CAUSES
 from der_gym.evaluation.report import page
 from der_gym.evaluation.report.firm_page import NUMBERS, read_firm
 from der_gym.evaluation.report.page import ASSETS, SCRIPTS, check_target, devices, render, rounded
-from der_gym.services.tertiary_1.settlement import LINES
+from der_gym.services.capacity_call import settlement as capacity_call
+from der_gym.services.imbalance import settlement as imbalance
+from der_gym.services.solar_purchase import settlement as solar_purchase
+from der_gym.services.tertiary_1 import settlement as tertiary_1
 from der_gym.simulation import fleet_ledger
 
 KINDS = [*SCRIPTS]
@@ -97,7 +101,15 @@ def test_every_text_that_a_script_names_is_there() -> None:
 def test_every_cause_and_line_of_the_ledger_has_its_text() -> None:
     texts = words()
     assert [cause for cause in CAUSES if cause not in texts or f"why_{cause}" not in texts] == []
-    assert [line for line in (*LINES, *fleet_ledger.LINES) if line not in texts] == []
+    services = [own for module in (tertiary_1, capacity_call, imbalance, solar_purchase) for own in module.LINES]
+    lines = (*services, *fleet_ledger.LINES, *fleet_ledger.OFFERED, "total")
+    assert [line for line in lines if f"line_{line}" not in texts] == []
+
+
+def test_every_kind_of_message_has_its_text() -> None:
+    kinds = {HEADS[name].kind for name in HEADS} - {PLAN}
+    assert len(kinds) > 2
+    assert [kind for kind in kinds if f"stream_{kind}" not in words()] == []
 
 
 def test_numbers_are_short() -> None:

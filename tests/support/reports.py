@@ -43,7 +43,7 @@ def episode(
     facts = EvalContext(plays[IDLE], float(worlds.layout.nominal_kw.sum()), worlds.simulator.structure.n_device)
     board = Scoreboard(scenario, scenario.split, [seed], IDLE)
     for label, played in plays.items():
-        found = failures(played, plays[IDLE], scenario.services[0].band_share)
+        found = failures(played, plays[IDLE])
         board.scores[label] = Score(label, played, measure(played, facts), found, 0.0)
     return board, kept[-1].detail
 

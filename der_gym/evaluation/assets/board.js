@@ -7,6 +7,7 @@ const CAUSE_TONES = {
   unreachable: "sky", delay: "blue", devices: "pink", rebound: "purple", meter: "line", "no single cause": "soft",
 };
 const JUDGED = DATA.rows.some((row) => row.pass_rate !== null); // the first service judges periods
+const AGAINST = DATA.rows.some((row) => row.against_base !== null); // the base was played
 const sorting = { column: 1, down: true };
 
 const tone = (name) => color(TONES[NAMES.indexOf(name) % TONES.length]);
@@ -14,7 +15,7 @@ const dash = (name) => DASHES[Math.floor(NAMES.indexOf(name) / 2) % DASHES.lengt
 
 function sections() {
   const verdicts = JUDGED ? [byHour(), bySeason(), causes()] : [];
-  return [summary(), board(), intervals(), profiles(), ...verdicts, capability(), firm()].filter(Boolean);
+  return [summary(), board(), ledger(), intervals(), profiles(), ...verdicts, capability(), firm()].filter(Boolean);
 }
 
 function summary() {
@@ -48,7 +49,7 @@ function columns() {
     ["col_pass", "pass_rate", (row) => spread(row, "pass_rate", hundred)],
     ["col_accuracy", "accuracy", plain("accuracy", 2)],
     ["col_yen_kw", "yen_per_registered_kw", plain("yen_per_registered_kw", 1)],
-    ["col_against", "against_base", (row) => spread(row, "against_base", two)],
+    ...(AGAINST ? [["col_against", "against_base", (row) => spread(row, "against_base", two)]] : []),
     ["col_beats", "beats_next", plain("beats_next", 2)],
     ["col_penalty", "penalty_yen", plain("penalty_yen", 0)],
     ...DATA.harm.filter(({ key }) => Object.hasOwn(DATA.rows[0], key)).map(({ key, title }) => [title[state.lang], key, plain(key, 2)]),
@@ -78,7 +79,7 @@ function board() {
   const rows = sorted().map((row) => h("tr", { "data-controller": row.controller }, ...columns().map(([, , form], i) =>
     h("td", {}, i ? null : h("i", { class: "swatch", style: { background: tone(row.controller) } }), form(row)))));
   const node = h("div", { class: "scroll", tabindex: "0" }, h("table", { id: "scores" }, h("thead", {}, h("tr", {}, ...heads)), h("tbody", {}, ...rows)));
-  return card("board", t("board"), t("board_how"), node);
+  return card("board", t("board"), AGAINST ? `${t("board_how")} ${t("against_how")}` : t("board_how"), node);
 }
 
 // -- intervals -------------------------------------------------------------------------------------------------------
@@ -123,7 +124,7 @@ function dotAxis(x, [low, high], bottom, width, gutter, label) {
   for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9; k += 1) {
     const v = k * step, zero = k === 0;
     nodes.push(s("line", { x1: x(v), x2: x(v), y1: 0, y2: bottom, stroke: color(zero ? "soft" : "grid") }));
-    nodes.push(s("text", { x: x(v), y: bottom + 16, fill: color("soft"), "text-anchor": "middle" }, num(v, step < 0.1 ? 2 : step < 1 ? 1 : 0)));
+    nodes.push(s("text", { x: x(v), y: bottom + 16, fill: color("soft"), "text-anchor": "middle" }, num(v, stepDigits([0, step]))));
   }
   nodes.push(s("text", { x: (gutter + width) / 2, y: bottom + 34, fill: color("soft"), "text-anchor": "middle" }, label));
   return nodes;
@@ -187,6 +188,19 @@ function bySeason() {
   });
   const box = canvasBox((node, width) => { node.append(dots(groups, width, t("pass_axis"), [0, 100])); }, t("seasons"));
   return card("seasons", t("seasons"), t("seasons_how"), box);
+}
+
+// -- ledger ----------------------------------------------------------------------------------------------------------
+
+/** Return the table of lines by controllers, mean yen of an episode, of all starts or of one. */
+function ledger() {
+  const { lines: names, starts, n, yen } = DATA.ledger;
+  const pick = starts.length > 2 ? choice("start", starts, "ledger_start") : null; // one start is the same as all
+  for (const option of pick ? pick.querySelectorAll("option") : []) option.textContent = option.value === "all" ? t("every_start") : t("start_at", { hour: option.value });
+  const own = yen[pick ? state.pick.start : starts[0]];
+  const rows = names.map((row, k) => [lineName(row, names), ...NAMES.map((name) => num(own[name][k]))]);
+  const how = t("board_ledger_how", { n: n[pick ? state.pick.start : starts[0]] });
+  return card("ledger", t("board_ledger"), how, pick, table([t("line"), ...NAMES], rows, true));
 }
 
 // -- causes ----------------------------------------------------------------------------------------------------------

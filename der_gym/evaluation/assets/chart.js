@@ -102,7 +102,7 @@ function xRange(spec, off) {
 }
 
 function padded(u, low, high) {
-  if (low === null || high === null) return [0, 1];
+  if (low === null || high === null || (low === 0 && high === 0)) return [0, 1];
   const room = Math.max((high - low) * 0.08, 1e-6 + Math.abs(high) * 0.02);
   return [low === 0 ? 0 : low - room, high + room];
 }
@@ -119,9 +119,11 @@ function xAxis(spec, width) {
   return own;
 }
 
+/** Return the decimals that tell neighbouring ticks apart: two for steps of 0.25. */
 function stepDigits(ticks) {
   const step = ticks.length > 1 ? Math.abs(ticks[1] - ticks[0]) : 1;
-  return step < 0.1 ? 2 : step < 1 ? 1 : 0;
+  const exact = [0, 1, 2, 3].find((digits) => Math.abs(step - Number(step.toFixed(digits))) < 1e-3 * step);
+  return exact === undefined ? 4 : exact;
 }
 
 function yAxis(spec) {

@@ -60,6 +60,19 @@ function figure(value) {
   return shown === "\u22120" ? "0" : shown;
 }
 
+/** Return yen with the sign before the mark. */
+function inYen(value) {
+  const text = num(value);
+  return text.startsWith("\u2212") ? `\u2212¥${text.slice(1)}` : `¥${text}`;
+}
+
+/** Return the words of a line of the ledger; with its service where lines of several stand side by side. */
+function lineName(row, rows) {
+  const services = new Set(rows.map((each) => each.service).filter(Boolean));
+  const name = Object.hasOwn(WORDS, `line_${row.kind}`) ? t(`line_${row.kind}`) : row.kind;
+  return row.service && services.size > 1 ? `${name} · ${row.service.replaceAll("_", "-")}` : name;
+}
+
 function pct(share, digits) {
   return share === null || share === undefined ? "–" : `${num(100 * share, digits)} %`;
 }

@@ -12,6 +12,8 @@ const at = (seconds, exact) => hhmm(START_MIN + seconds / 60, exact);
 /** Return a value per window as one per minute. */
 const perMinute = (values) => values.flatMap((value) => Array(WINDOW).fill(value));
 
+const JUDGED = DATA.head.passed.some((verdict) => verdict !== null); // else the service judges no blocks
+
 const FAILED_WINDOWS = DATA.market.mean
   .map((mean, k) => ({ k, out: DATA.market.low[k] !== null && (mean < DATA.market.low[k] - 0.05 || mean > DATA.market.high[k] + 0.05) }))
   .filter((one) => one.out).map((one) => one.k);
@@ -28,14 +30,14 @@ function summary() {
   const judged = head.passed.filter((v) => v !== null), passed = judged.filter((v) => v === 1).length;
   return h("section", { id: "summary" },
     h("h1", {}, t("run_title", head)),
-    h("p", { class: "lead" }, t("lead", { title: head.title || head.scenario, n: num(head.n_device), starts: head.starts, award: figure(head.award_kw) })),
+    h("p", { class: "lead" }, t(head.award_kw ? "lead" : "lead_no_award", { title: head.title || head.scenario, n: num(head.n_device), starts: head.starts, award: figure(head.award_kw) })),
     h("div", { class: "tiles" },
-      tile(t("blocks"), t("blocks_of", { a: passed, b: judged.length }), beside(head.idle_passed)),
+      !JUDGED ? null : tile(t("blocks"), t("blocks_of", { a: passed, b: judged.length }), beside(head.idle_passed)),
       tile(t("reward"), num(head.values.reward, 2), beside(num(head.idle.reward, 2))),
       tile(t("accuracy"), num(head.values.accuracy, 2), beside(num(head.idle.accuracy, 2))),
-      tile(t("total_yen"), `¥${num(head.values.profit_yen)}`, beside(`¥${num(head.idle.profit_yen)}`)),
+      tile(t("total_yen"), inYen(head.values.profit_yen), beside(inYen(head.idle.profit_yen))),
       tile(t("per_unit"), num(head.values.messages_per_unit, 1), beside(num(head.idle.messages_per_unit, 1)))),
-    h("div", { class: "card" }, h("h2", {}, t("verdicts")), strip(), h("p", { class: "how" }, t("strip_how"))));
+    h("div", { class: "card" }, h("h2", {}, t("verdicts")), strip(), JUDGED ? h("p", { class: "how" }, t("strip_how")) : null));
 }
 
 function strip() {
@@ -44,7 +46,7 @@ function strip() {
     const from = at(b * 1800);
     return verdict === 1 ? h("span", { class: "good" }, `✓ ${from}`) : h("a", { class: "bad", href: `#block-${b}` }, `✕ ${from}`);
   });
-  return marks.some((mark) => mark) ? h("div", { class: "strip" }, ...marks) : h("p", { class: "empty" }, t("none_judged"));
+  return JUDGED ? h("div", { class: "strip" }, ...marks) : h("p", { class: "empty" }, t("none_judged"));
 }
 
 // -- charts over time ------------------------------------------------------------------------------------------------
@@ -55,9 +57,12 @@ function overTime(more) {
 
 function marketSeries() {
   const m = DATA.market;
-  return [
+  const band = [
     { key: "high", label: t("band"), color: color("band"), values: perMinute(m.high), step: true, width: 0, area: true, quiet: true },
     { key: "low", label: t("band"), color: color("band"), values: perMinute(m.low), step: true, width: 0, bare: true },
+  ];
+  return [
+    ...(JUDGED ? band : []),
     { key: "request", label: t("request"), color: color("purple"), values: m.request, step: true, dash: [6, 4], width: 1.5 },
     { key: "target", label: t("target"), color: color("green"), values: m.target, width: 2 },
     { key: "response", label: t("response"), color: color("sky"), values: m.response, width: 1 },
@@ -90,7 +95,7 @@ function market() {
   const chart = lines(overTime({
     id: "market", label: t("market"), ...between(0, last), bands: BAND(), height: 320, under: shadeFailed, marks: verdicts,
   }));
-  return card("market", t("market"), t("market_how", { w: WINDOW }), chart);
+  return card("market", t(JUDGED ? "market" : "market_free"), t(JUDGED ? "market_how" : "market_how_free", { w: WINDOW }), chart);
 }
 
 function power() {
@@ -180,7 +185,16 @@ function messages() {
   const rows = m.leaves.map((row) => [row.leaf, num(row.commands), num(row.sent), num(row.arrived), num(row.lost), num(row.under_way), seconds(row.p50_s), seconds(row.p90_s)]);
   rows.push([t("sum"), num(m.leaves.reduce((sum, row) => sum + row.commands, 0)), ...["sent", "arrived", "lost", "under_way"].map((key) => num(m[key].at(-1))), "", ""]);
   const heads = ["leaf", "commands", "sent", "arrived", "lost", "under_way", "way_p50", "way_p90"].map((key) => t(key));
-  return card("messages", t("messages"), t("messages_how"), chart, table(heads, rows, true));
+  const none = m.streams.some((row) => row.sent) && !m.sent.at(-1); // other messages alone: no empty chart
+  return card("messages", t("messages"), t("messages_how"), none ? null : chart, none ? null : table(heads, rows, true), streams(m.streams));
+}
+
+/** Return the table of every kind of message; nothing where dispatch is the only one. */
+function streams(every) {
+  if (!every.length) return null;
+  const keys = ["commands", "sent", "arrived", "lost", "under_way"];
+  const rows = every.map((row) => [t(`stream_${row.stream}`), ...keys.map((key) => num(row[key]))]);
+  return h("div", {}, h("h4", {}, t("streams")), table([t("stream"), ...keys.map((key) => t(key))], rows));
 }
 
 function stored() {
@@ -195,7 +209,7 @@ function stored() {
 function ledger() {
   const lines_ = DATA.ledger, beside = lines_[0].idle_yen !== null;
   const most = Math.max(1, ...lines_.flatMap((row) => [Math.abs(row.yen), Math.abs(row.idle_yen || 0)]));
-  const rows = lines_.map((row) => [t(row.line), money(row.yen, most), num(row.yen), ...(beside ? [num(row.idle_yen)] : [])]);
+  const rows = lines_.map((row) => [lineName(row, lines_), money(row.yen, most), num(row.yen), ...(beside ? [num(row.idle_yen)] : [])]);
   const node = table([t("line"), "", `${DATA.head.controller} (${t("yen")})`, ...(beside ? [`${t("idle")} (${t("yen")})`] : [])], rows, true);
   return card("ledger", t("ledger"), t("ledger_how"), node);
 }

@@ -3,14 +3,14 @@
 const FIGURES = ["target", "response", "plan_off", "available", "asked", "unreachable", "rebound"];
 
 function failures() {
-  if (!DATA.failures.length) return card("failures", t("failures"), null, h("p", { class: "empty" }, t("none_failed")));
+  if (!DATA.failures.length) return card("failures", t("failures"), null, h("p", { class: "empty" }, t(JUDGED ? "none_failed" : "none_judged")));
   return h("section", { id: "failures" }, h("h2", {}, t("failures")), ...DATA.failures.map(failure));
 }
 
 function failure(f) {
   const from = at(f.block * 1800), to = at((f.block + 1) * 1800);
   const size = t(f.worst_kw > 0 ? "over" : "short", { kw: figure(Math.abs(f.worst_kw)), share: pct(Math.abs(f.worst_kw) / f.award_kw) });
-  const story = t("story", {
+  const story = t(f.allowed_kw[1] === null ? "story_open" : "story", {
     from: at(f.window_s[0]), to: at(f.window_s[1]), mean: figure(f.mean_kw), low: figure(f.allowed_kw[0]), high: figure(f.allowed_kw[1]),
   });
   return h("section", { class: "card", id: `block-${f.block}`, "data-cause": f.cause },

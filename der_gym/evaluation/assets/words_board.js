@@ -3,6 +3,7 @@
 Object.assign(WORDS, {
   nav_summary: ["Summary", "概要"],
   nav_board: ["Table", "表"],
+  nav_ledger: ["Ledger", "収支"],
   nav_reward: ["Intervals", "区間"],
   nav_profiles: ["Profiles", "性能曲線"],
   nav_hours: ["By hour", "時刻別"],
@@ -22,8 +23,12 @@ Object.assign(WORDS, {
   best_yen: ["Best ledger", "収支の首位"],
   board: ["Scoreboard", "成績表"],
   board_how: [
-    "Press a heading to sort. Reward is the interquartile mean over seeds, in shares of a group that follows every request exactly (evaluate --bound searches the best episode); other columns are means, [ ] holds the 95 % bootstrap interval. \"Against\" is the paired difference on the same seeds: where its interval lies above 0, the controller is better.",
-    "見出しを押すと並べ替え。報酬は乱数の四分位平均 (指令に完全に従う群が単位、上限は evaluate --bound)、他は平均、[ ] は 95 % ブートストラップ区間。「差」は同じ乱数での対の差で、区間が 0 より上なら優れる。",
+    "Press a heading to sort. Reward is the interquartile mean over seeds, in shares of a group that follows every request exactly (evaluate --bound searches the best episode); other columns are means, [ ] holds the 95 % bootstrap interval.",
+    "見出しを押すと並べ替え。報酬は乱数の四分位平均 (指令に完全に従う群が単位、上限は evaluate --bound)、他は平均、[ ] は 95 % ブートストラップ区間。",
+  ],
+  against_how: [
+    "\"Against\" is the paired difference on the same seeds: where its interval lies above 0, the controller is better.",
+    "「差」は同じ乱数での対の差で、区間が 0 より上なら優れる。",
   ],
   controller: ["controller", "制御"],
   col_reward: ["reward\n[95 %]", "報酬\n[95 %]"],
@@ -35,6 +40,14 @@ Object.assign(WORDS, {
   col_penalty: ["penalty\nyen", "ペナルティ\n円"],
   col_messages: ["messages\nper device", "機器あたり\n通信数"],
   col_cause: ["fails\nmostly by", "主な\n原因"],
+  board_ledger: ["Ledger by line and controller", "収支の内訳 (制御別)"],
+  board_ledger_how: [
+    "Mean yen of an episode, income positive, over {n} episodes; the last line is the sum. All controllers met the same episodes, so differences along a line are theirs.",
+    "{n} 回の平均、1 回あたりの円、収入が正。最後の行が合計。どの制御も同じ条件に臨んだので、行ごとの差は制御による。",
+  ],
+  ledger_start: ["Start", "開始時刻"],
+  every_start: ["all starts", "すべて"],
+  start_at: ["{hour}:00", "{hour} 時"],
   reward: ["Reward and blocks passed, with intervals", "報酬と適合率、区間つき"],
   reward_how: [
     "The dot is the estimate, the bar its 95 % interval over resampled seeds. Bars that overlap do not settle who is better; the paired difference in the table is sharper. Controllers far below the others are left out here, not in the table: {hidden}.",

@@ -10,6 +10,7 @@ import numpy as np
 
 from der_gym.evaluation.causes import CAUSES
 from der_gym.evaluation.firm import capability
+from der_gym.evaluation.ledger_means import ledger_table
 from der_gym.evaluation.measures import shown_registers, titles
 from der_gym.evaluation.report import page
 from der_gym.evaluation.report.firm_page import Promise, capability_rows, firm_data
@@ -44,6 +45,7 @@ def board_data(board: Scoreboard, firm: Promise | None = None) -> dict[str, Any]
         "profiles": {"x": rounded(at, 4), "of": profiles},
         "by_hour": {name: pass_rates(s.played, hours(s.played)) for name, s in board.scores.items()},
         "by_season": {name: season_rates(s.played) for name, s in board.scores.items()},
+        "ledger": ledger_table(board),
         "causes": {name: causes(score) for name, score in board.scores.items()},
         "capability": capability_rows(capability(scenario_assets(board.scenario))),
         "firm": firm_data(firm) if firm is not None else None,

@@ -37,6 +37,9 @@ class Detail:
     stored_kwh : (n_minute, n_class)
         Energy that upward response can draw on, measured every 5 minutes.
     messages : list of Message
+        Those of dispatch.
+    other_messages : dict of str to list of Message
+        Those of every other stream, by its kind.
     """
 
     leaf_names: tuple[str, ...]
@@ -51,6 +54,7 @@ class Detail:
     silent_share: Array
     stored_kwh: Array
     messages: list[Message] = field(default_factory=list)
+    other_messages: dict[str, list[Message]] = field(default_factory=dict)
 
 
 class DetailRecorder(Recorder):
@@ -68,7 +72,7 @@ class DetailRecorder(Recorder):
             raise InputError(f"report of an episode: {worlds.n_world} worlds; allowed: 1")
         self.detail = _empty(worlds, self.trace.plan_kw.shape[1])
         self._messages = Messages(self.sim.structure, self.sim.network)
-        self.detail.messages = self._messages.sent
+        self.detail.messages, self.detail.other_messages = self._messages.sent, self._messages.others
         self._t_s = 0.0
 
     def __enter__(self) -> DetailRecorder:

@@ -23,7 +23,7 @@ class Message:
     ----------
     leaf : int
     a : float
-        Fraction of the leaf's swing that was asked for, -1..1.
+        Of dispatch the fraction of the leaf's swing that was asked for, -1..1; of other streams their first value.
     sent_s, cloud_s, until_s : float
         Sent; taken up by the (first) cloud; end of its validity.
     reach_s, act_s, lost_s : (n_device,)
@@ -75,38 +75,48 @@ def first_s(times_s: Array, share: float) -> float:
 
 
 class Messages:
-    """Collects the messages of world 0 after each decision."""
+    """Collects the messages of world 0 after each decision.
+
+    Attributes
+    ----------
+    sent : list of Message
+        Those of dispatch.
+    others : dict of str to list of Message
+        Those of every other stream, by its kind.
+    """
 
     def __init__(self, structure: Structure, network: NetworkRuntime) -> None:
         self.structure, self.network = structure, network
         self.sent: list[Message] = []
-        self._n_sent = np.zeros(structure.n_leaf)
-        self._held: dict[tuple[int, int], Message] = {}  # the message that stands in a leaf's slot
+        self.others: dict[str, list[Message]] = {stream.kind: [] for stream in network.streams[1:]}
+        self._lists = (self.sent, *self.others.values())
+        self._n_sent = np.zeros(network.leaf.shape[1])
+        self._held: dict[tuple[int, int], Message] = {}  # the message that stands in a lane's slot
 
     def collect(self, t_s: float, fleet: Array) -> None:
         """Add the messages that went out at ``t_s``; ``fleet`` are the rows of all shards."""
-        books = self.network.leaf[0, : self.structure.n_leaf]  # dispatch alone is told
+        books = self.network.leaf[0]  # a lane is a stream's way to a leaf
         for j in np.flatnonzero(books[:, net.SENDER.SENT_S] == t_s).tolist():
             slot = int(books[j, net.SENDER.HEAD] - 1) % int(self.network.gate[j, net.GATE.DEPTH])
             self._leave(j, slot, t_s, replaced=books[j, net.SENDER.N_SENT] == self._n_sent[j])
             self._n_sent[j] = books[j, net.SENDER.N_SENT]
             self._held[j, slot] = self._read(j, slot, fleet)
-            self.sent.append(self._held[j, slot])
+            self._lists[j // self.structure.n_leaf].append(self._held[j, slot])
 
-    def _leave(self, leaf: int, slot: int, t_s: float, replaced: bool) -> None:
-        old = self._held.get((leaf, slot))
+    def _leave(self, lane: int, slot: int, t_s: float, replaced: bool) -> None:
+        old = self._held.get((lane, slot))
         if old is not None:
             old.replaced = replaced
             old.give_up(t_s)
 
-    def _read(self, leaf: int, slot: int, fleet: Array) -> Message:
-        mail = self.network.mail[0, leaf, slot]
-        cells = np.flatnonzero(self.structure.cell_leaf == leaf)
+    def _read(self, lane: int, slot: int, fleet: Array) -> Message:
+        mail = self.network.mail[0, lane, slot]
+        cells = np.flatnonzero(self.network.cell_lane == lane)
         acts, dead, cloud = (np.concatenate(parts) for parts in zip(*self._cells(cells, slot, fleet), strict=True))
         until = float(mail[net.MAIL.VALID_UNTIL])
         never, late = acts >= net.NEVER_S, acts >= until
         return Message(
-            leaf=leaf,
+            leaf=lane % self.structure.n_leaf,
             a=float(mail[net.MAIL.A]),
             sent_s=float(mail[net.MAIL.T_SENT]),
             cloud_s=float(cloud.min()),
@@ -118,10 +128,11 @@ class Messages:
         )
 
     def _cells(self, cells: Array, slot: int, fleet: Array) -> list[tuple[Array, Array, Array]]:
-        """Return arrival at, dead time of and cloud's time for each device, cell by cell and shard by shard."""
+        """Return arrival at, dead time of and cloud's time for each device, by cell of the network and by shard."""
         st, parts = self.structure, []
         for c in cells.tolist():
-            lo, hi = int(st.cell_lo[c]), int(st.cell_hi[c])
+            own = c % st.n_cell
+            lo, hi = int(st.cell_lo[own]), int(st.cell_hi[own])
             for p in range(st.n_shard):
                 here = st.present[p, lo:hi].astype(bool)
                 acts = self.network.arrivals(p, c, slot)[here].astype(np.float64)

@@ -9,12 +9,13 @@ import numpy as np
 
 from der_gym.core.units import DAY_S
 from der_gym.evaluation.causes import clock
+from der_gym.evaluation.ledger_means import line_names
 from der_gym.evaluation.play import Played
 from der_gym.evaluation.report import page
 from der_gym.evaluation.report.detail import Detail
 from der_gym.evaluation.report.mail import counts
 from der_gym.evaluation.report.page import rounded
-from der_gym.evaluation.report.timeline import way
+from der_gym.evaluation.report.timeline import OPEN, way
 from der_gym.evaluation.scoreboard import IDLE, Scoreboard
 from der_gym.evaluation.titles import title
 
@@ -90,7 +91,10 @@ def head(board: Scoreboard, name: str) -> dict[str, Any]:
 
 
 def market(played: Played, detail: Detail) -> dict[str, Any]:
-    """Return request, target, what each window allowed, and response, kW; NaN where nothing is judged."""
+    """Return request, target, what each window allowed, and response, kW; NaN where nothing is judged.
+
+    Where too much is never judged, what is allowed ends a little above all else that is drawn.
+    """
     t, first = played.trace, played.first
     n_window = played.window_kw.shape[2]
     window_min = played.trace.plan_kw.shape[1] // n_window
@@ -98,6 +102,8 @@ def market(played: Played, detail: Detail) -> dict[str, Any]:
     band, judged = first.band_share * award, award > 0
     response = (t.plan_kw - t.metered_kw)[0].astype(np.float64)
     low, high = played.window_kw[0, 0] - band, played.window_kw[0, 1] + band
+    top = 1.1 * max(float(response.max()), float(low.max()))
+    high = np.where(high - low > OPEN * award, np.maximum(top, low), high)
     return {
         "window_min": window_min,
         "request": rounded(np.repeat(detail.request_kw, 5)[: len(response)]),
@@ -145,6 +151,7 @@ def fewer(detail: Detail, most: int = MOST_LEAVES) -> Detail:
         with_rest(detail.silent_share, detail.silent_share[:, rest] @ weight),
         detail.stored_kwh,
         detail.messages,
+        detail.other_messages,
     )
 
 
@@ -169,19 +176,30 @@ def seen(played: Played, detail: Detail) -> dict[str, Any]:
     share = detail.nominal_kw / max(detail.nominal_kw.sum(), 1e-9)
     return {
         "kw": rounded(played.trace.seen_kw[0]),
-        "age_min": rounded(detail.age_s @ share / 60.0),
-        "silent_percent": rounded(100.0 * (detail.silent_share @ share)),
+        "age_min": rounded(detail.age_s @ share / 60.0, 2),
+        "silent_percent": rounded(100.0 * (detail.silent_share @ share), 2),
         "leaf_kw": rounded(detail.seen_kw.T),
-        "leaf_age_min": rounded(detail.age_s.T / 60.0),
-        "leaf_silent_percent": rounded(100.0 * detail.silent_share.T),
+        "leaf_age_min": rounded(detail.age_s.T / 60.0, 2),
+        "leaf_silent_percent": rounded(100.0 * detail.silent_share.T, 2),
     }
 
 
 def messages(detail: Detail) -> dict[str, Any]:
-    """Return messages to devices so far, per minute, and per leaf at the end."""
+    """Return messages of dispatch to devices so far, per minute, and per leaf at the end; all streams at the end."""
     n_minute = len(detail.leaf_kw)
     total = {name: values.tolist() for name, values in counts(detail.messages, n_minute).items()}
-    return total | {"leaves": [_mail_of(detail, j, n_minute) for j in range(len(detail.leaf_names))]}
+    leaves = [_mail_of(detail, j, n_minute) for j in range(len(detail.leaf_names))]
+    return total | {"leaves": leaves, "streams": _streams(detail, n_minute)}
+
+
+def _streams(detail: Detail, n_minute: int) -> list[dict[str, Any]]:
+    """Return the messages of each stream by the end; nothing where dispatch is the only one."""
+    every = {"dispatch": detail.messages, **detail.other_messages} if detail.other_messages else {}
+    return [
+        {"stream": kind, "commands": sum(not m.replaced for m in own)}
+        | {name: int(values[-1]) for name, values in counts(own, n_minute).items()}
+        for kind, own in every.items()
+    ]
 
 
 def _mail_of(detail: Detail, leaf: int, n_minute: int) -> dict[str, Any]:
@@ -198,9 +216,9 @@ def ledger(played: Played, twin: Played | None) -> list[dict[str, Any]]:
     """Return the ledger's lines in yen, income positive, the total last; beside those of idle where it is another."""
     return [
         {
-            "line": line,
+            **named,
             "yen": float(played.ledger_yen[0, k]),
             "idle_yen": None if twin is None else float(twin.ledger_yen[0, k]),
         }
-        for k, line in enumerate(played.lines)
+        for k, named in enumerate(line_names(played))
     ]

@@ -17,6 +17,7 @@ from der_gym.evaluation.report.page import rounded
 BIN_S = 300
 MOVED = 0.01  # of the award: a request that changes by less is the same
 MOST_ROWS = 24  # leaves whose messages are drawn
+OPEN = 5.0  # awards: a window that allows so much is open above, as of a service that never judges too much
 BEFORE_S = 900  # the chart of a block starts so long before it
 
 
@@ -54,7 +55,7 @@ def seconds(value: float) -> float | None:
 def chain(played: Played, detail: Detail, block: Block, b: int) -> list[dict[str, Any]]:
     """Return the steps from the request to the verdict in the order in which they came.
 
-    The commands are the last ones sent by ``decided_s`` of the worst window, of all leaves together. StepPlan that are
+    The commands are the last ones sent by ``decided_s`` of the worst window, of all leaves together. Steps that are
     never taken end the list, without a time.
     """
     window = BLOCK_S // len(block.low_kw)
@@ -108,11 +109,12 @@ def way(played: Played, twin: Played, detail: Detail, band_share: float, b: int)
     start = b * BLOCK_S + k * window
     newest = largest(detail, in_force(detail.messages, decided_s(start, window)))
     first, last = b * BLOCK_S - BEFORE_S, (b + 1) * BLOCK_S
-    own = {m.leaf for m in newest}
+    own, award = {m.leaf for m in newest}, float(played.award_kw[0, b])
+    low, high = block.low_kw[k] - block.band_kw, block.high_kw[k] + block.band_kw
     shown = [m for m in detail.messages if m.leaf in own and not m.replaced and first <= m.sent_s < last]
     return {
         "window_s": [start, start + window],
-        "allowed_kw": rounded([block.low_kw[k] - block.band_kw, block.high_kw[k] + block.band_kw], 2),
+        "allowed_kw": rounded([low, high if high - low <= OPEN * award else np.inf], 2),
         "mean_kw": round(float(block.response_kw.reshape(len(block.low_kw), -1)[k].mean()), 2),
         "chain": chain(played, detail, block, b),
         "leaves": [_leaf(m) for m in newest],
