@@ -3,7 +3,7 @@
 ``import der_gym`` registers ``DERGroup-v0`` with Gymnasium; nothing heavy is loaded before an environment is made.
 """
 
-from der_gym.core.interrupt import end_while_starting as _end_while_starting
+from der_gym.starting import end_while_starting as _end_while_starting
 
 _end_while_starting()  # before the first import that takes a moment
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import PurePath
+from contextlib import contextmanager
 from typing import Any
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
-
-_COMMAND = ("der-gym", "der-gym.exe")
 
 _held = 0  # blocks within one another that hold signals back
 _waiting: list[int] = []
@@ -30,25 +25,6 @@ class Interrupted(KeyboardInterrupt):
 def exit_code(error: BaseException) -> int:
     """Return what a command ends with: 143 after SIGTERM, 130 after Ctrl-C."""
     return 128 + getattr(error, "number", signal.SIGINT)
-
-
-def end_while_starting() -> None:
-    """Let Ctrl-C end the command line with one line and 130 from here on, until `heard` takes over.
-
-    The imports of a command take a moment in which there is nothing to keep. In a process that only imports der_gym,
-    and where somebody else hears the signal or it is ignored, nothing changes.
-    """
-    name = PurePath(sys.argv[0] if sys.argv else "").name
-    module = name == "-m" and "der_gym.cli" in sys.orig_argv  # what Python calls it before it finds the module
-    alone = threading.current_thread() is threading.main_thread()
-    if (module or name in _COMMAND) and alone and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _end)
-
-
-def _end(number: int, _frame: Any) -> None:
-    with suppress(OSError):
-        os.write(2, b"der-gym: interrupted\n")  # what is half imported is not asked to print
-    os._exit(128 + number)
 
 
 @contextmanager

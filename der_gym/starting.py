@@ -1,0 +1,31 @@
+"""Ctrl-C while a command imports. It imports next to nothing itself: ``import der_gym`` pays for it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from contextlib import suppress
+from typing import Any
+
+_COMMAND = ("der-gym", "der-gym.exe")
+
+
+def end_while_starting() -> None:
+    """Let Ctrl-C end the command line with one line and 130 from here on, until `core.interrupt.heard` takes over.
+
+    The imports of a command take a moment in which there is nothing to keep. In a process that only imports der_gym,
+    and where somebody else hears the signal or it is ignored, nothing changes.
+    """
+    name = os.path.basename(sys.argv[0] if sys.argv else "")
+    module = name == "-m" and "der_gym.cli" in sys.orig_argv  # what Python calls it before it finds the module
+    alone = threading.current_thread() is threading.main_thread()
+    if (module or name in _COMMAND) and alone and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _end)
+
+
+def _end(number: int, _frame: Any) -> None:
+    with suppress(OSError):
+        os.write(2, b"der-gym: interrupted\n")  # what is half imported is not asked to print
+    os._exit(128 + number)
