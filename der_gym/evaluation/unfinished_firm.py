@@ -71,7 +71,7 @@ class UnfinishedFirm:
         self._played = {} if anew else _read(self.folder / FILE)
 
     def keep(self, name: str, place: int, windows: Sequence[tuple[str, int]], played: PlayedAward) -> None:
-        """Keep what a controller played at an award's place, in some windows; where it cannot be written, warn once."""
+        """Keep what a controller played at an award's place, in some windows; where it cannot be written, warn."""
         if self._anew:
             self.clear()
             self._anew = False
