@@ -71,7 +71,18 @@ class UnfinishedFirm:
         self._played = {} if anew else _read(self.folder / FILE)
 
     def keep(self, name: str, place: int, windows: Sequence[tuple[str, int]], played: PlayedAward) -> None:
-        """Keep what a controller played at an award's place, in some windows; where it cannot be written, warn."""
+        """Keep what a controller played at an award's place, in some windows; where it cannot be written, warn.
+
+        Parameters
+        ----------
+        name : str
+            Of the controller.
+        place : int
+            Of the award, on the lattice of `firm_search`.
+        windows : sequence of (str, int)
+            Season and start hour.
+        played : PlayedAward
+        """
         if self._anew:
             self.clear()
             self._anew = False
@@ -85,7 +96,15 @@ class UnfinishedFirm:
             warnings.warn(f"{self.folder}: {error.strerror}; --resume will play some awards again", stacklevel=2)
 
     def get(self, name: str, place: int, windows: Sequence[tuple[str, int]], n_episode: int) -> PlayedAward | None:
-        """Return what was played before, or None; InputError where it has another number of episodes."""
+        """Return what was played before, or None; InputError where it has another number of episodes.
+
+        Parameters
+        ----------
+        name, place, windows
+            As for `keep`.
+        n_episode : int
+            Episodes of all the windows together.
+        """
         found = self._played.get(_key(name, place, windows))
         if found is not None and not found.rates.shape == found.kw.shape == (n_episode,):
             raise _unusable(self.folder / FILE, f"{len(found.rates)} episodes of {name}, {n_episode} are needed")
