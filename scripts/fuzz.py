@@ -21,6 +21,7 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from random import Random
@@ -102,6 +103,9 @@ class Fuzzing:
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, cwd=folder, text=True)
             try:
                 fate = self._listen(process)
+                if fate == "crash":  # its pipe is closed: let it end by itself, its code tells why
+                    with suppress(subprocess.TimeoutExpired):
+                        process.wait(START_S)
             finally:
                 process.kill()
                 code = process.wait()

@@ -87,7 +87,7 @@ def cases(learning: bool) -> list[Case]:
         Case("evaluate over old results", compare, old=fewer, resume=go_on),
         Case("run", run),
         Case("run over old results", run, old=firm),
-        Case("firm over old results", firm, old=fewer),
+        Case("firm over old results", firm, old=fewer, resume=(*CLI, "firm", "--resume", "{out}")),
         Case("tune over old settings", tune, old=(*tune[:5], "1", *tune[6:])),
         Case("schema", (*CLI, "schema", "--out", "{out}/schema.json")),
         Case("run with an empty cache", run, cold=True),

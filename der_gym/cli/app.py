@@ -213,7 +213,10 @@ def _is_named(context: typer.Context, key: str) -> bool:
 
 @app.command()
 def firm(
-    scenario: Name,
+    context: typer.Context,
+    scenario: Annotated[
+        str | None, typer.Argument(metavar="SCENARIO", help="A shipped scenario or a YAML file.")
+    ] = None,
     controller: Controllers = "closed_loop",
     season: Annotated[list[str] | None, typer.Option(help="mid, summer or winter; repeatable. Default: all.")] = None,
     start_h: Annotated[
@@ -237,15 +240,25 @@ def firm(
     start: Start = None,
     settings: Settings = None,
     workers: Workers = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option("--resume", metavar="DIR", help="Go on with the search that was stopped in this folder."),
+    ] = None,
 ) -> None:
     """Show what the group has by season and hour, and the largest award that a controller can keep."""
     from der_gym.cli import firm
     from der_gym.cli.given import Given, refuse_without
 
+    if resume is not None:
+        told = {key for key in context.params if _is_named(context, key)}
+        firm.resume(resume, told - {"resume", "report", "workers"}, report, workers)
+        return
+    if scenario is None:
+        context.fail("Missing argument 'SCENARIO'.")
     refuse_without("overwrite", overwrite, out=out)
     loaded = Given(fleet, prices, demand, weather, area, station, start).load(scenario, settings)
     chosen: dict[str, Any] = {"seasons": season, "starts": start_h, "levels": level, "budget": budget}
-    firm.firm(loaded, controller, chosen, seeds, out, overwrite, report, split, workers)
+    firm.firm(firm.Asked(loaded, controller, chosen, seeds, split), out, overwrite, report, workers)
 
 
 @app.command()

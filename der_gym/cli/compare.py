@@ -7,7 +7,7 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -40,6 +40,16 @@ class Pages(NamedTuple):
     firm: Path | None = None
 
 
+class Plans(Protocol):
+    """What is asked for, with a plan."""
+
+    def plan(self) -> dict[str, Any]:
+        """Return all that it depends on, as JSON takes it."""
+
+
+T = TypeVar("T", bound=Plans)
+
+
 @dataclass(frozen=True)
 class Asked:
     """What is to be compared: options of ``der-gym evaluate`` by their names."""
@@ -62,19 +72,29 @@ class Asked:
 
 def resume(folder: Path, named: Collection[str], pages: Pages, workers: int | None) -> None:
     """Go on with the comparison that was stopped in a folder; it names all its options but those of this machine."""
+    refuse_named(named)
+    plan = read_plan(folder, results.versions())
+    _play(asked_again(Asked, plan, folder), folder, True, Unfinished(folder, plan), pages, workers)
+
+
+def refuse_named(named: Collection[str]) -> None:
+    """Refuse options beside ``--resume``."""
     if named:
         first = min(named).replace("_", "-")
         raise InputError(f"--{first}: --resume goes on with the options that it began with; leave it out")
-    plan = read_plan(folder, results.versions())
+
+
+def asked_again(kind: type[T], plan: Mapping[str, Any], folder: Path) -> T:
+    """Return what a plan asks for; InputError where that cannot be read, or the scenario's files have changed."""
     try:
         given = dict(plan["asked"])
         kept_hash = given.pop("hash")
-        asked = Asked(**given)
+        asked = kind(**given)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"--resume: the plan in {str(folder)!r} cannot be used: {error}") from None
     if asked.plan()["asked"]["hash"] != kept_hash:
         raise InputError(f"--resume: the files of {str(folder)!r}'s scenario have changed since it was begun")
-    _play(asked, folder, True, Unfinished(folder, plan), pages, workers)
+    return asked
 
 
 def evaluate(asked: Asked, out: Path | None, overwrite: bool, pages: Pages, workers: int | None) -> None:

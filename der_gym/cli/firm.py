@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from der_gym.cli import common
+from der_gym.cli import common, compare
+from der_gym.core.errors import InputError
 from der_gym.core.figures import figure
 from der_gym.core.files import write_text
 from der_gym.core.text import one_line
@@ -18,57 +21,95 @@ from der_gym.evaluation import results
 from der_gym.evaluation.firm import Firm
 from der_gym.evaluation.firm import firm as work_out
 from der_gym.evaluation.report.firm_page import write_firm
-from der_gym.scenario.model import Scenario
+from der_gym.evaluation.unfinished import read_plan
+from der_gym.evaluation.unfinished_firm import UnfinishedFirm
+from der_gym.scenario.load import load
 
 HOURS = range(0, 24, 2)
 
 
-def firm(
-    scenario: Scenario,
-    controller: str,
-    chosen: Mapping[str, Sequence[Any] | None],
-    seeds: int,
+@dataclass(frozen=True)
+class Asked:
+    """What is searched: options of ``der-gym firm`` by their names; empty ones stand for all, or for the default."""
+
+    scenario: Any
+    controller: str
+    chosen: Mapping[str, Any]
+    seeds: int
+    split: str
+
+    def plan(self) -> dict[str, Any]:
+        """Return all that the search depends on, as JSON takes it: the scenario whole, versions."""
+        scenario = load(self.scenario, {"split": self.split})
+        own = {"scenario": scenario.model_dump(mode="json"), "hash": scenario.hash()}
+        return {"command": "firm", "asked": {**asdict(self), **own}, "versions": results.versions()}
+
+
+def resume(folder: Path, named: Collection[str], report: Path | None, workers: int | None) -> None:
+    """Go on with the search that was stopped in a folder; it names all its options but those of this machine."""
+    compare.refuse_named(named)
+    plan = read_plan(folder, results.versions(), "firm")
+    asked = compare.asked_again(Asked, plan, folder)
+    _search(asked, folder, True, UnfinishedFirm(folder, plan), report, workers)
+
+
+def firm(asked: Asked, out: Path | None, overwrite: bool, report: Path | None, workers: int | None) -> None:
+    """Work out, print and write the capability and the awards that can be kept."""
+    unfinished = UnfinishedFirm(out, asked.plan(), anew=True) if out is not None else None
+    if unfinished is not None and unfinished.folder.is_dir() and not overwrite:
+        raise InputError(
+            f"output folder {str(out)!r} holds unfinished results; go on with --resume, or add --overwrite"
+        )
+    _search(asked, out, overwrite, unfinished, report, workers)
+
+
+def _search(
+    asked: Asked,
     out: Path | None,
     overwrite: bool,
+    unfinished: UnfinishedFirm | None,
     report: Path | None,
-    split: str,
     workers: int | None,
 ) -> None:
-    """Work out, print and write the capability and the awards that can be kept."""
     pages = common.reports(report, out)
-    given = {key: value for key, value in chosen.items() if value}
+    given = {key: value for key, value in asked.chosen.items() if value}
     with results.opened(out, overwrite) as folder:
         with common.progress() as progress:
             found = work_out(
-                scenario,
-                common.names(controller),
-                n_seed=seeds,
-                split=split,
+                asked.scenario,
+                common.names(asked.controller),
+                n_seed=asked.seeds,
+                split=asked.split,
                 workers=workers,
                 progress=progress,
-                **given,  # type: ignore[arg-type]
+                unfinished=unfinished,
+                **given,
             )
         reports = list[Path]()
         place = common.to_publish(folder, found.stopped)
         with common.writing(place) as done:
-            made = [write_firm(page, found, seeds) for page in common.pages(pages, place)]
+            made = [write_firm(page, found, asked.seeds) for page in common.pages(pages, place)]
             reports = common.shown(made, place)
             if place is not None:
-                more = {"split": split, "seeds": seeds, "interrupted": found.stopped != 0, "budget": found.budget}
-                _save(found, place.staging, more | {"passed": found.passed, "done_to_your_files": found.notes})
+                more = {"split": asked.split, "seeds": asked.seeds, "interrupted": found.stopped != 0}
+                more |= {"budget": found.budget, "passed": found.passed, "done_to_your_files": found.notes}
+                _save(found, place.staging, more)
+        if unfinished is not None and done.whole and not found.stopped:
+            unfinished.clear()
+    again = f"; go on with: der-gym firm --resume {shlex.quote(str(out))}" if out is not None else ""
     console = common.console()  # last, see `compare`
     for season in dict.fromkeys(row["season"] for row in found.capability):
         console.print(_capability(found, season), "")
     console.print(_awards(found), "")
     common.show_notes(console, found.notes)
-    done.end(out)
+    done.end(out, again)
     if out is not None and place is not None:
         console.print(f"Results: {one_line(str(out))} (capability.csv, firm.csv, run.json)")
     for page in reports:
         console.print(f"Report: {one_line(str(page))}", soft_wrap=True)
     if found.stopped:
         shares = ", ".join(f"{share:g}" for share in dict.fromkeys(row["award_share"] for row in found.passed))
-        print(f"der-gym: interrupted; finished: awards x {shares}", file=sys.stderr)
+        print(f"der-gym: interrupted; finished: awards x {shares}{again}", file=sys.stderr)
         raise SystemExit(found.stopped)
 
 

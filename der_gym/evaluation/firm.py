@@ -20,6 +20,7 @@ from der_gym.evaluation.controller_factory import players as picked
 from der_gym.evaluation.firm_table import FirmTable
 from der_gym.evaluation.measures import pass_rate
 from der_gym.evaluation.play import CHUNK, EpisodeRunner
+from der_gym.evaluation.unfinished_firm import PlayedAward, UnfinishedFirm
 from der_gym.scenario.load import load
 from der_gym.scenario.model import Scenario
 from der_gym.signals import calendar
@@ -101,6 +102,7 @@ def firm(
     chunk: int = CHUNK,
     workers: int | None = None,
     progress: Told | None = None,
+    unfinished: UnfinishedFirm | None = None,
 ) -> Firm:
     """Work out capability and the largest award that passes 90, 95 and 99 % of blocks.
 
@@ -121,6 +123,8 @@ def firm(
         Episodes per controller, season, start and award; their dates are spread over the split's.
     budget : int
         Awards that a controller plays in a window at most, 3..64.
+    unfinished : UnfinishedFirm, optional
+        Where awards are kept once they are played; what is there is not played again.
 
     Raises
     ------
@@ -142,20 +146,33 @@ def firm(
     while not stopped and (wanted := table.wanted(players, levels)):
         try:
             for k, (place, cells) in enumerate(wanted.items()):
-                stage = EpisodeRunner(load(base, {"services": table.scaled(place)}), workers)
+                stage: EpisodeRunner | None = None
                 for name, own in cells.items():
                     tell(f"{name}, award x {firm_search.share_of(place):.3g}", k / len(wanted))
                     seeds, options = table.episodes(own)
-                    played = stage.play(players[name], seeds, options, chunk, run_on=False)
-                    table.add(name, place, own, pass_rate(played), played.award_kw.max(axis=1))
-                    nominal_kw = float(stage.worlds(min(chunk, len(seeds))).layout.nominal_kw.sum())
-                notes |= dict.fromkeys(stage.notes)
+                    done = unfinished.get(name, place, own, len(seeds)) if unfinished is not None else None
+                    if done is None:
+                        stage = stage or EpisodeRunner(load(base, {"services": table.scaled(place)}), workers)
+                        done = _play(stage, players[name], seeds, options, chunk)
+                        if unfinished is not None:
+                            unfinished.keep(name, place, own, done)
+                    table.add(name, place, own, done.rates, done.kw)
+                    nominal_kw = done.nominal_kw
+                    notes |= dict.fromkeys(done.notes)
         except KeyboardInterrupt as error:
             if not table.passed():
                 raise
             stopped = exit_code(error)
     awards = table.awards(levels, where.structure.n_device, nominal_kw)
     return Firm(base, capability(where), table.passed(), awards, list(notes), budget, stopped)
+
+
+def _play(
+    stage: EpisodeRunner, controller: Controller, seeds: list[int], options: list[dict[str, Any]], chunk: int
+) -> PlayedAward:
+    played = stage.play(controller, seeds, options, chunk, run_on=False)
+    nominal_kw = float(stage.worlds(min(chunk, len(seeds))).layout.nominal_kw.sum())
+    return PlayedAward(pass_rate(played), played.award_kw.max(axis=1), nominal_kw, list(stage.notes))
 
 
 def _without_limits(scenario: Scenario) -> Scenario:

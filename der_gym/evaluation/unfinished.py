@@ -94,8 +94,8 @@ class Unfinished:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def read_plan(results: Path, versions: Mapping[str, str]) -> dict[str, Any]:
-    """Return what an unfinished comparison depends on.
+def read_plan(results: Path, versions: Mapping[str, str], command: str = "evaluate") -> dict[str, Any]:
+    """Return what an unfinished comparison or search depends on.
 
     Parameters
     ----------
@@ -103,20 +103,26 @@ def read_plan(results: Path, versions: Mapping[str, str]) -> dict[str, Any]:
         Folder of results.
     versions : mapping of str to str
         Package -> version that runs now.
+    command : str
+        The one that goes on: ``evaluate`` or ``firm``.
 
     Raises
     ------
     InputError
-        Where there is none, or it was begun by other versions: its controllers would not have played the same worlds.
+        Where there is none, another command began it, or other versions: its controllers would not have played the
+        same worlds.
     """
     path = results / FOLDER / PLAN
     if not path.exists():
-        raise InputError(f"--resume: {str(results)!r} holds no unfinished comparison")
+        what = {"evaluate": "comparison", "firm": "search for firm power"}[command]
+        raise InputError(f"--resume: {str(results)!r} holds no unfinished {what}")
     try:
         plan: dict[str, Any] = json.loads(read_text(path, LARGEST_PLAN_BYTES))
-        then = dict(plan["versions"])
+        then, begun_by = dict(plan["versions"]), plan.get("command", "evaluate")
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise InputError(f"--resume: {path}: cannot be used: {error}") from None
+    if begun_by != command:
+        raise InputError(f"--resume: {str(results)!r} was begun by der-gym {begun_by}; go on with it")
     differ = [f"{name} {then.get(name)} then, {now} now" for name, now in versions.items() if then.get(name) != now]
     if differ:
         raise InputError(f"--resume: {str(results)!r} was begun by other versions: {', '.join(differ)}")

@@ -79,7 +79,7 @@ class Behaviours:
         ordered = b.in_order(configs)
         self.n_shard = n_shard
         self.all = [_make(each, configs[each.name], n_world * n_shard, n_place, by_device) for each in ordered]
-        self.free = np.zeros((n_world * n_shard, 0 if self._alone else n_place), dtype=np.float32)
+        self.free = np.zeros((n_world * n_shard, n_place if self.all and not self._alone else 0), dtype=np.float32)
 
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on."""

@@ -8,6 +8,7 @@ from worlds import small
 
 from agents.fresh import fresh_policy
 from agents.residual_env import Corrected
+from der_gym.controllers import public_info
 from der_gym.env.sb3 import DERGroupSB3VecEnv
 
 
@@ -15,7 +16,9 @@ from der_gym.env.sb3 import DERGroupSB3VecEnv
 @pytest.mark.parametrize("rule", ["idle", "needs_offer"])
 def test_a_learner_moves_offers_while_a_commitment_stands_or_comes(control: str, rule: str) -> None:
     venv = DERGroupSB3VecEnv(4, "incentive-evening", small("incentive-evening", {"control": control}))
-    policy = fresh_policy(venv, rule, 0.02, 1.0, (8, 8), 1, 15)
+    stores = public_info(venv.native.worlds).stores
+    scale = tuple(0.02 if own and control == "both" else 1.0 for own in stores)
+    policy = fresh_policy(venv, rule, scale, (8, 8), 1, 15)
     env = Corrected(venv, policy, paired=True)
     x = env.reset()
     n_leaf, n = policy.layout.n_leaf, policy.layout.action.size

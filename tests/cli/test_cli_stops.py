@@ -95,11 +95,43 @@ def test_a_signal_while_results_are_written_waits_until_they_are(
 
 
 @posix
+def test_a_stopped_search_for_firm_power_goes_on_to_the_same_bytes(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, cut, play, n_played = tmp_path / "whole", tmp_path / "cut", EpisodeRunner.play, []
+
+    def counted(*given: Any, **more: Any) -> Any:
+        n_played.append(1)
+        return play(*given, **more)
+
+    monkeypatch.setattr(EpisodeRunner, "play", counted)
+    assert command("firm", *FIRM, "--budget", 4, "--out", whole)[0] == 0
+    n_whole = len(n_played)
+    n_played.clear()
+    with monkeypatch.context() as patch:
+        asked_at(3, signal.SIGTERM, patch, EpisodeRunner, "play")
+        ended, _, err = command("firm", *FIRM, "--budget", 4, "--out", cut)
+    assert ended == 143 and err.endswith(f"; go on with: der-gym firm --resume {cut}\n")
+    assert "holds unfinished results" in command("firm", *FIRM, "--out", cut)[2]
+    assert "--seeds: --resume goes on with the options" in command("firm", "--resume", cut, "--seeds", 3)[2]
+    assert "--scenario: --resume goes on" in command("firm", "tertiary-1", "--resume", cut)[2]
+    assert "was begun by der-gym firm" in command("evaluate", "--resume", cut)[2]
+    assert len(n_played) == 2  # the signal came before the third
+    assert command("firm", "--resume", cut)[0] == 0
+    assert len(n_played) == n_whole
+    for name in ("capability.csv", "firm.csv", "report.html"):
+        assert (cut / name).read_bytes() == (whole / name).read_bytes()
+    assert {path.name for path in cut.iterdir()} == {path.name for path in whole.iterdir()}
+    assert "holds no unfinished search" in command("firm", "--resume", cut)[2]
+    assert "Missing argument 'SCENARIO'" in command("firm")[2]
+
+
+@posix
 def test_firm_and_tune_keep_what_is_finished(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         asked_at(2, signal.SIGTERM, patch, EpisodeRunner, "play")
         code, out, err = command("firm", *FIRM, "--out", tmp_path / "f")
-    assert code == 143 and "Firm power" in out and err == "der-gym: interrupted; finished: awards x 0.5\n"
+    assert code == 143 and "Firm power" in out and "finished: awards x 0.5; go on with: der-gym firm --resume " in err
     assert json.loads((tmp_path / "f" / "run.json").read_text(encoding="utf-8"))["interrupted"] is True
     with monkeypatch.context() as patch:
         asked_at(2, signal.SIGTERM, patch, tuning, "_play")

@@ -41,9 +41,8 @@ class Training:
         self.env = train_ppo.make_env(self.settings, 1)
         self.model = train_ppo.make_model(self.settings, self.env, Logger(None, []))
         self.env.seed(1)
-        run = train_ppo.Run(
-            self.settings, folder, self.env, train_ppo.Books(reward_scale=self.env.reward_scale), lambda *_: None
-        )
+        books = train_ppo.Books(reward_scale=self.env.reward_scale)
+        run = train_ppo.Run(self.settings, folder, self.env, books, lambda *_: None)
         self.model._setup_learn(60, run)
         self.collect(run)
         self.model._update_current_progress_remaining(12, 60)
