@@ -95,9 +95,10 @@ class Corrected(VecEnvWrapper):
         return reward, done, infos
 
     def _in_box(self, fractions: Array) -> Array:
-        """Return the action of these fractions: they themselves, unless the Box has another unit or more heads."""
+        """Return the action of these entries: they themselves, unless the Box counts dispatch in another unit."""
         layout = self.policy.layout
-        return fractions if layout.action.is_plain else layout.encode({"dispatch": fractions}, self.obs)
+        whole = layout.action.is_plain or [*layout.action.places] != ["dispatch"]
+        return fractions if whole else layout.encode({"dispatch": fractions}, self.obs)
 
     def _see(self, obs: Array, start: Array) -> Array:
         began = time.perf_counter()
