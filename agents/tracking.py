@@ -22,13 +22,13 @@ import numpy as np
 import torch
 from gymnasium.utils import seeding
 
+from agents import networks
 from der_gym.controllers.policy import Policy
 from der_gym.core.errors import InputError
 from der_gym.core.units import BLOCK_S
 from der_gym.env.worlds import Worlds
 
 Array = np.ndarray
-WINDOW_S = 300  # the market judges means of 5 minutes: Trading Guidelines Part 2, tertiary-1
 SAMPLE_S = 60
 
 
@@ -111,35 +111,36 @@ def play(worlds: Worlds, policy: Policy, leaf: int, first_seed: int, lag: int, r
     with ErrorLog(worlds) as log:
         for _ in range(worlds.scenario.n_step):
             obs = worlds.observe()
-            x = policy.inputs(obs, state, start)[0]
-            action, state = policy.predict(obs, state, start)
-            seen.append(x[:, :n_x])
+            inputs = policy.inputs(obs, state, start)
+            action, state = policy.decide(inputs, obs, state, start)
+            seen.append(inputs[0][:, :n_x])
             held.append(state["held"][:, leaf].copy())
             worlds.step(action, every)
             start = ~every
     award_kw = np.repeat(log.session.service.award_kw, BLOCK_S // SAMPLE_S, axis=1)
     share = np.divide(log.error_kw, award_kw, out=np.full_like(award_kw, np.nan), where=award_kw > 0)
     correction = np.stack(held, axis=1)
-    wanted = correction - ahead(share, len(seen), worlds.scenario.decision_s, lag).astype(np.float32) / reach
+    clock = len(seen), worlds.scenario.decision_s, log.session.service.window_s
+    wanted = correction - ahead(share, *clock, lag).astype(np.float32) / reach
     return Round(np.stack(seen, axis=1), correction, wanted, float(np.sqrt(np.nanmean(share**2))))
 
 
-def ahead(error: Array, n_step: int, decision_s: int, lag: int) -> Array:
+def ahead(error: Array, n_step: int, decision_s: int, window_s: int, lag: int) -> Array:
     """Return the mean error from when a decision acts to the end of that judged window, (n, n_step); NaN past the end.
 
     Parameters
     ----------
     error : float64 (n, n_minute)
         Of each minute; NaN where no award stands.
-    n_step, decision_s : int
-        Decisions of the episode; seconds between two.
+    n_step, decision_s, window_s : int
+        Decisions of the episode; seconds between two; length of a judged window, s.
     lag : int
         Decisions until a command acts.
     """
     out = np.full((len(error), n_step), np.nan)
     for k in range(n_step):
         first_s = (k + lag) * decision_s
-        last_s = (first_s // WINDOW_S + 1) * WINDOW_S
+        last_s = (first_s // window_s + 1) * window_s
         minutes = error[:, first_s // SAMPLE_S : -(-last_s // SAMPLE_S)]
         if minutes.shape[1]:
             out[:, k] = minutes.mean(axis=1)
@@ -208,10 +209,7 @@ def tensors(net: Any, policy: Policy, carries: Array) -> dict[str, Array]:
     carries : bool (n_leaf,)
         The leaves that get the output; the others get 0.
     """
-    out = {"mean": policy.mean, "gain": policy.gain}
-    for k, layer in enumerate(each for each in net if hasattr(each, "weight")):
-        out |= {f"weight.{k}": layer.weight.detach().numpy().T.copy(), f"bias.{k}": layer.bias.detach().numpy().copy()}
-    last = len(policy.card.hidden)
+    out, last = networks.tensors((each for each in net if hasattr(each, "weight")), policy), len(policy.card.hidden)
     out[f"weight.{last}"] = out[f"weight.{last}"] * carries.astype(np.float32)
     out[f"bias.{last}"] = out[f"bias.{last}"] * carries.astype(np.float32)
     return out

@@ -182,7 +182,7 @@ class Run(BaseCallback):
     def policy(self) -> Policy:
         """Return the network as it stands as a policy."""
         fresh = self.env.policy
-        return Policy(fresh.card, networks.tensors(self.model, fresh))
+        return Policy(fresh.card, networks.tensors(networks.action_layers(self.model), fresh))
 
     def _export(self, row: dict[str, float]) -> None:
         metrics = {name: round(row[name], 4) for name in ("validation", "against_rule", "pass_rate")}
@@ -190,7 +190,7 @@ class Run(BaseCallback):
         card = self.env.policy.card.model_copy(
             update={"algorithm": "PPO (Stable-Baselines3)", "metrics": metrics, "training": training}
         )
-        policy_file.save(self.out, card, networks.tensors(self.model, self.env.policy))
+        policy_file.save(self.out, card, networks.tensors(networks.action_layers(self.model), self.env.policy))
 
     def keep(self) -> None:
         """Write progress and checkpoint."""

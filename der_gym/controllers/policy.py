@@ -64,7 +64,22 @@ class Policy:
 
     def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
         """Return the actions; see :class:`der_gym.controllers.base.Controller`."""
-        x, base, memory = self.inputs(obs, state, episode_start)
+        return self.decide(self.inputs(obs, state, episode_start), obs, state, episode_start)
+
+    def decide(
+        self, inputs: tuple[Array, Array, State], obs: Array, state: State | None, episode_start: Array
+    ) -> tuple[Array, State]:
+        """Return the actions that follow from what `inputs` gave; the other arguments are those of `predict`.
+
+        Parameters
+        ----------
+        inputs : tuple
+            The network's input, the rule's action, the next memory.
+        obs : float32 (n, size)
+        state : State or None
+        episode_start : bool (n,)
+        """
+        x, base, memory = inputs
         held, age = np.zeros_like(base), np.zeros(len(obs), dtype=np.int64)
         if state is not None:
             held, age = state[_HELD].copy(), np.where(episode_start, 0, state[_AGE])

@@ -326,7 +326,7 @@ def test_a_run_can_begin_with_a_policy(learner: Any, trained: Path, tmp_path: Pa
     env = t.make_env(settings, 1)
     model = t.make_model(settings, env, configure(str(tmp_path / "log"), []))
     kept = Policy.load(trained)
-    mine = Policy(kept.card, networks.tensors(model, env.policy))
+    mine = Policy(kept.card, networks.tensors(networks.action_layers(model), env.policy))
     for name in ("weights", "mean", "gain"):
         assert np.array_equal(getattr(mine, name), getattr(kept, name))
     with pytest.raises(InputError, match=r"--hold 5: .* holds a correction for 15"):

@@ -57,7 +57,7 @@ def test_a_decision_answers_for_the_rest_of_the_window_in_which_it_acts(decision
     error = np.random.default_rng(1).normal(size=(2, 30))
     error[0, 10] = np.nan  # no award stands
     n_step = 30 * 60 // decision_s
-    got = tracking.ahead(error, n_step, decision_s, lag)
+    got = tracking.ahead(error, n_step, decision_s, 300, lag)
     for k in range(n_step):
         first = (k + lag) * decision_s // 60
         minutes = [m for m in range(first, 30) if m // 5 == first // 5]
