@@ -1,4 +1,4 @@
-"""The ledger of a comparison: mean yen of an episode by controller, start and line."""
+"""The ledger of a comparison: mean yen of an episode by controller, start and line, and by half hour."""
 
 from __future__ import annotations
 
@@ -29,6 +29,26 @@ def ledger_rows(board: Scoreboard) -> Iterator[dict[str, Any]]:
             own = played.ledger_yen[hour == start]
             for line, yen in zip(played.lines, own.mean(axis=0).tolist(), strict=True):
                 yield {"controller": name, "start_h": start, "line": line, "yen": yen, "n": len(own)}
+
+
+def block_rows(board: Scoreboard) -> Iterator[dict[str, Any]]:
+    """Yield one row per controller, start, half hour and line: mean yen booked in it, and the number of episodes.
+
+    ``block`` counts from 0; ``committed_share``: of the episodes, those with a commitment of the first service then.
+    """
+    for name, score in board.scores.items():
+        played, hour = score.played, start_h(score.played)
+        booked = np.diff(played.statement_yen, axis=1, prepend=0.0)
+        n_block = booked.shape[1]
+        at = np.arange(n_block) * played.award_kw.shape[1] // n_block  # its periods may be longer or shorter
+        committed = played.award_kw[:, at] > 0.0
+        for start in np.unique(hour).tolist():
+            own = hour == start
+            means, share = booked[own].mean(axis=0), committed[own].mean(axis=0).tolist()
+            for block, row in enumerate(means.tolist()):
+                place = {"controller": name, "start_h": start, "block": block, "committed_share": share[block]}
+                for line, yen in zip(played.lines, row, strict=True):
+                    yield place | {"line": line, "yen": yen + 0.0, "n": int(own.sum())}
 
 
 def start_h(played: Played) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium.utils import seeding
 
 from der_gym.controllers import Controller, bound
+from der_gym.core.units import BLOCK_S
 from der_gym.devices.base import Register
 from der_gym.devices.owners.behaviour import STATE
 from der_gym.engine.tables import FLEET
@@ -89,8 +90,9 @@ class Played:
         Sum over the episode.
     terms : float64 (n, TERMS.N)
         Its terms, ``env.reward.reward.TERMS``.
-    ledger_yen : float64 (n, n_line)
-        The statement; its lines stand in ``lines``, the total last; ``kinds``: without the services' names.
+    statement_yen : float64 (n, n_block, n_line)
+        The statement at each half hour's end, cumulative; its lines stand in ``lines``, the total last; ``kinds``:
+        without the services' names.
     by_variant : dict of float64 (n,)
         The reward of the same play under ``ledger`` and ``shared``, whichever was played; see `Reward.so_far`.
     services : dict
@@ -113,7 +115,7 @@ class Played:
     seeds: Array
     reward: Array
     terms: Array
-    ledger_yen: Array
+    statement_yen: Array
     lines: tuple[str, ...]
     kinds: tuple[str, ...]
     by_variant: dict[str, Array]
@@ -127,6 +129,12 @@ class Played:
     offers: dict[str, Array]
     start_abs_s: Array
     trace: Trace
+
+    @property
+    def ledger_yen(self) -> Array:
+        """Return the statement at the end, float64 (n, n_line)."""
+        end: Array = self.statement_yen[:, -1]
+        return end
 
     @property
     def first(self) -> ServicePlayed:
@@ -276,6 +284,8 @@ def _play(
     controller = bound(controller, worlds)
     recorder = watch(worlds)
     reward, plugged, terms = np.zeros(n), np.zeros(n), np.zeros_like(worlds.reward.terms)
+    ledger = worlds.simulator.market.ledger
+    statement = np.zeros((n, worlds.scenario.horizon_s // BLOCK_S, len(ledger.lines)))
     state, start = None, every
     n_step = worlds.scenario.n_step
     with recorder:
@@ -287,10 +297,11 @@ def _play(
             reward += worlds.reward.reward
             terms += worlds.reward.terms
             plugged += worlds.reward.plugged_in()
+            statement[:, k * worlds.scenario.decision_s // BLOCK_S :] = ledger.yen[:, None]
             start = ~every
             tell((k + 1) / n_step)
     by_variant = {name: total + plugged for name, total in worlds.reward.so_far().items()}
-    sums = {"reward": reward, "terms": terms, "by_variant": by_variant}
+    sums = {"reward": reward, "terms": terms, "statement_yen": statement, "by_variant": by_variant}
     return _result(worlds, seeds, sums, recorder.trace, run_on)
 
 
@@ -308,7 +319,6 @@ def _result(worlds: Worlds, seeds: list[int], sums: Mapping[str, Any], trace: Tr
     at_end: dict[str, Any] = {
         "seeds": np.array(seeds),
         **sums,
-        "ledger_yen": market.ledger.yen.copy(),
         "lines": market.ledger.lines,
         "kinds": market.ledger.kinds,
         "services": {each.id: ServicePlayed.of(each) for each in dict.fromkeys([market.primary, *market.sessions])},

@@ -20,7 +20,7 @@ import numpy as np
 import der_gym
 from der_gym.core.files import whole_file, write_text
 from der_gym.core.folders import NewResults, new_results
-from der_gym.evaluation.ledger_means import ledger_rows
+from der_gym.evaluation.ledger_means import block_rows, ledger_rows
 from der_gym.evaluation.scoreboard import Scoreboard
 from der_gym.scenario.model import Scenario
 
@@ -32,6 +32,7 @@ OURS = (
     "seeds.parquet",
     "failures.csv",
     "ledger.csv",
+    "ledger_blocks.csv",
     RECORD,
     "firm.csv",
     "capability.csv",
@@ -129,6 +130,7 @@ def save(board: Scoreboard, folder: Path, traces: bool = True, command: Sequence
         "seeds.csv": table_text(rows),
         "failures.csv": table_text(list(failure_rows(board))),
         "ledger.csv": table_text(list(ledger_rows(board))),
+        "ledger_blocks.csv": table_text(list(block_rows(board))),
     }
     written = [_write(folder / name, text) for name, text in texts.items()]
     if importlib.util.find_spec("pyarrow"):

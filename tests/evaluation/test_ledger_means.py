@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from worlds import small
 
-from der_gym.evaluation.ledger_means import ALL, ledger_rows, ledger_table, line_names
+from der_gym.evaluation.ledger_means import ALL, block_rows, ledger_rows, ledger_table, line_names
 from der_gym.evaluation.scoreboard import Scoreboard, evaluate
 
 
@@ -27,6 +27,19 @@ def test_rows_are_the_means_of_the_seeds(board: Scoreboard) -> None:
             summed = sum(row["yen"] * row["n"] for row in own if row["line"] == line)
             assert summed == pytest.approx(score.played.ledger_yen[:, k].sum())
     assert any(row["yen"] for row in rows)
+
+
+def test_half_hours_add_up_to_the_episode(board: Scoreboard) -> None:
+    by_block, whole = list(block_rows(board)), {}
+    for row in ledger_rows(board):
+        whole[row["controller"], row["start_h"], row["line"]] = row["yen"]
+    for (name, start, line), yen in whole.items():
+        own = [r for r in by_block if (r["controller"], r["start_h"], r["line"]) == (name, start, line)]
+        assert [r["block"] for r in own] == list(range(len(own)))
+        assert sum(r["yen"] for r in own) == pytest.approx(yen, abs=1e-6)
+    assert {row["committed_share"] for row in by_block} == {0.0, 1.0}
+    paid = [row for row in by_block if row["line"] == "tertiary_1_energy" and row["yen"]]
+    assert paid and all(row["committed_share"] for row in paid), "energy is paid for in committed half hours alone"
 
 
 def test_the_table_of_a_page_holds_every_start_and_all(board: Scoreboard) -> None:
