@@ -262,3 +262,32 @@ def test_settings_of_a_behaviour_reach_its_kernel() -> None:
     assert dear.fleet.behaviours.all[1].params[0, 0][dear.structure.present[0] > 0].min() >= 60.0
     assert behaviours.numbers(OfferConfig()).tolist() == [5.0, 40.0, 0.5]
     assert not run(dear, say(dear, coupon=50.0)).any()
+
+
+def test_the_short_way_of_one_behaviour_gives_the_bits_of_the_general_one() -> None:
+    """`show_one` and `command_one` against begin_deciding, show_messages and command, on random messages."""
+    rng = np.random.default_rng(3)
+    n_all, n = 3, 37
+    hold = rng.uniform(-1.5, 1.5, (n_all, 12, n)).astype(np.float32)
+    hold[:, 4][rng.random((n_all, n)) < 0.4] = 0.0  # no message
+    decided = rng.uniform(-2, 2, (n_all, n)).astype(np.float32)
+    decided[rng.random((n_all, n)) < 0.3] = np.nan
+    active, free = np.array([True, False, True]), np.zeros((n_all, n), np.float32)
+    found = []
+    for short in (False, True):
+        fleet, message = np.full((n_all, FLEET.N, n), 7, np.float32), np.full((n_all, 3, n), 9, np.float32)
+        if short:
+            behaviours.show_one(0, n_all, 1, active, 4, 8, hold, message)
+        else:
+            behaviours.begin_deciding(0, n_all, 1, active, 0, hold, fleet, free)
+            behaviours.show_messages(0, n_all, 1, active, 4, 8, hold, free, message)
+        shown = message.copy()
+        message[active, MESSAGE.FRACTION] = decided[active]
+        if short:
+            behaviours.command_one(0, n_all, 1, active, 0, hold, message, fleet)
+        else:
+            behaviours.command(0, n_all, 1, active, message, fleet, free)
+        found.append((shown, fleet))
+    for general, one in zip(*found, strict=True):
+        np.testing.assert_array_equal(general, one)
+    assert (found[0][1][1] == 7).all() and (found[0][1][0] != 7).any()
