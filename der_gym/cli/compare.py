@@ -108,7 +108,9 @@ def asked_again(kind: type[T], plan: Mapping[str, Any], folder: Path) -> T:
     differ = [path for path in (now["files"] | kept_files) if now["files"].get(path) != kept_files.get(path)]
     if differ:
         what = "has changed" if differ[0] in now["files"] else "is no longer there"
-        raise InputError(f"--resume: {differ[0]!r}, which a controller is made from, {what} since {str(folder)!r} began")
+        raise InputError(
+            f"--resume: {differ[0]!r}, which a controller is made from, {what} since {str(folder)!r} began"
+        )
     return asked
 
 

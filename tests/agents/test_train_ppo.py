@@ -261,6 +261,7 @@ CHANGES: list[tuple[str, Any, str]] = [
     ("arrays", lambda arrays: arrays.update(more=np.zeros(3)), "more is not known"),
     ("arrays", lambda arrays: arrays.update(last_obs=arrays["last_obs"][:, :1]), "last_obs is float32"),
     ("arrays", lambda arrays: arrays.update(torch_state=arrays["torch_state"].astype(np.float64)), "torch_state"),
+    ("arrays", lambda arrays: arrays.update(torch_state=arrays["torch_state"] | 255), "torch_state: Invalid"),
     ("arrays", lambda arrays: arrays.update({"adam.0.step": np.zeros(9)}), "adam.0.step"),
     ("arrays", lambda arrays: arrays.update({"world.abs_s": arrays["world.abs_s"] * 0 - 1}), "abs_s"),
     ("arrays", lambda arrays: arrays.update({"net.log_std": arrays["net.log_std"].astype(str)}), "net.log_std"),

@@ -43,9 +43,12 @@ def test_another_search_begins_anew_with_its_first_trial(tmp_path: Path) -> None
 
 def test_one_search_at_a_time_writes_a_file(tmp_path: Path) -> None:
     target = tmp_path / "t.yaml"
-    with UnfinishedTune(target, NAME, {}).held():
-        with pytest.raises(InputError, match="is being written by another run"), UnfinishedTune(target, NAME, {}).held():
-            pass
+    with (
+        UnfinishedTune(target, NAME, {}).held(),
+        pytest.raises(InputError, match="is being written by another run"),
+        UnfinishedTune(target, NAME, {}).held(),
+    ):
+        pass
     assert list(tmp_path.iterdir()) == []
 
 
