@@ -46,7 +46,15 @@ SHORT = ("signals.start=2026-08-03", "services.tertiary-1.limits=off", "episode.
 SET = tuple(word for setting in SHORT for word in ("--set", setting))
 PLAYED = ("--scenario", "tertiary-1-tiny", "--seeds", "2", *SET)
 LEARNT = ("--worlds=2", "--n-steps=15", "--batch=30", "--steps=120", "--hidden=8", "--eval-every=2", "--eval-seeds=2")
-TRACKED = ("--also=", "--rounds=2", "--episodes=2", "--worlds=2", "--frames=1", "--hidden=4", "--updates=5")
+TRACKED: tuple[str, ...] = (
+    "--also=",
+    "--rounds=2",
+    "--episodes=2",
+    "--worlds=2",
+    "--frames=1",
+    "--hidden=4",
+    "--updates=5",
+)
 TRACKED += ("--eval-seeds=1", "--rule=open_loop")
 DIFFERENT = ("run.json", "checkpoint.npz", "policy.json")  # they hold times
 KEPT = (f"{UNFINISHED}/*.npz", f"{UNFINISHED}/awards.json", "best.yaml.unfinished/trials.json", "checkpoint.npz")

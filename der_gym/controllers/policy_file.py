@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from der_gym.core.errors import InputError, unknown
-from der_gym.core.files import whole_file, write_text
+from der_gym.core.files import read_file, whole_file, write_text
 from der_gym.core.interrupt import held_back
 from der_gym.env.observation.layout import Layout
 from der_gym.scenario.validation import explain
@@ -240,11 +240,9 @@ def load(path: str | Path) -> tuple[PolicyCard, dict[str, Array]]:
 
 def _read(file: Path) -> bytes:
     try:
-        if file.stat().st_size > LARGEST_BYTES:
-            raise InputError(f"policy {file}: {file.stat().st_size} bytes; allowed: {LARGEST_BYTES}")
-        return file.read_bytes()
-    except OSError as error:
-        raise InputError(f"policy {file}: cannot be read: {error.strerror}") from None
+        return read_file(file, LARGEST_BYTES)
+    except InputError as error:
+        raise InputError(f"policy {error}") from None
 
 
 def _read_card(file: Path) -> PolicyCard:

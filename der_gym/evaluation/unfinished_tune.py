@@ -35,7 +35,14 @@ def unfinished_folder(target: Path) -> Path:
     ----------
     target : Path
         Where the best settings will be.
+
+    Raises
+    ------
+    InputError
+        For a path without a name, such as an empty one.
     """
+    if not target.name:
+        raise InputError(f"{str(target)!r}: allowed: a settings file, such as best.yaml")
     return target.with_name(f"{target.name}.unfinished")
 
 

@@ -121,6 +121,7 @@ def test_other_settings_are_refused(trained: Path, words: list[str], line: str) 
         (["--hold", "11"], "--hold 11: does not divide the 420 decisions of an episode"),
         (["--scenario", "tertiary1"], "did you mean 'tertiary-1'"),
         (["--rule", "merit_ordr"], "did you mean 'merit_order'"),
+        (["--rule", "all"], "--rule all: allowed: one rule"),
     ],
 )
 def test_bad_words_are_refused_in_one_line(tmp_path: Path, words: list[str], line: str) -> None:
