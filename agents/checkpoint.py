@@ -135,7 +135,7 @@ def restore(text: dict[str, Any], arrays: dict[str, Array], model: PPO, env: Cor
     """
     env.reset()
     _check_arrays(arrays, model, env)
-    clock = _clock(text, env)
+    clock, luck = _clock(text, env), _luck(arrays["torch_state"])
     _load_worlds(env, text, arrays)
     _load_network(model, arrays)
     model.num_timesteps, model._n_updates = text["num_timesteps"], text["n_updates"]
@@ -146,7 +146,17 @@ def restore(text: dict[str, Any], arrays: dict[str, Array], model: PPO, env: Cor
     adapter._return[:], adapter._length[:] = clock
     name, key, place, has_gauss, gauss = text["numpy"]
     np.random.set_state((name, np.array(key, dtype=np.uint32), place, has_gauss, gauss))
-    torch.set_rng_state(torch.from_numpy(arrays["torch_state"]))
+    torch.set_rng_state(luck)
+
+
+def _luck(state: Array) -> torch.Tensor:
+    """Return the state of PyTorch's generator as a tensor; InputError where it is none, which its bytes alone tell."""
+    found = torch.from_numpy(state)
+    try:
+        torch.Generator().set_state(found)
+    except RuntimeError as error:
+        raise InputError(f"--resume: torch_state: {error}") from None
+    return found
 
 
 def _check_arrays(arrays: dict[str, Array], model: PPO, env: Corrected) -> None:

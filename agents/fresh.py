@@ -8,8 +8,10 @@ import numpy as np
 
 import der_gym
 from der_gym.controllers import public_info
+from der_gym.controllers.base import Rule
 from der_gym.controllers.policy import Policy
 from der_gym.controllers.policy_file import PolicyCard, RuleCard, field_cards, head_cards, shapes
+from der_gym.core.errors import InputError
 from der_gym.env.sb3 import DERGroupSB3VecEnv
 from der_gym.evaluation.controller_factory import players
 
@@ -43,7 +45,7 @@ def fresh_policy(
         Fields that it does not see.
     """
     worlds = venv.native.worlds
-    controller: Any = players([rule]).popitem()[1]
+    controller = rule_of(rule)
     card = PolicyCard(
         algorithm="none",
         env="DERGroup-v0",
@@ -65,6 +67,20 @@ def fresh_policy(
     policy = Policy(card, tensors)
     policy.bind(worlds.layout, public_info(worlds))
     return policy
+
+
+def rule_of(name: str) -> Rule:
+    """Return the rule that a policy corrects; InputError where it is a policy itself, or several.
+
+    Parameters
+    ----------
+    name : str
+        ``NAME`` or ``NAME@FILE``.
+    """
+    found = [*players([name]).values()]
+    if len(found) != 1 or not isinstance(found[0], Rule):
+        raise InputError(f"--rule {name}: allowed: one rule, NAME or NAME@FILE")
+    return found[0]
 
 
 def scale_to_rule(policy: Policy, venv: DERGroupSB3VecEnv, gamma: float) -> float:

@@ -263,7 +263,10 @@ def firm(
 
 @app.command()
 def tune(
-    scenario: Name,
+    context: typer.Context,
+    scenario: Annotated[
+        str | None, typer.Argument(metavar="SCENARIO", help="A shipped scenario or a YAML file.")
+    ] = None,
     controller: Controller = "closed_loop",
     trials: Annotated[int, typer.Option(min=1, help="Settings to try; the first are the shipped ones.")] = 24,
     seeds: Annotated[int, typer.Option(min=1, help="Training seeds of each trial.")] = 24,
@@ -277,13 +280,26 @@ def tune(
     station: Station = None,
     start: Start = None,
     settings: Settings = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Begin anew where an unfinished search stands beside that file.")
+    ] = False,
+    resume: Annotated[
+        Path | None,
+        typer.Option("--resume", metavar="FILE", help="Go on with the search that was stopped before it wrote FILE."),
+    ] = None,
 ) -> None:
     """Search a rule's settings on the training dates and seeds."""
     from der_gym.cli import tune
-    from der_gym.cli.given import Given
+    from der_gym.cli.given import Given, refuse_without
 
+    if resume is not None:
+        tune.resume(resume, {key for key in context.params if _is_named(context, key)} - {"resume"})
+        return
+    if scenario is None:
+        context.fail("Missing argument 'SCENARIO'.")
+    refuse_without("overwrite", overwrite, out=out, ship=ship or None)
     loaded = Given(fleet, prices, demand, weather, area, station, start).load(scenario, settings)
-    tune.tune(loaded, controller, trials, seeds, out, ship)
+    tune.tune(tune.Asked(loaded, controller, trials, seeds), out, ship, overwrite)
 
 
 @app.command("supply")

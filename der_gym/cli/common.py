@@ -18,6 +18,7 @@ from der_gym.core import text
 from der_gym.core.data import read_value
 from der_gym.core.errors import InputError
 from der_gym.core.figures import decimals
+from der_gym.core.files import write_text
 from der_gym.core.folders import NEW, NewResults
 from der_gym.core.interrupt import held_back
 from der_gym.evaluation.report.page import REPORT, check_target
@@ -102,6 +103,14 @@ def writing(folder: NewResults | None) -> Iterator[Writing]:
             if folder is not None:
                 with suppress(OSError):
                     folder.add()
+
+
+def write_one(out: Path | None, text: str) -> Writing:
+    """Write the one file of a command where it is asked for, before anything is printed: a reader may go away."""
+    with writing(None) as done:
+        if out is not None:
+            write_text(out, text)
+    return done
 
 
 def to_publish(folder: NewResults | None, stopped: int) -> NewResults | None:

@@ -14,8 +14,10 @@ from rich.table import Table
 
 from der_gym.cli import common
 from der_gym.core.errors import InputError
+from der_gym.core.files import contents
 from der_gym.core.text import one_line
 from der_gym.evaluation import results
+from der_gym.evaluation.controller_factory import named_files
 from der_gym.evaluation.measures import shown_registers
 from der_gym.evaluation.report.board_page import write_board
 from der_gym.evaluation.report.firm_page import read_firm
@@ -23,6 +25,7 @@ from der_gym.evaluation.scoreboard import Scoreboard
 from der_gym.evaluation.scoreboard import evaluate as compare
 from der_gym.evaluation.unfinished import Unfinished, read_plan
 from der_gym.scenario.load import load
+from der_gym.scenario.model import Scenario
 
 BEFORE = (("penalty\nyen", "penalty_yen", 0),)
 AFTER = (
@@ -66,7 +69,7 @@ class Asked:
     def plan(self) -> dict[str, Any]:
         """Return all that the comparison depends on, as JSON takes it: the scenario whole, versions."""
         scenario = load(self.scenario, {"split": self.split})
-        own = {"scenario": scenario.model_dump(mode="json"), "hash": scenario.hash()}
+        own = scenario_plan(scenario, self.controller)
         return {"asked": {**asdict(self), **own}, "versions": results.versions()}
 
 
@@ -84,23 +87,37 @@ def refuse_named(named: Collection[str]) -> None:
         raise InputError(f"--{first}: --resume goes on with the options that it began with; leave it out")
 
 
+def scenario_plan(scenario: Scenario, controller: str) -> dict[str, Any]:
+    """Return what a plan keeps of a scenario, and of the files that controllers are made from."""
+    files = named_files(common.names(controller), scenario.control)
+    held = dict(zip(map(str, files), contents(files), strict=True))
+    return {"scenario": scenario.model_dump(mode="json"), "hash": scenario.hash(), "files": held}
+
+
 def asked_again(kind: type[T], plan: Mapping[str, Any], folder: Path) -> T:
-    """Return what a plan asks for; InputError where that cannot be read, or the scenario's files have changed."""
+    """Return what a plan asks for; InputError where that cannot be read, or a file that it depends on has changed."""
     try:
         given = dict(plan["asked"])
-        kept_hash = given.pop("hash")
+        kept_hash, kept_files = given.pop("hash"), dict(given.pop("files"))
         asked = kind(**given)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"--resume: the plan in {str(folder)!r} cannot be used: {error}") from None
-    if asked.plan()["asked"]["hash"] != kept_hash:
+    now = asked.plan()["asked"]
+    if now["hash"] != kept_hash:
         raise InputError(f"--resume: the files of {str(folder)!r}'s scenario have changed since it was begun")
+    differ = [path for path in (now["files"] | kept_files) if now["files"].get(path) != kept_files.get(path)]
+    if differ:
+        what = "has changed" if differ[0] in now["files"] else "is no longer there"
+        raise InputError(
+            f"--resume: {differ[0]!r}, which a controller is made from, {what} since {str(folder)!r} began"
+        )
     return asked
 
 
 def evaluate(asked: Asked, out: Path | None, overwrite: bool, pages: Pages, workers: int | None) -> None:
     """Play, write the files, print the tables; after Ctrl-C those of the controllers that were finished."""
     unfinished = Unfinished(out, asked.plan(), anew=True) if out is not None else None
-    if unfinished is not None and unfinished.folder.is_dir() and not overwrite:
+    if unfinished is not None and unfinished.waits and not overwrite:
         raise InputError(
             f"output folder {str(out)!r} holds an unfinished comparison; go on with --resume, or add --overwrite"
         )

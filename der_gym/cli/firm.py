@@ -41,7 +41,7 @@ class Asked:
     def plan(self) -> dict[str, Any]:
         """Return all that the search depends on, as JSON takes it: the scenario whole, versions."""
         scenario = load(self.scenario, {"split": self.split})
-        own = {"scenario": scenario.model_dump(mode="json"), "hash": scenario.hash()}
+        own = compare.scenario_plan(scenario, self.controller)
         return {"command": "firm", "asked": {**asdict(self), **own}, "versions": results.versions()}
 
 
@@ -56,7 +56,7 @@ def resume(folder: Path, named: Collection[str], report: Path | None, workers: i
 def firm(asked: Asked, out: Path | None, overwrite: bool, report: Path | None, workers: int | None) -> None:
     """Work out, print and write the capability and the awards that can be kept."""
     unfinished = UnfinishedFirm(out, asked.plan(), anew=True) if out is not None else None
-    if unfinished is not None and unfinished.folder.is_dir() and not overwrite:
+    if unfinished is not None and unfinished.waits and not overwrite:
         raise InputError(
             f"output folder {str(out)!r} holds unfinished results; go on with --resume, or add --overwrite"
         )

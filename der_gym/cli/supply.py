@@ -6,23 +6,26 @@ from pathlib import Path
 
 from der_gym.cli import common
 from der_gym.core.errors import InputError
-from der_gym.core.files import write_text
+from der_gym.core.files import check_target
 from der_gym.evaluation.supply import Supply, supply
 from der_gym.scenario.load import load
 
 
 def run(scenario: str, prices: str, seeds: int, minutes: int, every_h: int, out: Path | None) -> None:
-    """Measure, print a table for each hour, and write CSV."""
+    """Measure, write CSV, and print a table for each hour."""
+    if out is not None:
+        check_target(out)  # before the play, which takes long
     try:
         asked = [float(each) for each in prices.split(",")]
     except ValueError:
         raise InputError(f"--prices {prices!r}; allowed: numbers with commas between, yen/kWh") from None
     made = supply(load(scenario, {"split": "test"}), asked, seeds, minutes, every_h)
+    done = common.write_one(out, made.csv())
     console = common.console()
     for h, hour in enumerate(made.hours):
         console.print(_table(made, h, hour), "")
+    done.end(None)
     if out is not None:
-        write_text(out, made.csv())
         console.print(f"Curves: {out}", soft_wrap=True)
 
 

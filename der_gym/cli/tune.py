@@ -2,46 +2,99 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from collections.abc import Collection
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from der_gym.cli import common
+from der_gym.cli import common, compare
 from der_gym.controllers.store import settings_path
-from der_gym.controllers.tune import search, write
+from der_gym.controllers.tune import TuneResult, search, write
 from der_gym.core.errors import InputError
 from der_gym.core.files import check_target
+from der_gym.evaluation import results
 from der_gym.evaluation.scoreboard import seeds_of
-from der_gym.scenario.model import Scenario
+from der_gym.evaluation.unfinished import read_plan
+from der_gym.evaluation.unfinished_tune import UnfinishedTune, unfinished_folder
+from der_gym.scenario.load import load
 
 
-def tune(scenario: Scenario, controller: str, trials: int, seeds: int, out: Path | None, ship: bool) -> None:
+@dataclass(frozen=True)
+class Asked:
+    """What is searched: options of ``der-gym tune`` by their names."""
+
+    scenario: Any
+    controller: str
+    trials: int
+    seeds: int
+
+    def plan(self) -> dict[str, Any]:
+        """Return all that the search depends on, as JSON takes it: the scenario whole, versions."""
+        scenario = load(self.scenario)
+        own = {"scenario": scenario.model_dump(mode="json"), "hash": scenario.hash(), "files": {}}
+        return {"command": "tune", "asked": {**asdict(self), **own}, "versions": results.versions()}
+
+
+def resume(path: Path, named: Collection[str]) -> None:
+    """Go on with the search that was stopped before it wrote a file; it names all its options."""
+    compare.refuse_named(named)
+    plan = read_plan(path, results.versions(), "tune", unfinished_folder(path))
+    asked = compare.asked_again(Asked, plan, path)
+    _search(asked, path, UnfinishedTune(path, asked.controller, plan))
+
+
+def tune(asked: Asked, out: Path | None, ship: bool, overwrite: bool) -> None:
     """Search, print what was found, write it where asked."""
     if ship and out is not None:
         raise InputError("--ship and --out exclude one another; --ship writes where der_gym takes its own from")
-    if out is not None:
-        check_target(out)  # before the search, which takes long
-    loaded = scenario.model_dump()
-    with common.progress() as told:
-        found = search(
-            controller,
-            loaded,
-            trials,
-            seeds_of("train", seeds),
-            progress=lambda n, rate, reward: told(f"best {common.percent(rate)}, reward {reward:.2f}", n / trials),
-        )
-    path = settings_path(controller) if ship else out
-    with common.writing(None) as done:
-        if path is not None:
-            write(found, path)
-    print(f"{controller} on {loaded['name']}: {len(found.trials)} trials on {seeds} seeds of split train")
+    path = settings_path(asked.controller) if ship else out
+    unfinished = None
+    if path is not None:
+        check_target(path)  # before the search, which takes long
+        unfinished = UnfinishedTune(path, asked.controller, asked.plan(), anew=True)
+        if unfinished.waits and not overwrite:
+            raise InputError(
+                f"{str(path)!r}: an unfinished search stands beside it; go on with --resume, or add --overwrite"
+            )
+    _search(asked, path, unfinished)
+
+
+def _search(asked: Asked, path: Path | None, unfinished: UnfinishedTune | None) -> None:
+    with unfinished.held() if unfinished is not None else nullcontext():
+        with common.progress() as told:
+            found = search(
+                asked.controller,
+                load(asked.scenario).model_dump(),
+                asked.trials,
+                seeds_of("train", asked.seeds),
+                progress=lambda n, rate, reward: told(
+                    f"best {common.percent(rate)}, reward {reward:.2f}", n / asked.trials
+                ),
+                unfinished=unfinished,
+            )
+        with common.writing(None) as done:
+            if path is not None:
+                write(found, path)
+        if unfinished is not None and done.whole and not found.stopped:
+            unfinished.clear()
+    _tell(asked, found)
+    again = f"; go on with: der-gym tune --resume {shlex.quote(str(path))}" if path is not None else ""
+    done.end(None, again)
+    if path is not None:
+        common.tell(f"Settings: {path} (use: --controller {asked.controller}@{path})")
+    if found.stopped:
+        finished = f"{len(found.trials)} of {asked.trials} trials"
+        print(f"der-gym: interrupted; finished: {finished}{again}", file=sys.stderr)
+        raise SystemExit(found.stopped)
+
+
+def _tell(asked: Asked, found: TuneResult) -> None:
+    print(f"{asked.controller} on {found.scenario}: {len(found.trials)} trials on {asked.seeds} seeds of split train")
     for what, trial in (("shipped", found.trials[0]), ("best", found.best)):
         print(f"  {what}: {common.percent(trial.pass_rate)} of blocks passed, mean reward {trial.reward:.3f}")
     print(yaml.safe_dump(found.best.config.model_dump(mode="json"), sort_keys=False).rstrip())
-    done.end(None)
-    if path is not None:
-        common.tell(f"Settings: {path} (use: --controller {controller}@{path})")
-    if found.stopped:
-        print(f"der-gym: interrupted; finished: {len(found.trials)} of {trials} trials", file=sys.stderr)
-        raise SystemExit(found.stopped)

@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from der_gym.core.errors import InputError, unknown
-from der_gym.core.files import whole_file, write_text
+from der_gym.core.files import read_file, whole_file, write_text
 from der_gym.core.interrupt import held_back
 from der_gym.env.observation.layout import Layout
 from der_gym.scenario.validation import explain
@@ -201,6 +201,20 @@ def _belongs(weights: Path, file: Path) -> bool:
     return card.digest(_read(weights)) == card.sha256
 
 
+def files(path: str | Path) -> tuple[Path, Path]:
+    """Return a policy's two files, card and weights; the weights are those that `load` would take.
+
+    Parameters
+    ----------
+    path : str or Path
+        A folder, or its ``policy.json``.
+    """
+    named = Path(path)
+    file = named if named.suffix == ".json" else named / CARD
+    first, following = _weights_of(file)
+    return file, following if following.exists() and _belongs(following, file) else first
+
+
 def load(path: str | Path) -> tuple[PolicyCard, dict[str, Array]]:
     """Return the card and the tensors of a policy: a folder, or its ``policy.json``.
 
@@ -212,11 +226,8 @@ def load(path: str | Path) -> tuple[PolicyCard, dict[str, Array]]:
     from safetensors import SafetensorError
     from safetensors.numpy import load as from_bytes
 
-    named = Path(path)
-    file = named if named.suffix == ".json" else named / CARD
-    card = _read_card(file)
-    first, following = _weights_of(file)
-    weights = _read(following if following.exists() and _belongs(following, file) else first)
+    file, numbers = files(path)
+    card, weights = _read_card(file), _read(numbers)
     if card.digest(weights) != card.sha256:
         raise InputError(f"policy {file}: changed since it was made (sha256 differs); take the original files")
     try:
@@ -229,11 +240,9 @@ def load(path: str | Path) -> tuple[PolicyCard, dict[str, Array]]:
 
 def _read(file: Path) -> bytes:
     try:
-        if file.stat().st_size > LARGEST_BYTES:
-            raise InputError(f"policy {file}: {file.stat().st_size} bytes; allowed: {LARGEST_BYTES}")
-        return file.read_bytes()
-    except OSError as error:
-        raise InputError(f"policy {file}: cannot be read: {error.strerror}") from None
+        return read_file(file, LARGEST_BYTES)
+    except InputError as error:
+        raise InputError(f"policy {error}") from None
 
 
 def _read_card(file: Path) -> PolicyCard:

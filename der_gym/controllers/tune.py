@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
@@ -33,6 +33,16 @@ class Trial:
     config: ControllerConfig
     pass_rate: float
     reward: float
+
+
+class Kept(Protocol):
+    """The trials that an earlier process has finished; `evaluation.unfinished_tune` keeps them on disk."""
+
+    def get(self, k: int) -> Trial | None:
+        """Return trial ``k``, >= 0, or None where it was not finished."""
+
+    def keep(self, trial: Trial) -> None:
+        """Keep the next trial."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +124,7 @@ def search(
     split: str = "train",
     rng_seed: int = 0,
     progress: Progress | None = None,
+    unfinished: Kept | None = None,
 ) -> TuneResult:
     """Search a controller's settings.
 
@@ -132,6 +143,8 @@ def search(
     rng_seed : int
         Seed of the search.
     progress : callable, optional
+    unfinished : Kept, optional
+        Trials that were finished before are taken from it, others are played and kept in it.
 
     Returns
     -------
@@ -156,7 +169,7 @@ def search(
     trials, stopped = list[Trial](), 0
     try:
         for k in range(budget_trials):
-            trials.append(_play(env, name, _draw(name, k, rng_seed, budget_trials, trials), list(seeds)))
+            trials.append(_next(env, name, _draw(name, k, rng_seed, budget_trials, trials), list(seeds), unfinished, k))
             if progress is not None:
                 best = max(trials, key=lambda trial: trial.reward)
                 progress(k + 1, best.pass_rate, best.reward)
@@ -166,6 +179,24 @@ def search(
         stopped = exit_code(error)
     world = env.unwrapped.worlds.scenario  # type: ignore[attr-defined]
     return TuneResult(name, world.name, world.hash(), split, tuple(seeds), rng_seed, tuple(trials), stopped)
+
+
+def _next(
+    env: gym.vector.VectorEnv[Any, Any, Any],
+    name: str,
+    config: ControllerConfig,
+    seeds: list[int],
+    unfinished: Kept | None,
+    k: int,
+) -> Trial:
+    """Return trial ``k``: as it was kept, or played."""
+    kept = unfinished.get(k) if unfinished is not None else None
+    if kept is not None:
+        return kept
+    made = _play(env, name, config, seeds)
+    if unfinished is not None:
+        unfinished.keep(made)
+    return made
 
 
 def _check(name: str, budget_trials: int, seeds: Sequence[int], split: str) -> None:

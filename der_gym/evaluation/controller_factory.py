@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from der_gym.controllers import CONTROLLERS, Controller, make
+from der_gym.controllers import CONTROLLERS, Controller, make, policy_file
 from der_gym.controllers.policy import Policy
 from der_gym.controllers.policy_file import CARD
-from der_gym.controllers.store import read_settings
+from der_gym.controllers.store import read_settings, settings_path
 from der_gym.core.errors import unknown
 
 ALL = "all"
@@ -55,6 +56,24 @@ def players(controllers: Sequence[str | tuple[str, Controller]], control: str = 
             called, k = f"{label(name)}-{k}", k + 1
         made[called] = _make(name)
     return made | own
+
+
+def named_files(names: Sequence[str], control: str = "dispatch") -> list[Path]:
+    """Return the files that controllers are made from: settings, shipped or one's own, and policies.
+
+    Parameters
+    ----------
+    names, control
+        See `resolve`.
+    """
+    found: list[Path] = []
+    for name in resolve(names, control):
+        rule, sign, file = name.partition(FROM)
+        if name.startswith(POLICY):
+            found += policy_file.files(name.removeprefix(POLICY))
+        else:
+            found.append(Path(file) if sign else settings_path(rule))
+    return [path for path in dict.fromkeys(found) if os.path.exists(path)]  # a name may be too long
 
 
 def label(name: str) -> str:

@@ -69,7 +69,7 @@ def _kept(path: Path) -> dict[Any, dict[str, float]] | None:
         {season: {int(h): float(kw) for h, kw in row.items()} for season, row in found.items()}
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
         cache.warn_unusable(path, error)
         return None
     cache.used(path)

@@ -25,6 +25,7 @@ from der_gym.evaluation.recorder import Trace
 Array = np.ndarray
 FOLDER, PLAN = "unfinished", "plan.json"
 LARGEST_BYTES, LARGEST_PLAN_BYTES = 2**33, 2**26
+_BEGUN = {"evaluate": "comparison", "firm": "search for firm power", "tune": "search for settings"}
 _NAMED = ("by_variant", "by_home", "summed", "offers")  # mappings of arrays
 _NAMES = ("lines", "kinds")  # texts; all other fields are arrays, or mappings of them
 
@@ -89,22 +90,31 @@ class Unfinished:
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{self.folder / name}.npz: cannot be used: {error}; remove it to play it again") from None
 
+    @property
+    def waits(self) -> bool:
+        """Return whether a comparison was begun here and not finished."""
+        return (self.folder / PLAN).exists()
+
     def clear(self) -> None:
         """Remove all: the results are whole, or another comparison begins."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def read_plan(results: Path, versions: Mapping[str, str], command: str = "evaluate") -> dict[str, Any]:
+def read_plan(
+    results: Path, versions: Mapping[str, str], command: str = "evaluate", folder: Path | None = None
+) -> dict[str, Any]:
     """Return what an unfinished comparison or search depends on.
 
     Parameters
     ----------
     results : Path
-        Folder of results.
+        Folder of results, or the settings file that ``tune`` was to write.
     versions : mapping of str to str
         Package -> version that runs now.
     command : str
-        The one that goes on: ``evaluate`` or ``firm``.
+        The one that goes on: ``evaluate``, ``firm`` or ``tune``.
+    folder : Path, optional
+        Where the plan is; default: ``unfinished`` in the results.
 
     Raises
     ------
@@ -112,10 +122,9 @@ def read_plan(results: Path, versions: Mapping[str, str], command: str = "evalua
         Where there is none, another command began it, or other versions: its controllers would not have played the
         same worlds.
     """
-    path = results / FOLDER / PLAN
+    path = (folder or results / FOLDER) / PLAN
     if not path.exists():
-        what = {"evaluate": "comparison", "firm": "search for firm power"}[command]
-        raise InputError(f"--resume: {str(results)!r} holds no unfinished {what}")
+        raise InputError(f"--resume: {str(results)!r} holds no unfinished {_BEGUN[command]}")
     try:
         plan: dict[str, Any] = json.loads(read_text(path, LARGEST_PLAN_BYTES))
         then, begun_by = dict(plan["versions"]), plan.get("command", "evaluate")

@@ -110,6 +110,11 @@ class UnfinishedFirm:
             raise _unusable(self.folder / FILE, f"{len(found.rates)} episodes of {name}, {n_episode} are needed")
         return found
 
+    @property
+    def waits(self) -> bool:
+        """Return whether a search was begun here and not finished."""
+        return (self.folder / PLAN).exists()
+
     def clear(self) -> None:
         """Remove all: the results are whole, or another search begins."""
         shutil.rmtree(self.folder, ignore_errors=True)

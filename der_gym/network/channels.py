@@ -34,7 +34,7 @@ class Delay(BaseModel):
 
     share: float = Field(1.0, ge=0, le=1, description="weight in the mixture")
     kind: Literal["lognormal", "pareto"] = "lognormal"
-    median_s: float = Field(gt=0, le=DAY_S, description="median (lognormal) or scale (pareto), s")
+    median_s: float = Field(ge=_LEAST_S, le=DAY_S, description="median (lognormal) or scale (pareto), s")
     sigma: float = Field(0.6, ge=0.01, le=3, description="sigma of ln (lognormal) or alpha (pareto)")
 
     def cdf(self, t_s: ArrayLike) -> np.ndarray:

@@ -25,7 +25,7 @@ class NetworkConfig(BaseModel):
     cloud_major_per_year: float = Field(0.4, ge=0, le=1000, description="outages of one maker cloud, 4 h [A]")
     region_per_year: float = Field(0.3, ge=0, le=1000, description="outages that hit each maker with chance 1/2 [A]")
     change_share: float = Field(0.02, ge=0, le=1, description="a command is sent when it moves more than this")
-    latency_scale: float = Field(1.0, gt=0, le=20, description="multiplies every latency, poll and telemetry period")
+    latency_scale: float = Field(1.0, ge=1e-3, le=20, description="multiplies every latency, poll, telemetry period")
     standby: Literal["sent", "preloaded"] = Field(
         "sent",
         description="stores learn that they stand by from a message before the window, which may be lost, or since "

@@ -121,6 +121,7 @@ def test_other_settings_are_refused(trained: Path, words: list[str], line: str) 
         (["--hold", "11"], "--hold 11: does not divide the 420 decisions of an episode"),
         (["--scenario", "tertiary1"], "did you mean 'tertiary-1'"),
         (["--rule", "merit_ordr"], "did you mean 'merit_order'"),
+        (["--rule", "all"], "--rule all: allowed: one rule"),
     ],
 )
 def test_bad_words_are_refused_in_one_line(tmp_path: Path, words: list[str], line: str) -> None:
@@ -261,6 +262,7 @@ CHANGES: list[tuple[str, Any, str]] = [
     ("arrays", lambda arrays: arrays.update(more=np.zeros(3)), "more is not known"),
     ("arrays", lambda arrays: arrays.update(last_obs=arrays["last_obs"][:, :1]), "last_obs is float32"),
     ("arrays", lambda arrays: arrays.update(torch_state=arrays["torch_state"].astype(np.float64)), "torch_state"),
+    ("arrays", lambda arrays: arrays.update(torch_state=arrays["torch_state"] | 255), "torch_state: Invalid"),
     ("arrays", lambda arrays: arrays.update({"adam.0.step": np.zeros(9)}), "adam.0.step"),
     ("arrays", lambda arrays: arrays.update({"world.abs_s": arrays["world.abs_s"] * 0 - 1}), "abs_s"),
     ("arrays", lambda arrays: arrays.update({"net.log_std": arrays["net.log_std"].astype(str)}), "net.log_std"),

@@ -17,6 +17,7 @@ import pytest
 
 from der_gym import cli
 from der_gym.controllers import tune as tuning
+from der_gym.controllers.store import load_settings, save_settings
 from der_gym.evaluation.play import EpisodeRunner
 
 SET = ["--set", "signals.start=2026-08-03", "--set", "services.tertiary-1.limits=off"]
@@ -127,18 +128,87 @@ def test_a_stopped_search_for_firm_power_goes_on_to_the_same_bytes(
 
 
 @posix
-def test_firm_and_tune_keep_what_is_finished(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_firm_keeps_what_is_finished(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         asked_at(2, signal.SIGTERM, patch, EpisodeRunner, "play")
         code, out, err = command("firm", *FIRM, "--out", tmp_path / "f")
     assert code == 143 and "Firm power" in out and "finished: awards x 0.5; go on with: der-gym firm --resume " in err
     assert json.loads((tmp_path / "f" / "run.json").read_text(encoding="utf-8"))["interrupted"] is True
+
+
+@posix
+def test_a_stopped_search_for_settings_goes_on_to_the_same_bytes(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["tune", "tertiary-1-tiny", "--trials", 4, "--seeds", 1, *SHORT]
+    whole, cut, play, n_played = tmp_path / "whole.yaml", tmp_path / "cut.yaml", tuning._play, []
+
+    def counted(*given: Any) -> Any:
+        n_played.append(1)
+        return play(*given)
+
+    monkeypatch.setattr(tuning, "_play", counted)
+    assert command(*words, "--out", whole)[0] == 0 and len(n_played) == 4
+    n_played.clear()
     with monkeypatch.context() as patch:
-        asked_at(2, signal.SIGTERM, patch, tuning, "_play")
-        words = ["tune", "tertiary-1-tiny", "--trials", 3, "--seeds", 1, *SHORT, "--out", tmp_path / "t.yaml"]
-        code, out, err = command(*words)
-    assert code == 143 and "1 trials" in out and err == "der-gym: interrupted; finished: 1 of 3 trials\n"
-    assert (tmp_path / "t.yaml").exists()
+        asked_at(3, signal.SIGTERM, patch, tuning, "_play")
+        code, out, err = command(*words, "--out", cut)
+    assert code == 143 and "2 trials" in out
+    assert err == f"der-gym: interrupted; finished: 2 of 4 trials; go on with: der-gym tune --resume {cut}\n"
+    assert cut.exists() and cut.read_bytes() != whole.read_bytes()  # the best so far
+    assert "an unfinished search stands beside it" in command(*words, "--out", cut)[2]
+    assert "--trials: --resume goes on with the options" in command("tune", "--resume", cut, "--trials", 9)[2]
+    n_played.clear()
+    shipped = tuning.load_settings("closed_loop")
+    with monkeypatch.context() as patch:  # trial 0 is what was shipped when the search began
+        patch.setattr(tuning, "load_settings", lambda _: shipped.model_copy(update={"ki_per_min": 0.123}))
+        assert command("tune", "--resume", cut)[0] == 0
+    assert len(n_played) == 2 and cut.read_bytes() == whole.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cut.yaml", "whole.yaml"]
+    assert "holds no unfinished search for settings" in command("tune", "--resume", cut)[2]
+    assert "Missing argument 'SCENARIO'" in command("tune")[2]
+    assert "--overwrite: changes nothing" in command(*words, "--overwrite")[2]
+
+
+@posix
+def test_a_stopped_search_for_settings_begins_anew_where_asked(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["tune", "tertiary-1-tiny", "--seeds", 1, *SHORT, "--out", tmp_path / "t.yaml", "--trials"]
+    with monkeypatch.context() as patch:
+        asked_at(2, signal.SIGINT, patch, tuning, "_play")
+        assert command(*words, 3)[0] == 130
+    with monkeypatch.context() as patch:
+        asked_at(1, signal.SIGINT, patch, tuning, "_play")  # nothing new is finished: the old trial stays
+        assert command(*words, 2, "--overwrite")[0] == 130
+    assert (tmp_path / "t.yaml.unfinished" / "trials.json").exists()
+    assert command(*words, 1, "--overwrite")[0] == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["t.yaml"]
+
+
+@posix
+def test_a_file_that_a_controller_is_made_from_must_not_change_before_it_goes_on(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, cut = tmp_path / "mine.yaml", tmp_path / "cut"
+    save_settings("closed_loop", load_settings("closed_loop"), {}, mine)
+    own = ["--controller", f"open_loop,closed_loop@{mine}"]
+    for words in (["evaluate", *PLAYED, *own], ["firm", *FIRM, *own, "--budget", 3]):
+        before = mine.read_bytes()
+        with monkeypatch.context() as patch:
+            asked_at(2, signal.SIGTERM, patch, EpisodeRunner, "play")
+            code, _, err = command(*words, "--out", cut, "--overwrite")
+            assert code == 143, err
+        mine.write_bytes(before + b"# changed\n")
+        code, _, err = command(words[0], "--resume", cut)
+        assert code == 2 and err == (
+            f"der-gym: --resume: {str(mine)!r}, which a controller is made from, has changed since {str(cut)!r} began\n"
+        )
+        mine.unlink()
+        code, _, err = command(words[0], "--resume", cut)
+        assert code == 2 and f"{str(mine)!r}, which a controller is made from, is no longer there" in err
+        mine.write_bytes(before)
+        assert command(words[0], "--resume", cut)[0] == 0
 
 
 @posix

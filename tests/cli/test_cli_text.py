@@ -64,6 +64,7 @@ def test_titles_are_shown_as_they_are_in_any_terminal(mine: Path, encoding: str)
         (["run", "tertiary-1-tiny", "--report", "mine.yaml/x.html"], "'mine.yaml' is no folder"),
         (["schema", "--out", "mine.yaml/x"], "'mine.yaml' is no folder"),
         (["schema", "--out", "x" * 300], "File name too long"),
+        (["tune", "--resume", ""], "allowed: a settings file"),
     ],
 )
 def test_a_fault_is_one_line_whatever_is_named(mine: Path, words: list[str], said: str) -> None:
@@ -88,12 +89,16 @@ def test_a_path_with_a_line_break_is_shown_on_one_line(mine: Path) -> None:
         ["evaluate", "--set", "signals.frequency=pipe.csv", *SHORT],
         ["run", "tertiary-1-tiny", "--request", "pipe.csv", *SHORT],
         ["run", "tertiary-1-tiny", "--controller", "open_loop@pipe.csv"],
+        ["run", "tertiary-1-tiny", "--controller", "policy:pol"],
+        ["tune", "--resume", "best.yaml"],
         ["validate", "pipe.csv"],
     ],
     ids=lambda words: " ".join(words[:4]),
 )
 def test_what_may_never_end_is_not_read(mine: Path, words: list[str]) -> None:
-    os.mkfifo(mine / "pipe.csv")
+    for name in ("pipe.csv", "pol/policy.json", "best.yaml.unfinished/plan.json"):
+        (mine / name).parent.mkdir(exist_ok=True)
+        os.mkfifo(mine / name)
     assert "regular file" in refused(command(*words, folder=mine))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -38,16 +40,17 @@ def test_killed_commands_lose_nothing(project_root: Path) -> None:
         [sys.executable, str(project_root / "scripts" / "kill.py"), *words], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
-    assert "3 kills (seed 5): 0 wrong" in done.stdout
+    assert re.search(r"^3 killed while they ran, \d+ that had ended before: 0 wrong", done.stdout, re.MULTILINE)
 
 
 def test_a_command_that_tears_its_files_is_found(project_root: Path, tmp_path: Path) -> None:
     kill = loaded(project_root, "kill")
     torn = kill.Series(kill.Case("torn", ("-c", TORN, "{out}")), kill.Place(tmp_path), tmp_path / "case")
-    found, wrong = torn.kill(0.5)
-    assert found == "part" and wrong[0].startswith("neither old nor new")
-    found, wrong = torn.kill(1.05)
-    assert wrong == []
+    killed, found, wrong = torn.kill(0.5)
+    assert killed and found == "part" and wrong[0].startswith("neither old nor new")
+    torn.lasts_s = 60.0  # more than it takes: it has ended by then, and its time is known
+    killed, found, wrong = torn.kill(1.0)
+    assert not killed and found == "new" and wrong == [] and torn.lasts_s < 60.0
 
 
 def test_what_rises_is_found(project_root: Path) -> None:
@@ -68,3 +71,22 @@ def test_a_turn_closes_what_it_opens(project_root: Path) -> None:
     for k in range(3):
         soak.turn(k, rng)
     assert soak.n_open() == before
+
+
+def test_no_command_that_writes_files_is_missing(project_root: Path) -> None:
+    """What takes ``--out``, the cache, and everything that goes on where it was stopped."""
+    from der_gym.cli.app import app
+
+    kill = loaded(project_root, "kill")
+    words = [" ".join((*case.words, *case.begun)) for case in kill.cases(learning=True)]
+    for command in app.registered_commands:
+        assert command.callback is not None
+        name = command.name or command.callback.__name__
+        takes = set(inspect.signature(command.callback).parameters)
+        if takes & {"out", "clear"}:
+            assert any(f"der_gym.cli {name} " in each for each in words), name
+        if "resume" in takes:
+            assert any(f"der_gym.cli {name} --resume" in each for each in words), name
+    for path in (project_root / "agents").glob("*.py"):
+        if '"--out' in path.read_text(encoding="utf-8") or "out: Annotated" in path.read_text(encoding="utf-8"):
+            assert any(f"agents/{path.name}" in each for each in words), path.name

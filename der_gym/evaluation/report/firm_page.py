@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from collections.abc import Sequence
@@ -11,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from der_gym.core.errors import InputError
+from der_gym.core.files import read_text
 from der_gym.evaluation.firm import ALL, Firm
 from der_gym.evaluation.report import page
 from der_gym.evaluation.titles import title
 
+LARGEST_BYTES = 2**26
 NUMBERS = (
     *("start_h", "level", "award_share", "firm_kw", "fails_kw", "firm_low_kw", "firm_high_kw", "least_kw"),
     *("most_played_kw", "firm_kw_per_1000", "firm_share_of_rated"),
@@ -75,11 +78,11 @@ def read_firm(folder: str | Path, scenario: str) -> Promise:
     """
     place = Path(folder)
     try:
-        record = json.loads((place / "run.json").read_text(encoding="utf-8"))
-        with open(place / "firm.csv", encoding="utf-8", newline="") as file:
-            awards = [_numbers(row) for row in csv.DictReader(file)]
+        record = json.loads(read_text(place / "run.json", LARGEST_BYTES))
+        table = io.StringIO(read_text(place / "firm.csv", LARGEST_BYTES), newline="")
+        awards = [_numbers(row) for row in csv.DictReader(table)]
         found = Promise(record["scenario"], int(record["seeds"]), awards, record["passed"])
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+    except (InputError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise InputError(
             f"--firm {str(folder)!r}: no results of der-gym firm there; allowed: the folder of its --out"
         ) from None

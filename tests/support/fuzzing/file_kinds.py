@@ -27,6 +27,7 @@ from der_gym.simulation.assets import arrange, read_resources
 from fuzzing.mutate import mutated_bytes, mutated_table, mutated_tree, texts, values
 
 Target = Callable[[Random], None]
+WHOLE = ("tertiary-1-tiny", "stacked-capacity", "tertiary-1", "incentive-evening", "incentive-solar", "tertiary-1-both")
 ARRANGED = 20_000  # devices: an accepted scenario of no more is built
 LIST = (
     "id,class,rated_kw,site,maker_cloud,path,area,feeder,demand_bg,generation_bg,market_list,metering_point,"
@@ -40,7 +41,7 @@ LIST = (
 
 def scenario(folder: Path) -> Target:
     """Settings in YAML, structured and as bytes; an accepted scenario's fleet is arranged."""
-    bases = [load(name).model_dump(mode="json") for name in ("tertiary-1-tiny", "stacked-capacity", "tertiary-1")]
+    bases = [load(name).model_dump(mode="json") for name in WHOLE]
     path = folder / "a.yaml"
 
     def run(rng: Random) -> None:
@@ -61,19 +62,21 @@ def scenario(folder: Path) -> Target:
 
 def overrides(folder: Path) -> Target:
     """Settings from Python: dotted keys, mappings and odd objects; and KEY=VALUE of the command line."""
-    tree = load("stacked-capacity").model_dump(mode="json")
-    keys = _dotted(tree)
+    trees = {name: load(name).model_dump(mode="json") for name in WHOLE[1:]}
+    dotted = {name: _dotted(tree) for name, tree in trees.items()}
 
     def run(rng: Random) -> None:
+        name = rng.choice(WHOLE[1:])
+        tree, keys = trees[name], dotted[name]
         given = {rng.choice(keys): rng.choice(values()) for _ in range(rng.choice((1, 1, 3)))}
         if rng.random() < 0.3:
-            load("tertiary-1", parse_settings([f"{rng.choice(keys)}={rng.choice(texts())}", rng.choice(texts())]))
+            load(name, parse_settings([f"{rng.choice(keys)}={rng.choice(texts())}", rng.choice(texts())]))
         elif rng.random() < 0.3:
             load(mutated_tree(rng, tree))
         elif rng.random() < 0.1:
             load(rng.choice(values()), rng.choice(values()))
         else:
-            load("stacked-capacity", given)
+            load(name, given)
 
     return run
 
