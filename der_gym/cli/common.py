@@ -105,14 +105,6 @@ def writing(folder: NewResults | None) -> Iterator[Writing]:
                     folder.add()
 
 
-def write_one(out: Path | None, text: str) -> Writing:
-    """Write the one file of a command where it is asked for, before anything is printed: a reader may go away."""
-    with writing(None) as done:
-        if out is not None:
-            write_text(out, text)
-    return done
-
-
 def to_publish(folder: NewResults | None, stopped: int) -> NewResults | None:
     """Return where results go; nowhere where they are not all and whole ones of an earlier run would have to go."""
     old = folder is not None and (folder.folder / RECORD).exists()

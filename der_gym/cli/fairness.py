@@ -5,24 +5,34 @@ from __future__ import annotations
 from pathlib import Path
 
 from der_gym.cli import common
-from der_gym.core.files import check_target
+from der_gym.core.files import check_target, write_text
 from der_gym.evaluation.fairness import ORDERS, RULES, Fairness, as_csv, fairness
+from der_gym.evaluation.report import page
+from der_gym.evaluation.report.owners_page import write_fairness
 from der_gym.scenario.load import load
 
 
-def run(scenario: str, seed: int, permutations: int, out: Path | None) -> None:
-    """Play both orders, write CSV, and print a table for each."""
+def run(scenario: str, seed: int, permutations: int, out: Path | None, report: Path | None) -> None:
+    """Play both orders, write CSV and a page, and print a table for each."""
     if out is not None:
         check_target(out)  # before the play, which takes long
+    if report is not None:
+        page.check_target(report)
     made = load(scenario, {"split": "test"})
     found = [fairness(made, order, seed, permutations) for order in ORDERS]
-    done = common.write_one(out, as_csv(found))
+    with common.writing(None) as done:
+        if out is not None:
+            write_text(out, as_csv(found))
+        if report is not None:
+            write_fairness(report, made, found, seed)
     console = common.console()
     for each in found:
         console.print(_table(made.name, each), "")
     done.end(None)
     if out is not None:
         console.print(f"Shares by class and accuracy decile: {out}", soft_wrap=True)
+    if report is not None:
+        console.print(f"Report: {report}", soft_wrap=True)
 
 
 def _table(name: str, each: Fairness) -> object:

@@ -20,6 +20,7 @@ from der_gym.env.single import DERGroupEnv
 from der_gym.env.vector import DERGroupVectorEnv
 from der_gym.env.worlds import Worlds
 from der_gym.scenario.load import load
+from der_gym.simulation.fleet_ledger import LINES, ROLES
 
 Array = np.ndarray
 EVENING = "incentive-evening"
@@ -216,14 +217,72 @@ def test_environments_of_offers_pass_the_checks_and_single_equals_vector(control
             )
 
 
-def test_a_device_obeys_its_command_unless_its_owner_sells() -> None:
-    made = play(worlds(control="both", network__ideal=True), 45, dispatch=-0.4, offer=60.0)
+@pytest.mark.parametrize("offer", [1.5, 60.0])
+def test_a_device_obeys_its_command_unless_its_owner_is_in_an_event(offer: float) -> None:
+    """An offer that no device is worth leaves the devices of those who take part to their own schedule."""
+    made = play(worlds(control="both", network__ideal=True), 45, dispatch=-0.4, offer=offer)
     sim = made.simulator
     command, real = sim.fleet.fleet[0, FLEET.CMD_END], sim.structure.present[0] > 0
-    sells = (owners(made)[0, STATE.ANSWER] > 0) & (command > 0)
-    assert 0.2 < sells[real].mean() < 0.95
-    hears = (sim.fleet.fleet[0, FLEET.DEAD_S] < 60) & real & ~sells
+    inside = owners(made)[0, STATE.PAYS_YEN_KWH] != 0
+    assert 0.2 < inside[real].mean() < 0.95
+    assert (command[inside] > 0).any() if offer == 60.0 else not command[inside].any()
+    assert (command[inside] >= 0).all()
+    hears = (sim.fleet.fleet[0, FLEET.DEAD_S] < 60) & real & ~inside
     np.testing.assert_allclose(command[hears], -0.4, atol=1e-6)
+
+
+def test_who_sells_bears_her_own_bill_until_it_has_come_back_and_who_is_commanded_does_not() -> None:
+    """By hand: the growth of every device's registers between two looks, at the ledger's own prices."""
+    made = worlds(2, control="both", network__ideal=True)
+    sim, books = made.simulator, made.simulator.market.fleet_ledger
+    bill, most = np.zeros(2), np.zeros(2)
+    before = mark = closed = _booked(sim)
+    mark, balance, closed_own = mark.copy(), np.zeros_like(mark), np.zeros_like(mark)
+    sold = owners(made)[:, STATE.SOLD].copy()
+    for k in range(210):
+        play(made, 1, dispatch=-0.3 if k < 130 else 0.0, offer=60.0 if 40 <= k < 100 else 0.0)
+        now, sells = _booked(sim), owners(made)[:, STATE.SOLD].copy()
+        for own in sim.fleet.classes.values():  # they are looked at class by class, before the tick and at half hours
+            at = slice(own.lo, own.hi)
+            for w in range(2):
+                looks = [(before, sold)] if (sells[w, at] != sold[w, at]).any() else []
+                for values, was in looks + ([(now, sells)] if (k + 1) % 30 == 0 else []):
+                    growth = values[:, w, at] - mark[:, w, at]
+                    back = -balance[:, w, at]
+                    returns = np.where(growth * back > 0, np.sign(back) * np.minimum(abs(growth), abs(back)), 0.0)
+                    own_kwh = np.where(was[w, at] != 0, growth, returns)
+                    mark[:, w, at], balance[:, w, at] = values[:, w, at], balance[:, w, at] + own_kwh
+        before, sold = now, sells
+        if (k + 1) % 30 == 0:
+            for j, each in enumerate(books.registers):
+                price = books.retail_yen[:, k // 30] if each.role == ROLES.index("import") else books._price[j]
+                of_bill = each.role < ROLES.index("wear")
+                bill += of_bill * price * ((now[j] - balance[j]) - (closed[j] - closed_own[j])).sum(axis=1)
+            closed, closed_own = now, balance.copy()
+            np.testing.assert_allclose(books.bill_yen, bill, rtol=1e-9, atol=1e-6)
+        most = np.maximum(most, abs(balance).sum(axis=(0, 2)))
+    assert (most > 20.0).all() and (bill > 50.0).all()
+    assert (abs(balance).sum(axis=(0, 2)) < most).all()  # some has come back
+
+
+def test_without_offers_both_books_what_dispatch_does() -> None:
+    silent = worlds(2, control="both", network__ideal=True), worlds(2, control="dispatch", network__ideal=True)
+    for k in range(120):
+        play(silent[0], 1, dispatch=-0.3 if k < 60 else 0.0, offer=0.0)
+        play(silent[1], 1, dispatch=-0.3 if k < 60 else 0.0)
+    ledgers = [made.simulator.market.fleet_ledger.ledger_yen[:, : LINES.N] for made in silent]
+    assert (ledgers[0][:, LINES.OWNERS_BILL] < -50.0).all()
+    np.testing.assert_allclose(*ledgers, rtol=1e-9, atol=1e-6)
+
+
+def _booked(sim: Any) -> Array:
+    """Return the booked registers of every device, (n_register, n_world, n_place)."""
+    out = np.zeros((len(sim.market.fleet_ledger.registers), sim.n_world, sim.structure.n_place))
+    for j, each in enumerate(sim.market.fleet_ledger.registers):
+        for own in sim.fleet.classes.values():
+            if each.name in own.device.registers:
+                out[j, :, own.lo : own.hi] = own.register(each.name)
+    return out
 
 
 # --- what cannot be
