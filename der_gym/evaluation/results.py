@@ -105,7 +105,8 @@ def failure_rows(board: Scoreboard) -> Iterable[dict[str, Any]]:
     """Yield one row per failed block; the parts of its worst error add up to it."""
     for name, score in board.scores.items():
         for f in score.failures:
-            row = {"controller": name, "seed": f.seed, "block": f.block, "starts": f.starts, "cause": f.cause}
+            of = {"service": f.service} if f.service else {}
+            row = {"controller": name, "seed": f.seed, **of, "block": f.block, "starts": f.starts, "cause": f.cause}
             parts = {f"{part.replace(' ', '_')}_kw": kw for part, kw in f.parts.items()}
             yield row | {"worst_error_kw": f.worst_kw, **parts, "award_kw": f.award_kw, "text": f.text}
 
