@@ -21,6 +21,8 @@ import der_gym
 from der_gym.core.files import whole_file, write_text
 from der_gym.core.folders import NewResults, new_results
 from der_gym.evaluation.ledger_means import ledger_rows
+from der_gym.evaluation.play import Played
+from der_gym.evaluation.recorder import BY_SERVICE
 from der_gym.evaluation.scoreboard import Scoreboard
 from der_gym.scenario.model import Scenario
 
@@ -136,13 +138,19 @@ def save(board: Scoreboard, folder: Path, traces: bool = True, command: Sequence
         written.append(_parquet(folder / "seeds.parquet", rows))
     for name, score in board.scores.items() if traces else ():
         with whole_file(folder / f"traces-{name}.npz") as temporary, open(temporary, "wb") as file:
-            arrays: dict[str, Any] = {"seeds": score.played.seeds, **score.played.trace.arrays()}
+            arrays: dict[str, Any] = {"seeds": score.played.seeds, **score.played.trace.arrays(), **_rows(score.played)}
             np.savez_compressed(file, **arrays)
         written.append(folder / f"traces-{name}.npz")
     more: dict[str, Any] = {"split": board.split, "seeds": board.seeds, "controllers": list(board.scores)}
     more |= {"seconds": {name: round(score.seconds, 3) for name, score in board.scores.items()}}
     more |= {"base": board.base, "interrupted": board.interrupted, "done_to_your_files": board.notes}
     return [*written, _write(folder / RECORD, record(board.scenario, command, **more))]
+
+
+def _rows(played: Played) -> dict[str, np.ndarray]:
+    """Return the trace's rows of each service where there are several: ``ID/plan_kw`` ..."""
+    several = played.services if len(played.services) > 1 else {}
+    return {f"{each}/{name}": getattr(own, name) for each, own in several.items() for name in BY_SERVICE}
 
 
 def _write(path: Path, text: str) -> Path:

@@ -102,6 +102,7 @@ function power(v) {
       { key: "metered", label: t("metered"), color: color("blue"), values: p.metered },
       { key: "true", label: t("true"), color: color("black"), values: p.true, width: 1 },
       { key: "twin", label: t("twin"), color: color("purple"), values: p.twin, dash: [5, 4], width: 1.5 },
+      ...(SEVERAL ? [{ key: "seen", label: t("seen_kw"), color: color("green"), values: v.seen_kw, dash: [2, 3], width: 1.5 }] : []),
     ],
   }));
   return card(v.named("power"), t("power"), t("power_how"), chart);
