@@ -18,7 +18,6 @@ from der_gym.core import text
 from der_gym.core.data import read_value
 from der_gym.core.errors import InputError
 from der_gym.core.figures import decimals
-from der_gym.core.files import write_text
 from der_gym.core.folders import NEW, NewResults
 from der_gym.core.interrupt import held_back
 from der_gym.evaluation.report.page import REPORT, check_target

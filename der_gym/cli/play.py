@@ -16,7 +16,7 @@ from der_gym.core.figures import figure
 from der_gym.core.text import one_line
 from der_gym.env.worlds import Worlds
 from der_gym.evaluation import results
-from der_gym.evaluation.causes import clock, failures
+from der_gym.evaluation.causes import clock, of_services
 from der_gym.evaluation.controller_factory import players, resolve
 from der_gym.evaluation.measures import EvalContext, home_measures, measure
 from der_gym.evaluation.play import EpisodeRunner, Played, Watch
@@ -98,10 +98,10 @@ def _play(
             name: _one(stage, name, controller, seed, options, told, watchers.get(name, Recorder))
             for name, controller in chosen.items()
         }
-    worlds, board.notes = stage.worlds(1), stage.notes
+    worlds, board.notes, board.told = stage.worlds(1), stage.notes, stage.told
     facts = EvalContext(plays[IDLE], float(worlds.layout.nominal_kw.sum()), worlds.simulator.structure.n_device)
     for name, played in plays.items():
-        found = failures(played, plays[IDLE])
+        found = of_services(played, plays[IDLE], stage.told)
         board.scores[name] = Score(name, played, measure(played, facts), found, 0.0)
     return board, {name: watcher.seen.detail for name, watcher in watchers.items()}
 

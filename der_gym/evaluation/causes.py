@@ -22,7 +22,7 @@ there is no single one. A cause *control* is told as *no command* where no leaf 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -140,6 +140,7 @@ class Failure:
     cause: str
     text: str
     parts: Mapping[str, float] = field(default_factory=dict)
+    service: str = ""  # its id where there are several
 
     @property
     def line(self) -> str:
@@ -147,7 +148,8 @@ class Failure:
         sign = "over" if self.worst_kw > 0 else "short"
         share = abs(self.worst_kw) / self.award_kw
         size = f"{figure(abs(self.worst_kw))} kW {sign} ({share:.0%} of award)"
-        return f"{self.starts} block {self.block}: {size}: {self.text}"
+        of = f"{self.service} " if self.service else ""
+        return f"{self.starts} {of}block {self.block}: {size}: {self.text}"
 
 
 def parts(block: Block) -> dict[str, float]:
@@ -222,11 +224,24 @@ def failures(played: Played, twin: Played, band_share: float | None = None) -> l
     return [_failure(played, twin, band, i, b) for i, b in np.argwhere(played.passed == 0.0).tolist()]
 
 
+def of_services(played: Played, twin: Played, services: Sequence[str]) -> list[Failure]:
+    """Return the failed blocks of several services, one service after the other.
+
+    Parameters
+    ----------
+    played, twin : Played
+        See `failures`.
+    services : sequence of str
+        Ids.
+    """
+    return [found for each in services for found in failures(played.told(each), twin.told(each))]
+
+
 def _failure(played: Played, twin: Played, band_share: float, i: int, b: int) -> Failure:
     block = cut(played, twin, band_share, i, b)
     starts = clock(int(played.start_abs_s[i]) + b * BLOCK_S)
     told = (int(played.seeds[i]), b, starts, block.worst_kw(), float(played.award_kw[i, b]))
-    return Failure(*told, *cause(block), parts(block))
+    return Failure(*told, *cause(block), parts(block), played.told_of)
 
 
 def cut(played: Played, twin: Played, band_share: float, i: int, b: int) -> Block:

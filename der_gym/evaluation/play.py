@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,12 @@ from der_gym.devices.base import Register
 from der_gym.devices.owners.behaviour import STATE
 from der_gym.engine.tables import FLEET
 from der_gym.env.worlds import Worlds
-from der_gym.evaluation.recorder import Recorder, Trace
+from der_gym.evaluation.recorder import BY_SERVICE, Recorder, Trace
+from der_gym.evaluation.service_played import ServicePlayed
 from der_gym.network import tables as net
 from der_gym.scenario.model import Scenario
 from der_gym.services.base import OUTCOME
 from der_gym.simulation.fleet_arrays import Fleet
-from der_gym.simulation.service_session import ServiceSession
 from der_gym.simulation.simulator import Simulator
 
 Array = np.ndarray
@@ -28,55 +28,6 @@ CHUNK = 64  # worlds played at once; a result does not depend on it
 Progress = Callable[[float], None]  # told the share of the play that is done
 Watch = Callable[[Worlds], Recorder]
 Options = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
-
-
-@dataclass(frozen=True)
-class ServicePlayed:
-    """The result of one service on ``n`` seeds.
-
-    Attributes
-    ----------
-    outcome : float64 (n, n_period, n_column)
-        See `services.base.OUTCOME_ROWS`.
-    award_kw : float64 (n, n_period)
-        Commitment of each period.
-    window_kw : float64 (n, 2, n_window)
-        Least and greatest mean of the target over the allowed lags.
-    accuracy, mae_share : float64 (n,)
-        Skill and error.
-    band_share : float
-        Half the width of the tolerance, as a share of the commitment.
-    leaf_weight : float64 (n_leaf,)
-        Part of each leaf that the service's node holds, 0..1.
-    """
-
-    outcome: Array
-    award_kw: Array
-    window_kw: Array
-    accuracy: Array
-    mae_share: Array
-    band_share: float
-    leaf_weight: Array
-
-    @staticmethod
-    def of(session: ServiceSession) -> ServicePlayed:
-        """Return copies of what a session holds at the end of its episodes."""
-        s = session.service
-        kept = (s.outcome.copy(), s.period_award_kw().copy(), s.window_kw.copy(), s.skill(), s.mae_share())
-        return ServicePlayed(*kept, s.band_share, session.leaf_weight.copy())
-
-    @staticmethod
-    def join(parts: Sequence[ServicePlayed]) -> ServicePlayed:
-        """Return several batches as one."""
-        names = ("outcome", "award_kw", "window_kw", "accuracy", "mae_share")
-        whole = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-        return ServicePlayed(**whole, band_share=parts[0].band_share, leaf_weight=parts[0].leaf_weight)
-
-    @property
-    def passed(self) -> Array:
-        """Return 1, 0 or NaN (never judged) per period, (n, n_period)."""
-        verdict: Array = self.outcome[:, :, OUTCOME.PASSED]
-        return verdict
 
 
 @dataclass(frozen=True)
@@ -146,6 +97,18 @@ class Played:
         """Return the id of that service where there are several, else nothing."""
         return next(iter(self.services)) if len(self.services) > 1 else ""
 
+    def told(self, service: str) -> Played:
+        """Return the same play, told of another service: it is the first, and the trace's.
+
+        Parameters
+        ----------
+        service : str
+            Id of one of ``services``.
+        """
+        own = self.services[service]
+        trace = replace(self.trace, **{name: getattr(own, name) for name in BY_SERVICE})
+        return replace(self, services={service: own} | self.services, trace=trace)
+
     @property
     def outcome(self) -> Array:
         """Return the first service's outcome, (n, n_period, n_column)."""
@@ -201,7 +164,13 @@ class EpisodeRunner:
     workers : int, optional
         Threads.
     service : str, optional
-        Id of the service that measures, causes and pages tell of; default: the scenario's first.
+        Id of the service that measures, causes and pages tell of alone; default: measures tell of the scenario's first
+        where they have no service's name, causes and pages of all.
+
+    Attributes
+    ----------
+    told : list of str
+        Ids of the services that causes and pages tell of.
 
     Raises
     ------
@@ -212,6 +181,7 @@ class EpisodeRunner:
     def __init__(self, scenario: Scenario, workers: int | None = None, service: str | None = None) -> None:
         self.scenario, self.workers = scenario, workers
         self.service = scenario.service(service or scenario.services[0].id).id
+        self.told = [service] if service else [config.id for config in scenario.services]
         self._made: dict[int, Worlds] = {}
 
     @property
@@ -302,7 +272,7 @@ def _play(
             tell((k + 1) / n_step)
     by_variant = {name: total + plugged for name, total in worlds.reward.so_far().items()}
     sums = {"reward": reward, "terms": terms, "statement_yen": statement, "by_variant": by_variant}
-    return _result(worlds, seeds, sums, recorder.trace, run_on)
+    return _result(worlds, seeds, sums, recorder, run_on)
 
 
 def _reset(worlds: Worlds, generators: dict[int, np.random.Generator], options: Sequence[Mapping[str, Any]]) -> None:
@@ -312,7 +282,7 @@ def _reset(worlds: Worlds, generators: dict[int, np.random.Generator], options: 
         worlds.reset(mask, {i: g for i, g in generators.items() if mask[i]}, chosen)
 
 
-def _result(worlds: Worlds, seeds: list[int], sums: Mapping[str, Any], trace: Trace, run_on: bool) -> Played:
+def _result(worlds: Worlds, seeds: list[int], sums: Mapping[str, Any], recorder: Recorder, run_on: bool) -> Played:
     sim = worlds.simulator
     market, fleet, network = sim.market, sim.fleet, sim.network
     start = market.episode.start_abs_s()
@@ -321,7 +291,10 @@ def _result(worlds: Worlds, seeds: list[int], sums: Mapping[str, Any], trace: Tr
         **sums,
         "lines": market.ledger.lines,
         "kinds": market.ledger.kinds,
-        "services": {each.id: ServicePlayed.of(each) for each in dict.fromkeys([market.primary, *market.sessions])},
+        "services": {
+            each.id: ServicePlayed.of(each, recorder.services[each.id])
+            for each in dict.fromkeys([market.primary, *market.sessions])
+        },
         "debt_kwh": sim.debt_kwh(),
         "messages": (network.leaf[:, :, net.SENDER.N_SENT] * network.gate[:, net.GATE.N_UNIT]).sum(axis=1),
         "discharged_kwh": fleet.total_of("discharge"),
@@ -335,7 +308,7 @@ def _result(worlds: Worlds, seeds: list[int], sums: Mapping[str, Any], trace: Tr
         "by_home": {name: _per_home(worlds, name) for name, r in shown(sim.fleet).items() if r.by_home},
         "summed": {name: fleet.total(name) for name, r in shown(sim.fleet).items() if not r.by_home},
     }
-    return Played(**at_end, **homes, trace=trace)
+    return Played(**at_end, **homes, trace=recorder.trace)
 
 
 def offer_results(sim: Simulator) -> dict[str, Array]:

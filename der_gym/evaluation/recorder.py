@@ -17,6 +17,7 @@ from der_gym.simulation.service_session import ServiceSession
 
 Array = np.ndarray
 MINUTE_S = 60
+BY_SERVICE = ("plan_kw", "target_kw", "true_kw", "metered_kw", "seen_kw")  # rows of a trace that each service has
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,9 @@ class Trace:
     Attributes
     ----------
     plan_kw, target_kw, true_kw, metered_kw, seen_kw : (n, n_minute)
-        Plan as it was frozen: what a service adds to it for its settlement is in the target; judged trajectory; power
-        as it was, as the meter had it, and by the telemetry at hand when the minute began.
+        Of the service that is told of. Plan as it was frozen: what a service adds to it for its settlement is in the
+        target; judged trajectory; power of its node as it was, as the meter had it, and by the telemetry at hand when
+        the minute began.
     action : (n, n_minute, n_leaf)
         Fractions that the controller asked for, -1..1.
     sent : (n, n_minute, n_leaf)
@@ -90,18 +92,31 @@ def frozen_kw(session: ServiceSession, w: int, number: int) -> float:
 
 
 class Recorder:
-    """Fills a trace while its ``with`` block runs; the worlds must have been reset."""
+    """Fills a trace while its ``with`` block runs; the worlds must have been reset.
+
+    Attributes
+    ----------
+    trace : Trace
+    services : dict of str to dict of str to float32 (n, n_minute)
+        Service id -> its `BY_SERVICE`; those of the service that is told of are the trace's own arrays.
+    """
 
     def __init__(self, worlds: Worlds) -> None:
         sim = worlds.simulator
         self.worlds, self.sim = worlds, sim
         self.trace = Trace.empty(worlds.n_world, worlds.scenario.horizon_s // MINUTE_S, worlds.layout.n_leaf)
-        self.trace.target_kw[:] = sim.market.primary.service.target_kw
+        self.services = {session.id: self._rows(session) for session in sim.market.sessions}
         self.every = np.ones(worlds.n_world, dtype=bool)
         n_all, n_cell = sim.fleet.n_all, sim.structure.n_cell
         self._power = np.zeros((n_all, n_cell, metering.POWER.N))
         self.capability = np.zeros((n_all, n_cell, CAPABILITY.N))
         self._minutes = slice(0, 0)
+
+    def _rows(self, session: ServiceSession) -> dict[str, Array]:
+        told = session is self.sim.market.primary
+        own = self.trace if told else Trace.empty(len(self.trace.plan_kw), self.trace.plan_kw.shape[1], 0)
+        own.target_kw[:] = session.service.target_kw
+        return {name: getattr(own, name) for name in BY_SERVICE}
 
     def __enter__(self) -> Recorder:
         self.sim.on_minute.append(self._minute)
@@ -111,21 +126,25 @@ class Recorder:
         self.sim.on_minute.remove(self._minute)
 
     def _minute(self) -> None:
-        """Note the sample of the first service that has just ended, in the minutes that it covers."""
-        session, trace = self.sim.market.primary, self.trace
+        """Note the samples that have just ended, of each service in the minutes that they cover."""
+        for session in self.sim.market.sessions:
+            self._sample(session, self.services[session.id])
+
+    def _sample(self, session: ServiceSession, rows: dict[str, Array]) -> None:
         sample, per_s = session.sample, session.sample_s
         for w in np.flatnonzero(sample.ends).tolist():
             at_s = int(sample.number[w]) * per_s
             minutes = slice(at_s // MINUTE_S, max((at_s + per_s) // MINUTE_S, at_s // MINUTE_S + 1))
             for name in ("true_kw", "metered_kw"):
-                getattr(trace, name)[w, minutes] = getattr(sample, name)[w]
-            trace.plan_kw[w, minutes] = frozen_kw(session, w, int(sample.number[w]))
+                rows[name][w, minutes] = getattr(sample, name)[w]
+            rows["plan_kw"][w, minutes] = frozen_kw(session, w, int(sample.number[w]))
 
     def before(self, action: Array) -> None:
         """Note what is seen and asked for when a decision is taken."""
         t, decision_s = int(self.sim.fleet.t_s[0]), self.worlds.scenario.decision_s
         self._minutes = slice(t // MINUTE_S, max(-(-(t + decision_s) // MINUTE_S), t // MINUTE_S + 1))
-        self.trace.seen_kw[:, self._minutes] = self.sim.view.service[:, self.sim.market.shown, SERVICE.SEEN_KW, None]
+        for k, rows in enumerate(self.services.values()):
+            rows["seen_kw"][:, self._minutes] = self.sim.view.service[:, k, SERVICE.SEEN_KW, None]
         heads = self.worlds.layout.action
         if "dispatch" in heads.places:  # other heads are not told
             asked = heads.decode(np.asarray(action, np.float32), "dispatch", self.worlds.action.award_kw)

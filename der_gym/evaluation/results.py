@@ -21,6 +21,8 @@ import der_gym
 from der_gym.core.files import whole_file, write_text
 from der_gym.core.folders import NewResults, new_results
 from der_gym.evaluation.ledger_means import block_rows, ledger_rows
+from der_gym.evaluation.play import Played
+from der_gym.evaluation.recorder import BY_SERVICE
 from der_gym.evaluation.scoreboard import Scoreboard
 from der_gym.scenario.model import Scenario
 
@@ -106,7 +108,8 @@ def failure_rows(board: Scoreboard) -> Iterable[dict[str, Any]]:
     """Yield one row per failed block; the parts of its worst error add up to it."""
     for name, score in board.scores.items():
         for f in score.failures:
-            row = {"controller": name, "seed": f.seed, "block": f.block, "starts": f.starts, "cause": f.cause}
+            of = {"service": f.service} if f.service else {}
+            row = {"controller": name, "seed": f.seed, **of, "block": f.block, "starts": f.starts, "cause": f.cause}
             parts = {f"{part.replace(' ', '_')}_kw": kw for part, kw in f.parts.items()}
             yield row | {"worst_error_kw": f.worst_kw, **parts, "award_kw": f.award_kw, "text": f.text}
 
@@ -137,13 +140,19 @@ def save(board: Scoreboard, folder: Path, traces: bool = True, command: Sequence
         written.append(_parquet(folder / "seeds.parquet", rows))
     for name, score in board.scores.items() if traces else ():
         with whole_file(folder / f"traces-{name}.npz") as temporary, open(temporary, "wb") as file:
-            arrays: dict[str, Any] = {"seeds": score.played.seeds, **score.played.trace.arrays()}
+            arrays: dict[str, Any] = {"seeds": score.played.seeds, **score.played.trace.arrays(), **_rows(score.played)}
             np.savez_compressed(file, **arrays)
         written.append(folder / f"traces-{name}.npz")
     more: dict[str, Any] = {"split": board.split, "seeds": board.seeds, "controllers": list(board.scores)}
     more |= {"seconds": {name: round(score.seconds, 3) for name, score in board.scores.items()}}
     more |= {"base": board.base, "interrupted": board.interrupted, "done_to_your_files": board.notes}
     return [*written, _write(folder / RECORD, record(board.scenario, command, **more))]
+
+
+def _rows(played: Played) -> dict[str, np.ndarray]:
+    """Return the trace's rows of each service where there are several: ``ID/plan_kw`` ..."""
+    several = played.services if len(played.services) > 1 else {}
+    return {f"{each}/{name}": getattr(own, name) for each, own in several.items() for name in BY_SERVICE}
 
 
 def _write(path: Path, text: str) -> Path:

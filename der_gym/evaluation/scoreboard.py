@@ -19,7 +19,7 @@ from der_gym.core.interrupt import exit_code
 from der_gym.core.units import DAY_S, HOUR_S
 from der_gym.evaluation import statistics as st
 from der_gym.evaluation.bound import ORACLE, Kept, Replay, improve
-from der_gym.evaluation.causes import Failure, failures
+from der_gym.evaluation.causes import Failure, of_services
 from der_gym.evaluation.controller_factory import label
 from der_gym.evaluation.controller_factory import players as picked
 from der_gym.evaluation.measures import EvalContext, measure
@@ -48,6 +48,11 @@ class Score:
     failures: list[Failure]
     seconds: float
 
+    @property
+    def of_first(self) -> list[Failure]:
+        """Return the failed blocks of the service that is told of first."""
+        return [f for f in self.failures if f.service == self.played.told_of]
+
 
 @dataclass
 class Scoreboard:
@@ -66,6 +71,8 @@ class Scoreboard:
         Exit code of the signal that ended the comparison early, 0 for none; what is here is whole.
     notes : list of str
         What was done to the user's files: gaps filled, requests cut to the award.
+    told : list of str
+        Ids of the services that pages and causes tell of; empty: the first alone.
     """
 
     scenario: Scenario
@@ -75,6 +82,7 @@ class Scoreboard:
     scores: dict[str, Score] = field(default_factory=dict)
     stopped: int = 0
     notes: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
 
     @property
     def interrupted(self) -> bool:
@@ -119,7 +127,7 @@ class Scoreboard:
         hour = score.played.start_abs_s % DAY_S // HOUR_S
         money = st.by_group(score.columns["profit_yen"], hour)
         row |= {f"profit_yen_{hour:02d}h": yen for hour, yen in money.items()}
-        causes = [failure.cause for failure in score.failures]
+        causes = [failure.cause for failure in score.of_first]
         row["failed_blocks"] = len(causes)
         row["main_cause"] = max(sorted(set(causes)), key=causes.count) if causes else ""
         return row
@@ -235,6 +243,7 @@ def evaluate(
     board = Scoreboard(played, split, seeds, chosen)
     try:
         stage = EpisodeRunner(board.scenario, workers, service)
+        board.told = stage.told
         twin = TwinWatch()
         kept = {name: twin if name == IDLE else Kept() for name in players} if bound else {}
         for name, controller in players.items():
@@ -293,6 +302,6 @@ def _add(
     twin = board.scores[IDLE].played if board.scores else played
     worlds = stage.worlds(min(chunk, len(board.seeds)))
     facts = EvalContext(twin, float(worlds.layout.nominal_kw.sum()), worlds.simulator.structure.n_device)
-    found = failures(played, twin)
+    found = of_services(played, twin, stage.told)
     board.notes = list(dict.fromkeys([*board.notes, *done.notes]))
     board.scores[name] = Score(name, played, measure(played, facts), found, done.seconds)

@@ -19,8 +19,9 @@ import numpy as np
 from der_gym.core.arrays import read_arrays
 from der_gym.core.errors import InputError
 from der_gym.core.files import read_text, whole_file, write_text
-from der_gym.evaluation.play import Played, ServicePlayed
+from der_gym.evaluation.play import Played
 from der_gym.evaluation.recorder import Trace
+from der_gym.evaluation.service_played import ServicePlayed
 
 Array = np.ndarray
 FOLDER, PLAN = "unfinished", "plan.json"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from worlds import small
 
-from der_gym.evaluation.causes import failures
+from der_gym.evaluation.causes import of_services
 from der_gym.evaluation.controller_factory import players
 from der_gym.evaluation.measures import EvalContext, measure
 from der_gym.evaluation.play import EpisodeRunner, Played
@@ -24,12 +24,12 @@ NASTY = "</script><b>x</b><img src=x onerror=document.title='hit'>"
 
 @cache
 def episode(
-    controller: str = "open_loop", name: str = "tertiary-1", seed: int = 3, **changes: Any
+    controller: str = "open_loop", name: str = "tertiary-1", seed: int = 3, service: str | None = None, **changes: Any
 ) -> tuple[Scoreboard, Detail]:
-    """Return a small episode and what was recorded of it; dotted settings with ``__`` for the dot."""
+    """Return a small episode and what was recorded of it, of one service or all; settings with ``__`` for the dot."""
     told = {key.replace("__", "."): value for key, value in changes.items()}
     scenario = load(name, small(name, told))
-    stage, kept = EpisodeRunner(scenario, 1), []
+    stage, kept = EpisodeRunner(scenario, 1, service), []
 
     def watch(worlds: Any) -> DetailRecorder:
         kept.append(DetailRecorder(worlds))
@@ -41,9 +41,9 @@ def episode(
     }
     worlds = stage.worlds(1)
     facts = EvalContext(plays[IDLE], float(worlds.layout.nominal_kw.sum()), worlds.simulator.structure.n_device)
-    board = Scoreboard(scenario, scenario.split, [seed], IDLE)
+    board = Scoreboard(scenario, scenario.split, [seed], IDLE, told=stage.told)
     for label, played in plays.items():
-        found = failures(played, plays[IDLE])
+        found = of_services(played, plays[IDLE], stage.told)
         board.scores[label] = Score(label, played, measure(played, facts), found, 0.0)
     return board, kept[-1].detail
 

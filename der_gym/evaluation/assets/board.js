@@ -15,7 +15,7 @@ const dash = (name) => DASHES[Math.floor(NAMES.indexOf(name) / 2) % DASHES.lengt
 
 function sections() {
   const verdicts = JUDGED ? [byHour(), bySeason(), causes()] : [];
-  return [summary(), board(), ledger(), intervals(), profiles(), ...verdicts, capability(), firm()].filter(Boolean);
+  return [summary(), board(), services(), ledger(), intervals(), profiles(), ...verdicts, capability(), firm()].filter(Boolean);
 }
 
 function summary() {
@@ -80,6 +80,17 @@ function board() {
     h("td", {}, i ? null : h("i", { class: "swatch", style: { background: tone(row.controller) } }), form(row)))));
   const node = h("div", { class: "scroll", tabindex: "0" }, h("table", { id: "scores" }, h("thead", {}, h("tr", {}, ...heads)), h("tbody", {}, ...rows)));
   return card("board", t("board"), AGAINST ? `${t("board_how")} ${t("against_how")}` : t("board_how"), node);
+}
+
+/** Return the table of several services: what each measures of each controller; nothing where there is one. */
+function services() {
+  if (!DATA.services.length) return null;
+  const rows = DATA.services.flatMap(({ id, rows: own }) => own.map((row) => [
+    id, row.controller, row.pass_rate === null ? "–" : num(100 * row.pass_rate), num(row.accuracy, 2), num(row.yen), num(row.failed),
+    row.main_cause ? t(row.main_cause) : "–",
+  ]));
+  const heads = ["service", "controller", "axis_pass", "col_accuracy", "own_yen", "n_failed", "col_cause"].map((key) => t(key));
+  return card("services", t("services"), t("services_how"), table(heads, rows));
 }
 
 // -- intervals -------------------------------------------------------------------------------------------------------

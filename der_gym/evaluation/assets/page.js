@@ -121,7 +121,7 @@ function toggleButtons() {
 }
 
 function frame(sections) {
-  const links = sections.filter((node) => node.id).map((node) => h("a", { href: `#${node.id}` }, t(`nav_${node.id}`)));
+  const links = sections.filter((node) => node.id).map((node) => h("a", { href: `#${node.id}` }, node.dataset.nav || t(`nav_${node.id}`)));
   document.getElementById("top").replaceChildren(
     h("div", { class: "bar" }, h("span", { class: "name" }, "der_gym"), h("nav", {}, ...links), ...toggleButtons()));
   document.getElementById("main").replaceChildren(...sections);

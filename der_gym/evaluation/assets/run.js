@@ -3,23 +3,14 @@
 const START_MIN = DATA.head.start_min;
 const N_MINUTE = DATA.power.plan.length;
 const CLOCK = Array.from({ length: N_MINUTE }, (_, k) => START_MIN + k);
-const WINDOW = DATA.market.window_min;
-const N_WINDOW = N_MINUTE / WINDOW;
 
 /** Return a time of day of a number of seconds since the start. */
 const at = (seconds, exact) => hhmm(START_MIN + seconds / 60, exact);
 
-/** Return a value per window as one per minute. */
-const perMinute = (values) => values.flatMap((value) => Array(WINDOW).fill(value));
-
-const JUDGED = DATA.head.passed.some((verdict) => verdict !== null); // else the service judges no blocks
-
-const FAILED_WINDOWS = DATA.market.mean
-  .map((mean, k) => ({ k, out: DATA.market.low[k] !== null && (mean < DATA.market.low[k] - 0.05 || mean > DATA.market.high[k] + 0.05) }))
-  .filter((one) => one.out).map((one) => one.k);
-
 function sections() {
-  return [summary(), market(), power(), leaves(), seen(), messages(), stored(), ledger(), failures()];
+  if (SEVERAL) return [summary(), ...SERVICES.map(serviceSection), leaves(), seen(), messages(), stored(), ledger()];
+  const only = SERVICES[0];
+  return [summary(), market(only), power(only), leaves(), seen(), messages(), stored(), ledger(), failures(only)];
 }
 
 // -- summary ---------------------------------------------------------------------------------------------------------
@@ -27,26 +18,30 @@ function sections() {
 function summary() {
   const head = DATA.head, other = head.controller !== "idle";
   const beside = (text) => (other ? t("idle_beside", { v: text }) : null);
-  const judged = head.passed.filter((v) => v !== null), passed = judged.filter((v) => v === 1).length;
+  const only = SEVERAL ? null : SERVICES[0];
   return h("section", { id: "summary" },
     h("h1", {}, t("run_title", head)),
-    h("p", { class: "lead" }, t(head.award_kw ? "lead" : "lead_no_award", { title: head.title || head.scenario, n: num(head.n_device), starts: head.starts, award: figure(head.award_kw) })),
+    h("p", { class: "lead" }, t(head.award_kw && only ? "lead" : "lead_no_award", { title: head.title || head.scenario, n: num(head.n_device), starts: head.starts, award: figure(head.award_kw) })),
     h("div", { class: "tiles" },
-      !JUDGED ? null : tile(t("blocks"), t("blocks_of", { a: passed, b: judged.length }), beside(head.idle_passed)),
+      only && only.judged ? tile(t("blocks"), blocksOf(only), beside(head.idle_passed)) : null,
       tile(t("reward"), num(head.values.reward, 2), beside(num(head.idle.reward, 2))),
-      tile(t("accuracy"), num(head.values.accuracy, 2), beside(num(head.idle.accuracy, 2))),
+      only ? tile(t("accuracy"), num(head.values.accuracy, 2), beside(num(head.idle.accuracy, 2))) : null,
       tile(t("total_yen"), inYen(head.values.profit_yen), beside(inYen(head.idle.profit_yen))),
       tile(t("per_unit"), num(head.values.messages_per_unit, 1), beside(num(head.idle.messages_per_unit, 1)))),
-    h("div", { class: "card" }, h("h2", {}, t("verdicts")), strip(), JUDGED ? h("p", { class: "how" }, t("strip_how")) : null));
+    only ? verdictCard(only) : servicesTable());
 }
 
-function strip() {
-  const marks = DATA.head.passed.map((verdict, b) => {
+function verdictCard(v) {
+  return h("div", { class: "card" }, h("h2", {}, t("verdicts")), strip(v), v.judged ? h("p", { class: "how" }, t("strip_how")) : null);
+}
+
+function strip(v) {
+  const marks = v.passed.map((verdict, b) => {
     if (verdict === null) return null;
     const from = at(b * 1800);
-    return verdict === 1 ? h("span", { class: "good" }, `✓ ${from}`) : h("a", { class: "bad", href: `#block-${b}` }, `✕ ${from}`);
+    return verdict === 1 ? h("span", { class: "good" }, `✓ ${from}`) : h("a", { class: "bad", href: `#block-${v.own(b)}` }, `✕ ${from}`);
   });
-  return JUDGED ? h("div", { class: "strip" }, ...marks) : h("p", { class: "empty" }, t("none_judged"));
+  return v.judged ? h("div", { class: "strip" }, ...marks) : h("p", { class: "empty" }, t("none_judged"));
 }
 
 // -- charts over time ------------------------------------------------------------------------------------------------
@@ -55,14 +50,14 @@ function overTime(more) {
   return { x: CLOCK, time: true, sync: "time", unit: t("kw"), ...more };
 }
 
-function marketSeries() {
-  const m = DATA.market;
+function marketSeries(v) {
+  const m = v.market, perMinute = v.perMinute;
   const band = [
     { key: "high", label: t("band"), color: color("band"), values: perMinute(m.high), step: true, width: 0, area: true, quiet: true },
     { key: "low", label: t("band"), color: color("band"), values: perMinute(m.low), step: true, width: 0, bare: true },
   ];
   return [
-    ...(JUDGED ? band : []),
+    ...(v.judged ? band : []),
     { key: "request", label: t("request"), color: color("purple"), values: m.request, step: true, dash: [6, 4], width: 1.5 },
     { key: "target", label: t("target"), color: color("green"), values: m.target, width: 2 },
     { key: "response", label: t("response"), color: color("sky"), values: m.response, width: 1 },
@@ -73,42 +68,44 @@ function marketSeries() {
 const BAND = () => [{ from: "high", to: "low", fill: color("band") }];
 
 /** Return the market's series from minute ``first`` to ``last``, whose value is that of the minute before. */
-function between(first, last) {
+function between(v, first, last) {
   const cut = (values) => [...values.slice(first, last), values[last - 1]];
   const x = [...CLOCK.slice(first, last), START_MIN + last];
-  return { x, series: marketSeries().map((one) => ({ ...one, values: cut(one.values) })) };
+  return { x, series: marketSeries(v).map((one) => ({ ...one, values: cut(one.values) })) };
 }
 
-function shadeFailed(u) {
-  for (const k of FAILED_WINDOWS) shadeSpan(u, START_MIN + k * WINDOW, START_MIN + (k + 1) * WINDOW, color("shade"));
+function shadeFailed(v, u) {
+  for (const k of v.failedWindows) shadeSpan(u, START_MIN + k * v.window, START_MIN + (k + 1) * v.window, color("shade"));
 }
 
-function verdicts(u) {
-  DATA.head.passed.forEach((verdict, b) => {
+function verdicts(v, u) {
+  v.passed.forEach((verdict, b) => {
     if (verdict !== null) topText(u, START_MIN + 30 * b + 15, verdict ? "✓" : "✕", color(verdict ? "good" : "bad"));
   });
 }
 
-function market() {
-  const awarded = 30 * (DATA.market.award.findLastIndex((kw) => kw > 0) + 1);
-  const last = awarded || DATA.power.plan.length; // a service without awards is shown whole
+function market(v) {
+  const awarded = 30 * (v.market.award.findLastIndex((kw) => kw > 0) + 1);
+  const last = awarded || N_MINUTE; // a service without awards is shown whole
   const chart = lines(overTime({
-    id: "market", label: t("market"), ...between(0, last), bands: BAND(), height: 320, under: shadeFailed, marks: verdicts,
+    id: v.named("market"), label: t("market"), ...between(v, 0, last), bands: BAND(), height: 320,
+    under: (u) => shadeFailed(v, u), marks: (u) => verdicts(v, u),
   }));
-  return card("market", t(JUDGED ? "market" : "market_free"), t(JUDGED ? "market_how" : "market_how_free", { w: WINDOW }), chart);
+  return card(v.named("market"), t(v.judged ? "market" : "market_free"), t(v.judged ? "market_how" : "market_how_free", { w: v.window }), chart);
 }
 
-function power() {
-  const p = DATA.power;
+function power(v) {
+  const p = v.power;
   const chart = lines(overTime({
-    id: "power", label: t("power"), height: 300, series: [
+    id: v.named("power"), label: t("power"), height: 300, series: [
       { key: "plan", label: t("plan"), color: color("orange"), values: p.plan, step: true, width: 2 },
       { key: "metered", label: t("metered"), color: color("blue"), values: p.metered },
       { key: "true", label: t("true"), color: color("black"), values: p.true, width: 1 },
       { key: "twin", label: t("twin"), color: color("purple"), values: p.twin, dash: [5, 4], width: 1.5 },
+      ...(SEVERAL ? [{ key: "seen", label: t("seen_kw"), color: color("green"), values: v.seen_kw, dash: [2, 3], width: 1.5 }] : []),
     ],
   }));
-  return card("power", t("power"), t("power_how"), chart);
+  return card(v.named("power"), t("power"), t("power_how"), chart);
 }
 
 // -- leaves, stacked -------------------------------------------------------------------------------------------------
@@ -149,14 +146,15 @@ function leaves() {
 // -- what was seen ---------------------------------------------------------------------------------------------------
 
 function seen() {
-  const names = ["all", ...DATA.leaves.names.map((_, i) => String(i))];
+  const groups = SEVERAL ? SERVICES.map((v) => v.id) : ["all"];
+  const names = [...groups, ...DATA.leaves.names.map((_, i) => String(i))];
   const pick = choice("seen", names, "seen_of");
-  for (const option of pick.querySelectorAll("option")) if (option.value !== "all") option.textContent = leafName(Number(option.value));
-  const i = state.pick.seen === "all" ? null : Number(state.pick.seen), d = DATA.seen;
+  for (const option of pick.querySelectorAll("option")) if (!groups.includes(option.value)) option.textContent = leafName(Number(option.value));
+  const group = groups.indexOf(state.pick.seen), i = group < 0 ? Number(state.pick.seen) : null, d = DATA.seen;
   const kw = lines(overTime({
     id: "seen", label: t("seen"), series: [
-      { key: "truth", label: t("truth"), color: color("black"), values: i === null ? DATA.power.true : DATA.leaves.kw[i], width: 1.5 },
-      { key: "seen", label: t("seen_kw"), color: color("orange"), values: i === null ? d.kw : d.leaf_kw[i], width: 2 },
+      { key: "truth", label: t("truth"), color: color("black"), values: i === null ? SERVICES[group].power.true : DATA.leaves.kw[i], width: 1.5 },
+      { key: "seen", label: t("seen_kw"), color: color("orange"), values: i === null ? SERVICES[group].seen_kw : d.leaf_kw[i], width: 2 },
     ],
   }));
   const age = lines(overTime({
@@ -207,11 +205,15 @@ function stored() {
 }
 
 function ledger() {
-  const lines_ = DATA.ledger, beside = lines_[0].idle_yen !== null;
+  return card("ledger", t("ledger"), t("ledger_how"), ledgerTable(DATA.ledger, true));
+}
+
+/** Return the table of some lines of the ledger, with bars; the last is their total where so said. */
+function ledgerTable(lines_, total) {
+  const beside = lines_[0].idle_yen !== null;
   const most = Math.max(1, ...lines_.flatMap((row) => [Math.abs(row.yen), Math.abs(row.idle_yen || 0)]));
   const rows = lines_.map((row) => [lineName(row, lines_), money(row.yen, most), num(row.yen), ...(beside ? [num(row.idle_yen)] : [])]);
-  const node = table([t("line"), "", `${DATA.head.controller} (${t("yen")})`, ...(beside ? [`${t("idle")} (${t("yen")})`] : [])], rows, true);
-  return card("ledger", t("ledger"), t("ledger_how"), node);
+  return table([t("line"), "", `${DATA.head.controller} (${t("yen")})`, ...(beside ? [`${t("idle")} (${t("yen")})`] : [])], rows, total);
 }
 
 function money(yen, most) {

@@ -2,32 +2,32 @@
 
 const FIGURES = ["target", "response", "plan_off", "available", "asked", "unreachable", "rebound"];
 
-function failures() {
-  if (!DATA.failures.length) return card("failures", t("failures"), null, h("p", { class: "empty" }, t(JUDGED ? "none_failed" : "none_judged")));
-  return h("section", { id: "failures" }, h("h2", {}, t("failures")), ...DATA.failures.map(failure));
+function failures(v) {
+  if (!v.failures.length) return card(v.named("failures"), t("failures"), null, h("p", { class: "empty" }, t(v.judged ? "none_failed" : "none_judged")));
+  return h("section", { id: v.named("failures") }, h("h2", {}, t("failures")), ...v.failures.map((f) => failure(v, f)));
 }
 
-function failure(f) {
+function failure(v, f) {
   const from = at(f.block * 1800), to = at((f.block + 1) * 1800);
   const size = t(f.worst_kw > 0 ? "over" : "short", { kw: figure(Math.abs(f.worst_kw)), share: pct(Math.abs(f.worst_kw) / f.award_kw) });
   const story = t(f.allowed_kw[1] === null ? "story_open" : "story", {
     from: at(f.window_s[0]), to: at(f.window_s[1]), mean: figure(f.mean_kw), low: figure(f.allowed_kw[0]), high: figure(f.allowed_kw[1]),
   });
-  return h("section", { class: "card", id: `block-${f.block}`, "data-cause": f.cause },
+  return h("section", { class: "card", id: `block-${v.own(f.block)}`, "data-cause": f.cause },
     h("div", { class: "fail-head" }, h("h3", {}, t("block_title", { b: f.block, from, to })), h("span", { class: "tag" }, t(f.cause)), h("span", {}, size)),
     h("p", { class: "story" }, `${story} ${t(`why_${f.cause}`, { too: t(f.worst_kw > 0 ? "too_much" : "too_little") })}`),
     state.lang ? null : h("p", { class: "sub" }, f.text), // as the command line has it
     h("div", { class: "pair" },
-      h("div", {}, h("h4", {}, t("zoom")), zoom(f)),
-      h("div", {}, h("h4", {}, t("steps")), steps(f), h("p", { class: "how" }, t(WINDOW > 5 ? "steps_how_long" : "steps_how")))),
+      h("div", {}, h("h4", {}, t("zoom")), zoom(v, f)),
+      h("div", {}, h("h4", {}, t("steps")), steps(f), h("p", { class: "how" }, t(v.window > 5 ? "steps_how_long" : "steps_how")))),
     h("h4", {}, t("parts")), parts(f), h("h4", {}, t("numbers")), figures(f), h("h4", {}, t("way")), way(f));
 }
 
-function zoom(f) {
-  const cut = between(Math.max(30 * f.block - 15, 0), 30 * f.block + 30);
+function zoom(v, f) {
+  const cut = between(v, Math.max(30 * f.block - 15, 0), 30 * f.block + 30);
   const series = cut.series.map((one) => ({ ...one, quiet: true }));
   return lines(overTime({
-    id: `block-${f.block}`, x: cut.x, label: t("zoom"), sync: null, series, bands: BAND(), height: 230,
+    id: `block-${v.own(f.block)}`, x: cut.x, label: t("zoom"), sync: null, series, bands: BAND(), height: 230,
     under: (u) => shadeSpan(u, START_MIN + f.window_s[0] / 60, START_MIN + f.window_s[1] / 60, color("shade")),
   }));
 }

@@ -16,6 +16,7 @@ from der_gym.evaluation.report import page
 from der_gym.evaluation.report.firm_page import Promise, capability_rows, firm_data
 from der_gym.evaluation.report.page import rounded
 from der_gym.evaluation.report.profiles import hours, pass_rates, points, profile, season_rates
+from der_gym.evaluation.report.run_page import told_of
 from der_gym.evaluation.scoreboard import IDLE, Score, Scoreboard
 from der_gym.evaluation.titles import title
 from der_gym.simulation.assets import scenario_assets
@@ -40,6 +41,7 @@ def board_data(board: Scoreboard, firm: Promise | None = None) -> dict[str, Any]
         "order": order,
         "hidden": far_below(board),
         "rows": [_row(row) for row in board.summary()],
+        "services": services(board),
         "measures": titles(),
         "harm": [{"key": name, "title": r.title} for name, r in shown_registers().items() if r.harm and r.by_home],
         "profiles": {"x": rounded(at, 4), "of": profiles},
@@ -58,7 +60,7 @@ def head(board: Scoreboard) -> dict[str, Any]:
     awards = any_score.played.award_kw.max(axis=1)
     return {
         "scenario": board.scenario.name,
-        "title": " · ".join(filter(None, (title(board.scenario), any_score.played.told_of))),
+        "title": " · ".join(filter(None, (title(board.scenario), told_of(board, any_score.played)))),
         "split": board.split,
         "n_seed": len(board.seeds),
         "base": board.base,
@@ -76,8 +78,23 @@ def far_below(board: Scoreboard) -> list[str]:
 
 def causes(score: Score) -> dict[str, int]:
     """Return the number of failed blocks by cause, in the order of the rules."""
-    found = Counter(failure.cause for failure in score.failures)
+    found = Counter(failure.cause for failure in score.of_first)
     return {cause: found[cause] for cause in CAUSES if found[cause]}
+
+
+def services(board: Scoreboard) -> list[dict[str, Any]]:
+    """Return each service's own measures by controller where the page tells of several, in the scenario's order."""
+    told = board.told if len(board.told) > 1 else []
+    return [{"id": each, "rows": [_of_service(each, board.scores[name]) for name in board.ranking()]} for each in told]
+
+
+def _of_service(service: str, score: Score) -> dict[str, Any]:
+    """Return mean share of periods passed, accuracy and yen of a service, and the cause of most of its failures."""
+    key = service.replace("-", "_")
+    means = {name: float(score.columns[f"{key}_{name}"].mean()) for name in ("pass_rate", "accuracy", "yen")}
+    found = Counter(failure.cause for failure in score.failures if failure.service == service)
+    most = max(sorted(found), key=lambda cause: found[cause]) if found else ""
+    return {"controller": score.name, **means, "failed": found.total(), "main_cause": most}
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 
 import numpy as np
@@ -40,6 +40,8 @@ class Detail:
         Those of dispatch.
     other_messages : dict of str to list of Message
         Those of every other stream, by its kind.
+    requests : dict of str to (n_bin,)
+        Service id -> its request.
     """
 
     leaf_names: tuple[str, ...]
@@ -55,6 +57,17 @@ class Detail:
     stored_kwh: Array
     messages: list[Message] = field(default_factory=list)
     other_messages: dict[str, list[Message]] = field(default_factory=dict)
+    requests: dict[str, Array] = field(default_factory=dict)
+
+    def told(self, service: str) -> Detail:
+        """Return the same, told of a service: its request.
+
+        Parameters
+        ----------
+        service : str
+            Id of one of ``requests``.
+        """
+        return replace(self, request_kw=self.requests[service])
 
 
 class DetailRecorder(Recorder):
@@ -136,4 +149,5 @@ def _empty(worlds: Worlds, n_minute: int) -> Detail:
         age_s=np.zeros((n_minute, n_leaf)),
         silent_share=np.zeros((n_minute, n_leaf)),
         stored_kwh=np.zeros((n_minute, n_class)),
+        requests={session.id: session.service.request_kw[0].copy() for session in sim.market.sessions},
     )

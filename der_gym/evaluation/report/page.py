@@ -22,7 +22,7 @@ from der_gym.devices import DEVICES
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 SCRIPTS = {
-    "run": ("words.js", "words_run.js", "page.js", "chart.js", "run.js", "timeline.js"),
+    "run": ("words.js", "words_run.js", "page.js", "chart.js", "services.js", "run.js", "timeline.js"),
     "board": ("words.js", "words_board.js", "page.js", "chart.js", "firm.js", "board.js"),
     "firm": ("words.js", "words_board.js", "page.js", "chart.js", "firm.js"),
     "supply": ("words.js", "words_owners.js", "page.js", "chart.js", "owners.js"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from der_gym.core.units import DAY_S
-from der_gym.evaluation.causes import clock
+from der_gym.evaluation.causes import Failure, clock
 from der_gym.evaluation.ledger_means import line_names
 from der_gym.evaluation.play import Played
 from der_gym.evaluation.report import page
@@ -16,7 +17,7 @@ from der_gym.evaluation.report.detail import Detail
 from der_gym.evaluation.report.mail import counts
 from der_gym.evaluation.report.page import rounded
 from der_gym.evaluation.report.timeline import OPEN, way
-from der_gym.evaluation.scoreboard import IDLE, Scoreboard
+from der_gym.evaluation.scoreboard import IDLE, Score, Scoreboard
 from der_gym.evaluation.titles import title
 
 Array = np.ndarray
@@ -54,20 +55,52 @@ def run_data(board: Scoreboard, name: str, detail: Detail) -> dict[str, Any]:
         "messages": messages(detail),
         "stored": {"classes": list(detail.class_names), "kwh": rounded(detail.stored_kwh.T)},
         "ledger": ledger(played, twin if name != IDLE else None),
-        "failures": [
-            {
-                "block": f.block,
-                "starts": f.starts,
-                "award_kw": f.award_kw,
-                "worst_kw": f.worst_kw,
-                "cause": f.cause,
-                "text": f.text,
-                "parts": [{"part": part, "kw": kw} for part, kw in f.parts.items()],
-                **way(played, twin, detail, played.first.band_share, f.block),
-            }
-            for f in score.failures
-        ],
+        "failures": failed(played, twin, detail, score.of_first),
+        "services": services(board, score, detail),
     }
+
+
+def services(board: Scoreboard, score: Score, detail: Detail) -> list[dict[str, Any]]:
+    """Return what the page draws of each service, where it tells of several: the verdicts, its own charts, failures."""
+    twin = board.scores[IDLE].played
+    return [_service(score, twin, detail.told(each), each) for each in board.told] if len(board.told) > 1 else []
+
+
+def _service(score: Score, twin: Played, detail: Detail, service: str) -> dict[str, Any]:
+    own, without = score.played.told(service), twin.told(service)
+    return {
+        "id": service,
+        "award_kw": float(own.award_kw.max()),
+        "accuracy": float(own.accuracy[0]),
+        "passed": verdicts(own),
+        "idle_passed": int((without.passed == 1).sum()),
+        "market": market(own, detail),
+        "power": power(own, without),
+        "seen_kw": rounded(own.trace.seen_kw[0]),
+        "failures": failed(own, without, detail, [f for f in score.failures if f.service == service]),
+    }
+
+
+def verdicts(played: Played) -> list[int | None]:
+    """Return 1, 0 or None (not judged) for each period of the first service."""
+    return [None if np.isnan(v) else int(v) for v in played.passed[0]]
+
+
+def failed(played: Played, twin: Played, detail: Detail, failures: Sequence[Failure]) -> list[dict[str, Any]]:
+    """Return what the page tells of failed blocks of the first service: cause, parts, and the way of the commands."""
+    return [
+        {
+            "block": f.block,
+            "starts": f.starts,
+            "award_kw": f.award_kw,
+            "worst_kw": f.worst_kw,
+            "cause": f.cause,
+            "text": f.text,
+            "parts": [{"part": part, "kw": kw} for part, kw in f.parts.items()],
+            **way(played, twin, detail, played.first.band_share, f.block),
+        }
+        for f in failures
+    ]
 
 
 def head(board: Scoreboard, name: str) -> dict[str, Any]:
@@ -77,7 +110,7 @@ def head(board: Scoreboard, name: str) -> dict[str, Any]:
     keys = ("reward", "accuracy", "profit_yen", "messages_per_unit")
     return {
         "scenario": scenario.name,
-        "title": " · ".join(filter(None, (title(scenario), score.played.told_of))),
+        "title": " · ".join(filter(None, (title(scenario), told_of(board, score.played)))),
         "controller": name,
         "seed": board.seeds[0],
         "starts": clock(start),
@@ -85,9 +118,14 @@ def head(board: Scoreboard, name: str) -> dict[str, Any]:
         "award_kw": float(score.played.award_kw.max()),
         "values": {key: float(score.columns[key][0]) for key in keys},
         "idle": {key: float(idle.columns[key][0]) for key in keys},
-        "passed": [None if np.isnan(v) else int(v) for v in score.played.passed[0]],
+        "passed": verdicts(score.played),
         "idle_passed": int((idle.played.passed == 1).sum()),
     }
+
+
+def told_of(board: Scoreboard, played: Played) -> str:
+    """Return the id of the service that a page tells of alone where the scenario has several, else nothing."""
+    return played.told_of if len(board.told) < 2 else ""
 
 
 def market(played: Played, detail: Detail) -> dict[str, Any]:
