@@ -53,3 +53,19 @@ def to_csv(rows: list[dict[str, float]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return out.getvalue()
+
+
+def horizon(gamma: float, gae_lambda: float, decision_s: float, hold: int = 1) -> str:
+    """Return a line on how far ahead a learner looks: 1 / (1 - gamma * lambda) actions.
+
+    Parameters
+    ----------
+    gamma, gae_lambda : float
+        Discount and decay of generalised advantage estimation, 0..1; the latter is 1 where there is none.
+    decision_s : float
+        Time between two decisions, s.
+    hold : int
+        Decisions for which an action is held.
+    """
+    n = hold / max(1.0 - gamma * gae_lambda, 1e-12)
+    return f"effective horizon: {n:,.1f} decisions, {n * decision_s / 60:,.0f} min (1 / (1 - gamma * lambda))"

@@ -41,7 +41,7 @@ sys.path.insert(0, str(ROOT))  # run as a script, the folder above is not on the
 
 from agents import checkpoint, networks  # noqa: E402
 from agents.fresh import MESSAGE_FIELDS, fresh_policy, scale_to_rule  # noqa: E402
-from agents.progress import Validation, to_csv  # noqa: E402
+from agents.progress import Validation, horizon, to_csv  # noqa: E402
 from agents.residual_env import Corrected  # noqa: E402
 from agents.script import script  # noqa: E402
 from der_gym.cli import common  # noqa: E402
@@ -237,6 +237,8 @@ def make_env(s: Settings, workers: int | None) -> Corrected:
 def _started(venv: DERGroupSB3VecEnv, s: Settings) -> tuple[Policy, float]:
     """Return the policy to begin with, bound, and the scale of the reward; its inputs stay scaled as they are."""
     policy = Policy.load(s.start)
+    if policy.acts_in_box:
+        raise InputError(f"--start {s.start}: corrects no rule; allowed: a policy that does")
     if policy.card.hold != s.hold:
         raise InputError(f"--hold {s.hold}: {s.start} holds a correction for {policy.card.hold}; allowed: the same")
     policy.bind(venv.native.worlds.layout, public_info(venv.native.worlds))
@@ -300,6 +302,7 @@ def train(s: Settings, out: Path, resume: bool, workers: int | None, told: commo
     if resume:
         checkpoint.restore(text, arrays, model, env)
     run = Run(s, out, env, books, told)
+    print(horizon(s.gamma, s.gae_lambda, env.policy.rule.public.decision_s, s.hold), flush=True)
     try:
         learn(model, run)
     except OSError as error:

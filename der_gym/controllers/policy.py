@@ -28,6 +28,8 @@ class Policy:
     the same kW, whatever its size. It is 0 outside the award, when the rule releases the homes: a fraction of 0 is
     their own schedule, one of 0.001 holds them.
 
+    A card with ``box`` is a plain network: ``action = clip(network(inputs))``, at all times, in the Box.
+
     Parameters
     ----------
     card : PolicyCard
@@ -42,6 +44,7 @@ class Policy:
 
     def __init__(self, card: PolicyCard, tensors: Mapping[str, Array]) -> None:
         self.card = card
+        self.acts_in_box = card.box is not None
         self.rule = make(card.rule.controller, card.rule.values)
         self.mean, self.gain = tensors["mean"], tensors["gain"]
         self.sizes, self.weights = flatten(tensors, len(card.hidden) + 1)
@@ -58,6 +61,11 @@ class Policy:
         Arguments are those of `Controller`.
         """
         _same_layout(self.card, layout)
+        unit = "nominal" if layout.action.nominal_kw is None else "award"
+        if self.card.box not in (None, unit):
+            raise InputError(
+                f"policy for {self.card.scenario}: action.unit {unit!r}; allowed: {self.card.box!r}, the policy's own"
+            )
         self.rule.bind(layout, public)
         self.layout, self.per_kw = layout, np.array(self.card.scale) / layout.nominal_kw
         self.places = np.concatenate([layout.places(name) for name in self.card.inputs]).astype(np.int64)
@@ -84,8 +92,9 @@ class Policy:
         if state is not None:
             held, age = state[_HELD].copy(), np.where(episode_start, 0, state[_AGE])
         answer(x, age == 0, self.sizes, self.weights, *self._limits, held)
-        action = np.empty_like(base)
-        move(base, held, self.reach(obs), *self._limits, action)
+        action = held.copy()
+        if not self.acts_in_box:
+            move(base, held, self.reach(obs), *self._limits, action)
         return action, memory | {_HELD: held, _AGE: (age + 1) % self.card.hold}
 
     def reach(self, obs: Array) -> Array:

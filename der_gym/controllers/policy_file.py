@@ -78,6 +78,9 @@ class PolicyCard(_Card):
     scale : tuple of float
         Per leaf: it moves the leaf by at most this share of the award, in kW, while an award stands. An offer it moves
         by at most the greatest of them, of half the head's range, while a commitment stands or comes.
+    box : str, optional
+        ``nominal`` or ``award``: the network's answer is the action itself, in the Box of a scenario with that
+        ``action.unit``; it corrects no rule, so ``rule`` is ``idle`` and ``scale`` is not read.
     metrics, training : dict
         What it scored and how it was made; for people, nothing depends on them.
     sha256 : str
@@ -99,6 +102,7 @@ class PolicyCard(_Card):
     hidden: tuple[int, ...]
     rule: RuleCard
     scale: tuple[Annotated[float, Field(gt=0, le=2)], ...]
+    box: Literal["nominal", "award"] | None = None
     metrics: dict[str, float] = {}
     training: dict[str, Any] = {}
     sha256: str = ""
@@ -127,9 +131,19 @@ class PolicyCard(_Card):
             at += f.n
         return self
 
+    @model_validator(mode="after")
+    def _plain_without_a_rule(self) -> PolicyCard:
+        if self.box is not None and self.rule.controller != "idle":
+            raise ValueError(f"box {self.box!r}: the rule is {self.rule.controller!r}; allowed: idle")
+        return self
+
     def digest(self, weights: bytes) -> str:
-        """Return the sha256 over the weights' bytes and this card without its ``sha256``."""
-        text = json.dumps(self.model_dump(mode="json", exclude={"sha256"}), sort_keys=True)
+        """Return the sha256 over the weights' bytes and this card without its ``sha256``; an empty ``box`` is left out.
+
+        So the cards that were written before there was one keep theirs.
+        """
+        left_out = {"sha256"} if self.box is not None else {"sha256", "box"}
+        text = json.dumps(self.model_dump(mode="json", exclude=left_out), sort_keys=True)
         return hashlib.sha256(weights + text.encode()).hexdigest()
 
     @property
