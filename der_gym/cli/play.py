@@ -134,6 +134,13 @@ def _shown(played: Played) -> list[tuple[str, int]]:
     return [*SHOWN[:-1], *homes, *SHOWN[-1:]]
 
 
+def _of_services(board: Scoreboard) -> list[tuple[str, int]]:
+    """Return the measures of each service where several are told of, and their digits."""
+    several = board.told if len(board.told) > 1 else []
+    own = (("pass_rate", 2), ("accuracy", 3), ("yen", 0))
+    return [(f"{each.replace('-', '_')}_{name}", digits) for each in several for name, digits in own]
+
+
 def _show(console: Console, board: Scoreboard, name: str) -> None:
     score, idle = board.scores[name], board.scores[IDLE]
     played, scenario = score.played, board.scenario
@@ -152,6 +159,8 @@ def _show(console: Console, board: Scoreboard, name: str) -> None:
     passed = [f"{int((p.passed == 1).sum())} of {blocks}" for p in (played, idle.played)]
     service.add_row("blocks passed", *passed[: 2 if name != IDLE else 1])
     for key, digits in _shown(played):
+        service.add_row(key, *common.numbers([float(each.columns[key][0]) for each in both], digits))
+    for key, digits in _of_services(board):
         service.add_row(key, *common.numbers([float(each.columns[key][0]) for each in both], digits))
     console.print(service, "")
     for failure in score.failures:

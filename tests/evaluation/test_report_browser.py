@@ -310,6 +310,33 @@ def test_a_service_that_judges_no_block_says_so(tab: Opened, tmp_path: Path) -> 
     assert not re.search(r"\b(incentive|habituation|deviation)\t", page.inner_text("#ledger"))
 
 
+def test_every_service_of_several_has_its_section(tab: Opened, tmp_path: Path) -> None:
+    board, detail = episode("open_loop", "stacked-capacity")
+    target = write_run(tmp_path / "stacked.html", board, "open_loop", detail)
+    page = tab.open(target)
+    page.click("#theme")
+    page.click("#language")
+    assert tab.said == [] and [url for url in tab.asked if not url.startswith("data:")] == [target.as_uri()]
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map(each => each.id)")
+    assert len(ids) == len(set(ids))
+    for service in board.told:
+        section = page.locator(f"#service-{service}")
+        for name in ("market", "power"):
+            assert section.locator(f"#chart-{name}-{service} canvas").evaluate(DRAWN)[0] > 0.01
+        failed = [f for f in board.scores["open_loop"].failures if f.service == service]
+        assert section.locator("[data-cause]").count() == len(failed)
+        assert page.locator(f"nav a[href='#service-{service}']").count() == 1
+    page.select_option("#pick-seen", "capacity-call")
+    assert tab.said == []
+
+
+def test_the_scoreboard_of_several_services_has_their_table(tab: Opened, tmp_path: Path) -> None:
+    name = "stacked-capacity"
+    compared = evaluate(name, ["open_loop"], 1, overrides=small(name))
+    page = tab.open(write_board(tmp_path / "board.html", compared))
+    assert page.locator("#services tbody tr").count() == 2 * len(compared.scores) and tab.said == []
+
+
 def test_the_table_can_be_sorted(tab: Opened, pages: dict[str, Path], board: Scoreboard) -> None:
     page = tab.open(pages["board"])
 
