@@ -1,6 +1,8 @@
-"""The ladder's easy end can be climbed: a command that is nearer to the right one earns more, from wide noise to none."""
+"""The ladder's easy end can be climbed: the nearer a command is to the right one, the more it earns."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ N = 16
 def test_each_level_stands_on_its_neighbour() -> None:
     """Levels 0 and 1 simplify the next one in what their files say; 3 to 5 add one thing each."""
     levels = [load(f"ladder-{k}").model_dump(exclude={"name", "title"}) for k in range(6)]
-    differ = [{key for key in a if a[key] != b[key]} for a, b in zip(levels, levels[1:], strict=False)]
+    differ = [{key for key in a if a[key] != b[key]} for a, b in pairwise(levels)]
     assert differ == [
         {"groups", "action", "decision_s"},
         {"episode", "services", "network", "reward"},
