@@ -83,7 +83,9 @@ class Curve(BaseCallback):
         noise = plain.noise(self.model)
         row = {"minutes": (time.monotonic() - self.began) / 60, "cpu_minutes": (time.process_time() - self.cpu) / 60}
         row |= {"steps": self.num_timesteps} | ({"train": float(np.mean(recent))} if recent else {})
-        row |= {name: played[name] for name in ("validation", "pass_rate")} | ({} if noise is None else {"noise": noise})
+        row |= {name: played[name] for name in ("validation", "pass_rate")} | (
+            {} if noise is None else {"noise": noise}
+        )
         self.rows.append({name: round(value, 4) for name, value in row.items()})
         write_text(self.out / "curve.csv", to_csv(self.rows))
         told = "  ".join(f"{name} {value:,.3f}" for name, value in self.rows[-1].items() if name != "steps")

@@ -137,14 +137,14 @@ class PolicyCard(_Card):
             raise ValueError(f"box {self.box!r}: the rule is {self.rule.controller!r}; allowed: idle")
         return self
 
-    def digest(self, weights: bytes) -> str:
-        """Return the sha256 over the weights' bytes and this card without its ``sha256``; an empty ``box`` is left out.
+    def written(self) -> dict[str, Any]:
+        """Return the card as its file holds it; an empty ``box`` is left out, as before there was one."""
+        return self.model_dump(mode="json", exclude={"box"} if self.box is None else None)
 
-        So the cards that were written before there was one keep theirs.
-        """
-        left_out = {"sha256"} if self.box is not None else {"sha256", "box"}
-        text = json.dumps(self.model_dump(mode="json", exclude=left_out), sort_keys=True)
-        return hashlib.sha256(weights + text.encode()).hexdigest()
+    def digest(self, weights: bytes) -> str:
+        """Return the sha256 over the weights' bytes and this card without its ``sha256``."""
+        entries = {name: value for name, value in self.written().items() if name != "sha256"}
+        return hashlib.sha256(weights + json.dumps(entries, sort_keys=True).encode()).hexdigest()
 
     @property
     def n_input(self) -> int:
@@ -196,7 +196,7 @@ def save(folder: Path, card: PolicyCard, tensors: dict[str, Array]) -> PolicyCar
         os.replace(following, weights)
     with held_back(), whole_file(following) as temporary:
         temporary.write_bytes(whole)
-    write_text(folder / CARD, json.dumps(card.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n")
+    write_text(folder / CARD, json.dumps(card.written(), indent=1, ensure_ascii=False) + "\n")
     os.replace(following, weights)
     return card
 

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from policies import tensors_for
 from worlds import nested, small
 
 from der_gym.controllers.policy import Policy
-from der_gym.controllers.policy_file import WEIGHTS
+from der_gym.controllers.policy_file import WEIGHTS, RuleCard, save
 from der_gym.core.errors import DerGymError, InputError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,6 +52,7 @@ def trained(scenario: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "whole"
     done = run("--scenario", scenario, "--out", out, *SMALL)
     assert done.returncode == 0, done.stderr
+    assert "effective horizon: 252.1 decisions, 252 min" in done.stdout  # 15 / (1 - .99 * .95), of a minute each
     assert "time: worlds" in done.stdout and "best on validation" in done.stdout
     return out
 
@@ -318,6 +320,15 @@ def test_a_signal_ends_it_behind_an_iteration_and_it_goes_on_to_the_bit(
     assert (out / "progress.csv").read_bytes() == (trained / "progress.csv").read_bytes()
 
 
+def plain_policy(kept: Policy, folder: Path) -> Path:
+    """Return the folder of a policy like ``kept`` that answers in the Box."""
+    folder.mkdir()
+    rule = RuleCard(controller="idle", values={})
+    card = kept.card.model_copy(update={"box": "nominal", "rule": rule})
+    save(folder, card, tensors_for(card))
+    return folder
+
+
 def test_a_run_can_begin_with_a_policy(learner: Any, trained: Path, tmp_path: Path) -> None:
     from stable_baselines3.common.logger import configure
 
@@ -331,5 +342,8 @@ def test_a_run_can_begin_with_a_policy(learner: Any, trained: Path, tmp_path: Pa
     mine = Policy(kept.card, networks.tensors(networks.action_layers(model), env.policy))
     for name in ("weights", "mean", "gain"):
         assert np.array_equal(getattr(mine, name), getattr(kept, name))
+    box = plain_policy(kept, tmp_path / "plain")
+    with pytest.raises(InputError, match=r"--start .*: corrects no rule; allowed: a policy that does"):
+        t.make_env(replace(settings, start=str(box)), 1)
     with pytest.raises(InputError, match=r"--hold 5: .* holds a correction for 15"):
         t.make_env(replace(settings, hold=5), 1)

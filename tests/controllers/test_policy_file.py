@@ -104,6 +104,14 @@ def test_a_card_signed_anew_is_read(folder: Path) -> None:
     assert load(folder)[0].metrics == {"validation": 9.0}
 
 
+def test_a_plain_network_corrects_no_rule(folder: Path) -> None:
+    """``box`` says that the answer is the action itself, so a rule beneath it would be ignored in silence."""
+    assert "box" not in json.loads((folder / CARD).read_text())
+    signed(folder, box="award")
+    with pytest.raises(InputError, match="box 'award': the rule is 'merit_order'; allowed: idle"):
+        load(folder)
+
+
 def test_names_that_stand_twice_are_refused(folder: Path) -> None:
     card = json.loads((folder / CARD).read_text())
     first = card["fields"][0]
