@@ -56,6 +56,8 @@ TRACKED: tuple[str, ...] = (
     "--updates=5",
 )
 TRACKED += ("--eval-seeds=1", "--rule=open_loop")
+OFFERED = ("--generations=2", "--pairs=1", "--episodes=1", "--eval-every=1", "--eval-seeds=1")
+PLAIN = ("--steps=64", "--worlds=1", "--eval-every-s=1000", "--eval-seeds=1", "--test-seeds=0")
 DIFFERENT = ("run.json", "checkpoint.npz", "policy.json")  # they hold times
 KEPT = (f"{UNFINISHED}/*.npz", f"{UNFINISHED}/awards.json", "best.yaml.unfinished/trials.json", "checkpoint.npz")
 REPORTED = ("Results:", "Settings:", "Curves:", "Shares by class", "Schema:")
@@ -136,6 +138,10 @@ def cases(learning: bool) -> list[Case]:
         found.append(Case("train_ppo", train, resume=("agents/train_ppo.py", "--resume", "{out}"), anew=True))
         track = ("agents/train_tracker.py", "--scenario", "{root}/tiny.yaml", *TRACKED, "--out", "{out}")
         found.append(Case("train_tracker", track, anew=True, differ=(*DIFFERENT, "progress.csv")))
+        offers = ("agents/train_offers.py", "--scenario", "{root}/offers.yaml", *OFFERED, "--out", "{out}")
+        found.append(Case("train_offers", offers, anew=True, differ=(*DIFFERENT, "progress.csv")))
+        plain = ("agents/baselines.py", "ppo", "--scenario", "{root}/tiny.yaml", *PLAIN, "--out", "{out}")
+        found.append(Case("baselines", plain, anew=True, differ=(*DIFFERENT, "curve.csv")))
     return found
 
 
