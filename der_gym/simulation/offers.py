@@ -18,6 +18,7 @@ from der_gym.numerics.sums import dot
 from der_gym.simulation.fleet_arrays import Fleet
 from der_gym.simulation.fleet_ledger import FleetLedger
 from der_gym.simulation.network_runtime import NetworkRuntime
+from der_gym.simulation.own_bills import OwnBills
 from der_gym.simulation.planner import Planner
 
 Array = np.ndarray
@@ -56,8 +57,8 @@ class Offers:
     lane : int
         First lane of the offers' messages.
     budget_yen : float, optional
-    paid_yen : float64 (n_world,)
-        What owners were paid so far.
+    books : FleetLedger
+        Where the devices' registers are booked, owners in events bear their own part of them.
 
     Attributes
     ----------
@@ -76,22 +77,25 @@ class Offers:
         planner: Planner,
         lane: int,
         budget_yen: float | None,
-        paid_yen: Array,
+        books: FleetLedger,
     ) -> None:
         self.fleet, self.network, self.planner, self.lane = fleet, network, planner, lane
         self.budget_yen = np.inf if budget_yen is None else float(budget_yen)
-        self.paid_yen = paid_yen
+        self.paid_yen = books.paid_yen
         st = fleet.structure
         self.usual = np.zeros((fleet.n_world, planner.base_kw.shape[1], st.n_cell), dtype=np.float32)
         self.answered = np.zeros((fleet.n_all, st.n_cell))
         self.paid_kwh = np.zeros((fleet.n_world, self.usual.shape[1]))
         self._kwh = np.zeros(fleet.n_world)
         (self.state,) = fleet.behaviours.asking
+        self.own_bills = OwnBills(fleet, self.state, books.registers) if books.registers else None
         self.n_shown = OFFER.N * st.n_leaf + BUDGET.N
 
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on."""
-        return {"offers.usual": self.usual, "offers.answered": self.answered, "offers.paid_kwh": self.paid_kwh}
+        own = self.own_bills.arrays() if self.own_bills else {}
+        own |= {"offers.usual": self.usual, "offers.answered": self.answered, "offers.paid_kwh": self.paid_kwh}
+        return own
 
     def begin(self, mask: Array, rated_kw: Array) -> None:
         """Look up what groups usually draw in the worlds of ``mask``; ``rated_kw`` float64 (n_world, n_cell)."""
@@ -104,6 +108,8 @@ class Offers:
         per_kw = mean[np.arange(len(which))[:, None], slot] / np.maximum(rated_kw[which, None, :], 1e-9)
         self.usual[which] = per_kw
         self.answered[np.repeat(mask, self.fleet.n_shard)], self.paid_kwh[mask] = 0.0, 0.0
+        if self.own_bills:
+            self.own_bills.begin(mask)
 
     def limiting(self, active: Array, message: Array) -> list[Call]:
         """Return the call that makes offers 0 where the budget is spent; none without a budget."""
@@ -111,6 +117,14 @@ class Offers:
             return []
         lanes = (self.lane, self.fleet.structure.n_leaf)
         return [Call(limit_offers, active, self.paid_yen, self.budget_yen, *lanes, message, by_world=True)]
+
+    def following(self, active: Array) -> list[Call]:
+        """Return the calls that tell apart what owners in events bear themselves, before the devices advance."""
+        return self.own_bills.following(active) if self.own_bills else []
+
+    def closing(self, ends: Array) -> list[Call]:
+        """Return the calls that bring this up to the end of a half hour."""
+        return self.own_bills.following(ends, always=True) if self.own_bills else []
 
     def counting(self, due: Array) -> list[Call]:
         """Return the call that counts the answers that reports have told of, in the ``due`` worlds."""
@@ -123,6 +137,7 @@ class Offers:
         f = self.fleet
         sums = (("offer_paid_yen", books.paid_yen), ("offer_calls", books.calls), ("offer_paid_kwh", self._kwh))
         summed = [call for name, out in sums for call in f.totalling(name, ends, out)]
+        summed += [self.own_bills.booking(ends, books.totals)] if self.own_bills else []
         return [*summed, Call(note_paid, ends, f.t_s, self._kwh, self.paid_kwh, by_world=True)]
 
     def publishing(self, active: Array, t_s: Array, rated_kw: Array, out: Array, at: int) -> list[Call]:

@@ -91,7 +91,8 @@ class Simulator:
         per_world = _WORLD_BYTES + _DEVICE_BYTES * st.n_shard * st.n_place
         memory.check_room(f"n_world {shown(n_world)}: worlds of {st.n_device:,} devices", n_world * per_world)
         receiving = any(config.metering == "receiving" for config in scenario.services)
-        own = (by_device, receiving, scenario.answers(), offers.tariff(scenario.costs))
+        each = by_device or scenario.control == "both"  # what owners in events bear is told apart by device
+        own = (each, receiving, scenario.answers(), offers.tariff(scenario.costs))
         self.fleet = Fleet(st, scenario.devices, n_world, scenario.horizon_s, *own)
         n_day = (scenario.horizon_s + RUN_ON_S) // DAY_S + 2
         self.network = NetworkRuntime(st, scenario.network, n_world, scenario.decision_s, n_day, scenario.streams())
@@ -141,7 +142,7 @@ class Simulator:
         check_owners(self.structure.class_names, config)
         lane = kinds.index(OFFERS) * self.structure.n_leaf
         known = (self.fleet, self.network, self.market.planner, lane)
-        return Offers(*known, config.budget_yen, self.market.fleet_ledger.paid_yen)
+        return Offers(*known, config.budget_yen, self.market.fleet_ledger)
 
     def leaf_power_kw(self) -> Array:
         """Return the leaves' power of the last tick by the meters, float64 (n_world, n_leaf)."""

@@ -123,6 +123,7 @@ class StepPlan:
             network.compute_arrivals(f.keys, f.fleet),
             *network.deliver_messages(active, f.t_s, dt, f.fleet),
             *f.decide(active, dt, network.hold, network.message_rows()),
+            *(self.offers.following(active) if self.offers else ()),
             *f.advance_devices(active),
             *f.account(active, dt),
             *exact,
@@ -153,7 +154,8 @@ class StepPlan:
         f, ends = self.fleet, self._block
         books = self.market.fleet_ledger
         reads = zip(books.registers, books.totals, strict=True)
-        totals = [call for each, out in reads for call in f.totalling(each.name, ends, out)]
+        totals = self.offers.closing(ends) if self.offers else []
+        totals += [call for each, out in reads for call in f.totalling(each.name, ends, out)]
         totals += self.offers.totalling(ends, books) if self.offers else []
         return [Call(clock.mark_block_ends, self.active, f.t_s, ends, by_world=True), *where_due(ends, totals)]
 

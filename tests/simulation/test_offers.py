@@ -20,6 +20,7 @@ from der_gym.env.single import DERGroupEnv
 from der_gym.env.vector import DERGroupVectorEnv
 from der_gym.env.worlds import Worlds
 from der_gym.scenario.load import load
+from der_gym.simulation.fleet_ledger import LINES, ROLES
 
 Array = np.ndarray
 EVENING = "incentive-evening"
@@ -216,14 +217,59 @@ def test_environments_of_offers_pass_the_checks_and_single_equals_vector(control
             )
 
 
-def test_a_device_obeys_its_command_unless_its_owner_sells() -> None:
-    made = play(worlds(control="both", network__ideal=True), 45, dispatch=-0.4, offer=60.0)
+@pytest.mark.parametrize("offer", [1.5, 60.0])
+def test_a_device_obeys_its_command_unless_its_owner_is_in_an_event(offer: float) -> None:
+    """An offer that no device is worth leaves the devices of those who take part to their own schedule."""
+    made = play(worlds(control="both", network__ideal=True), 45, dispatch=-0.4, offer=offer)
     sim = made.simulator
     command, real = sim.fleet.fleet[0, FLEET.CMD_END], sim.structure.present[0] > 0
-    sells = (owners(made)[0, STATE.ANSWER] > 0) & (command > 0)
-    assert 0.2 < sells[real].mean() < 0.95
-    hears = (sim.fleet.fleet[0, FLEET.DEAD_S] < 60) & real & ~sells
+    inside = owners(made)[0, STATE.PAYS_YEN_KWH] != 0
+    assert 0.2 < inside[real].mean() < 0.95
+    assert (command[inside] > 0).any() if offer == 60.0 else not command[inside].any()
+    assert (command[inside] >= 0).all()
+    hears = (sim.fleet.fleet[0, FLEET.DEAD_S] < 60) & real & ~inside
     np.testing.assert_allclose(command[hears], -0.4, atol=1e-6)
+
+
+def test_who_is_in_an_event_bears_her_own_bill_and_who_is_commanded_does_not() -> None:
+    """By hand: every minute's growth of every device's registers, at the ledger's own prices."""
+    made, dispatch = worlds(2, control="both", network__ideal=True), worlds(2, control="dispatch", network__ideal=True)
+    sim, books = made.simulator, made.simulator.market.fleet_ledger
+    bill, wear, hers_yen = np.zeros(2), np.zeros(2), np.zeros(2)
+    before = _booked(sim)
+    for k in range(180):
+        pay = 60.0 if 40 <= k < 100 else 0.0
+        play(made, 1, dispatch=-0.3 if k < 120 else 0.0, offer=pay)
+        inside, now = owners(made)[:, STATE.PAYS_YEN_KWH] != 0, _booked(sim)
+        for j, each in enumerate(books.registers):
+            grown = now[j] - before[j]
+            price = books.retail_yen[:, k // 30] if each.role == ROLES.index("import") else books._price[j]
+            booked, hers = np.where(inside, 0.0, grown).sum(axis=1), np.where(inside, grown, 0.0).sum(axis=1)
+            if each.role >= ROLES.index("wear"):
+                wear += booked * price
+            else:
+                bill, hers_yen = bill + booked * price, hers_yen + hers * price
+        before = now
+    np.testing.assert_allclose(books.bill_yen, bill, rtol=1e-9, atol=1e-6)
+    np.testing.assert_allclose(made.infos()["yen_wear"], -wear, rtol=1e-9, atol=1e-6)
+    assert (hers_yen > 50.0).all() and (bill > 50.0).all() and (made.infos()["yen_incentive"] < -100.0).all()
+    for k in range(180):  # without offers, both is dispatch
+        play(dispatch, 1, dispatch=-0.3 if k < 120 else 0.0)
+    made = worlds(2, control="both", network__ideal=True)
+    for k in range(180):
+        play(made, 1, dispatch=-0.3 if k < 120 else 0.0, offer=0.0)
+    ledgers = [m.simulator.market.fleet_ledger.ledger_yen[:, : LINES.N] for m in (made, dispatch)]
+    np.testing.assert_allclose(*ledgers, rtol=1e-9, atol=1e-6)
+
+
+def _booked(sim: Any) -> Array:
+    """Return the booked registers of every device, (n_register, n_world, n_place)."""
+    out = np.zeros((len(sim.market.fleet_ledger.registers), sim.n_world, sim.structure.n_place))
+    for j, each in enumerate(sim.market.fleet_ledger.registers):
+        for own in sim.fleet.classes.values():
+            if each.name in own.device.registers:
+                out[j, :, own.lo : own.hi] = own.register(each.name)
+    return out
 
 
 # --- what cannot be

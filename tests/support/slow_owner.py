@@ -44,7 +44,7 @@ class SlowOwner:
         luck: tuple[float, float],
         quits: float | None = None,
     ) -> float | None:
-        """Return the fraction that she commands, or None; ``luck``: of her mind and delay; ``quits``: of leaving."""
+        """Return the fraction that she commands, None in no event; ``luck``: of her mind and delay; ``quits``: of leaving."""
         person = self.answer == 1 and not self.automated
         if quits is not None and person and quits < self.config.quit_share * (1.0 + 2.0 * stake):
             self.answer = -1
@@ -56,11 +56,13 @@ class SlowOwner:
         pay = abs(offer)
         if self.answer == 0 and t_s >= self.look_s:
             self.answer = 1 if pay > self.price else -1
-        if self.answer != 1 or t_s < self.acts_s or pay <= self.price:
+        if self.answer != 1 or t_s < self.acts_s:
             return None
+        if pay <= self.price:
+            return 0.0
         begin = (asks[0] if offer > 0 else asks[1]) * self.factor + self.hassle
         part = min(max((pay - begin) / self.span, 0.0), 1.0)
-        return None if part == 0.0 else math.copysign(part, offer)
+        return math.copysign(part, offer) if part else 0.0
 
     def _begin(self, t_s: float, sod_s: float, stake: float, luck: tuple[float, float]) -> None:
         c, (u, z) = self.config, luck
