@@ -1,0 +1,137 @@
+"""What owners in an event bear themselves: their bill and wear, where commands and offers of pay stand side by side.
+
+An owner who takes part in an event has agreed to the offer as her whole pay. So what her device adds meanwhile to the
+registers that the fleet's ledger books is set aside, and only the rest is booked: that of owners who are commanded.
+
+The devices' registers only add up, and are kept for every device here. Where what an owner is paid by changes, and at
+each half hour, the increase since the last look is hers if she was in an event, else it is booked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from der_gym.devices.owners.behaviour import STATE, moved
+from der_gym.engine.compile import kernel
+from der_gym.engine.program import Call
+from der_gym.simulation.fleet_arrays import DeviceArrays, Fleet
+from der_gym.simulation.fleet_ledger import Booked
+
+Array = np.ndarray
+
+
+class OwnBills:
+    """The registers of owners in an event.
+
+    Parameters
+    ----------
+    fleet : Fleet
+        With registers of every device.
+    state : float32 (S, STATE.N, n_place)
+        The owners'.
+    booked : sequence of Booked
+        Registers that the fleet's ledger books.
+
+    Attributes
+    ----------
+    paid : float32 (S, n_place)
+        What each owner was paid by since the last look, yen/kWh.
+    hers : float64 (S, n_booked)
+        Part of each booked register that owners in events bear.
+    """
+
+    def __init__(self, fleet: Fleet, state: Array, booked: Sequence[Booked]) -> None:
+        self.fleet, self.state = fleet, state
+        self.paid = np.zeros((fleet.n_all, fleet.structure.n_place), dtype=np.float32)
+        self.hers = np.zeros((fleet.n_all, len(booked)))
+        self._of = [_Registers(own, booked) for own in fleet.classes.values()]
+
+    def arrays(self) -> dict[str, Array]:
+        """Return every array that a world's future depends on."""
+        marks = {f"own_bills.{each.name}": each.mark for each in self._of}
+        return {"own_bills.paid": self.paid, "own_bills.hers": self.hers, **marks}
+
+    def begin(self, mask: Array) -> None:
+        """Begin episodes in the worlds of ``mask``, bool (n_world,)."""
+        shards = np.repeat(mask, self.fleet.n_shard)
+        for array in self.arrays().values():
+            array[shards] = 0.0
+
+    def following(self, active: Array, always: bool = False) -> list[Call]:
+        """Return the calls that look where pay has changed, or ``always``; they stand before the devices advance."""
+        owners = (STATE.PAYS_YEN_KWH, self.state, self.paid)
+        span = (self.fleet.n_shard, active, always)
+        return [Call(set_aside, *span, *owners, *each.arrays(), self.hers) for each in self._of]
+
+    def booking(self, ends: Array, totals: Array) -> Call:
+        """Return the call that takes what is hers off the registers' ``totals``, float64 (n_booked, n_world)."""
+        return Call(take_off, ends, self.fleet.n_shard, self.hers, totals, by_world=True)
+
+
+class _Registers:
+    """The booked registers of one class: where they stand there and among all, and their last look."""
+
+    def __init__(self, own: DeviceArrays, booked: Sequence[Booked]) -> None:
+        names = [each.name for each in booked]
+        mine = [name for name in own.device.registers.names if name in names]
+        self.name, self.lo, self.registers = own.device.name, own.lo, own.registers
+        self.rows = np.array([own.device.registers.number(name) for name in mine], dtype=np.int64)
+        self.places = np.array([names.index(name) for name in mine], dtype=np.int64)
+        self.mark = np.zeros((len(own.registers), len(mine), own.hi - own.lo))
+
+    def arrays(self) -> tuple[int, Array, Array, Array, Array]:
+        """Return what `set_aside` reads of a class."""
+        return self.lo, self.rows, self.places, self.registers, self.mark
+
+
+@kernel
+def set_aside(s0, s1, n_shard, active, always, row, state, paid, lo, rows, places, registers, mark, hers):  # type: ignore[no-untyped-def]
+    """Add what a class's registers grew by since the last look to ``hers``, where their owner was in an event.
+
+    Parameters
+    ----------
+    active : bool (n_world,)
+    always : bool
+        Look even where no pay has changed.
+    row : int
+        Of ``state``, float32 (S, n, N): what owners are paid by now, yen/kWh; 0 in no event.
+    paid : float32 (S, N)
+        Likewise since the last look; updated in the places of the class, ``lo`` and the following.
+    rows, places : int64 (k,)
+        Registers of the class; their places in ``hers``.
+    registers : float64 (S, n_register, n); mark : float64 (S, k, n)
+        Registers now and at the last look, which is updated.
+    hers : float64 (S, n_booked)
+    """
+    n = mark.shape[2]
+    for s in range(s0, s1):
+        if not active[s // n_shard]:
+            continue
+        now, was = state[s, row, lo : lo + n], paid[s, lo : lo + n]
+        if always or moved(now, was):
+            for k in range(rows.shape[0]):
+                hers[s, places[k]] += grown(registers[s, rows[k]], was, mark[s, k])
+            was[:] = now
+
+
+@kernel
+def grown(value, was, mark):  # type: ignore[no-untyped-def]
+    """Return what ``value``, float64 (n,), grew by since ``mark`` where ``was`` is not 0; ``mark`` becomes ``value``."""
+    total = 0.0
+    for i in range(value.shape[0]):
+        if was[i] != 0.0:
+            total += value[i] - mark[i]
+        mark[i] = value[i]
+    return total
+
+
+@kernel
+def take_off(w0, w1, ends, n_shard, hers, totals):  # type: ignore[no-untyped-def]
+    """Take what is hers, float64 (S, n_booked), off the ``totals``, float64 (n_booked, n_world), of the ``ends`` worlds."""
+    for w in range(w0, w1):
+        if ends[w]:
+            for k in range(totals.shape[0]):
+                for s in range(w * n_shard, (w + 1) * n_shard):
+                    totals[k, w] -= hers[s, k]
