@@ -1,10 +1,11 @@
-"""What owners in an event bear themselves: their bill and wear, where commands and offers of pay stand side by side.
+"""What owners who sell bear themselves: their bill and wear, where commands and offers of pay stand side by side.
 
-An owner who takes part in an event has agreed to the offer as her whole pay. So what her device adds meanwhile to the
-registers that the fleet's ledger books is set aside, and only the rest is booked: that of owners who are commanded.
+An owner who sells in an event has agreed to the offer as her whole pay. So what her device adds meanwhile to the
+registers that the fleet's ledger books is hers; and so is what comes back later, until all has come back: she charges
+what she sold, her store wears less on the next day. The rest is booked: what owners are commanded, and their standby.
 
-The devices' registers only add up, and are kept for every device here. Where what an owner is paid by changes, and at
-each half hour, the increase since the last look is hers if she was in an event, else it is booked.
+The devices' registers are kept for every device here. Where what somebody sells changes, and at each half hour, the
+growth since the last look is told apart. Known error: what comes and goes between two looks is one figure.
 """
 
 from __future__ import annotations
@@ -36,22 +37,24 @@ class OwnBills:
 
     Attributes
     ----------
-    paid : float32 (S, n_place)
-        What each owner was paid by since the last look, yen/kWh.
+    sold : float32 (S, n_place)
+        What each owner sold since the last look, a fraction.
     hers : float64 (S, n_booked)
-        Part of each booked register that owners in events bear.
+        Part of each booked register that owners bear.
     """
 
     def __init__(self, fleet: Fleet, state: Array, booked: Sequence[Booked]) -> None:
         self.fleet, self.state = fleet, state
-        self.paid = np.zeros((fleet.n_all, fleet.structure.n_place), dtype=np.float32)
+        self.sold = np.zeros((fleet.n_all, fleet.structure.n_place), dtype=np.float32)
         self.hers = np.zeros((fleet.n_all, len(booked)))
         self._of = [_Registers(own, booked) for own in fleet.classes.values()]
 
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on."""
-        marks = {f"own_bills.{each.name}": each.mark for each in self._of}
-        return {"own_bills.paid": self.paid, "own_bills.hers": self.hers, **marks}
+        own = {"own_bills.sold": self.sold, "own_bills.hers": self.hers}
+        for each in self._of:
+            own |= {f"own_bills.{each.name}.mark": each.mark, f"own_bills.{each.name}.balance": each.balance}
+        return own
 
     def begin(self, mask: Array) -> None:
         """Begin episodes in the worlds of ``mask``, bool (n_world,)."""
@@ -60,8 +63,8 @@ class OwnBills:
             array[shards] = 0.0
 
     def following(self, active: Array, always: bool = False) -> list[Call]:
-        """Return the calls that look where pay has changed, or ``always``; they stand before the devices advance."""
-        owners = (STATE.PAYS_YEN_KWH, self.state, self.paid)
+        """Return the calls that look where a sale has changed, or ``always``; they stand before the devices advance."""
+        owners = (STATE.SOLD, self.state, self.sold)
         span = (self.fleet.n_shard, active, always)
         return [Call(set_aside, *span, *owners, *each.arrays(), self.hers) for each in self._of]
 
@@ -71,7 +74,7 @@ class OwnBills:
 
 
 class _Registers:
-    """The booked registers of one class: where they stand there and among all, and their last look."""
+    """The booked registers of one class: where they stand there and among all, their last look, what is hers of them."""
 
     def __init__(self, own: DeviceArrays, booked: Sequence[Booked]) -> None:
         names = [each.name for each in booked]
@@ -80,50 +83,63 @@ class _Registers:
         self.rows = np.array([own.device.registers.number(name) for name in mine], dtype=np.int64)
         self.places = np.array([names.index(name) for name in mine], dtype=np.int64)
         self.mark = np.zeros((len(own.registers), len(mine), own.hi - own.lo))
+        self.balance = np.zeros_like(self.mark)
 
-    def arrays(self) -> tuple[int, Array, Array, Array, Array]:
+    def arrays(self) -> tuple[int, Array, Array, Array, Array, Array]:
         """Return what `set_aside` reads of a class."""
-        return self.lo, self.rows, self.places, self.registers, self.mark
+        return self.lo, self.rows, self.places, self.registers, self.mark, self.balance
 
 
 @kernel
-def set_aside(s0, s1, n_shard, active, always, row, state, paid, lo, rows, places, registers, mark, hers):  # type: ignore[no-untyped-def]
-    """Add what a class's registers grew by since the last look to ``hers``, where their owner was in an event.
+def set_aside(  # type: ignore[no-untyped-def]
+    s0, s1, n_shard, active, always, row, state, sold, lo, rows, places, registers, mark, balance, hers
+):
+    """Add what is owners' own of the growth of a class's registers since the last look to ``hers``.
 
     Parameters
     ----------
     active : bool (n_world,)
     always : bool
-        Look even where no pay has changed.
+        Look even where no sale has changed.
     row : int
-        Of ``state``, float32 (S, n, N): what owners are paid by now, yen/kWh; 0 in no event.
-    paid : float32 (S, N)
+        Of ``state``, float32 (S, n, N): what owners sell now.
+    sold : float32 (S, N)
         Likewise since the last look; updated in the places of the class, ``lo`` and the following.
     rows, places : int64 (k,)
         Registers of the class; their places in ``hers``.
-    registers : float64 (S, n_register, n); mark : float64 (S, k, n)
-        Registers now and at the last look, which is updated.
+    registers : float64 (S, n_register, n); mark, balance : float64 (S, k, n)
+        Registers now and at the last look, and what is each owner's own of them so far; the last two are updated.
     hers : float64 (S, n_booked)
     """
     n = mark.shape[2]
     for s in range(s0, s1):
         if not active[s // n_shard]:
             continue
-        now, was = state[s, row, lo : lo + n], paid[s, lo : lo + n]
+        now, was = state[s, row, lo : lo + n], sold[s, lo : lo + n]
         if always or moved(now, was):
             for k in range(rows.shape[0]):
-                hers[s, places[k]] += grown(registers[s, rows[k]], was, mark[s, k])
+                hers[s, places[k]] += own_growth(registers[s, rows[k]], was, mark[s, k], balance[s, k])
             was[:] = now
 
 
 @kernel
-def grown(value, was, mark):  # type: ignore[no-untyped-def]
-    """Return what ``value``, float64 (n,), grew by since ``mark`` where ``was`` is not 0; ``mark`` becomes ``value``."""
+def own_growth(value, sold, mark, balance):  # type: ignore[no-untyped-def]
+    """Return the sum of what is owners' own of the growth of a register since the last look.
+
+    Parameters
+    ----------
+    value, mark, balance : float64 (n,)
+        The register now and at the last look; what is each owner's own of it. The last two are updated.
+    sold : float32 (n,)
+        All growth is hers where it is not 0; else what brings her balance back towards 0.
+    """
     total = 0.0
     for i in range(value.shape[0]):
-        if was[i] != 0.0:
-            total += value[i] - mark[i]
+        growth, back = value[i] - mark[i], -balance[i]
+        hers = growth if sold[i] != 0.0 else min(max(growth, min(back, 0.0)), max(back, 0.0))
+        total += hers
         mark[i] = value[i]
+        balance[i] += hers
     return total
 
 

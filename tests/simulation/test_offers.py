@@ -231,34 +231,47 @@ def test_a_device_obeys_its_command_unless_its_owner_is_in_an_event(offer: float
     np.testing.assert_allclose(command[hears], -0.4, atol=1e-6)
 
 
-def test_who_is_in_an_event_bears_her_own_bill_and_who_is_commanded_does_not() -> None:
-    """By hand: every minute's growth of every device's registers, at the ledger's own prices."""
-    made, dispatch = worlds(2, control="both", network__ideal=True), worlds(2, control="dispatch", network__ideal=True)
-    sim, books = made.simulator, made.simulator.market.fleet_ledger
-    bill, wear, hers_yen = np.zeros(2), np.zeros(2), np.zeros(2)
-    before = _booked(sim)
-    for k in range(180):
-        pay = 60.0 if 40 <= k < 100 else 0.0
-        play(made, 1, dispatch=-0.3 if k < 120 else 0.0, offer=pay)
-        inside, now = owners(made)[:, STATE.PAYS_YEN_KWH] != 0, _booked(sim)
-        for j, each in enumerate(books.registers):
-            grown = now[j] - before[j]
-            price = books.retail_yen[:, k // 30] if each.role == ROLES.index("import") else books._price[j]
-            booked, hers = np.where(inside, 0.0, grown).sum(axis=1), np.where(inside, grown, 0.0).sum(axis=1)
-            if each.role >= ROLES.index("wear"):
-                wear += booked * price
-            else:
-                bill, hers_yen = bill + booked * price, hers_yen + hers * price
-        before = now
-    np.testing.assert_allclose(books.bill_yen, bill, rtol=1e-9, atol=1e-6)
-    np.testing.assert_allclose(made.infos()["yen_wear"], -wear, rtol=1e-9, atol=1e-6)
-    assert (hers_yen > 50.0).all() and (bill > 50.0).all() and (made.infos()["yen_incentive"] < -100.0).all()
-    for k in range(180):  # without offers, both is dispatch
-        play(dispatch, 1, dispatch=-0.3 if k < 120 else 0.0)
+def test_who_sells_bears_her_own_bill_until_it_has_come_back_and_who_is_commanded_does_not() -> None:
+    """By hand: the growth of every device's registers between two looks, at the ledger's own prices."""
     made = worlds(2, control="both", network__ideal=True)
-    for k in range(180):
-        play(made, 1, dispatch=-0.3 if k < 120 else 0.0, offer=0.0)
-    ledgers = [m.simulator.market.fleet_ledger.ledger_yen[:, : LINES.N] for m in (made, dispatch)]
+    sim, books = made.simulator, made.simulator.market.fleet_ledger
+    bill, most = np.zeros(2), np.zeros(2)
+    before = mark = closed = _booked(sim)
+    mark, balance, closed_own = mark.copy(), np.zeros_like(mark), np.zeros_like(mark)
+    sold = owners(made)[:, STATE.SOLD].copy()
+    for k in range(210):
+        play(made, 1, dispatch=-0.3 if k < 130 else 0.0, offer=60.0 if 40 <= k < 100 else 0.0)
+        now, sells = _booked(sim), owners(made)[:, STATE.SOLD].copy()
+        for own in sim.fleet.classes.values():  # they are looked at class by class, before the tick and at half hours
+            at = slice(own.lo, own.hi)
+            for w in range(2):
+                looks = [(before, sold)] if (sells[w, at] != sold[w, at]).any() else []
+                for values, was in looks + ([(now, sells)] if (k + 1) % 30 == 0 else []):
+                    growth = values[:, w, at] - mark[:, w, at]
+                    back = -balance[:, w, at]
+                    returns = np.where(growth * back > 0, np.sign(back) * np.minimum(abs(growth), abs(back)), 0.0)
+                    own_kwh = np.where(was[w, at] != 0, growth, returns)
+                    mark[:, w, at], balance[:, w, at] = values[:, w, at], balance[:, w, at] + own_kwh
+        before, sold = now, sells
+        if (k + 1) % 30 == 0:
+            for j, each in enumerate(books.registers):
+                price = books.retail_yen[:, k // 30] if each.role == ROLES.index("import") else books._price[j]
+                of_bill = each.role < ROLES.index("wear")
+                bill += of_bill * price * ((now[j] - balance[j]) - (closed[j] - closed_own[j])).sum(axis=1)
+            closed, closed_own = now, balance.copy()
+            np.testing.assert_allclose(books.bill_yen, bill, rtol=1e-9, atol=1e-6)
+        most = np.maximum(most, abs(balance).sum(axis=(0, 2)))
+    assert (most > 20.0).all() and (bill > 50.0).all()
+    assert (abs(balance).sum(axis=(0, 2)) < most).all()  # some has come back
+
+
+def test_without_offers_both_books_what_dispatch_does() -> None:
+    silent = worlds(2, control="both", network__ideal=True), worlds(2, control="dispatch", network__ideal=True)
+    for k in range(120):
+        play(silent[0], 1, dispatch=-0.3 if k < 60 else 0.0, offer=0.0)
+        play(silent[1], 1, dispatch=-0.3 if k < 60 else 0.0)
+    ledgers = [made.simulator.market.fleet_ledger.ledger_yen[:, : LINES.N] for made in silent]
+    assert (ledgers[0][:, LINES.OWNERS_BILL] < -50.0).all()
     np.testing.assert_allclose(*ledgers, rtol=1e-9, atol=1e-6)
 
 
