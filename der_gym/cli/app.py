@@ -294,11 +294,12 @@ def supply_(
     minutes: Annotated[int, typer.Option(min=16, max=240, help="Length of each offer, its notice included.")] = 60,
     every_h: Annotated[int, typer.Option(min=1, max=24, help="Hours between two curves.")] = 2,
     out: Annotated[Path | None, typer.Option(metavar="CSV", help="Write the curves.")] = None,
+    report: Annotated[Path | None, typer.Option(metavar="HTML", help="Write a page that draws them.")] = None,
 ) -> None:
     """Show how many kW answer an offer, by price, class of device and hour."""
     from der_gym.cli import supply
 
-    supply.run(scenario, prices, seeds, minutes, every_h, out)
+    supply.run(scenario, prices, seeds, minutes, every_h, out, report)
 
 
 @app.command("fairness")
@@ -307,11 +308,12 @@ def fairness_(
     seed: Annotated[int, typer.Option(min=0, help="Of the episode.")] = 1,
     permutations: Annotated[int, typer.Option(min=1, help="That the Shapley value is sampled over.")] = 200,
     out: Annotated[Path | None, typer.Option(metavar="CSV", help="Write the shares by class and decile.")] = None,
+    report: Annotated[Path | None, typer.Option(metavar="HTML", help="Write a page that draws them.")] = None,
 ) -> None:
     """Show what devices contribute and what rules of payment give them, slow ones first and fast ones first."""
     from der_gym.cli import fairness
 
-    fairness.run(scenario, seed, permutations, out)
+    fairness.run(scenario, seed, permutations, out, report)
 
 
 @app.command("list")

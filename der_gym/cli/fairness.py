@@ -7,11 +7,15 @@ from pathlib import Path
 from der_gym.cli import common
 from der_gym.core.files import write_text
 from der_gym.evaluation.fairness import ORDERS, RULES, Fairness, as_csv, fairness
+from der_gym.evaluation.report.owners_page import write_fairness
+from der_gym.evaluation.report.page import check_target
 from der_gym.scenario.load import load
 
 
-def run(scenario: str, seed: int, permutations: int, out: Path | None) -> None:
-    """Play both orders, print a table for each, and write CSV."""
+def run(scenario: str, seed: int, permutations: int, out: Path | None, report: Path | None) -> None:
+    """Play both orders, print a table for each, and write CSV and a page."""
+    if report is not None:
+        check_target(report)
     made = load(scenario, {"split": "test"})
     found = [fairness(made, order, seed, permutations) for order in ORDERS]
     console = common.console()
@@ -20,6 +24,8 @@ def run(scenario: str, seed: int, permutations: int, out: Path | None) -> None:
     if out is not None:
         write_text(out, as_csv(found))
         console.print(f"Shares by class and accuracy decile: {out}", soft_wrap=True)
+    if report is not None:
+        console.print(f"Report: {write_fairness(report, made, found, seed)}", soft_wrap=True)
 
 
 def _table(name: str, each: Fairness) -> object:

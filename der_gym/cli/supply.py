@@ -7,12 +7,18 @@ from pathlib import Path
 from der_gym.cli import common
 from der_gym.core.errors import InputError
 from der_gym.core.files import write_text
+from der_gym.evaluation.report.owners_page import write_supply
+from der_gym.evaluation.report.page import check_target
 from der_gym.evaluation.supply import Supply, supply
 from der_gym.scenario.load import load
 
 
-def run(scenario: str, prices: str, seeds: int, minutes: int, every_h: int, out: Path | None) -> None:
-    """Measure, print a table for each hour, and write CSV."""
+def run(
+    scenario: str, prices: str, seeds: int, minutes: int, every_h: int, out: Path | None, report: Path | None
+) -> None:
+    """Measure, print a table for each hour, and write CSV and a page."""
+    if report is not None:
+        check_target(report)
     try:
         asked = [float(each) for each in prices.split(",")]
     except ValueError:
@@ -24,6 +30,8 @@ def run(scenario: str, prices: str, seeds: int, minutes: int, every_h: int, out:
     if out is not None:
         write_text(out, made.csv())
         console.print(f"Curves: {out}", soft_wrap=True)
+    if report is not None:
+        console.print(f"Report: {write_supply(report, made, seeds)}", soft_wrap=True)
 
 
 def _table(made: Supply, h: int, hour: int) -> object:

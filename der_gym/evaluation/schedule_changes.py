@@ -1,8 +1,12 @@
-"""Changes of an episode's actions that a search with hindsight tries, a draw of its own for every half hour."""
+"""Changes of an episode's actions that a search with hindsight tries, a draw of its own for every half hour.
+
+Fractions of dispatch and offers of pay are moved alike, leaf by leaf and half hour by half hour. Against an error the
+fractions move by its kW; offers, whose kW nobody knows, by a drawn step."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +16,7 @@ from der_gym.env.worlds import Worlds
 
 Array = np.ndarray
 KINDS = {"learn": 0.55, "shift": 0.2, "hold": 0.1, "scale": 0.1, "rest": 0.05}  # chance of each kind of change [A]
-SPREAD = 0.06  # sd of a shift, of the Box [A]
+SPREAD, SPREAD_OFFERS = 0.06, 0.12  # sd of a shift, of the Box [A]
 LEAVES = 0.5  # chance that a change touches a leaf [A]
 LAGS, WIDTHS, HOLDS = (0, 1, 2, 3, 5), (1, 2, 3, 5), (2, 3, 5, 10)  # decisions [A]
 
@@ -28,11 +32,17 @@ class Fleet:
     fine : bool (size,)
         Entries of leaves that follow continuously.
     n_block : int
+    rest : float64 (size,)
+        Entries that ask for nothing and offer nothing.
+    spread : float64 (size,)
+        Standard deviation of a shift.
     """
 
     reach_kw: Array
     fine: Array
     n_block: int
+    rest: Array
+    spread: Array
 
     @staticmethod
     def of(worlds: Worlds) -> Fleet:
@@ -45,7 +55,18 @@ class Fleet:
             kw[:, at : at + n] = worlds.layout.nominal_kw if action.is_plain else _reach_kw(worlds)
             for j in range(n):
                 fine[at + j] = all(st.class_names[c] in smooth for c in st.cell_class[st.cell_leaf == j])
-        return Fleet(kw, fine if fine.any() else kw[0] > 0, worlds.scenario.horizon_s // BLOCK_S)
+        rest = action.encode({"offer": 0.0}).astype(np.float64) if "offer" in action.places else np.zeros(action.size)
+        spread = np.where(_offers(action), SPREAD_OFFERS, SPREAD)
+        return Fleet(kw, fine if fine.any() else kw[0] > 0, worlds.scenario.horizon_s // BLOCK_S, rest, spread)
+
+
+def _offers(action: Any) -> Array:
+    """Return which entries of the action are offers of pay, bool (size,)."""
+    out = np.zeros(action.size, dtype=bool)
+    if "offer" in action.places:
+        _, at, n = action.places["offer"]
+        out[at : at + n] = True
+    return out
 
 
 def _reach_kw(worlds: Worlds) -> Array:
@@ -74,18 +95,30 @@ def changed(fleet: Fleet, w: int, actions: Array, error_kw: Array, draw: np.rand
         own = slice(b * steps, (b + 1) * steps)
         kind = str(draw.choice(list(KINDS), p=list(KINDS.values())))
         if kind == "learn" and error_kw[own].any():
-            out[own] += _against(fleet, w, error_kw, own, draw)
+            out[own] += _against(fleet, w, error_kw, own, draw) if fleet.fine.any() else 0.0
+            out[own] += _priced(fleet, error_kw[own], draw)
         elif kind == "hold":
             out[own] = _held(out[own], int(draw.choice(HOLDS)))
         elif kind == "scale":
-            out[own] *= 1.0 + draw.normal(0.0, 0.1) * _some(out.shape[1], draw)
+            times = 1.0 + draw.normal(0.0, 0.1) * _some(out.shape[1], draw)
+            out[own] = fleet.rest + (out[own] - fleet.rest) * times
         elif kind == "rest":
-            out[own][:, _some(out.shape[1], draw)] = 0.0
+            some = _some(out.shape[1], draw)
+            out[own][:, some] = fleet.rest[some]
         else:
             first, last = np.sort(draw.integers(0, steps + 1, size=2))
-            out[own][first:last] += draw.normal(0.0, SPREAD, out.shape[1]) * _some(out.shape[1], draw)
+            out[own][first:last] += draw.normal(0.0, fleet.spread) * _some(out.shape[1], draw)
     cut: Array = np.clip(out, -1.0, 1.0).astype(np.float32)
     return cut
+
+
+def _priced(fleet: Fleet, error_kw: Array, draw: np.random.Generator) -> Array:
+    """Return the move of some offers against the mean error of a half hour: more pay where the answer is too small."""
+    offers = fleet.spread > SPREAD
+    if not offers.any():
+        return np.zeros(len(offers))
+    step = -np.sign(error_kw.mean()) * np.abs(draw.normal(0.0, fleet.spread)) * _some(len(offers), draw)
+    return np.where(offers, step, 0.0)
 
 
 def _some(size: int, draw: np.random.Generator) -> Array:

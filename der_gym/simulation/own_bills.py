@@ -51,7 +51,7 @@ class OwnBills:
 
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on."""
-        own = {"own_bills.sold": self.sold, "own_bills.hers": self.hers}
+        own: dict[str, Array] = {"own_bills.sold": self.sold, "own_bills.hers": self.hers}
         for each in self._of:
             own |= {f"own_bills.{each.name}.mark": each.mark, f"own_bills.{each.name}.balance": each.balance}
         return own
@@ -74,7 +74,7 @@ class OwnBills:
 
 
 class _Registers:
-    """The booked registers of one class: where they stand there and among all, their last look, what is hers of them."""
+    """The booked registers of one class: where they stand, their last look, and what is hers of them."""
 
     def __init__(self, own: DeviceArrays, booked: Sequence[Booked]) -> None:
         names = [each.name for each in booked]
@@ -145,7 +145,7 @@ def own_growth(value, sold, mark, balance):  # type: ignore[no-untyped-def]
 
 @kernel
 def take_off(w0, w1, ends, n_shard, hers, totals):  # type: ignore[no-untyped-def]
-    """Take what is hers, float64 (S, n_booked), off the ``totals``, float64 (n_booked, n_world), of the ``ends`` worlds."""
+    """Take what is hers, float64 (S, n_booked), off ``totals``, float64 (n_booked, n_world), where a half hour ends."""
     for w in range(w0, w1):
         if ends[w]:
             for k in range(totals.shape[0]):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from worlds import small
 
+from der_gym.env.worlds import Worlds
+from der_gym.evaluation.schedule_changes import SPREAD, Fleet, _priced, changed
 from der_gym.evaluation.scoreboard import evaluate
 
 
@@ -34,3 +36,22 @@ def test_the_reward_is_told_in_parts_and_against_idle() -> None:
     parts = own["reward_money"] + own["reward_accuracy"] + own["reward_comfort"]
     assert np.allclose(parts, own["reward"], atol=1e-9)
     assert np.allclose(own["reward_relative"], own["reward"] - idle["reward"]) and (idle["reward_relative"] == 0).all()
+
+
+def test_the_oracle_searches_offers_too() -> None:
+    """Without a head of commands the search moves prices, and a rest offers nothing."""
+    board = evaluate("incentive-evening", ["flat_offer"], 2, overrides=small("incentive-evening"), bound=16)
+    rewards = {name: score.columns["reward"] for name, score in board.scores.items()}
+    known = np.maximum(rewards["idle"], rewards["flat_offer"])
+    assert (rewards["oracle"] >= known - 1e-9).all() and rewards["oracle"].sum() > known.sum() + 0.02
+
+
+def test_a_change_of_a_half_hour_lets_offers_rest_at_nothing_and_raises_them_where_too_little_came() -> None:
+    worlds = Worlds("incentive-evening", small("incentive-evening"), 1)
+    fleet, draw = Fleet.of(worlds), np.random.default_rng(0)
+    assert (fleet.rest == -1.0).all() and not fleet.fine.any() and (fleet.spread > SPREAD).all()
+    short = np.array([_priced(fleet, np.full(30, -5.0), draw) for _ in range(50)])
+    assert (short >= 0.0).all() and short.max() > 0.1
+    n_step = worlds.scenario.n_step
+    tried = changed(fleet, 0, np.full((n_step, fleet.rest.size), 0.2, np.float32), np.full(n_step, -5.0), draw)
+    assert np.isfinite(tried).all() and (tried == -1.0).any() and (tried > 0.2).any()

@@ -44,7 +44,7 @@ class SlowOwner:
         luck: tuple[float, float],
         quits: float | None = None,
     ) -> float | None:
-        """Return the fraction that she commands, None in no event; ``luck``: of her mind and delay; ``quits``: of leaving."""
+        """Return her fraction, None in no event; ``luck``: of her mind and delay; ``quits``: of leaving."""
         person = self.answer == 1 and not self.automated
         if quits is not None and person and quits < self.config.quit_share * (1.0 + 2.0 * stake):
             self.answer = -1

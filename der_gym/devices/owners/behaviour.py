@@ -1,9 +1,9 @@
 """The behaviour ``incentive``: owners who are offered pay answer by commanding their own devices, and are paid.
 
 An **event** of a home begins when an offer arrives and none was in force for ``gap_min``. An agent answers at once. A
-person looks after a while, decides once, and may leave later. Who takes part commands her own device: she sells a part of
-its swing, or leaves it to its own schedule where the offer is not worth it. Other devices stay with dispatch. So what a
-device cannot do, no offer makes it do.
+person looks after a while, decides once, and may leave later. Who takes part commands her own device: she sells a part
+of its swing, or leaves it to its own schedule where the offer is not worth it. Other devices stay with dispatch. So
+what a device cannot do, no offer makes it do.
 
 **Pay** is worked out at each half hour for those who take part: ``mean offer x max(0, baseline - metered)``, by the
 home's own baseline; for offers below 0, which pay for drawing more, of ``metered - baseline``.
@@ -196,7 +196,7 @@ def answer_offers(a, hears, t_s, params, state):  # type: ignore[no-untyped-def]
 
 @kernel
 def say(given, pays, fraction):  # type: ignore[no-untyped-def]
-    """Write what owners in an event command into ``fraction``: 0, their own schedule, where they sell nothing; else NaN."""
+    """Write what owners in an event command: 0, their own schedule, where they sell nothing; NaN in no event."""
     for i in range(fraction.shape[0]):
         fraction[i] = given[i] if pays[i] != _0 else _NAN
 

@@ -25,6 +25,8 @@ SCRIPTS = {
     "run": ("words.js", "words_run.js", "page.js", "chart.js", "run.js", "timeline.js"),
     "board": ("words.js", "words_board.js", "page.js", "chart.js", "firm.js", "board.js"),
     "firm": ("words.js", "words_board.js", "page.js", "chart.js", "firm.js"),
+    "supply": ("words.js", "words_owners.js", "page.js", "chart.js", "owners.js"),
+    "fairness": ("words.js", "words_owners.js", "page.js", "chart.js", "owners.js"),
 }
 REPORT = "report.html"
 
@@ -64,7 +66,7 @@ def render(kind: str, title: str, data: Mapping[str, Any]) -> str:
     Parameters
     ----------
     kind : str
-        ``run``, ``board`` or ``firm``: which scripts draw it.
+        ``run``, ``board``, ``firm``, ``supply`` or ``fairness``: which scripts draw it.
     title : str
         Shown as text, whatever it holds.
     data : mapping

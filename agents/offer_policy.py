@@ -1,0 +1,101 @@
+"""A linear correction of an offer rule with few parameters, and its plays.
+
+Every leaf's offer is moved by ``reach x clip(bias of the leaf + shared weights x inputs)``. Weights of what the market
+and the clock tell are shared by all leaves, so are those of each leaf's own entries; only the bias is a leaf's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from gymnasium.utils import seeding
+
+from der_gym.controllers.perceptron import answer, flatten, move
+from der_gym.controllers.policy import Policy
+from der_gym.env.worlds import Worlds
+
+Array = np.ndarray
+SCALARS = (
+    *("award_kw", "target_kw", "response_kw", "block_left", "episode_left", "hour_sin", "hour_cos", "temp_c"),
+    *("sun_kw_m2", "block.award_kw", "budget_left"),
+)
+OWN = (".more_kw", ".more_next_kw", ".call_starts_in_s", ".call_left_s")  # endings of a service's fields
+LEAVES = ("leaf.up_kw", "leaf.down_kw", "leaf.seen_kw", "leaf.plan_kw", "leaf.answered_share")
+
+
+def chosen(names: Sequence[str]) -> list[str]:
+    """Return the fields that the policy sees, of those that there are."""
+    return [name for name in names if name in SCALARS or name in LEAVES or name.endswith(OWN)]
+
+
+class Linear:
+    """Which entries of the policy's tensors each parameter fills.
+
+    Parameters
+    ----------
+    policy : Policy
+        Bound; without hidden layers.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        layout, inputs = policy.layout, policy.card.inputs
+        _, first, self.n_leaf = layout.action.places["offer"]
+        self.n_x, self.n_entry, self.offers = len(policy.mean), policy.card.n_entry, first + np.arange(self.n_leaf)
+        at, self.shared, self.each = 0, list[int](), list[Array]()
+        for name in inputs:
+            n = len(layout.places(name))
+            if name in LEAVES:
+                self.each.append(at + np.arange(n))
+            else:
+                self.shared += range(at, at + n)
+            at += n
+        self.each.append(at + self.offers)  # the rule's own offer
+        self.n = self.n_leaf + len(self.shared) + len(self.each)
+        self.scale = {"mean": policy.mean, "gain": policy.gain}
+
+    def tensors(self, theta: Array) -> dict[str, Array]:
+        """Return the policy's tensors for the parameters ``theta``, float64 (n,)."""
+        weight, bias = np.zeros((self.n_x, self.n_entry), np.float32), np.zeros(self.n_entry, np.float32)
+        own, shared, each = np.split(theta, [self.n_leaf, self.n_leaf + len(self.shared)])
+        bias[self.offers] = own
+        weight[np.ix_(np.array(self.shared, dtype=np.int64), self.offers)] = shared[:, None]
+        for rows, value in zip(self.each, each, strict=True):
+            weight[rows, self.offers] = value
+        return {**self.scale, "weight.0": weight, "bias.0": bias}
+
+
+def scores(worlds: Worlds, policy: Policy, networks: Sequence[dict[str, Array]], seeds: Sequence[int]) -> Array:
+    """Play every network on the same seeds and return the episodes' rewards, float64 (n_network, n_seed).
+
+    Parameters
+    ----------
+    worlds : Worlds
+        As many as networks times seeds.
+    policy : Policy
+        Bound; its own network is not used.
+    networks : sequence of mapping
+        Tensors of each.
+    seeds : sequence of int
+        >= 0.
+    """
+    n_seed, n = len(seeds), worlds.n_world
+    every, start = np.ones(n, dtype=bool), np.ones(n, dtype=bool)
+    worlds.reset(every, {i: seeding.np_random(seeds[i % n_seed])[0] for i in range(n)}, {})
+    flat = [flatten(each, 1) for each in networks]
+    low, high, state, total = np.float32(-1.0), np.float32(1.0), None, np.zeros(n)
+    held = np.zeros((n, policy.card.n_entry), np.float32)
+    due = np.ones(n_seed, dtype=bool)
+    for k in range(worlds.scenario.n_step):
+        obs = worlds.observe()
+        x, base, state = policy.inputs(obs, state, start)
+        if k % policy.card.hold == 0:
+            for c, network in enumerate(flat):
+                rows = slice(c * n_seed, (c + 1) * n_seed)
+                answer(x[rows], due, *network, low, high, held[rows])
+        action = np.empty_like(base)
+        move(base, held, policy.reach(obs), low, high, action)
+        worlds.step(action, every)
+        total += worlds.reward.reward
+        start = ~every
+    return total.reshape(len(networks), n_seed)

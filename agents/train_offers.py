@@ -1,0 +1,171 @@
+"""Train a policy that corrects a rule of offers by an evolution strategy (`agents.evolution`).
+
+    python agents/train_offers.py --scenario incentive-evening --rule needs_offer --seed 0 --out results/offers-0
+    der-gym evaluate --scenario incentive-evening --controller needs_offer,policy:results/offers-0
+
+An episode holds some twenty offers, and what an offer brings shows hours later in the answers of people. So whole
+episodes are compared: a generation of candidates plays the same training seeds, and their ranks move the search. After
+every few generations its centre is played on the validation split; the best so far is what the folder holds.
+"""
+
+from __future__ import annotations
+
+import sys
+
+if __name__ == "__main__":  # the imports below take seconds, in which somebody may press Ctrl-C
+    sys.excepthook = lambda kind, *more: (
+        print("train_offers: interrupted", file=sys.stderr)
+        if kind is KeyboardInterrupt
+        else sys.__excepthook__(kind, *more)
+    )
+
+import time
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # run as a script, the folder above is not on the path
+
+from agents.evolution import Search  # noqa: E402
+from agents.fresh import fresh_policy, scale_to_rule  # noqa: E402
+from agents.offer_policy import Linear, chosen, scores  # noqa: E402
+from agents.progress import Validation, to_csv  # noqa: E402
+from agents.script import script  # noqa: E402
+from der_gym.cli import common  # noqa: E402
+from der_gym.controllers import policy_file, public_info  # noqa: E402
+from der_gym.controllers.policy import Policy  # noqa: E402
+from der_gym.core.errors import InputError  # noqa: E402
+from der_gym.core.files import new_folder, write_text  # noqa: E402
+from der_gym.core.folders import locked  # noqa: E402
+from der_gym.env.sb3 import DERGroupSB3VecEnv  # noqa: E402
+from der_gym.env.worlds import Worlds  # noqa: E402
+
+FIRST_SEED, SCALING_WORLDS = 10_000, 16
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides how a run goes."""
+
+    scenario: str
+    rule: str
+    seed: int
+    generations: int
+    pairs: int
+    episodes: int
+    hold: int
+    reach: float
+    sigma: float
+    eval_every: int
+    eval_seeds: int
+
+
+class Run:
+    """A search, with what it has found.
+
+    Parameters
+    ----------
+    settings : Settings
+    out : Path
+    workers : int or None
+        Threads of the worlds.
+    """
+
+    def __init__(self, settings: Settings, out: Path, workers: int | None) -> None:
+        s = self.settings = settings
+        self.out, self.rows, self.best = out, list[dict[str, float]](), -np.inf
+        venv = DERGroupSB3VecEnv(SCALING_WORLDS, s.scenario, {"split": "train"}, workers, infos="ends")
+        venv.seed(s.seed * FIRST_SEED)
+        layout = venv.native.worlds.layout
+        if "offer" not in layout.action.places:
+            raise InputError(f"--scenario {s.scenario}: nobody is offered pay; allowed: control incentive, both")
+        without = tuple(set(layout.fields) - set(chosen(list(layout.fields))))
+        scale = (s.reach,) * layout.n_leaf
+        self.policy = fresh_policy(venv, s.rule, scale, (), frames=1, hold=s.hold, without=without)
+        self.validation = Validation(s.scenario, self.policy.rule, s.eval_seeds)
+        scale_to_rule(self.policy, venv, gamma=1.0)
+        self.linear = Linear(self.policy)
+        self.search = Search(np.zeros(self.linear.n), s.sigma, s.pairs, s.seed)
+        self.worlds = Worlds(s.scenario, {"split": "train"}, 2 * s.pairs * s.episodes, workers)
+        self.next_seed, self.began = s.seed * FIRST_SEED + SCALING_WORLDS, time.perf_counter()
+
+    def generation(self) -> float:
+        """Play a generation on new seeds, move the search, return its mean reward."""
+        s, candidates = self.settings, self.search.ask()
+        self.policy.bind(self.worlds.layout, public_info(self.worlds))
+        seeds = range(self.next_seed, self.next_seed + s.episodes)
+        self.next_seed += s.episodes
+        got = scores(self.worlds, self.policy, [self.linear.tensors(each) for each in candidates], seeds)
+        self.search.tell(got.mean(axis=1))
+        return float(got.mean())
+
+    def validate(self, generation: int, train: float) -> dict[str, float]:
+        """Play the centre on the validation split, and keep it where it is the best so far."""
+        tensors = self.linear.tensors(self.search.centre)
+        row = {
+            "generation": generation,
+            "episodes": 2 * self.settings.pairs * self.settings.episodes * generation,
+            "train": train,
+            "sigma": float(self.search.sigma.mean()),
+            **self.validation.row(Policy(self.policy.card, tensors)),
+            "seconds": time.perf_counter() - self.began,
+        }
+        self.rows.append(row)
+        write_text(self.out / "progress.csv", to_csv(self.rows))
+        if row["validation"] > self.best:
+            self.best = row["validation"]
+            names = [name for name in ("validation", "against_rule", "pass_rate") if np.isfinite(row[name])]
+            update: dict[str, Any] = {"algorithm": "separable natural evolution strategy"}
+            update |= {"metrics": {name: round(row[name], 4) for name in names}}
+            update |= {"training": asdict(self.settings) | row | {"pass_rate": float(np.nan_to_num(row["pass_rate"]))}}
+            policy_file.save(self.out, self.policy.card.model_copy(update=update), tensors)
+        return row
+
+
+def train(settings: Settings, out: Path, workers: int | None, told: common.Told) -> Run:
+    """Train and return the run."""
+    run = Run(settings, out, workers)
+    for k in range(1, settings.generations + 1):
+        told(f"generation {k} of {settings.generations}", k / settings.generations)
+        mean = run.generation()
+        if k % settings.eval_every and k < settings.generations:
+            continue
+        row = run.validate(k, mean)
+        print(
+            f"generation {k:>3}  {row['episodes']:>7,} episodes  validation {row['validation']:.3f}  against "
+            f"{settings.rule} {row['against_rule']:+.3f} (+-{row['against_rule_se']:.3f})  {row['seconds']:.0f} s",
+            flush=True,
+        )
+    return run
+
+
+def main(
+    scenario: Annotated[str, typer.Option(help="A shipped scenario or a YAML file.")] = "incentive-evening",
+    out: Annotated[Path | None, typer.Option(help="Folder. Default: results/offers-SCENARIO-SEED.")] = None,
+    rule: Annotated[str, typer.Option(help="Rule to correct: NAME or NAME@FILE.")] = "needs_offer",
+    seed: Annotated[int, typer.Option(min=0, max=99, help="Of the search and the worlds.")] = 0,
+    generations: Annotated[int, typer.Option(min=1, help="Generations of candidates.")] = 60,
+    pairs: Annotated[int, typer.Option(min=1, help="Mirrored pairs of candidates in a generation.")] = 8,
+    episodes: Annotated[int, typer.Option(min=1, help="Training seeds that each candidate plays.")] = 12,
+    hold: Annotated[int, typer.Option(min=1, max=240, help="Decisions for which a correction is held.")] = 15,
+    reach: Annotated[float, typer.Option(min=1e-3, max=2, help="Largest correction, of half the offer's range.")] = 0.5,
+    sigma: Annotated[float, typer.Option(min=1e-4, help="First step of each parameter.")] = 0.15,
+    eval_every: Annotated[int, typer.Option(min=1, help="Generations between two evaluations.")] = 10,
+    eval_seeds: Annotated[int, typer.Option(min=1, help="Validation seeds.")] = 96,
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads of the worlds; the result is the same.")] = None,
+) -> None:
+    """Train a policy that corrects a rule of offers."""
+    given = locals()
+    settings = Settings(**{f.name: given[f.name] for f in fields(Settings)})
+    folder = new_folder(out or ROOT / "results" / f"offers-{Path(scenario).stem}-{seed}")
+    with locked(folder), common.progress() as told:
+        run = train(settings, folder, workers, told)
+    print(f"best on validation {run.best:.3f}, {rule} {run.validation.rule:.3f}; policy in {folder}")
+
+
+if __name__ == "__main__":
+    script(main)

@@ -1,0 +1,101 @@
+"""The evolution strategy over offers: the search, the policy with few parameters, and what a run leaves."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from worlds import nested, small
+
+from agents.evolution import Search, utilities
+from agents.fresh import fresh_policy
+from agents.offer_policy import Linear, chosen, scores
+from der_gym.controllers import public_info
+from der_gym.controllers.policy import Policy
+from der_gym.env.sb3 import DERGroupSB3VecEnv
+from der_gym.env.worlds import Worlds
+from der_gym.evaluation.play import EpisodeRunner
+from der_gym.scenario.load import load
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "agents" / "train_offers.py"
+
+
+def test_the_search_finds_the_top_of_a_hill_of_unequal_slopes() -> None:
+    top, slope = np.array([1.0, -2.0, 0.5, 0.0]), np.array([1.0, 10.0, 0.1, 3.0])
+    search = Search(np.zeros(4), 0.5, 8, seed=3)
+    luck = np.random.default_rng(4)
+    for _ in range(120):
+        candidates = search.ask()
+        np.testing.assert_allclose(candidates[:8] + candidates[8:], 2.0 * np.tile(search.centre, (8, 1)))
+        search.tell(-(slope * (candidates - top) ** 2).sum(axis=1) + 0.01 * luck.normal(size=16))
+    np.testing.assert_allclose(search.centre, top, atol=0.25)
+    assert (search.sigma < 0.5).all()
+
+
+def test_only_the_rank_of_a_score_counts() -> None:
+    low = utilities(np.array([3.0, 1.0, 2.0, 0.0]))
+    np.testing.assert_array_equal(low, utilities(np.array([1e6, 1.0, 2.0, -1e6])))
+    assert low.sum() == pytest.approx(0.0) and low[0] > low[2] > 0 > low[1] == low[3]
+
+
+@pytest.fixture(scope="module")
+def policy() -> Policy:
+    venv = DERGroupSB3VecEnv(2, "incentive-evening", small("incentive-evening"))
+    fields = list(venv.native.worlds.layout.fields)
+    without = tuple(set(fields) - set(chosen(fields)))
+    return fresh_policy(venv, "flat_offer", (0.5,) * venv.native.worlds.layout.n_leaf, (), 1, 15, without)
+
+
+def test_a_parameter_fills_what_it_stands_for(policy: Policy) -> None:
+    linear = Linear(policy)
+    theta = np.arange(1.0, linear.n + 1)
+    tensors = linear.tensors(theta)
+    Policy(policy.card, tensors)
+    n, shared = linear.n_leaf, len(linear.shared)
+    np.testing.assert_array_equal(tensors["bias.0"], theta[:n])
+    weight = tensors["weight.0"]
+    np.testing.assert_array_equal(weight[linear.shared], np.repeat(theta[n : n + shared, None], n, axis=1))
+    for rows, value in zip(linear.each, theta[n + shared :], strict=True):
+        np.testing.assert_array_equal(weight[rows], value * np.eye(n))
+    assert (weight != 0).sum() == n * (shared + len(linear.each))
+
+
+def test_a_play_of_the_trainer_is_that_of_the_policy(policy: Policy) -> None:
+    """Two networks on two seeds at once score what each scores as a controller."""
+    scenario, linear = load("incentive-evening", small("incentive-evening")), Linear(policy)
+    draw = np.random.default_rng(0)
+    networks = [linear.tensors(0.2 * draw.normal(size=linear.n)) for _ in range(2)]
+    worlds = Worlds(scenario, None, 4)
+    policy.bind(worlds.layout, public_info(worlds))
+    got = scores(worlds, policy, networks, [5, 6])
+    for row, tensors in zip(got, networks, strict=True):
+        played = EpisodeRunner(scenario).play(Policy(policy.card, tensors), [5, 6], run_on=False)
+        np.testing.assert_allclose(row, played.reward, rtol=1e-5, atol=1e-5)
+    assert abs(got[0] - got[1]).max() > 1e-3
+
+
+def test_a_run_leaves_a_policy_and_its_curve(tmp_path: Path) -> None:
+    file, out = tmp_path / "small-one.yaml", tmp_path / "run"
+    own = nested(small("incentive-evening"))
+    file.write_text(yaml.safe_dump({"base": "incentive-evening", "name": "small-one", **own}), encoding="utf-8")
+    words = ["--scenario", file, "--rule", "flat_offer", "--generations", 3, "--pairs", 2, "--episodes", 2]
+    words += ["--eval-every", 2, "--eval-seeds", 2, "--workers", 1, "--out", out]
+    done = subprocess.run([sys.executable, str(SCRIPT), *map(str, words)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader((out / "progress.csv").read_text(encoding="utf-8").splitlines()))
+    assert [row["generation"] for row in rows] == ["2", "3"] and "best on validation" in done.stdout
+    card = Policy.load(out).card
+    assert card.metrics["validation"] == pytest.approx(max(float(row["validation"]) for row in rows), abs=1e-3)
+
+
+def test_a_scenario_without_offers_is_refused(tmp_path: Path) -> None:
+    words = ["--scenario", "tertiary-1-tiny", "--rule", "idle", "--out", str(tmp_path / "run")]
+    done = subprocess.run([sys.executable, str(SCRIPT), *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "nobody is offered pay; allowed: control incentive, both" in done.stderr
