@@ -108,9 +108,9 @@ class Run:
         tensors = self.linear.tensors(self.search.centre)
         row = {
             "generation": generation,
-            "episodes": 2 * self.settings.pairs * self.settings.episodes * generation,
+            "episodes_played": 2 * self.settings.pairs * self.settings.episodes * generation,
             "train": train,
-            "sigma": float(self.search.sigma.mean()),
+            "step": float(self.search.sigma.mean()),
             **self.validation.row(Policy(self.policy.card, tensors)),
             "seconds": time.perf_counter() - self.began,
         }
@@ -136,7 +136,7 @@ def train(settings: Settings, out: Path, workers: int | None, told: common.Told)
             continue
         row = run.validate(k, mean)
         print(
-            f"generation {k:>3}  {row['episodes']:>7,} episodes  validation {row['validation']:.3f}  against "
+            f"generation {k:>3}  {row['episodes_played']:>7,} episodes  validation {row['validation']:.3f}  against "
             f"{settings.rule} {row['against_rule']:+.3f} (+-{row['against_rule_se']:.3f})  {row['seconds']:.0f} s",
             flush=True,
         )

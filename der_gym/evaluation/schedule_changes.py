@@ -17,6 +17,7 @@ from der_gym.env.worlds import Worlds
 Array = np.ndarray
 KINDS = {"learn": 0.55, "shift": 0.2, "hold": 0.1, "scale": 0.1, "rest": 0.05}  # chance of each kind of change [A]
 SPREAD, SPREAD_OFFERS = 0.06, 0.12  # sd of a shift, of the Box [A]
+STILL = 0.8  # chance that a half hour without offers is left so, where nothing is commanded [A]
 LEAVES = 0.5  # chance that a change touches a leaf [A]
 LAGS, WIDTHS, HOLDS = (0, 1, 2, 3, 5), (1, 2, 3, 5), (2, 3, 5, 10)  # decisions [A]
 
@@ -93,6 +94,8 @@ def changed(fleet: Fleet, w: int, actions: Array, error_kw: Array, draw: np.rand
     steps = len(actions) // fleet.n_block
     for b in range(fleet.n_block):
         own = slice(b * steps, (b + 1) * steps)
+        if not fleet.fine.any() and (out[own] == fleet.rest).all() and draw.random() < STILL:
+            continue
         kind = str(draw.choice(list(KINDS), p=list(KINDS.values())))
         if kind == "learn" and error_kw[own].any():
             out[own] += _against(fleet, w, error_kw, own, draw) if fleet.fine.any() else 0.0

@@ -13,7 +13,8 @@ from der_gym.evaluation.play import EpisodeRunner
 from der_gym.scenario.load import load
 
 ZOO = Path(__file__).resolve().parents[2] / "agents" / "zoo"
-NAMES = ("ladder-5", "tertiary-1")
+NAMES = ("incentive-solar", "ladder-5", "tertiary-1")
+UNJUDGED = ("incentive-solar",)  # no block of it passes or fails
 ONE_DAY = {"signals.start": "2026-08-04", "pool.n_fleet": 1}  # a pool of few days
 
 
@@ -30,7 +31,8 @@ def test_it_was_made_for_the_scenario_as_it_is_now(name: str) -> None:
     card = Policy.load(ZOO / name).card
     assert card.scenario == name
     assert card.scenario_hash == load(name).hash(), "the scenario has changed: train the policy anew"
-    assert {"validation", "against_rule", "pass_rate"} <= set(card.metrics)
+    assert {"validation", "against_rule"} <= set(card.metrics)
+    assert ("pass_rate" in card.metrics) == (name not in UNJUDGED)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -39,5 +41,5 @@ def test_it_plays_and_moves_its_rule(name: str) -> None:
     stage = EpisodeRunner(load(name, ONE_DAY), 1)
     mine, rule = (stage.play(each, [1, 2], run_on=False) for each in (policy, policy.rule))
     assert np.isfinite(mine.reward).all() and (mine.reward != rule.reward).all()
-    assert (mine.judged_share == 1).all()
+    assert name in UNJUDGED or (mine.judged_share == 1).all()
     assert policy.layout.n_leaf == Worlds(load(name, ONE_DAY), None, 1).layout.n_leaf

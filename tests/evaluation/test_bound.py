@@ -40,10 +40,10 @@ def test_the_reward_is_told_in_parts_and_against_idle() -> None:
 
 def test_the_oracle_searches_offers_too() -> None:
     """Without a head of commands the search moves prices, and a rest offers nothing."""
-    board = evaluate("incentive-evening", ["flat_offer"], 2, overrides=small("incentive-evening"), bound=16)
+    board = evaluate("incentive-evening", ["threshold_learner"], 2, overrides=small("incentive-evening"), bound=24)
     rewards = {name: score.columns["reward"] for name, score in board.scores.items()}
-    known = np.maximum(rewards["idle"], rewards["flat_offer"])
-    assert (rewards["oracle"] >= known - 1e-9).all() and rewards["oracle"].sum() > known.sum() + 0.02
+    known = np.maximum(rewards["idle"], rewards["threshold_learner"])
+    assert (rewards["oracle"] >= known - 1e-9).all() and rewards["oracle"].sum() > known.sum() + 0.002
 
 
 def test_a_change_of_a_half_hour_lets_offers_rest_at_nothing_and_raises_them_where_too_little_came() -> None:
@@ -53,5 +53,6 @@ def test_a_change_of_a_half_hour_lets_offers_rest_at_nothing_and_raises_them_whe
     short = np.array([_priced(fleet, np.full(30, -5.0), draw) for _ in range(50)])
     assert (short >= 0.0).all() and short.max() > 0.1
     n_step = worlds.scenario.n_step
-    tried = changed(fleet, 0, np.full((n_step, fleet.rest.size), 0.2, np.float32), np.full(n_step, -5.0), draw)
+    given = np.full((n_step, fleet.rest.size), 0.2, np.float32)
+    tried = np.stack([changed(fleet, 0, given, np.full(n_step, -5.0), draw) for _ in range(20)])
     assert np.isfinite(tried).all() and (tried == -1.0).any() and (tried > 0.2).any()
