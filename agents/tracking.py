@@ -27,6 +27,7 @@ from der_gym.controllers.policy import Policy
 from der_gym.core.errors import InputError
 from der_gym.core.units import BLOCK_S
 from der_gym.env.worlds import Worlds
+from der_gym.evaluation.recorder import frozen_kw
 
 Array = np.ndarray
 SAMPLE_S = 60
@@ -61,7 +62,7 @@ class ErrorLog:
         sample, target_kw = self.session.sample, self.session.service.target_kw
         worlds = np.flatnonzero(sample.ends)
         at = sample.number[worlds].astype(np.int64)
-        response_kw = sample.plan_kw[worlds] - sample.metered_kw[worlds]
+        response_kw = frozen_kw(self.session, worlds, at) - sample.metered_kw[worlds]
         self.error_kw[worlds, at] = response_kw - target_kw[worlds, at]
 
 

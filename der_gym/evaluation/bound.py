@@ -26,7 +26,7 @@ from der_gym.controllers.base import Array, ControllerConfig, PublicInfo, State
 from der_gym.core.units import BLOCK_S
 from der_gym.env.observation.layout import Layout
 from der_gym.env.worlds import Worlds
-from der_gym.evaluation.recorder import Recorder
+from der_gym.evaluation.recorder import Recorder, frozen_kw
 from der_gym.evaluation.schedule_changes import Fleet, changed
 
 ORACLE = "oracle"
@@ -199,7 +199,7 @@ def replayed(worlds: Worlds, seeds: Sequence[int], table: Array) -> Replayed:
         worlds.step(np.ascontiguousarray(table[:, k]), every)
         sample, target, award = session.sample, session.service.target_kw, session.service.award_kw
         at = sample.number * target.shape[1] // (award.shape[1] * BLOCK_S // session.sample_s)
-        off = sample.plan_kw - sample.metered_kw - target[rows, at]
+        off = frozen_kw(session, rows, sample.number) - sample.metered_kw - target[rows, at]
         error[:, k] = np.where(award[rows, at * award.shape[1] // target.shape[1]] > 0.0, off, 0.0)
         reward[:, k] = worlds.reward.reward
     n_block = worlds.scenario.horizon_s // BLOCK_S

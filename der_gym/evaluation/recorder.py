@@ -76,19 +76,24 @@ class Trace:
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
 
-def frozen_kw(session: ServiceSession, w: int, number: int) -> float:
-    """Return the plan of world ``w`` in sample ``number``, kW, before its service adds anything to it.
+def frozen_kw(session: ServiceSession, worlds: Array, number: Array) -> Array:
+    """Return the plan of some worlds in one sample each, kW, before their service adds anything to it.
 
     Parameters
     ----------
     session : ServiceSession
-    w : int
-        World, 0..n_world - 1.
-    number : int
+    worlds : int64 (n,)
+        0..n_world - 1.
+    number : int64 (n,)
         Sample of the episode, >= 0.
+
+    Returns
+    -------
+    float64 (n,)
     """
     plan, per = (session.perfect_kw, 1) if session.perfect else (session.plan_kw, BLOCK_S // session.sample_s)
-    return float(plan[w, min(number // per, plan.shape[1] - 1)])
+    kw: Array = plan[worlds, np.minimum(number // per, plan.shape[1] - 1)]
+    return kw
 
 
 class Recorder:
@@ -132,12 +137,13 @@ class Recorder:
 
     def _sample(self, session: ServiceSession, rows: dict[str, Array]) -> None:
         sample, per_s = session.sample, session.sample_s
+        plan_kw = frozen_kw(session, np.arange(len(sample.number)), sample.number)
         for w in np.flatnonzero(sample.ends).tolist():
             at_s = int(sample.number[w]) * per_s
             minutes = slice(at_s // MINUTE_S, max((at_s + per_s) // MINUTE_S, at_s // MINUTE_S + 1))
             for name in ("true_kw", "metered_kw"):
                 rows[name][w, minutes] = getattr(sample, name)[w]
-            rows["plan_kw"][w, minutes] = frozen_kw(session, w, int(sample.number[w]))
+            rows["plan_kw"][w, minutes] = plan_kw[w]
 
     def before(self, action: Array) -> None:
         """Note what is seen and asked for when a decision is taken."""
