@@ -14,14 +14,12 @@ References
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 
-if __name__ == "__main__":  # the imports below take seconds, in which somebody may press Ctrl-C
-    sys.excepthook = lambda kind, *more: (
-        print("baselines: interrupted", file=sys.stderr)
-        if kind is KeyboardInterrupt
-        else sys.__excepthook__(kind, *more)
-    )
+if __name__ == "__main__":  # the imports below take seconds, in which somebody may press Ctrl-C; some swallow it
+    signal.signal(signal.SIGINT, lambda *_: (os.write(2, b"baselines: interrupted\n"), os._exit(130)))
 
 import time
 from pathlib import Path

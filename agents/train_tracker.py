@@ -10,14 +10,12 @@ batch of episodes plays a variation of the scenario: a policy that has met one n
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 
-if __name__ == "__main__":  # the imports below take seconds, in which somebody may press Ctrl-C
-    sys.excepthook = lambda kind, *more: (
-        print("train_tracker: interrupted", file=sys.stderr)
-        if kind is KeyboardInterrupt
-        else sys.__excepthook__(kind, *more)
-    )
+if __name__ == "__main__":  # the imports below take seconds, in which somebody may press Ctrl-C; some swallow it
+    signal.signal(signal.SIGINT, lambda *_: (os.write(2, b"train_tracker: interrupted\n"), os._exit(130)))
 
 import time
 from collections.abc import Iterator
