@@ -18,7 +18,8 @@ import os
 import signal
 import sys
 
-if __name__ == "__main__":  # the imports below take seconds, in which somebody may press Ctrl-C; some swallow it
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    # the imports below take seconds, in which somebody may press Ctrl-C
     signal.signal(signal.SIGINT, lambda *_: (os.write(2, b"baselines: interrupted\n"), os._exit(130)))
 
 import time
