@@ -14,16 +14,17 @@ References
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
+from pathlib import Path
 
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    # the imports below take seconds, in which somebody may press Ctrl-C
-    signal.signal(signal.SIGINT, lambda *_: (os.write(2, b"baselines: interrupted\n"), os._exit(130)))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script, the folder above is not on the path
+
+from der_gym.starting import end_at_once
+
+if __name__ == "__main__":
+    end_at_once("baselines")  # the imports below take seconds, in which somebody may press Ctrl-C
 
 import time
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -31,20 +32,18 @@ import torch
 import typer
 from stable_baselines3.common.callbacks import BaseCallback
 
+from agents import plain
+from agents.progress import Validation, horizon, to_csv
+from agents.script import script
+from der_gym.cli.common import console
+from der_gym.cli.compare import show
+from der_gym.controllers.store import make
+from der_gym.core.files import new_folder, write_text
+from der_gym.core.folders import locked
+from der_gym.env.sb3 import DERGroupSB3VecEnv
+from der_gym.evaluation.scoreboard import evaluate
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # run as a script, the folder above is not on the path
-
-from agents import plain  # noqa: E402
-from agents.progress import Validation, horizon, to_csv  # noqa: E402
-from agents.script import script  # noqa: E402
-from der_gym.cli.common import console  # noqa: E402
-from der_gym.cli.compare import show  # noqa: E402
-from der_gym.controllers.store import make  # noqa: E402
-from der_gym.core.files import new_folder, write_text  # noqa: E402
-from der_gym.core.folders import locked  # noqa: E402
-from der_gym.env.sb3 import DERGroupSB3VecEnv  # noqa: E402
-from der_gym.evaluation.scoreboard import evaluate  # noqa: E402
-
 FIRST_SEED = 10_000  # runs with different seeds meet different worlds
 
 

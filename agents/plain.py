@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import yaml
 
 from agents import networks
 from agents.fresh import fresh_policy
@@ -17,6 +16,7 @@ from der_gym.controllers.base import Array, Rule, State
 from der_gym.controllers.perceptron import LIMIT
 from der_gym.core.errors import InputError, unknown
 from der_gym.env.sb3 import DERGroupSB3VecEnv
+from der_gym.scenario.load import read_yaml
 
 ALGORITHMS = {  # name: package, class, policy
     "ppo": ("stable_baselines3", "PPO", "MlpPolicy"),
@@ -102,11 +102,8 @@ def _noise(given: Mapping[str, Any], n_entry: int) -> Any:
 
 def read_hyperparameters(path: Path) -> dict[str, Any]:
     """Return the settings of a YAML of rl_zoo3 for ``DERGroup-v0``; InputError where there are none."""
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"--hyperparameters {path}: cannot be read: {' '.join(str(error).split())}") from None
-    if not isinstance(tree, dict) or not isinstance(tree.get(ENVIRONMENT), dict):
+    tree = read_yaml(path)
+    if not isinstance(tree.get(ENVIRONMENT), dict):
         raise InputError(f"--hyperparameters {path}: no settings of {ENVIRONMENT!r}; allowed: a mapping under that key")
     return dict(tree[ENVIRONMENT])
 

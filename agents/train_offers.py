@@ -10,39 +10,38 @@ every few generations its centre is played on the validation split; the best so 
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
+from pathlib import Path
 
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    # the imports below take seconds, in which somebody may press Ctrl-C
-    signal.signal(signal.SIGINT, lambda *_: (os.write(2, b"train_offers: interrupted\n"), os._exit(130)))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script, the folder above is not on the path
+
+from der_gym.starting import end_at_once
+
+if __name__ == "__main__":
+    end_at_once("train_offers")  # the imports below take seconds, in which somebody may press Ctrl-C
 
 import time
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 
+from agents.evolution import Search
+from agents.fresh import fresh_policy, scale_to_rule
+from agents.offer_policy import Linear, chosen, scores
+from agents.progress import Validation, to_csv
+from agents.script import script
+from der_gym.cli import common
+from der_gym.controllers import policy_file, public_info
+from der_gym.controllers.policy import Policy
+from der_gym.core.errors import InputError
+from der_gym.core.files import new_folder, write_text
+from der_gym.core.folders import locked
+from der_gym.env.sb3 import DERGroupSB3VecEnv
+from der_gym.env.worlds import Worlds
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # run as a script, the folder above is not on the path
-
-from agents.evolution import Search  # noqa: E402
-from agents.fresh import fresh_policy, scale_to_rule  # noqa: E402
-from agents.offer_policy import Linear, chosen, scores  # noqa: E402
-from agents.progress import Validation, to_csv  # noqa: E402
-from agents.script import script  # noqa: E402
-from der_gym.cli import common  # noqa: E402
-from der_gym.controllers import policy_file, public_info  # noqa: E402
-from der_gym.controllers.policy import Policy  # noqa: E402
-from der_gym.core.errors import InputError  # noqa: E402
-from der_gym.core.files import new_folder, write_text  # noqa: E402
-from der_gym.core.folders import locked  # noqa: E402
-from der_gym.env.sb3 import DERGroupSB3VecEnv  # noqa: E402
-from der_gym.env.worlds import Worlds  # noqa: E402
-
 FIRST_SEED, SCALING_WORLDS = 10_000, 16
 
 

@@ -15,17 +15,18 @@ References
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
+from pathlib import Path
 
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    # the imports below take seconds, in which somebody may press Ctrl-C
-    signal.signal(signal.SIGINT, lambda *_: (os.write(2, b"train_ppo: interrupted\n"), os._exit(130)))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script, the folder above is not on the path
+
+from der_gym.starting import end_at_once
+
+if __name__ == "__main__":
+    end_at_once("train_ppo")  # the imports below take seconds, in which somebody may press Ctrl-C
 
 import time
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 from typing import Annotated, NoReturn
 
 import numpy as np
@@ -35,23 +36,21 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger, configure
 
+from agents import checkpoint, networks
+from agents.fresh import MESSAGE_FIELDS, fresh_policy, scale_to_rule
+from agents.progress import Validation, horizon, to_csv
+from agents.residual_env import Corrected
+from agents.script import script
+from der_gym.cli import common
+from der_gym.controllers import policy_file, public_info
+from der_gym.controllers.policy import Policy
+from der_gym.core.errors import DerGymError, InputError
+from der_gym.core.files import new_folder, write_text
+from der_gym.core.folders import locked
+from der_gym.core.interrupt import exit_code, held_back
+from der_gym.env.sb3 import DERGroupSB3VecEnv
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # run as a script, the folder above is not on the path
-
-from agents import checkpoint, networks  # noqa: E402
-from agents.fresh import MESSAGE_FIELDS, fresh_policy, scale_to_rule  # noqa: E402
-from agents.progress import Validation, horizon, to_csv  # noqa: E402
-from agents.residual_env import Corrected  # noqa: E402
-from agents.script import script  # noqa: E402
-from der_gym.cli import common  # noqa: E402
-from der_gym.controllers import policy_file, public_info  # noqa: E402
-from der_gym.controllers.policy import Policy  # noqa: E402
-from der_gym.core.errors import DerGymError, InputError  # noqa: E402
-from der_gym.core.files import new_folder, write_text  # noqa: E402
-from der_gym.core.folders import locked  # noqa: E402
-from der_gym.core.interrupt import exit_code, held_back  # noqa: E402
-from der_gym.env.sb3 import DERGroupSB3VecEnv  # noqa: E402
-
 Array = np.ndarray
 PARTS = ("worlds", "rule", "inference", "update")  # of the time
 FIRST_SEED = 10_000  # runs with different seeds meet different worlds

@@ -10,40 +10,39 @@ batch of episodes plays a variation of the scenario: a policy that has met one n
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
+from pathlib import Path
 
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    # the imports below take seconds, in which somebody may press Ctrl-C
-    signal.signal(signal.SIGINT, lambda *_: (os.write(2, b"train_tracker: interrupted\n"), os._exit(130)))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script, the folder above is not on the path
+
+from der_gym.starting import end_at_once
+
+if __name__ == "__main__":
+    end_at_once("train_tracker")  # the imports below take seconds, in which somebody may press Ctrl-C
 
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import torch
 import typer
 
+from agents import tracking
+from agents.fresh import fresh_policy, scale_to_rule
+from agents.progress import Validation, to_csv
+from agents.script import script
+from der_gym.cli import common
+from der_gym.controllers import policy_file, public_info
+from der_gym.controllers.policy import Policy
+from der_gym.core.errors import InputError
+from der_gym.core.files import new_folder, write_text
+from der_gym.core.folders import locked
+from der_gym.env.sb3 import DERGroupSB3VecEnv
+from der_gym.env.worlds import Worlds
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # run as a script, the folder above is not on the path
-
-from agents import tracking  # noqa: E402
-from agents.fresh import fresh_policy, scale_to_rule  # noqa: E402
-from agents.progress import Validation, to_csv  # noqa: E402
-from agents.script import script  # noqa: E402
-from der_gym.cli import common  # noqa: E402
-from der_gym.controllers import policy_file, public_info  # noqa: E402
-from der_gym.controllers.policy import Policy  # noqa: E402
-from der_gym.core.errors import InputError  # noqa: E402
-from der_gym.core.files import new_folder, write_text  # noqa: E402
-from der_gym.core.folders import locked  # noqa: E402
-from der_gym.env.sb3 import DERGroupSB3VecEnv  # noqa: E402
-from der_gym.env.worlds import Worlds  # noqa: E402
-
 Array = np.ndarray
 FIRST_SEED = 10_000  # runs with different seeds meet different worlds
 BATCH, LEARNING_RATE = 1024, 1e-3

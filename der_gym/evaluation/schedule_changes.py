@@ -1,7 +1,8 @@
 """Changes of an episode's actions that a search with hindsight tries, a draw of its own for every half hour.
 
 Fractions of dispatch and offers of pay are moved alike, leaf by leaf and half hour by half hour. Against an error the
-fractions move by its kW; offers, whose kW nobody knows, by a drawn step."""
+fractions move by its kW; offers, whose kW nobody knows, by a drawn step.
+"""
 
 from __future__ import annotations
 
@@ -35,15 +36,20 @@ class Fleet:
     n_block : int
     rest : float64 (size,)
         Entries that ask for nothing and offer nothing.
-    spread : float64 (size,)
-        Standard deviation of a shift.
+    offers : bool (size,)
+        Entries that are offers of pay.
     """
 
     reach_kw: Array
     fine: Array
     n_block: int
     rest: Array
-    spread: Array
+    offers: Array
+
+    @property
+    def spread(self) -> Array:
+        """Return the standard deviation of a shift of each entry, float64 (size,)."""
+        return np.where(self.offers, SPREAD_OFFERS, SPREAD)
 
     @staticmethod
     def of(worlds: Worlds) -> Fleet:
@@ -57,8 +63,7 @@ class Fleet:
             for j in range(n):
                 fine[at + j] = all(st.class_names[c] in smooth for c in st.cell_class[st.cell_leaf == j])
         rest = action.encode({"offer": 0.0}).astype(np.float64) if "offer" in action.places else np.zeros(action.size)
-        spread = np.where(_offers(action), SPREAD_OFFERS, SPREAD)
-        return Fleet(kw, fine if fine.any() else kw[0] > 0, worlds.scenario.horizon_s // BLOCK_S, rest, spread)
+        return Fleet(kw, fine if fine.any() else kw[0] > 0, worlds.scenario.horizon_s // BLOCK_S, rest, _offers(action))
 
 
 def _offers(action: Any) -> Array:
@@ -117,11 +122,10 @@ def changed(fleet: Fleet, w: int, actions: Array, error_kw: Array, draw: np.rand
 
 def _priced(fleet: Fleet, error_kw: Array, draw: np.random.Generator) -> Array:
     """Return the move of some offers against the mean error of a half hour: more pay where the answer is too small."""
-    offers = fleet.spread > SPREAD
-    if not offers.any():
-        return np.zeros(len(offers))
-    step = -np.sign(error_kw.mean()) * np.abs(draw.normal(0.0, fleet.spread)) * _some(len(offers), draw)
-    return np.where(offers, step, 0.0)
+    if not fleet.offers.any():
+        return np.zeros(len(fleet.offers))
+    step = -np.sign(error_kw.mean()) * np.abs(draw.normal(0.0, fleet.spread)) * _some(len(fleet.offers), draw)
+    return np.where(fleet.offers, step, 0.0)
 
 
 def _some(size: int, draw: np.random.Generator) -> Array:

@@ -27,21 +27,6 @@ Shown = tuple[int, str, str]
 Command = Callable[..., Shown]
 
 
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Return a call of the command in this process: exit code, stdout, stderr."""
-
-    def call(*words: object) -> Shown:
-        monkeypatch.setattr(sys, "argv", ["der-gym", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        code = ended.value.code
-        return (code if isinstance(code, int) else 0), out, err
-
-    return call
-
-
 def succeed(shown: Shown) -> str:
     code, out, err = shown
     assert code == 0, err

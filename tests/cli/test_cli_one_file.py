@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from der_gym import cli
 from der_gym.cli import fairness as fairness_command
 from der_gym.cli import supply as supply_command
 from der_gym.core import files
@@ -28,20 +27,6 @@ WORDS = {
 }
 BASES = {"supply": "incentive-evening", "fairness": "tertiary-1-tiny"}
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Return a call of the command in this process: exit code, stdout, stderr."""
-
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["der-gym", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        code = ended.value.code
-        return (code if isinstance(code, int) else 0), *capsys.readouterr()
-
-    return call
 
 
 def words(name: str, folder: Path) -> list[str]:

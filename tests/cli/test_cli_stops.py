@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from der_gym import cli
 from der_gym.controllers import tune as tuning
 from der_gym.controllers.store import load_settings, save_settings
 from der_gym.evaluation.play import EpisodeRunner
@@ -26,20 +25,6 @@ PLAYED = ["--scenario", "tertiary-1-tiny", "--controller", "open_loop,closed_loo
 FIRM = ["tertiary-1-tiny", "--controller", "open_loop", "--seeds", "1", "--season", "summer", "--start-h", "14", *SHORT]
 Command = Callable[..., tuple[int, str, str]]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals or devices")
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Return a call of the command in this process: exit code, stdout, stderr."""
-
-    def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["der-gym", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        code = ended.value.code
-        return (code if isinstance(code, int) else 0), *capsys.readouterr()
-
-    return call
 
 
 def asked_at(call: int, number: int, monkeypatch: pytest.MonkeyPatch, where: Any, name: str) -> None:
