@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_cli import Command, command, refuse
+from test_cli import Command, refuse
 
 from der_gym.cli.given import Given, refuse_idle, refuse_without
 from der_gym.core.errors import InputError

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from reports import find_browser, need_browser
-from test_cli import SHORT, Command, command, refuse, succeed
+from test_cli import SHORT, Command, refuse, succeed
 
 from der_gym.evaluation.play import EpisodeRunner
 from der_gym.evaluation.recorder import Trace
