@@ -13,7 +13,6 @@ from test_cli import SHORT, Command, refuse, succeed
 from der_gym.evaluation.play import EpisodeRunner
 from der_gym.evaluation.recorder import Trace
 
-__all__ = ["command"]  # the fixture
 RUN = ["run", "tertiary-1-tiny", "--controller", "open_loop", *SHORT]
 EVALUATE = ["evaluate", "--scenario", "tertiary-1-tiny", "--controller", "open_loop", "--seeds", 2, *SHORT]
 FIRM = ["firm", "tertiary-1-tiny", "--controller", "open_loop", "--seeds", 1, "--season", "summer", "--start-h", 14]
