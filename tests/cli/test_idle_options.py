@@ -12,7 +12,6 @@ from der_gym.cli.given import Given, refuse_idle, refuse_without
 from der_gym.core.errors import InputError
 from der_gym.scenario.settings import SignalSettings
 
-
 CASES = [
     ("area", "tokyo", "prices"),
     ("station", "tokyo", "weather"),
