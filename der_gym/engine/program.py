@@ -20,6 +20,7 @@ from der_gym.engine.compile import has_bridge
 
 Array = np.ndarray
 Heard = Callable[["Call", int], None]
+_FAILED = "a kernel failed"  # ours raise nothing: no memory was left
 NEAR = 2_000_000  # bytes that a thread takes at once: the fewer hops between kernels, the better they run
 
 _heard: Heard | None = None
@@ -96,9 +97,12 @@ class Program:
             self.plainly()
             return
         for work, workers in self._bound():
-            work.begin()
-            parallel.together(work, workers)
-            work.check()
+            if workers > 1:
+                work.begin()
+                parallel.together(work, workers)
+                work.check()
+            else:
+                work.alone()
 
     def load(self) -> None:
         """Load or compile the machine code, so that the first call takes as long as any other."""
@@ -151,6 +155,13 @@ class _Walk:
         self._calls, self._table, self._next = calls, np.array(rows, dtype=np.uint64), np.zeros(3, dtype=np.int64)
         self._walk, self._wait = native.walker(), native.waiter()
         self._given = (self._table.ctypes.data, len(rows), self._next.ctypes.data, -(-n // few))
+        self._all = np.array([*self._given, first], dtype=np.int64)
+        self._run, self._place = native.runner(), self._all.ctypes.data
+
+    def alone(self) -> None:
+        """Make all calls in this thread, with the check."""
+        if self._run(self._place):
+            raise DerGymError(_FAILED)
 
     def begin(self) -> None:
         self._next[:] = self._first, 0, 0
@@ -164,7 +175,7 @@ class _Walk:
 
     def check(self) -> None:
         if self._next[2]:
-            raise DerGymError("a kernel failed")  # ours raise nothing: no memory was left
+            raise DerGymError(_FAILED)
 
 
 def _due(call: Call, n: int, width: int) -> int:

@@ -248,7 +248,8 @@ class Simulator:
         follow : bool
             Whether the appended stages run (see `StepPlan.append_stage`); else the caller runs ``step_plan.post_step``.
         """
-        self.step_plan.active[:] = active
+        if active is not self.step_plan.active:
+            self.step_plan.active[:] = active
         if message is not self.step_plan.message:
             self.step_plan.message[:] = message
         if follow and not (self._perfect or self.on_tick or self.on_minute):

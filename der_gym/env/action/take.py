@@ -9,6 +9,7 @@ import numpy as np
 
 from der_gym.core.errors import InputError
 from der_gym.engine.compile import kernel
+from der_gym.engine.program import Call, Program
 from der_gym.env.action.check import read_numbers
 from der_gym.env.action.layout import PLAN, ActionLayout
 from der_gym.network.streams import MessageStream
@@ -17,11 +18,15 @@ Array = np.ndarray
 
 
 @kernel
-def take_action(action, active, plan, award_kw, message, clipped, step_no, n_step, ended):  # type: ignore[no-untyped-def]
+def take_action(  # type: ignore[no-untyped-def]
+    lo, hi, action, active, plan, award_kw, message, clipped, step_no, n_step, ended, found
+):
     """Write actions into messages, count what was cut, count the step and mark the worlds that end with it.
 
     Parameters
     ----------
+    lo, hi : int
+        Not read: one call takes all worlds, for a fault in the last one leaves the first as it was.
     action : float32 (n_world, n_entry)
     active : bool (n_world,)
     plan : float64 (n, PLAN.N)
@@ -38,21 +43,20 @@ def take_action(action, active, plan, award_kw, message, clipped, step_no, n_ste
         Decisions of an episode.
     ended : bool (n_world,)
         Out.
-
-    Returns
-    -------
-    (int, int)
-        Flat index of a value that is not finite (then nothing is counted) or -1; how many worlds end.
+    found : int64 (2,)
+        Out: flat index of a value that is not finite (then nothing is counted) or -1; how many worlds end.
     """
-    n_entry, n_ended = action.shape[1], 0
+    n_entry = action.shape[1]
+    found[0], found[1] = -1, 0
     for w in range(action.shape[0]):
         if active[w]:
             for j in range(n_entry):
                 if not abs(action[w, j]) < 3e38:
-                    return w * n_entry + j, 0
+                    found[0] = w * n_entry + j
+                    return
     for w in range(action.shape[0]):
         ended[w] = active[w] and step_no[w] + 1 >= n_step
-        n_ended += 1 if ended[w] else 0
+        found[1] += 1 if ended[w] else 0
         if active[w]:
             for k in range(plan.shape[0]):
                 row = plan[k]
@@ -66,7 +70,6 @@ def take_action(action, active, plan, award_kw, message, clipped, step_no, n_ste
                 message[w, int(row[PLAN.LANE]), int(row[PLAN.COLUMN])] = value
                 clipped[w] += row[PLAN.COUNTS] if abs(a) > 1.0 else 0.0
             step_no[w] += 1
-    return -1, n_ended
 
 
 @kernel
@@ -98,6 +101,8 @@ class ActionTaker:
         The scenario's, dispatch first.
     message : float32 (n_world, n_lane, 3)
         Written at each decision: the simulator's own, so that no step copies it.
+    active : bool (n_world,)
+        Written at each decision: the simulator's own.
     n_step : int
         Decisions of an episode.
     decision_s : int
@@ -115,6 +120,8 @@ class ActionTaker:
         Decisions taken in the episode.
     award_kw : float64 (n_world,)
         The episode's award, summed over the services; empty where it is not the unit of an entry.
+    ended : bool (n_world,)
+        Worlds that end with the last decision.
     """
 
     def __init__(
@@ -122,12 +129,13 @@ class ActionTaker:
         layout: ActionLayout,
         streams: Sequence[MessageStream],
         message: Array,
+        active: Array,
         n_step: int,
         decision_s: int,
         correction: Array | None = None,
     ) -> None:
         n_world, n_leaf = len(message), len(layout.leaf_names)
-        self.layout, self.n_world, self.n_step, self.message = layout, n_world, n_step, message
+        self.layout, self.n_world, self.n_step, self.message, self.active = layout, n_world, n_step, message, active
         message[:, :, 0] = np.repeat(np.arange(len(streams)), n_leaf)
         self.clipped = np.zeros(n_world)
         self.step_no = np.zeros(n_world, dtype=np.int64)
@@ -137,6 +145,12 @@ class ActionTaker:
             layout.corrections(),
             correction,
         )
+        self.ended = np.zeros(n_world, dtype=bool)
+        self._given = np.zeros((n_world, layout.size), dtype=np.float32)
+        self._found = np.zeros(2, dtype=np.int64)
+        asked = (self._given, active, self._plan, self.award_kw, message)
+        counted = (self.clipped, self.step_no, n_step, self.ended, self._found)
+        self._take = Program([Call(take_action, *asked, *counted, by_world=True)], 1, 1, 1)
 
     def arrays(self) -> dict[str, Array]:
         """Return what a world's future depends on."""
@@ -149,15 +163,13 @@ class ActionTaker:
         if self.award_kw.size:
             self.award_kw[mask] = award_kw[mask]
 
-    def take(self, action: Any, active: Array, ended: Array) -> bool:
+    def take(self, action: Any, active: Array) -> bool:
         """Take the actions of the ``active`` worlds; mark those that end with them, and return whether any does.
 
         Parameters
         ----------
         action : array-like (n_world, size)
         active : bool (n_world,)
-        ended : bool (n_world,)
-            Out.
 
         Raises
         ------
@@ -165,10 +177,11 @@ class ActionTaker:
             For another shape, a value that is not finite, masked arrays, text, complex numbers and objects.
         """
         given = read_numbers(action)
-        if given.shape != (self.n_world, self.layout.size):
+        if given.shape != self._given.shape:
             raise InputError(self._shape_fault(given.shape))
-        counted = (self.message, self.clipped, self.step_no, self.n_step, ended)
-        at, n_ended = take_action(given, active, self._plan, self.award_kw, *counted)
+        self._given[:], self.active[:] = given, active
+        self._take()
+        at, n_ended = self._found.tolist()
         if at >= 0:
             w, j = divmod(at, self.layout.size)
             name = self.layout.names()[j]

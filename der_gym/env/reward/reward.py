@@ -248,7 +248,7 @@ class Reward:
 
     def finish(self, active: Array) -> None:
         """Add the plug-in terms of the step just taken; the debt is now charged."""
-        self.debt_yen[:] = 0.0
+        self.debt_yen.fill(0.0)
         for name in self.extra:
             value = self._less_twin() if name == IDLE_TWIN else REWARD_TERMS[name].value(self.simulator, active)
             self.extra[name] = np.where(active, value, 0.0)
