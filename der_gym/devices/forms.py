@@ -35,6 +35,7 @@ from der_gym.engine.codegen import Entry, Form, Place, wrap_import, write_kernel
 from der_gym.engine.generated import load
 from der_gym.engine.tables import CAPABILITY, EXOGENOUS, FLEET, GIVEN, SITE
 
+_Lines = tuple[str, ...]
 _SPAN = "lo : lo + n"
 _ONE = "np.uint32(index[i])"
 _OR_ALL = "np.uint32(index[i] if limits.shape[2] > 1 else 0)"
@@ -114,6 +115,7 @@ def source(model: Declaration, only: str = "") -> str:
 _LENT = {
     "der_gym.devices.flexibility": ("HERE", "HEARS", "N_SCRATCH", "find_accepting", "place_row", "recall", "sum_cells"),
     "der_gym.engine.compile": ("kernel",),
+    "der_gym.engine.scratch": ("borrow", "give_back"),
     "der_gym.numerics.sums": ("any_positive", "enter", "find_enrolled"),
 }
 
@@ -156,13 +158,14 @@ def form(model: Declaration, kernel: str, only: str = "") -> Form:
     places = _settings(model, arguments) | _context(kernel, arguments) | _fleet(kernel) | _own(model, kernel)
     often = kernel in ("advance", "capability")
     if not only:
-        return Form(kernel, arguments, places, *_around(model, kernel), _wanted(model, kernel), often)
+        above, first, last, below = _around(model, kernel)
+        return Form(kernel, arguments, places, above, first, last, below, _wanted(model, kernel), often)
     # what other functions hand on, and what other loops fill, stands in for itself
     given = {name for stage in model.stages(kernel) if not stage.once for name in stage.gives} - places.keys()
     made = {name for name, place in places.items() if place.kind in ("gather", "made")}
     places |= {name: Place(f"fleet[s, {FLEET.POWER_KW}, {_SPAN}]", writes=True) for name in given | made}
-    above, _, _ = _around(model, kernel)
-    return Form(kernel, arguments, places, above, often=often)
+    above, _, _, below = _around(model, kernel)
+    return Form(kernel, arguments, places, above, below=below, often=often)
 
 
 def _wanted(model: Declaration, kernel: str) -> tuple[str, ...]:
@@ -235,16 +238,13 @@ def _settings(model: Declaration, arguments: str) -> dict[str, Place]:
     return {"cfg": Place("cfg", "value")} | {n: Place(model.layout.place(n), "value") for n in model.layout.sizes}
 
 
-def _around(model: Declaration, kernel: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """Return the lines above the loop over shards, and at the start and the end of its body."""
+def _around(model: Declaration, kernel: str) -> tuple[_Lines, _Lines, _Lines, _Lines]:
+    """Return the lines above the loop over shards, at the start and the end of its body, and below it."""
     if kernel == "begin" and len(model.saved):
-        return (
-            (f"saved = np.empty(({len(model.saved)}, n), np.float32)",),
-            ("recall(pool, at[s], place[place_row(len(pool), at[s], len(place), p, n_shard)], saved)",),
-            (),
-        )
+        recall = "recall(pool, at[s], place[place_row(len(pool), at[s], len(place), p, n_shard)], saved)"
+        return (f"saved = borrow({len(model.saved)}, n)",), (recall,), (), ("give_back(saved)",)
     if kernel == "capability":
         last = f"sum_cells(ctx[w, {EXOGENOUS.T_S}], each, fleet[s], lo, cell_lo, cell_hi, reached, out[s])"
-        each = "each = np.empty((N_SCRATCH, n), np.float32)"
-        return (each,), ("find_accepting(fleet[s], lo, opting, each)",), (last,)
-    return (), (), ()
+        find = "find_accepting(fleet[s], lo, opting, each)"
+        return ("each = borrow(N_SCRATCH, n)",), (find,), (last,), ("give_back(each)",)
+    return (), (), (), ()

@@ -62,8 +62,8 @@ class Form:
         After ``s0, s1, n_shard``.
     places : mapping
         The names that functions may use.
-    above, first, last : sequence of str
-        Lines before the loop over shards, at the start and at the end of its body.
+    above, first, last, below : sequence of str
+        Lines before the loop over shards, at the start and at the end of its body, and after it.
     wanted : sequence of str
         Names that must be returned by some function.
     often : bool
@@ -76,6 +76,7 @@ class Form:
     above: Sequence[str] = ()
     first: Sequence[str] = ()
     last: Sequence[str] = ()
+    below: Sequence[str] = ()
     wanted: Sequence[str] = ()
     often: bool = False
 
@@ -210,8 +211,10 @@ def write_kernel(form: Form, stages: Sequence[Stage], entries: Sequence[Entry] =
     late = [*_unless_due(stages), *scratch] if "fresh" in form.arguments else []  # nothing to do takes no memory
     lines = ["n = params.shape[2]", *form.above, *([] if late else scratch), "for s in range(s0, s1):"]
     inner = ["w, p = s // n_shard, s % n_shard", "if not active[w]:", "    continue", *late, *body]
+    end = ["give_back(scratch)"] if scratch else []
+    inner, after = (inner + end, []) if late else (inner, end)
     head = ["", "", "@kernel", *wrap(f"def {form.name}(s0, s1, n_shard, {form.arguments}):")]
-    return [*head, *_indent([*lines, *_indent(inner)])]
+    return [*head, *_indent([*lines, *_indent(inner), *after, *form.below])]
 
 
 def _check(stage: Stage, names: _Names) -> None:
@@ -269,7 +272,7 @@ def _scratch(names: _Names) -> list[str]:
     if not rows:
         return []
     return [
-        f"scratch = np.empty(({len(rows)}, n), np.float32)",
+        f"scratch = borrow({len(rows)}, n)",
         *(f"{row} = scratch[{k}]" for k, row in enumerate(rows)),
     ]
 

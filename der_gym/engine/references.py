@@ -17,6 +17,8 @@ from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.dispatcher import Dispatcher
 from numba.core.typed_passes import NopythonTypeInference
 
+from der_gym.engine.scratch import borrow, give_back
+
 _NAMED = (ir.Arg, ir.Var, ir.Const, ir.Global, ir.FreeVar)  # other names of existing values
 _VIEWS = {"static_getitem", "cast", "phi", "build_tuple", "exhaust_iter"}  # parts of it
 _ATTRIBUTES = {"T", "view"}  # of an array, that copy nothing; ``view`` is then called
@@ -84,13 +86,17 @@ def _value_makes(line: Any, state: Any) -> bool:
     if value.op == "getitem":
         return _is_freed(value.index, state)  # by an array of places: a copy
     callee = state.typemap[value.func.name] if value.op == "call" else None
-    if _is_view(callee):
+    if _is_view(callee) or _is_borrowed(callee):
         return False
     return made or (not _stands_alone(callee) and any(_is_freed(var, state) for var in value.list_vars()))
 
 
 def _is_view(callee: Any) -> bool:
     return isinstance(callee, types.BoundFunction) and callee.typing_key == "array.view"
+
+
+def _is_borrowed(callee: Any) -> bool:
+    return isinstance(callee, types.Function) and callee.typing_key in (borrow, give_back)
 
 
 def _stands_alone(callee: Any) -> bool:

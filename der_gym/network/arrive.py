@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from der_gym.engine.compile import kernel, part, scalar
+from der_gym.engine.scratch import borrow, give_back
 from der_gym.engine.tables import FLEET
 from der_gym.network.tables import CHANNEL, LOST_AT, NEVER_S, QUANTILE_STEPS, code, moment
 from der_gym.numerics import approx, rng
@@ -130,7 +131,8 @@ def post(  # type: ignore[no-untyped-def]
     last : float64 (S, n_cell)
         Out: the cell's last arrival.
     """
-    moments = np.empty(fleet.shape[2], np.float32)
+    rows = borrow(1, fleet.shape[2])
+    moments = rows[0]
     for s in range(s0, s1):
         w, p = s // n_shard, s % n_shard
         for c in range(cell_lo.shape[0]):
@@ -177,6 +179,7 @@ def post(  # type: ignore[no-untyped-def]
                     out[i] = arrival(t_cloud, out[i] + queue, down[i], up[i], dead[i], longest)
             last[s, c] = keep(out, t_cloud, row[CHANNEL.STEP_S], ring[s, at : at + hi - lo])
             coming[s, slot, c] = _ZERO
+    give_back(rows)
 
 
 @part

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from der_gym.core.errors import InputError
+from der_gym.engine.compile import kernel
 from der_gym.signals.request_file import OwnRequest, RequestSeries, cut_to_award, load_request
 from der_gym.signals.series import decay
 from der_gym.signals.table import STEP_S as BIN_S
@@ -161,17 +162,42 @@ def _shares(
 ) -> F8:
     """Return the share called (W, n_bin), 0 where ``awarded`` is False."""
     phi = decay(BIN_S, config.tau_s)
-    weight, own_weight = config.residual_weight, np.sqrt(1.0 - config.residual_weight**2)
-    fresh = np.sqrt(1.0 - phi * phi) * luck
-    own, now = luck[:, 0], np.zeros(len(luck))
-    share = np.empty_like(luck)
-    for i in range(luck.shape[1]):
-        own = phi * own + fresh[:, i] if i else own
-        wanted = centre + config.volatility * (weight * residual[:, i] + own_weight * own)
-        step = np.minimum(np.maximum(wanted, now - config.ramp_share), now + config.ramp_share)
-        now = np.where(awarded[:, i], np.minimum(np.maximum(step, 0.0), 1.0), 0.0)
-        share[:, i] = now
+    fresh, share = np.sqrt(1.0 - phi * phi) * luck, np.empty_like(luck)
+    fresh[:, 0] = luck[:, 0]
+    weights = (config.residual_weight, float(np.sqrt(1.0 - config.residual_weight**2)))
+    given = (np.ascontiguousarray(residual), fresh, awarded, share)
+    walk_shares(0, len(luck), phi, centre, config.volatility, *weights, config.ramp_share, *given)
     return np.where(awarded, _lifted(share, lift, config), 0.0)
+
+
+@kernel
+def walk_shares(  # type: ignore[no-untyped-def]
+    w0, w1, phi, centre, volatility, weight, own_weight, ramp_share, residual, fresh, awarded, share
+):
+    """Let each world's wish wander, and its share follow within the ramp; 0 where nothing is awarded.
+
+    Parameters
+    ----------
+    w0, w1 : int
+        Range of worlds.
+    phi : float
+        Part of the wish that stays from one bin to the next.
+    centre, volatility, weight, own_weight, ramp_share : float
+        See `RequestConfig`.
+    residual, fresh : float64 (n_world, n_bin)
+        The area's imbalance; what is new in the wish, its first value whole.
+    awarded : bool (n_world, n_bin)
+    share : float64 (n_world, n_bin)
+        Out, 0..1.
+    """
+    for w in range(w0, w1):
+        own = now = 0.0
+        for i in range(share.shape[1]):
+            own = phi * own + fresh[w, i]
+            wanted = centre + volatility * (weight * residual[w, i] + own_weight * own)
+            step = min(max(wanted, now - ramp_share), now + ramp_share)
+            now = min(max(step, 0.0), 1.0) if awarded[w, i] else 0.0
+            share[w, i] = now
 
 
 def _lifted(share: F8, lift: F8, config: RequestConfig) -> F8:

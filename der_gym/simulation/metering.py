@@ -6,6 +6,7 @@ import numpy as np
 
 from der_gym.engine.compile import kernel, part
 from der_gym.engine.schema import Table
+from der_gym.engine.scratch import borrow, give_back
 from der_gym.engine.tables import FLEET, SITE
 from der_gym.numerics.lanes import N_LANE, packets
 from der_gym.numerics.sums import dot, find_enrolled
@@ -48,7 +49,8 @@ def sum_power_cells(s0, s1, n_shard, active, lo, hi, fleet, out):  # type: ignor
     out : float64 (S, n_cell, POWER.N)
         Out.
     """
-    here = np.empty(fleet.shape[2], np.float32)
+    rows = borrow(1, fleet.shape[2])
+    here = rows[0]
     for s in range(s0, s1):
         if not active[s // n_shard]:
             continue
@@ -58,6 +60,7 @@ def sum_power_cells(s0, s1, n_shard, active, lo, hi, fleet, out):  # type: ignor
             at, to = lo[c], hi[c]
             out[s, c, POWER.METERED_KW] = dot(power[at:to], gain[at:to])
             out[s, c, POWER.TRUE_KW] = dot(power[at:to], here[at:to])
+    give_back(rows)
 
 
 @kernel
@@ -96,7 +99,8 @@ def sum_seen_cells(s0, s1, n_shard, active, t_s, dt_s, lo, hi, fleet, out):  # t
     out : float64 (S, n_cell, SEEN.N)
         Out.
     """
-    here = np.empty(fleet.shape[2], np.float32)
+    rows = borrow(1, fleet.shape[2])
+    here = rows[0]
     for s in range(s0, s1):
         if not active[s // n_shard]:
             continue
@@ -108,6 +112,7 @@ def sum_seen_cells(s0, s1, n_shard, active, t_s, dt_s, lo, hi, fleet, out):  # t
             out[s, c, SEEN.SEEN_KW] = dot(seen[at:to], here[at:to])
             given = (now, rated[at:to], when[at:to], here[at:to])
             out[s, c, SEEN.AGED_KW_S], out[s, c, SEEN.SILENT_KW] = reports(*given)
+    give_back(rows)
 
 
 @part

@@ -152,7 +152,7 @@ def test_only_der_gyms_engine_stands_behind_a_leaf_of_it() -> None:
         *(f"der_gym.numerics.{name}" for name in ("rng", "approx")),
         *(
             f"der_gym.engine.{name}"
-            for name in ("compile", "dispatch", "native", "probe", "references", "memory", "parallel")
+            for name in ("compile", "dispatch", "native", "probe", "references", "memory", "parallel", "scratch")
         ),
         "der_gym.core.errors",
     }

@@ -15,6 +15,8 @@ from der_gym.engine import references
 from der_gym.engine.compile import kernel, part, scalar
 from der_gym.engine.dispatch import Closed
 from der_gym.engine.program import Call, Program
+from der_gym.engine.scratch import borrow, give_back
+from der_gym.env.worlds import Worlds
 
 TABLE = np.arange(12.0).reshape(3, 4)
 
@@ -122,6 +124,17 @@ def by_view(s0, s1, x):  # type: ignore[no-untyped-def]
         x[s, 0] = first[0] + second[0]
 
 
+def borrowed(s0, s1, x):  # type: ignore[no-untyped-def]
+    rows = borrow(2, x.shape[1])
+    one, two = rows[0], rows[1]
+    for s in range(s0, s1):
+        for i in range(x.shape[1]):
+            one[i] = np.float32(i)
+            two[i] = one[i] * np.float32(2.0)
+        x[s, 0] += one[1] + two[2]
+    give_back(rows)
+
+
 MAKERS = [zeros, ones, full, steps, joined, cast, sums, slices, places, lists, ordered, by_part, by_scalar, by_view]
 
 
@@ -149,7 +162,7 @@ def balance() -> Iterator[Callable[[], tuple[int, int]]]:
         _nrt_python.memsys_disable_stats()
 
 
-@pytest.mark.parametrize("loop", MAKERS, ids=lambda loop: loop.__name__)
+@pytest.mark.parametrize("loop", [borrowed, *MAKERS], ids=lambda loop: loop.__name__)
 def test_what_a_loop_makes_is_freed(loop: Any, balance: Callable[[], tuple[int, int]]) -> None:
     x = np.random.default_rng(1).normal(size=(100, 4))
     slow, run = x.copy(), kernel(loop)
@@ -177,14 +190,14 @@ def test_a_part_that_returns_a_view_takes_the_reference_that_is_given_back() -> 
     assert x[:, 0].tolist() == [2.0] * 100
 
 
-@pytest.mark.parametrize("loop", [views, *MAKERS], ids=lambda loop: loop.__name__)
+@pytest.mark.parametrize("loop", [views, borrowed, *MAKERS], ids=lambda loop: loop.__name__)
 def test_references_are_counted_where_something_is_made(loop: Any) -> None:
     options = dict(kernel(loop).targetoptions)  # type: ignore[attr-defined]
     made = Closed(loop, targetoptions=options, pipeline_class=references.Counted)  # not from the cache
     made.compile((numba.int64, numba.int64, numba.float64[:, ::1]))
     (compiled,) = made.overloads.values()
     # What a part or a scalar makes and does not return, it frees itself.
-    assert compiled.target_context.enable_nrt is (loop not in (views, by_scalar))
+    assert compiled.target_context.enable_nrt is (loop not in (views, by_scalar, borrowed))
 
 
 @part
@@ -206,3 +219,29 @@ def test_views_that_a_part_returns_are_held_until_its_caller_lets_them_go() -> N
     for _ in range(50):
         by_two_rows.opened(0, 8, x)  # type: ignore[attr-defined]
     assert sys.getrefcount(x) == before and x[1].tolist() == [1.0] * 8
+
+
+def test_borrowed_rows_begin_where_the_processors_lines_do() -> None:
+    places = np.zeros(3, dtype=np.int64)
+    kernel(find_places)(0, 3, places)
+    assert (places % 64 == 0).all() and places.all()
+
+
+def find_places(lo, hi, places):  # type: ignore[no-untyped-def]
+    for k in range(lo, hi):
+        rows = borrow(k + 1, 16)
+        places[k] = rows.ctypes.data
+        give_back(rows)
+
+
+def test_a_step_frees_what_its_kernels_borrow(balance: Callable[[], tuple[int, int]]) -> None:
+    worlds = Worlds("tertiary-1-tiny", None, 1)
+    mask = np.ones(1, dtype=bool)
+    worlds.reset(mask, {0: np.random.default_rng(0)}, None)
+    action = np.zeros((1, *worlds.action_space.shape), np.float32)
+    worlds.step(action, mask)
+    before, held = balance()
+    for _ in range(40):
+        worlds.step(action, mask)
+    after, still_held = balance()
+    assert after > before and still_held == held

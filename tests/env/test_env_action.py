@@ -96,14 +96,14 @@ def test_the_layout_describes_the_action(registered: None) -> None:
 def taker(n_world: int = 2) -> ActionTaker:
     layout = ActionLayout.make(LEAVES, THREE)
     message = np.zeros((n_world, 3 * len(layout.leaf_names), 3), dtype=np.float32)
-    return ActionTaker(layout, (DISPATCH, MessageStream("coupon"), MessageStream("rule")), message, 30, 60)
+    streams = (DISPATCH, MessageStream("coupon"), MessageStream("rule"))
+    return ActionTaker(layout, streams, message, np.zeros(n_world, dtype=bool), 30, 60)
 
 
 def test_every_head_fills_its_lane_in_its_unit() -> None:
     own = taker()
     action = np.tile([0.5, -2.0, 0.0, -1.0, 0.0, 1.0, 3.0], (2, 1))
-    active, ended = np.array([True, False]), np.ones(2, dtype=bool)
-    assert not own.take(action, active, ended)
+    assert not own.take(action, np.array([True, False])) and not own.ended.any()
     assert own.message[0, :, 0].tolist() == [0.0] * 3 + [1.0] * 3 + [2.0] * 3
     assert own.message[0, :3, 1].tolist() == [0.5, -1.0, 0.0] and own.message[0, 3:6, 1].tolist() == [0.0, 25.0, 50.0]
     assert own.message[0, 6:, 2] == pytest.approx([0.05] * 3) and not own.message[0, 6:, 1].any()
@@ -116,7 +116,7 @@ def test_a_slow_head_is_held_between_its_gates() -> None:
     offers = []
     for k in range(30):
         action = np.full((1, 7), -1.0 + k / 15, np.float32)
-        last = own.take(action, np.ones(1, dtype=bool), np.zeros(1, dtype=bool))
+        last = own.take(action, np.ones(1, dtype=bool))
         offers.append(float(own.message[0, 3, 1]))
         assert own.message[0, 0, 1] == pytest.approx(-1.0 + k / 15)
     assert last and offers == pytest.approx([0.0] * 10 + [50 / 3] * 10 + [100 / 3] * 10)
@@ -126,8 +126,7 @@ def test_plain_loops_give_the_bits_of_the_kernel(monkeypatch: pytest.MonkeyPatch
     def played() -> list[bytes]:
         own, draw = taker(), np.random.default_rng(2)
         for _ in range(12):
-            ended = np.zeros(2, dtype=bool)
-            own.take(draw.normal(0, 1, (2, 7)).astype(np.float32), draw.random(2) < 0.8, ended)
+            own.take(draw.normal(0, 1, (2, 7)).astype(np.float32), draw.random(2) < 0.8)
         return [array.tobytes() for array in own.arrays().values()]
 
     fast = played()

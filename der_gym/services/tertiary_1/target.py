@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from der_gym.core.errors import InputError
+from der_gym.engine.compile import kernel
 from der_gym.services.tertiary_1.config import BIN_MIN, BIN_PER_BLOCK, BLOCK_MIN, Tertiary1Config
 
 F8 = NDArray[np.float64]
@@ -118,9 +119,27 @@ def _ramp_kw(award_kw: F8, config: Tertiary1Config) -> F8:
 
 def _ramped(request_kw: F8, ramp_kw: F8) -> F8:
     end = np.zeros((len(request_kw), request_kw.shape[1] + 1))
-    for b in range(request_kw.shape[1]):
-        end[:, b + 1] = end[:, b] + np.clip(request_kw[:, b] - end[:, b], -ramp_kw[:, b], ramp_kw[:, b])
+    follow_request(0, len(end), np.ascontiguousarray(request_kw, np.float64), np.ascontiguousarray(ramp_kw), end)
     return end
+
+
+@kernel
+def follow_request(w0, w1, request_kw, ramp_kw, end_kw):  # type: ignore[no-untyped-def]
+    """Let each world's target follow its request within the ramp.
+
+    Parameters
+    ----------
+    w0, w1 : int
+        Range of worlds.
+    request_kw, ramp_kw : float64 (n_world, n_bin)
+        What is asked for, and the most that the target may move in a bin.
+    end_kw : float64 (n_world, n_bin + 1)
+        Out: the target at the end of each bin, from that of the start, which is given.
+    """
+    for w in range(w0, w1):
+        for b in range(request_kw.shape[1]):
+            step = request_kw[w, b] - end_kw[w, b]
+            end_kw[w, b + 1] = end_kw[w, b] + min(max(step, -ramp_kw[w, b]), ramp_kw[w, b])
 
 
 def _value(end_kw: F8, t_s: F8) -> F8:
