@@ -1,14 +1,49 @@
-"""Freed memory: when Python looks for it, and when it goes back to the system."""
+"""Memory: large blocks for arrays that are gone through together; freed memory, and when it goes back to the system."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
 
 from der_gym.core.errors import InputError
+
+_LARGE = 4_194_304  # bytes from which numpy asks the system for large pages
+_MOST, _LINE = 64 * 1024 * 1024, 64
+
+
+class Arena:
+    """Arrays of many worlds, cut from large blocks.
+
+    A step goes through all of them. On pages of 4 kB that is more than the processor keeps addresses of; from
+    blocks as large as these the system makes pages of 2 MB, where it has them.
+
+    Parameters
+    ----------
+    n_byte : int
+        About as much as will be asked for; below 4 MiB every array is one of its own.
+    """
+
+    def __init__(self, n_byte: int) -> None:
+        self._size = min(n_byte, _MOST) if n_byte >= _LARGE else 0
+        self._left = np.zeros(0, dtype=np.uint8)
+
+    def zeros(self, shape: tuple[int, ...], dtype: Any = np.float64) -> np.ndarray:
+        """Return an array of zeros, as ``np.zeros``."""
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        if not 0 < size <= self._size:
+            return np.zeros(shape, dtype)
+        if size > len(self._left):
+            block = np.zeros(self._size + _LINE, dtype=np.uint8)
+            self._left = block[-block.ctypes.data % _LINE :]
+        own, self._left = self._left[:size], self._left[-(-size // _LINE) * _LINE :]
+        return own.view(dtype).reshape(shape)
 
 
 @contextmanager

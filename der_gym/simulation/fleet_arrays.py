@@ -16,6 +16,7 @@ from der_gym.devices import DEVICES, membership
 from der_gym.devices import site as home
 from der_gym.devices.base import DeviceModel, Role
 from der_gym.devices.owners.terms import TARIFF
+from der_gym.engine.memory import Arena
 from der_gym.engine.program import Call, share
 from der_gym.engine.tables import CAPABILITY, EXOGENOUS, FLEET, SITE
 from der_gym.fleet.structure import Structure
@@ -24,6 +25,7 @@ from der_gym.simulation.array_ops import blank, copy_params, tell, weigh
 from der_gym.simulation.behaviour_arrays import Behaviours
 
 Array = np.ndarray
+_DEVICE_BYTES = 200  # of a device in the arrays below, about
 
 
 @dataclass
@@ -49,7 +51,7 @@ class DeviceArrays:
 
 
 def make_device_arrays(
-    name: str, structure: Structure, config: Any, n_all: int, opt_out: float, by_device: bool
+    name: str, structure: Structure, config: Any, n_all: int, opt_out: float, by_device: bool, arena: Arena
 ) -> DeviceArrays:
     """Return the empty arrays of class ``name`` for ``n_all`` shards."""
     device = DEVICES[name]
@@ -60,9 +62,9 @@ def make_device_arrays(
         lo=lo,
         hi=hi,
         cfg=device.constants(config),
-        params=np.zeros((n_all, max(len(device.params), 1), n), dtype=np.float32),
-        state=np.zeros((n_all, max(len(device.state), 1), n), dtype=np.float32),
-        energy=np.zeros((n_all, max(len(device.energy), 1), n)),
+        params=arena.zeros((n_all, max(len(device.params), 1), n), np.float32),
+        state=arena.zeros((n_all, max(len(device.state), 1), n), np.float32),
+        energy=arena.zeros((n_all, max(len(device.energy), 1), n)),
         registers=np.zeros((n_all, max(len(device.registers), 1), n if by_device else 1)),
         opt_out=np.float32(opt_out),
     )
@@ -115,8 +117,10 @@ class Fleet:
         n_all = n_world * self.n_shard
         self.n_all, self.receiving = n_all, receiving
         opt_out = devices.behaviour.opt_out_share
+        arena = Arena(n_all * structure.n_place * _DEVICE_BYTES)
+        kept = (by_device, arena)
         self.classes = {
-            name: make_device_arrays(name, structure, getattr(devices, name), n_all, _opt_out(name, opt_out), by_device)
+            name: make_device_arrays(name, structure, getattr(devices, name), n_all, _opt_out(name, opt_out), *kept)
             for name in structure.class_slice
         }
         stages = groupby(self.classes.values(), key=lambda st: st.device.stage)  # classes stand in order of their stage
@@ -124,8 +128,8 @@ class Fleet:
         self.behaviours = Behaviours(behaviours, n_world, self.n_shard, structure.n_place, by_device)
         self.house_cfg = home.constants(devices.house)
         self.behaviour_cfg = devices.behaviour.constants(horizon_s)
-        self.fleet = np.zeros((n_all, FLEET.N, structure.n_place), dtype=np.float32)
-        self.site = np.zeros((n_all, SITE.N, structure.n_site), dtype=np.float32)
+        self.fleet = arena.zeros((n_all, FLEET.N, structure.n_place), np.float32)
+        self.site = arena.zeros((n_all, SITE.N, structure.n_site), np.float32)
         self.ctx = np.zeros((n_world, EXOGENOUS.N), dtype=np.float32)
         self.keys = np.zeros((n_world, 4), dtype=np.uint32)
         self.abs_s = np.zeros(n_world, dtype=np.int64)
