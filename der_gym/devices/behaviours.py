@@ -16,6 +16,7 @@ import numpy as np
 from der_gym.core.errors import unknown
 from der_gym.core.registry import Registry
 from der_gym.devices.base import DeviceConfig
+from der_gym.devices.owners.opting import DispatchConfig
 from der_gym.engine.compile import kernel
 from der_gym.engine.schema import Table
 from der_gym.engine.tables import FLEET
@@ -113,7 +114,10 @@ class Behaviour:
 
 
 BEHAVIOURS: Registry[Behaviour] = Registry("behaviour", "der_gym.behaviours")
-BEHAVIOURS.register("dispatch", Behaviour("dispatch", DISPATCH, "the device follows the fraction that is sent"))
+BEHAVIOURS.register(
+    "dispatch",
+    Behaviour("dispatch", DISPATCH, "the device follows the fraction that is sent", config=DispatchConfig),
+)
 
 
 def in_order(names: Iterable[str]) -> list[Behaviour]:

@@ -14,7 +14,7 @@ from der_gym.core.units import DAY_S
 from der_gym.engine import memory, parallel
 from der_gym.engine.program import Program
 from der_gym.engine.tables import CAPABILITY
-from der_gym.scenario.action import OFFERS, check_owners
+from der_gym.scenario.action import OFFERS, check_opting, check_owners
 from der_gym.scenario.model import Scenario
 from der_gym.services import SERVICES
 from der_gym.signals.frequency import Frequency
@@ -92,7 +92,9 @@ class Simulator:
         memory.check_room(f"n_world {shown(n_world)}: worlds of {st.n_device:,} devices", n_world * per_world)
         receiving = any(config.metering == "receiving" for config in scenario.services)
         each = by_device or scenario.control == "both"  # what owners in events bear is told apart by device
-        own = (each, receiving, scenario.answers(), offers.tariff(scenario.costs))
+        check_opting(st.class_names, scenario.dispatch)
+        owners = (scenario.answers(), offers.tariff(scenario.costs), scenario.dispatch, scenario.owners_share)
+        own = (each, receiving, *owners)
         self.fleet = Fleet(st, scenario.devices, n_world, scenario.horizon_s, *own)
         n_day = (scenario.horizon_s + RUN_ON_S) // DAY_S + 2
         self.network = NetworkRuntime(st, scenario.network, n_world, scenario.decision_s, n_day, scenario.streams())

@@ -137,11 +137,10 @@ class StepPlan:
         ]
 
     def _asking(self) -> list[Call]:
-        """Return the calls by which owners who are offered pay learn what a kWh costs them now."""
-        if self.offers is None:
-            return []
-        usual = self.fleet.spread_usual(self._turn, self.offers.usual)
-        return [*where_due(self._due, self.fleet.ask_owners(self._due)), *where_due(self._turn, usual)]
+        """Return the calls by which owners learn what a kWh costs them now, and look at what is commanded."""
+        usual = self.fleet.spread_usual(self._turn, self.offers.usual) if self.offers else []
+        asks = [*self.fleet.ask_owners(self._due), *self.fleet.watch_commands(self._due)]
+        return [*where_due(self._due, asks), *where_due(self._turn, usual)]
 
     def context(self, active: Array, dt: int) -> Call:
         """Return the call that fills the exogenous rows of a tick of ``dt`` seconds that begins now."""
