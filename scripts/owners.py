@@ -127,7 +127,8 @@ def findings() -> list[Finding]:
         Finding("EV owners who move charging for 15 yen/kWh [A]", "18 of 41 points: 44 %", "off-peak reward [S]",
                 100 * cars_moved(15.0), 30.0, 60.0),
         Finding("and for nothing", "gone when the pay stops", "off-peak reward [S]", 100 * cars_moved(0.0), 0.0, 0.0),
-        Finding("commanded homes that opt out for three hours", "2-5 %", "the coin of `membership` [A]", opted_out(), 1.5, 5.0),
+        Finding("commanded homes that opt out for three hours", "2-5 %", "the coin of `membership` [A]",
+                opted_out(), 1.5, 5.0),
         Finding("of those with all comfort at stake", "more", "[A]", opted_out(stake=1.0), 3.0, 12.0),
         Finding("after seven calls in seven days", "more", "[A]", opted_out(calls=weighing([1] * 7)), 2.0, 8.0),
     ]  # fmt: skip

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from der_gym.core.units import BLOCK_S, SLOT_PER_DAY
-from der_gym.devices.owners.behaviour import STATE
+from der_gym.devices.owners.behaviour import INCENTIVE_ANSWER, STATE
 from der_gym.devices.owners.terms import TARIFF
 from der_gym.engine.compile import kernel
 from der_gym.engine.program import Call
@@ -59,6 +60,10 @@ class Offers:
     budget_yen : float, optional
     books : FleetLedger
         Where the devices' registers are booked, owners in events bear their own part of them.
+    given : bool
+        Whether each event has the notice that it gives, see `IncentiveConfig.notice`.
+    announced : sequence of (float64 (n_world, n), int)
+        Columns in which services tell the seconds until a start that they have announced, 0 none.
 
     Attributes
     ----------
@@ -78,10 +83,12 @@ class Offers:
         lane: int,
         budget_yen: float | None,
         books: FleetLedger,
+        given: bool = False,
+        announced: Sequence[tuple[Array, int]] = (),
     ) -> None:
         self.fleet, self.network, self.planner, self.lane = fleet, network, planner, lane
         self.budget_yen = np.inf if budget_yen is None else float(budget_yen)
-        self.paid_yen = books.paid_yen
+        self.paid_yen, self.given, self.announced = books.paid_yen, given, announced
         st = fleet.structure
         self.usual = np.zeros((fleet.n_world, planner.base_kw.shape[1], st.n_cell), dtype=np.float32)
         self.answered = np.zeros((fleet.n_all, st.n_cell))
@@ -117,6 +124,24 @@ class Offers:
             return []
         lanes = (self.lane, self.fleet.structure.n_leaf)
         return [Call(limit_offers, active, self.paid_yen, self.budget_yen, *lanes, message, by_world=True)]
+
+    def noticing(self, active: Array, t_s: Array) -> list[Call]:
+        """Return the calls that tell homes of the start that a service has announced, at a decision."""
+        if not self.given:
+            return []
+        told = (self.fleet.n_shard, active, t_s)
+        calls = [Call(tell_start, *told, False, self.announced[0][0], 0, self.state)] if self.announced else []
+        return calls + [Call(tell_start, *told, True, shown, k, self.state) for shown, k in self.announced]
+
+    def dating(self, active: Array) -> list[Call]:
+        """Return the call that dates the offers in force, before homes look at them."""
+        if not self.given:
+            return []
+        st, w = self.fleet.structure, self.network
+        kept_s = w.gate[self.lane + st.cell_leaf, net.GATE.HOLD_S]
+        row = w.message_rows()[INCENTIVE_ANSWER.name][0] + net.HOLD.A_VALID_S
+        cells = (st.cell_lo, st.cell_hi, kept_s)
+        return [Call(date_offers, self.fleet.n_shard, active, *cells, row, w.hold, self.state)]
 
     def following(self, active: Array) -> list[Call]:
         """Return the calls that tell apart what owners in events bear themselves, before the devices advance."""
@@ -156,6 +181,35 @@ def limit_offers(w0, w1, active, paid_yen, budget_yen, lane, n_leaf, message):  
         if active[w] and paid_yen[w] >= budget_yen:
             for j in range(lane, lane + n_leaf):
                 message[w, j, 1] = 0.0
+
+
+@kernel
+def tell_start(s0, s1, n_shard, active, t_s, adds, shown, k, state):  # type: ignore[no-untyped-def]
+    """Note the start that a service has announced, s of the episode; ``adds`` to what is noted, else 0.
+
+    ``shown`` float64 (n_world, n): its column ``k`` has the seconds until then, 0 none.
+    """
+    for s in range(s0, s1):
+        w = s // n_shard
+        if active[w]:
+            in_s = np.float32(shown[w, k])
+            begins = np.float32(t_s[w]) + in_s if in_s > _0 else _0
+            state[s, STATE.STARTS_S, 0] = max(state[s, STATE.STARTS_S, 0], begins) if adds else _0
+
+
+@kernel
+def date_offers(s0, s1, n_shard, active, cell_lo, cell_hi, kept_s, row, hold, state):  # type: ignore[no-untyped-def]
+    """Write when the offer that each device holds was sent: its end, a row of ``hold``, less ``kept_s`` (n_cell,).
+
+    Known error: a message that replaces another within the tick dates both.
+    """
+    for s in range(s0, s1):
+        if active[s // n_shard]:
+            ends, sent = hold[s, row], state[s, STATE.SENT_S]
+            for c in range(cell_lo.shape[0]):
+                kept = np.float32(kept_s[c])
+                for i in range(cell_lo[c], cell_hi[c]):
+                    sent[i] = ends[i] - kept
 
 
 @kernel

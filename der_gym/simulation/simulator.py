@@ -144,7 +144,9 @@ class Simulator:
         check_owners(self.structure.class_names, config)
         lane = kinds.index(OFFERS) * self.structure.n_leaf
         known = (self.fleet, self.network, self.market.planner, lane)
-        return Offers(*known, config.budget_yen, self.market.fleet_ledger)
+        of = [session.service for session in self.market.sessions]
+        announced = [(each.shown, each.FIELDS.number(each.announces)) for each in of if each.announces]
+        return Offers(*known, config.budget_yen, self.market.fleet_ledger, config.notice == "given", announced)
 
     def leaf_power_kw(self) -> Array:
         """Return the leaves' power of the last tick by the meters, float64 (n_world, n_leaf)."""

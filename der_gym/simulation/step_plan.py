@@ -102,6 +102,7 @@ class StepPlan:
         asked = (network.leaf, self.view.leaf, node_kw, self.market.fleet_ledger.asked_kwh, self.refreshed)
         opens = Call(clock.open_step, self.active, t_s, step_h, *asked, by_world=True)
         limits = self.offers.limiting(self.active, self.message) if self.offers else []
+        limits += self.offers.noticing(self.active, t_s) if self.offers else []
         return [*limits, network.send_messages(self.active, t_s, self.message), opens]
 
     def _tick(self, dt: int) -> list[Call]:
@@ -122,6 +123,7 @@ class StepPlan:
             *self._asking(),
             network.compute_arrivals(f.keys, f.fleet),
             *network.deliver_messages(active, f.t_s, dt, f.fleet),
+            *(self.offers.dating(active) if self.offers else ()),
             *f.decide(active, dt, network.hold, network.message_rows()),
             *(self.offers.following(active) if self.offers else ()),
             *f.advance_devices(active),

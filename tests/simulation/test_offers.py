@@ -19,6 +19,7 @@ from der_gym.engine.tables import FLEET
 from der_gym.env.single import DERGroupEnv
 from der_gym.env.vector import DERGroupVectorEnv
 from der_gym.env.worlds import Worlds
+from der_gym.network import tables as net
 from der_gym.scenario.load import load
 from der_gym.simulation.fleet_ledger import LINES, ROLES
 
@@ -120,6 +121,47 @@ def test_snapshots_and_forks_carry_owners() -> None:
         kept.step(sent[1:], np.ones(1, dtype=bool))
     for name, array in kept.arrays().items():
         assert array.tobytes() == made.simulator.arrays()[name][-len(array) :].tobytes(), name
+
+
+# --- notice
+
+
+def test_offers_act_at_the_start_that_a_service_has_announced_and_late_mail_leaves_less_notice() -> None:
+    made = worlds(4, behaviours__incentive={"notice": "given", "notice_min": 0})
+    told = made.layout.decode(made.observe(), "capacity-call.call_starts_in_s")
+    for _ in range(200):  # until each call is announced
+        play(made, 1)
+        told = np.maximum(told, made.layout.decode(made.observe(), "capacity-call.call_starts_in_s"))
+        if (made.layout.decode(made.observe(), "capacity-call.call_starts_in_s") > 0).all():
+            break
+    starts = made.layout.decode(made.observe(), "capacity-call.call_starts_in_s") + made.simulator.fleet.t_s
+    assert (starts > made.simulator.fleet.t_s + 1800).all()
+    sent_s = made.simulator.fleet.t_s.copy()
+    play(made, 25, offer=60.0)
+    state = owners(made)
+    for w in range(4):
+        asked = state[w, STATE.CALLS] > 0
+        assert asked.any() and (state[w, STATE.ACTS_S, asked] == np.float32(starts[w])).all()
+        assert (state[w, STATE.SENT_S, asked] >= np.float32(sent_s[w])).all()
+        assert not state[w, STATE.SOLD].any() and not state[w, STATE.PAYS_YEN_KWH].any()
+    play(made, int((starts.max() - made.simulator.fleet.t_s.min()) // 60) + 10, offer=60.0)
+    assert (owners(made)[:, STATE.SOLD] > 0).any(axis=1).all()
+
+
+def test_offers_are_dated_by_their_sending() -> None:
+    """However late a message comes, it acts 30 min after a decision at which its lane sent one."""
+    made = worlds(2, behaviours__incentive={"notice": "given", "notice_min": 30})
+    play(made, 8)
+    sim, sent_s = made.simulator, set()
+    for _ in range(21):
+        play(made, 1, offer=50.0)
+        lanes = sim.network.leaf[:, sim.offers.lane :]  # type: ignore[union-attr]
+        sent_s |= {float(t) for t in lanes[..., net.SENDER.SENT_S].ravel()}
+    state, real = owners(made), sim.structure.present[0] > 0
+    asked = (state[:, STATE.CALLS] > 0) & real
+    acts_s = state[:, STATE.ACTS_S][asked] - 1800.0
+    assert set(acts_s.tolist()) <= sent_s and asked.mean() > 0.5
+    assert (acts_s == 900.0).mean() > 0.8  # the others have lost the first: offers go at multiples of 15 minutes
 
 
 # --- money
@@ -299,6 +341,7 @@ def _booked(sim: Any) -> Array:
         ({"control": "incentive", "behaviours.incentive": {"never_share": 1.2}}, "never_share: .*less than or equal"),
         ({"control": "both", "behaviours.incentive": {"never_share": 1, "opted_out_share": 1}}, "nobody could answer"),
         ({"control": "incentive", "behaviours.incentive": {"baseline": "prev"}}, "baseline: .*'previous'"),
+        ({"control": "incentive", "behaviours.incentive": {"notice": "given_"}}, "notice: .*'given'"),
         (
             {"control": "incentive", "behaviours.incentive": {"classes": {"batery": {}}}},
             "unknown name 'batery'; did you mean 'battery'",

@@ -20,7 +20,7 @@ import numpy as np
 from der_gym.core.units import REFRESH_S
 from der_gym.devices.behaviours import INCENTIVE, MESSAGE, Behaviour
 from der_gym.devices.owners import draws
-from der_gym.devices.owners.choice import NEVER_YEN, least_pay, leaves, looks_at, sold
+from der_gym.devices.owners.choice import NEVER_YEN, least_pay, leaves, looks_at, notice_given, sold
 from der_gym.devices.owners.config import CFG, IncentiveConfig, constants, own_constants
 from der_gym.devices.owners.draws import PARAMS
 from der_gym.engine.compile import kernel, part
@@ -63,6 +63,8 @@ STATE = Table(
     busy             | -       | engine     | first entry: 1 while an offer is in force in this shard
     next_s           | s       | engine     | first entry: when somebody of this shard looks or an offer takes effect
     since_s          | s       | engine     | first entry: moment up to which SUM_YEN is made up
+    sent_s           | s       | aggregator | when the offer in force was sent; only with notice: given
+    starts_s         | s       | aggregator | first entry: start that a service has announced, 0 none; likewise
     """,
 )
 REGISTERS = ("offer_paid_yen", "offer_paid_kwh", "offer_calls")
@@ -126,19 +128,22 @@ def begin_events(new, u_mind, u_delay, t_s, sod_s, cfg, params, state):  # type:
     stake, usual, last_kw = state[STATE.STAKE], state[STATE.USUAL_KW], state[STATE.BEFORE_KW]
     answer, price = state[STATE.ANSWER], state[STATE.PRICE_YEN_KWH]
     look, acts = state[STATE.LOOK_S], state[STATE.ACTS_S]
-    calls, base = state[STATE.CALLS], state[STATE.BASE_KW]
+    calls, base, sent = state[STATE.CALLS], state[STATE.BASE_KW], state[STATE.SENT_S]
+    given, starts_s = cfg[CFG.GIVEN] > _0, state[STATE.STARTS_S, 0]
     for i in range(new.shape[0]):
         if new[i] > _0:
+            begins = max(sent[i] + cfg[CFG.NOTICE_S], starts_s) if given else t_s + cfg[CFG.NOTICE_S]
+            own = notice_given(begins, t_s, cfg[CFG.NOTICE_WEIGHT], cfg[CFG.FULL_S])
             pay = least_pay(
                 u_mind[i], mind[i], stake[i], before[i] + calls[i], cfg[CFG.PAY_SLOPE], cfg[CFG.LN_HALF],
-                cfg[CFG.NOTICE], cfg[CFG.STAKE_WEIGHT], cfg[CFG.TIRED_WEIGHT],
+                own if given else cfg[CFG.NOTICE], cfg[CFG.STAKE_WEIGHT], cfg[CFG.TIRED_WEIGHT],
             )  # fmt: skip
             delay = approx.exp(cfg[CFG.LOOK_LN_S] + cfg[CFG.LOOK_SIGMA] * approx.normal_quantile(u_delay[i]))
             agent = automated[i] > _0
             stays = mind[i] > -_MANY
             price[i] = (_0 if stays else NEVER_YEN) if agent else pay
             look[i] = t_s if agent else looks_at(t_s, sod_s, delay, cfg[CFG.SLEEP_S], cfg[CFG.WAKE_S])
-            acts[i] = t_s + cfg[CFG.NOTICE_S]
+            acts[i] = begins
             answer[i] = _0
             calls[i] += _1
             base[i] = last_kw[i] if t_s >= _HALF_HOUR_S else usual[i]

@@ -31,6 +31,9 @@ CFG = Table(
     ln_half        | - |        | logarithm of half_yen_kwh
     notice         | - |        | utility of the notice given
     notice_s       | s |        | from an offer's arrival to its effect
+    given          | - |        | 1: each event has a notice of its own, see notice
+    notice_weight  | - |        | see IncentiveConfig
+    full_s         | s |        | see notice_full_min
     stake_weight   | - |        | see IncentiveConfig
     tired_weight   | - |        | see IncentiveConfig
     look_ln_s      | - |        | logarithm of the median delay, s
@@ -72,7 +75,11 @@ class IncentiveConfig(DeviceConfig):
     opted_out_share: float = Field(0.06, ge=0, le=1)
     """Automated homes whose owner has left the scheme; opt-out schemes keep above 90 % [S]."""
     notice_min: int = Field(0, ge=0, le=720)
-    """Minutes from an offer's arrival at a home to its effect: a contract's notice."""
+    """Minutes from an offer's arrival at a home, or from its sending, to its effect: a contract's notice."""
+    notice: Literal["stated", "given"] = "stated"
+    """Which notice an event has. ``stated``: an offer acts ``notice_min`` after it arrives, and all homes choose by
+    that. ``given``: it acts ``notice_min`` after it was *sent*, and not before the start that a service has announced;
+    each home chooses by the time that it has left from the arrival on. A message that comes late gives less."""
     notice_full_min: float = Field(180.0, gt=0, le=2880)
     """Notice beyond which more of it adds nothing, minutes [A]."""
     notice_weight: float = Field(0.55, ge=0, le=3)
@@ -134,6 +141,9 @@ def constants(config: IncentiveConfig) -> np.ndarray:
         "ln_half": np.log(config.half_yen_kwh),
         "notice": notice,
         "notice_s": 60.0 * config.notice_min,
+        "given": float(config.notice == "given"),
+        "notice_weight": config.notice_weight,
+        "full_s": 60.0 * config.notice_full_min,
         "stake_weight": config.stake_weight,
         "tired_weight": config.tired_weight,
         "look_ln_s": np.log(60.0 * config.look_median_min),
