@@ -20,6 +20,7 @@ from der_gym.simulation.fleet_arrays import Fleet
 from der_gym.simulation.fleet_ledger import FleetLedger
 from der_gym.simulation.network_runtime import NetworkRuntime
 from der_gym.simulation.own_bills import OwnBills
+from der_gym.simulation.own_twin import OwnTwin
 from der_gym.simulation.planner import Planner
 
 Array = np.ndarray
@@ -64,6 +65,8 @@ class Offers:
         Whether each event has the notice that it gives, see `IncentiveConfig.notice`.
     announced : sequence of (float64 (n_world, n), int)
         Columns in which services tell the seconds until a start that they have announced, 0 none.
+    twin : OwnTwin, optional
+        Where homes are paid by their twin.
 
     Attributes
     ----------
@@ -85,10 +88,12 @@ class Offers:
         books: FleetLedger,
         given: bool = False,
         announced: Sequence[tuple[Array, int]] = (),
+        twin: OwnTwin | None = None,
     ) -> None:
         self.fleet, self.network, self.planner, self.lane = fleet, network, planner, lane
         self.budget_yen = np.inf if budget_yen is None else float(budget_yen)
         self.paid_yen, self.given, self.announced = books.paid_yen, given, announced
+        self.twin = twin
         st = fleet.structure
         self.usual = np.zeros((fleet.n_world, planner.base_kw.shape[1], st.n_cell), dtype=np.float32)
         self.answered = np.zeros((fleet.n_all, st.n_cell))
@@ -101,6 +106,7 @@ class Offers:
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on."""
         own = self.own_bills.arrays() if self.own_bills else {}
+        own |= {"offers.twin_kw": self.twin.metered_kw} if self.twin else {}
         own |= {"offers.usual": self.usual, "offers.answered": self.answered, "offers.paid_kwh": self.paid_kwh}
         return own
 
@@ -124,6 +130,12 @@ class Offers:
             return []
         lanes = (self.lane, self.fleet.structure.n_leaf)
         return [Call(limit_offers, active, self.paid_yen, self.budget_yen, *lanes, message, by_world=True)]
+
+    def spreading(self, due: Array) -> list[Call]:
+        """Return the calls that write what homes usually draw in the half hour that begins, in the ``due`` worlds."""
+        if self.twin is not None:
+            return [self.twin.spreading(due, STATE.USUAL_KW, self.state)]
+        return self.fleet.spread_usual(due, self.usual)
 
     def noticing(self, active: Array, t_s: Array) -> list[Call]:
         """Return the calls that tell homes of the start that a service has announced, at a decision."""

@@ -140,7 +140,7 @@ class StepPlan:
 
     def _asking(self) -> list[Call]:
         """Return the calls by which owners learn what a kWh costs them now, and look at what is commanded."""
-        usual = self.fleet.spread_usual(self._turn, self.offers.usual) if self.offers else []
+        usual = self.offers.spreading(self._turn) if self.offers else []
         asks = [*self.fleet.ask_owners(self._due), *self.fleet.watch_commands(self._due)]
         return [*where_due(self._due, asks), *where_due(self._turn, usual)]
 

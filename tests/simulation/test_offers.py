@@ -207,6 +207,28 @@ def test_pay_is_the_offer_times_what_is_below_the_own_baseline(baseline: str) ->
     assert least * 0.9 - 1.0 <= sim.market.fleet_ledger.paid_yen[0] <= most * 1.01 + 1.0 and most > 10.0
 
 
+def test_paid_by_the_twin_homes_get_the_offer_times_what_they_draw_less_than_without_offers() -> None:
+    own = {"network__ideal": True, "behaviours__incentive": {"baseline": "twin", "notice_min": 0}}
+    made, idle = worlds(2, **own), worlds(2, **own)
+    assert not same(copied(made.simulator), copied(idle.simulator))  # the twin that was played left nothing behind
+    mean, paid = np.zeros((3, *owners(made)[:, 0].shape)), np.zeros(2)  # of the twin, of the homes, of their offers
+    for k in range(90):
+        play(made, 1, offer=40.0 if k >= 30 else 0.0)
+        play(idle, 1)
+        mean += np.stack([_metered(idle), _metered(made), owners(made)[:, STATE.PAYS_YEN_KWH]]) / 30
+        if k % 30 == 29:
+            paid += (mean[2] * np.maximum(mean[0] - mean[1], 0.0) * 0.5).sum(axis=1)
+            mean[:] = 0.0
+    assert (paid > 10.0).all()
+    np.testing.assert_allclose(made.simulator.market.fleet_ledger.paid_yen, paid, rtol=1e-3)
+
+
+def _metered(made: Worlds) -> Array:
+    fleet = made.simulator.fleet.fleet
+    power: Array = fleet[:, FLEET.POWER_KW].astype(float) * fleet[:, FLEET.METER_GAIN]
+    return power
+
+
 def test_a_spent_budget_ends_the_offers() -> None:
     free, held = worlds(network__ideal=True), worlds(network__ideal=True, behaviours__incentive={"budget_yen": 30.0})
     for made in (free, held):

@@ -21,8 +21,6 @@ from der_gym.devices.declare import DeviceConfig
 from der_gym.devices.owners.terms import OwnerTerms
 from der_gym.engine.schema import Table
 
-BASELINES = ("previous", "same_hour")
-
 CFG = Table(
     "owners.cfg",
     "float32 (N,): settings that the owners' kernels read",
@@ -42,7 +40,7 @@ CFG = Table(
     wake_s         | s |        | and wake
     quit_share     | - |        | see IncentiveConfig
     gap_s          | s |        | see gap_min
-    by_hour        | - |        | 1: the baseline is the mean of the same hour
+    by_hour        | - |        | 1: the baseline is that of each half hour, USUAL_KW
     """,
 )
 OWN = Table(
@@ -102,9 +100,10 @@ class IncentiveConfig(DeviceConfig):
     """People who leave a running event in a half hour, three times as many with all comfort at stake [A] .005-.03."""
     gap_min: float = Field(60.0, ge=0, le=720)
     """An offer that comes back within so many minutes belongs to the same event: nobody is asked again [A]."""
-    baseline: Literal["previous", "same_hour"] = "previous"
+    baseline: Literal["previous", "same_hour", "twin"] = "previous"
     """Yardstick of a home's pay. ``previous``: its mean in the last whole half hour before the event. ``same_hour``:
-    the mean of its group at this half hour of the ten days before, by rated power."""
+    the mean of its group at this half hour of the ten days before, by rated power. ``twin``: what it draws in the same
+    world without offers. Nobody knows that: it is for evaluation, and each reset plays the episode once more."""
     budget_yen: float | None = Field(None, ge=0)
     """Pay of an episode after which offers are 0; checked at each half hour."""
     call_yen: float = Field(3.0, ge=0, le=100)
@@ -152,7 +151,7 @@ def constants(config: IncentiveConfig) -> np.ndarray:
         "wake_s": 3600.0 * config.wake_h,
         "quit_share": config.quit_share,
         "gap_s": 60.0 * config.gap_min,
-        "by_hour": float(config.baseline == "same_hour"),
+        "by_hour": float(config.baseline != "previous"),
     }
     return np.array([values[name] for name in CFG], dtype=np.float32)
 
