@@ -104,6 +104,8 @@ class Fleet:
         How owners opt out of commands. Default: by the coin.
     pay : float, optional
         Mean ``owners_share`` of the services.
+    commanded : bool
+        Whether somebody may send dispatch.
     """
 
     def __init__(
@@ -118,6 +120,7 @@ class Fleet:
         tariff: Array | None = None,
         dispatch: DispatchConfig | None = None,
         pay: float | None = None,
+        commanded: bool = True,
     ) -> None:
         self.structure, self.n_world, self.n_shard = structure, n_world, structure.n_shard
         n_all = n_world * self.n_shard
@@ -131,7 +134,7 @@ class Fleet:
         }
         stages = groupby(self.classes.values(), key=lambda st: st.device.stage)  # classes stand in order of their stage
         self.stages = [list(stage) for _, stage in stages]
-        self.behaviours = Behaviours(behaviours, n_world, self.n_shard, structure.n_place, by_device)
+        self.behaviours = Behaviours(behaviours, n_world, self.n_shard, structure.n_place, by_device, commanded)
         self.opting: DispatchOwners | None = None
         if chosen and dispatch is not None:
             asked = self.behaviours.asking[0] if self.behaviours.asking else None

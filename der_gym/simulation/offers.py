@@ -145,6 +145,12 @@ class Offers:
         calls = [Call(tell_start, *told, False, self.announced[0][0], 0, self.state)] if self.announced else []
         return calls + [Call(tell_start, *told, True, shown, k, self.state) for shown, k in self.announced]
 
+    def telling(self, active: Array, dt_s: int) -> Call:
+        """Return the call that marks the worlds in which an offer in force may have changed in the tick."""
+        lanes = (self.lane, self.lane + self.fleet.structure.n_leaf)
+        given = (active, self.fleet.t_s, dt_s, self.network.leaf, *lanes, self.fleet.behaviours.news)
+        return Call(mark_news, *given, by_world=True)
+
     def dating(self, active: Array) -> list[Call]:
         """Return the call that dates the offers in force, before homes look at them."""
         if not self.given:
@@ -207,6 +213,21 @@ def tell_start(s0, s1, n_shard, active, t_s, adds, shown, k, state):  # type: ig
             in_s = np.float32(shown[w, k])
             begins = np.float32(t_s[w]) + in_s if in_s > _0 else _0
             state[s, STATE.STARTS_S, 0] = max(state[s, STATE.STARTS_S, 0], begins) if adds else _0
+
+
+@kernel
+def mark_news(w0, w1, active, t_s, dt_s, book, lo, hi, news):  # type: ignore[no-untyped-def]
+    """Write into ``news``, uint8 (n_world,), where `deliver` has looked at the lanes ``lo .. hi`` in this tick.
+
+    ``book``: float64 (n_world, n_lane, SENDER.N).
+    """
+    for w in range(w0, w1):
+        if active[w]:
+            some = False
+            for j in range(lo, hi):
+                some = some or book[w, j, net.SENDER.DIRTY] != 0.0
+                some = some or book[w, j, net.SENDER.EXPIRES_S] < t_s[w] + dt_s
+            news[w] = 1 if some else 0
 
 
 @kernel

@@ -95,7 +95,7 @@ class Simulator:
         each = by_device or scenario.control == "both"  # what owners in events bear is told apart by device
         check_opting(st.class_names, scenario.dispatch)
         owners = (scenario.answers(), offers.tariff(scenario.costs), scenario.dispatch, scenario.owners_share)
-        own = (each, receiving, *owners)
+        own = (each, receiving, *owners, scenario.control != "incentive")
         self.fleet = Fleet(st, scenario.devices, n_world, scenario.horizon_s, *own)
         n_day = (scenario.horizon_s + RUN_ON_S) // DAY_S + 2
         self.network = NetworkRuntime(st, scenario.network, n_world, scenario.decision_s, n_day, scenario.streams())

@@ -123,7 +123,7 @@ class StepPlan:
             *self._asking(),
             network.compute_arrivals(f.keys, f.fleet),
             *network.deliver_messages(active, f.t_s, dt, f.fleet),
-            *(self.offers.dating(active) if self.offers else ()),
+            *((self.offers.telling(active, dt), *self.offers.dating(active)) if self.offers else ()),
             *f.decide(active, dt, network.hold, network.message_rows()),
             *(self.offers.following(active) if self.offers else ()),
             *f.advance_devices(active),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from worlds import actions, copied, generators, same, small
 from der_gym.core.errors import InputError
 from der_gym.core.heads import HEADS
 from der_gym.devices import DEVICES
-from der_gym.devices.owners.behaviour import STATE
+from der_gym.devices.behaviours import BEHAVIOURS
+from der_gym.devices.owners.behaviour import INCENTIVE_ANSWER, STATE
 from der_gym.devices.owners.draws import PARAMS
 from der_gym.engine.tables import FLEET
 from der_gym.env.single import DERGroupEnv
@@ -64,6 +66,27 @@ def test_an_offer_of_nothing_gives_the_bits_of_no_message() -> None:
     power = [made.simulator.fleet.fleet[:, FLEET.POWER_KW] for made in (silent, alone)]
     np.testing.assert_array_equal(*power)
     assert not owners(silent)[:, STATE.ANSWER].any() and not silent.simulator.market.fleet_ledger.paid_yen.any()
+
+
+def test_owners_alone_keep_their_commands_with_the_bits_of_telling_them_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = worlds(3)
+    monkeypatch.setitem(BEHAVIOURS._items, "incentive", replace(INCENTIVE_ANSWER, decide_alone=None))
+    told = worlds(3)
+    offers = np.random.default_rng(2).choice([0.0, 0.0, 20.0, 60.0, 90.0], 16)
+    for k in range(240):
+        play(kept, 1, offer=offers[k // 15])
+        play(told, 1, offer=offers[k // 15])
+        if k == 120:
+            kept = _forgetful(kept)
+        assert not same(copied(kept.simulator), copied(told.simulator))
+    assert owners(kept)[:, STATE.CALLS].max() >= 1 and kept.simulator.market.fleet_ledger.paid_yen.all()
+
+
+def _forgetful(made: Worlds) -> Worlds:
+    """Return the worlds with what a fork does not carry spoilt."""
+    made.simulator.fleet.behaviours.all[0].message[:] = np.nan
+    made.simulator.fleet.behaviours.news[:] = 7
+    return made
 
 
 def test_what_a_battery_gives_for_pay_leaves_its_store() -> None:

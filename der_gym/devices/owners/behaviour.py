@@ -227,38 +227,75 @@ def leave_events(k0, k1, ids, slot, quit_share, params, state):  # type: ignore[
 
 
 @kernel
-def decide(s0, s1, n_shard, active, keys, uid, abs_s, dt_s, ctx, cfg, params, state, fleet, message, registers):  # type: ignore[no-untyped-def]
-    """Let owners answer the offers in force; see `Behaviour.decide`.
+def look(w, news, ids, keys, abs_s, ctx, cfg, params, own, fleet, a, registers, new, u_mind, u_delay):  # type: ignore[no-untyped-def]
+    """Let the owners of one shard answer the offers in force, and return whether anything may have changed.
 
-    They are looked at where an offer has changed, somebody looks at a notice, and at each refresh of what they ask. In
-    between what they command stays; where no offer is in force nothing is done.
+    Without ``news`` no offer has changed. They are looked at where one has, where somebody looks at a notice, and at
+    each refresh of what they ask. In between what they command stays; where no offer is in force nothing is done.
     """
+    changed = news and moved(a, own[STATE.WAS_YEN_KWH])
+    if not changed and own[STATE.BUSY, 0] == _0:
+        return False
+    t_s, sod_s = ctx[w, EXOGENOUS.T_S], ctx[w, EXOGENOUS.SOD_S]
+    k0, k1, now, hears = keys[w, 2], keys[w, 3], abs_s[w], fleet[FLEET.ACCEPTS_COMMANDS]
+    if not (changed or t_s >= own[STATE.NEXT_S, 0] or now % _REFRESH == 0):
+        return False
+    make_up(t_s, own)
+    if now % _HALF_HOUR == 0:
+        leave_events(k0, k1, ids, np.uint32(now // _HALF_HOUR), cfg[CFG.QUIT_SHARE], params, own)
+    if mark_new(a, hears, t_s, cfg[CFG.GAP_S], own, new):
+        draw_luck(k0, k1, ids, np.uint32(now // _LUCK), new, u_mind, u_delay)
+        begin_events(new, u_mind, u_delay, t_s, sod_s, cfg, params, own)
+        find_enrolled(fleet[FLEET.METER_GAIN], u_mind)
+        count_calls(params[PARAMS.AUTOMATED], new)
+        enter(new, u_mind, _ONE8, registers[2])
+    own[STATE.NEXT_S, 0] = answer_offers(a, hears, t_s, params, own)
+    new[:] = _0
+    own[STATE.BUSY, 0] = _1 if moved(a, new) else _0
+    return True
+
+
+@kernel
+def decide(s0, s1, n_shard, active, keys, uid, abs_s, dt_s, ctx, cfg, params, state, fleet, message, registers):  # type: ignore[no-untyped-def]
+    """Let owners answer the offers in force; see `Behaviour.decide`."""
     n = fleet.shape[2]
     new, u_mind, u_delay = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32)
     for s in range(s0, s1):
         w = s // n_shard
-        if not active[w]:
-            continue
-        a, own = message[s, MESSAGE.A], state[s]
-        changed = moved(a, own[STATE.WAS_YEN_KWH])
-        if not changed and own[STATE.BUSY, 0] == _0:
-            continue
-        t_s, sod_s, ids = ctx[w, EXOGENOUS.T_S], ctx[w, EXOGENOUS.SOD_S], uid[s % n_shard]
-        k0, k1, now, hears = keys[w, 2], keys[w, 3], abs_s[w], fleet[s, FLEET.ACCEPTS_COMMANDS]
-        if changed or t_s >= own[STATE.NEXT_S, 0] or now % _REFRESH == 0:
-            make_up(t_s, own)
-            if now % _HALF_HOUR == 0:
-                leave_events(k0, k1, ids, np.uint32(now // _HALF_HOUR), cfg[CFG.QUIT_SHARE], params[s], own)
-            if mark_new(a, hears, t_s, cfg[CFG.GAP_S], own, new):
-                draw_luck(k0, k1, ids, np.uint32(now // _LUCK), new, u_mind, u_delay)
-                begin_events(new, u_mind, u_delay, t_s, sod_s, cfg, params[s], own)
-                find_enrolled(fleet[s, FLEET.METER_GAIN], u_mind)
-                count_calls(params[s, PARAMS.AUTOMATED], new)
-                enter(new, u_mind, _ONE8, registers[s, 2])
-            own[STATE.NEXT_S, 0] = answer_offers(a, hears, t_s, params[s], own)
-            new[:] = _0
-            own[STATE.BUSY, 0] = _1 if moved(a, new) else _0
-        say(own[STATE.SOLD], own[STATE.PAYS_YEN_KWH], message[s, MESSAGE.FRACTION])
+        if active[w]:
+            who = uid[s % n_shard]
+            a, own = message[s, MESSAGE.A], state[s]
+            changed = look(
+                w, True, who, keys, abs_s, ctx, cfg, params[s], own, fleet[s], a, registers[s], new, u_mind, u_delay
+            )
+            if changed or own[STATE.BUSY, 0] > _0:
+                say(own[STATE.SOLD], own[STATE.PAYS_YEN_KWH], message[s, MESSAGE.FRACTION])
+
+
+@kernel
+def decide_alone(  # type: ignore[no-untyped-def]
+    s0, s1, n_shard, active, keys, uid, abs_s, dt_s, ctx, cfg, params, state, fleet, news, row, hold, registers
+):
+    """Do the same where nobody sends dispatch: what owners command stands in ``fleet`` until it changes."""
+    n = fleet.shape[2]
+    new, u_mind, u_delay = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32)
+    for s in range(s0, s1):
+        w = s // n_shard
+        if active[w]:
+            who, a, own, told = uid[s % n_shard], hold[s, row], state[s], news[w] != 0
+            if look(
+                w, told, who, keys, abs_s, ctx, cfg, params[s], own, fleet[s], a, registers[s], new, u_mind, u_delay
+            ):
+                give(own[STATE.SOLD], own[STATE.PAYS_YEN_KWH], fleet[s, FLEET.CMD_START], fleet[s, FLEET.CMD_END])
+
+
+@kernel
+def give(given, pays, start, end):  # type: ignore[no-untyped-def]
+    """Write what owners in an event command as the whole tick's fraction; others keep their own schedule."""
+    for i in range(start.shape[0]):
+        x = given[i] if pays[i] != _0 else _0
+        start[i] = x
+        end[i] = x
 
 
 @kernel
@@ -309,6 +346,7 @@ INCENTIVE_ANSWER = Behaviour(
     INCENTIVE,
     "owners answer offers of pay: agents at once, people after a look at the notice",
     decide=decide,
+    decide_alone=decide_alone,
     account=pay,
     draw_class=draws.draw_owners,
     of_class=own_constants,
