@@ -1,7 +1,7 @@
 """Variations of a scenario by name: owners at the ends of their settings' ranges, for ``der-gym evaluate``.
 
 The ranges are those that stand beside the settings (`devices.owners.config`, `terms`, `opting`). Fleets that no
-training has seen are a matter of the split: ``test`` plays other homes than ``train``, and ``test-year-2`` others again,
+training has seen are a matter of the split: ``test`` plays other homes than ``train``, ``test-year-2`` others again,
 in another year (`docs/fleets.md`).
 """
 
