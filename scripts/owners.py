@@ -16,8 +16,12 @@ import numpy as np
 from der_gym.core.files import write_text
 from der_gym.devices import DEVICES
 from der_gym.devices.owners.choice import least_pay
+from der_gym.devices.owners.commanded import HOME_PARAMS, draw_homes
 from der_gym.devices.owners.config import IncentiveConfig, own_constants
 from der_gym.devices.owners.draws import PARAMS, draw_owners
+from der_gym.devices.owners.opting import CFG as OPTING
+from der_gym.devices.owners.opting import DispatchConfig, opts_out
+from der_gym.devices.owners.opting import constants as dispatch_constants
 from der_gym.devices.owners.terms import OwnerTerms
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "owners.md"
@@ -123,7 +127,38 @@ def findings() -> list[Finding]:
         Finding("EV owners who move charging for 15 yen/kWh [A]", "18 of 41 points: 44 %", "off-peak reward [S]",
                 100 * cars_moved(15.0), 30.0, 60.0),
         Finding("and for nothing", "gone when the pay stops", "off-peak reward [S]", 100 * cars_moved(0.0), 0.0, 0.0),
+        Finding("commanded homes that opt out for three hours", "2-5 %", "the coin of `membership` [A]",
+                opted_out(), 1.5, 5.0),
+        Finding("of those with all comfort at stake", "more", "[A]", opted_out(stake=1.0), 3.0, 12.0),
+        Finding("after seven calls in seven days", "more", "[A]", opted_out(calls=weighing([1] * 7)), 2.0, 8.0),
     ]  # fmt: skip
+
+
+def opted_out(stake: float | None = None, calls: float | None = None, seed: int = 3) -> float:
+    """Return the share of homes that take no commands for three hours, %, where their classes' share is 2 %.
+
+    Parameters
+    ----------
+    stake : float, optional
+        Comfort at stake, 0..1. Default: the usual one.
+    calls : float, optional
+        Calls that still weigh for everybody; default: as drawn, those of ``calls_per_week``.
+    seed : int
+        Of the homes' luck.
+    """
+    config, random = DispatchConfig(), np.random.default_rng(seed)
+    keys = random.integers(2**32, size=(1, 4), dtype=np.uint32)
+    n, cfg = 10 * N, dispatch_constants(config)
+    params = np.zeros((1, HOME_PARAMS.N, n), F4)
+    draw_homes(0, 1, 1, np.ones(1, bool), keys, np.arange(n, dtype=np.uint32)[None], cfg, params)
+    kinds, before, _ = params[0]
+    tired = before if calls is None else np.full(n, calls, F4)
+    at_stake = F4(config.usual_stake if stake is None else stake)
+    base = F4(config.base(DEVICES["battery"].traits.opt_out_share))
+    weights = (cfg[OPTING.STAKE_WEIGHT], cfg[OPTING.TIRED_WEIGHT], cfg[OPTING.PAY])
+    u = random.uniform(1e-6, 1 - 1e-6, n).astype(F4)
+    out = [opts_out(x, base, at_stake, k, type_, *weights) for x, k, type_ in zip(u, tired, kinds, strict=True)]
+    return 100.0 * float(np.mean(out))
 
 
 def cars_moved(pay_yen_kwh: float) -> float:

@@ -160,6 +160,9 @@ def evaluate(
     out: Out = None,
     overwrite: Overwrite = False,
     split: Split = "test",
+    variation: Annotated[
+        str | None, typer.Option(help="Owners at one end of their ranges: owners-low or owners-high. Default: neither.")
+    ] = None,
     base: Annotated[
         str | None, typer.Option(help="Controller that the others are compared with. Default: closed_loop.")
     ] = None,
@@ -202,7 +205,8 @@ def evaluate(
     refuse_without("overwrite", overwrite, out=out)
     refuse_without("firm", firm is not None, report=report, out=out)
     files = Given(fleet, prices, demand, weather, area, station, start, request, request_sign)
-    asked = compare.Asked(files.load(scenario, settings), controller, seeds, split, base, traces, service, bound)
+    loaded = compare.loaded(files, scenario, settings, variation)
+    asked = compare.Asked(loaded, controller, seeds, split, base, traces, service, bound)
     compare.evaluate(asked, out, overwrite, pages, workers)
 
 

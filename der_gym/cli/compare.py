@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from der_gym.cli import common
+from der_gym.cli.given import Given
 from der_gym.core.errors import InputError
 from der_gym.core.files import contents
 from der_gym.core.text import one_line
@@ -26,6 +27,7 @@ from der_gym.evaluation.scoreboard import evaluate as compare
 from der_gym.evaluation.unfinished import Unfinished, read_plan
 from der_gym.scenario.load import load
 from der_gym.scenario.model import Scenario
+from der_gym.scenario.variations import varied
 
 BEFORE = (("penalty\nyen", "penalty_yen", 0),)
 AFTER = (
@@ -71,6 +73,12 @@ class Asked:
         scenario = load(self.scenario, {"split": self.split})
         own = scenario_plan(scenario, self.controller)
         return {"asked": {**asdict(self), **own}, "versions": results.versions()}
+
+
+def loaded(files: Given, scenario: str, settings: Sequence[str] | None, variation: str | None) -> Scenario:
+    """Return the scenario of the options, varied where a variation is named."""
+    made = files.load(scenario, settings)
+    return made if variation is None else varied(made, variation, common.parse_settings(settings or ()))
 
 
 def resume(folder: Path, named: Collection[str], pages: Pages, workers: int | None) -> None:

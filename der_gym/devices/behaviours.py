@@ -16,6 +16,7 @@ import numpy as np
 from der_gym.core.errors import unknown
 from der_gym.core.registry import Registry
 from der_gym.devices.base import DeviceConfig
+from der_gym.devices.owners.opting import DispatchConfig
 from der_gym.engine.compile import kernel
 from der_gym.engine.schema import Table
 from der_gym.engine.tables import FLEET
@@ -59,6 +60,10 @@ class Behaviour:
         ``decide(s0, s1, n_shard, active, keys, uid, abs_s, dt_s, ctx, cfg, params, state, fleet, message, registers)``,
         called each tick before the devices advance; ``dt_s`` is float32. Where ``message[s, MESSAGE.A, i]`` is not 0
         it may write ``message[s, MESSAGE.FRACTION, i]``.
+    decide_alone : kernel, optional
+        ``decide`` for a fleet with this one behaviour to which nobody sends dispatch. In place of ``message`` it is
+        given ``news, row, hold``: uint8 (n_world,), 0 where no message has changed, and the row of float32 (S, n_row,
+        n_place) with the first values in force. It writes CMD_START and CMD_END of ``fleet`` itself, where they change.
     account : kernel, optional
         Called each tick after the devices have advanced, with the same arguments: ``fleet`` POWER_KW is now the tick's
         mean, and FRACTION what was decided.
@@ -96,6 +101,7 @@ class Behaviour:
     order: int
     title: str = ""
     decide: Callable[..., None] | None = None
+    decide_alone: Callable[..., None] | None = None
     account: Callable[..., None] | None = None
     draw: Callable[..., None] | None = None
     draw_class: Callable[..., None] | None = None
@@ -113,7 +119,10 @@ class Behaviour:
 
 
 BEHAVIOURS: Registry[Behaviour] = Registry("behaviour", "der_gym.behaviours")
-BEHAVIOURS.register("dispatch", Behaviour("dispatch", DISPATCH, "the device follows the fraction that is sent"))
+BEHAVIOURS.register(
+    "dispatch",
+    Behaviour("dispatch", DISPATCH, "the device follows the fraction that is sent", config=DispatchConfig),
+)
 
 
 def in_order(names: Iterable[str]) -> list[Behaviour]:

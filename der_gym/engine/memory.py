@@ -43,7 +43,8 @@ class Arena:
             block = np.zeros(self._size + _LINE, dtype=np.uint8)
             self._left = block[-block.ctypes.data % _LINE :]
         own, self._left = self._left[:size], self._left[-(-size // _LINE) * _LINE :]
-        return own.view(dtype).reshape(shape)
+        made: np.ndarray = own.view(dtype).reshape(shape)
+        return made
 
 
 @contextmanager

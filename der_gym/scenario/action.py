@@ -139,6 +139,29 @@ def check_control(heads: Iterable[Head], control: Control) -> None:
             raise InputError(f"control {control!r}: no head of the action sends {kind!r}; allowed: with one that does")
 
 
+def with_owners() -> list[str]:
+    """Return the device classes that declare owners."""
+    return [name for name in DEVICES if DEVICES[name].owner is not None and any(DEVICES[name].stages("owner"))]
+
+
+def check_opting(classes: Iterable[str], settings: Any) -> None:
+    """Refuse device classes without owners where owners choose whether they take commands.
+
+    Parameters
+    ----------
+    classes : iterable of str
+        Device classes of the fleet.
+    settings : DispatchConfig
+        ``behaviours.dispatch``.
+    """
+    for name in classes if settings.opting_out == "owner" else ():
+        if name not in with_owners():
+            raise InputError(
+                f"behaviours.dispatch.opting_out 'owner': class {name!r} declares no owners; "
+                f"allowed: coin, or a fleet of {', '.join(with_owners())}"
+            )
+
+
 def check_owners(classes: Iterable[str], settings: Any) -> None:
     """Refuse device classes without owners where owners are offered pay, and settings of classes that are none.
 
@@ -149,7 +172,7 @@ def check_owners(classes: Iterable[str], settings: Any) -> None:
     settings : OwnersConfig
         ``behaviours.incentive``.
     """
-    known = [name for name in DEVICES if DEVICES[name].owner is not None and any(DEVICES[name].stages("owner"))]
+    known = with_owners()
     for name in classes:
         if name not in known:
             raise InputError(f"fleet: class {name!r} declares no owners to offer pay to; allowed: {', '.join(known)}")
@@ -240,6 +263,11 @@ def behaviour_settings(given: Mapping[str, Mapping[str, Any]], kinds: Iterable[s
     """
     made = {name: _configured(name, values) for name, values in given.items()}
     return {kind: made.get(kind) or _configured(kind, {}) for kind in kinds if kind != "dispatch"}
+
+
+def dispatch_settings(given: Mapping[str, Mapping[str, Any]]) -> Any:
+    """Return the settings of owners who are commanded, ``behaviours.dispatch``."""
+    return _configured("dispatch", given.get("dispatch", {}))
 
 
 def _configured(name: str, values: Mapping[str, Any]) -> Any:

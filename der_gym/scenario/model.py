@@ -195,8 +195,9 @@ class Scenario(Settings):
         actions.check_plan(heads, self.services, self.plan.method, settled)
         self.streams()
         answers = self.answers()
+        names = {row.device for row in self.fleet.mix} if self.resources is None else set()
+        actions.check_opting(sorted(names), self.dispatch)
         if actions.OFFERS in answers:
-            names = {row.device for row in self.fleet.mix} if self.resources is None else ()
             actions.check_owners(sorted(names), answers[actions.OFFERS])
         if (self.costs.owners == "offers") and self.control != "incentive":
             raise ValueError(f"costs.owners 'offers': control is {self.control!r}; allowed: with control 'incentive'")
@@ -206,6 +207,17 @@ class Scenario(Settings):
     def offers(self) -> Any:
         """Return the settings of owners who are offered pay; None where nobody is."""
         return self.answers().get(actions.OFFERS)
+
+    @property
+    def dispatch(self) -> Any:
+        """Return the settings of owners who are commanded."""
+        return actions.dispatch_settings(self.behaviours)
+
+    @property
+    def owners_share(self) -> float | None:
+        """Return the mean part of the services' money that owners get, 0..1; None where no service says."""
+        told = [config.owners_share for config in self.services if hasattr(config, "owners_share")]
+        return sum(told) / len(told) if told else None
 
     @property
     def costs_booked(self) -> CostConfig:

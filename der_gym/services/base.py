@@ -100,6 +100,7 @@ class Service:
     OUTCOME: ClassVar[Table]
     FIELDS: ClassVar[Table] = NO_FIELDS
     scales: ClassVar[dict[str, tuple[float | str, float, float]]] = {}  # field -> (reads 1 at, low, high)
+    announces: ClassVar[str] = ""  # field with the seconds until a start that is announced to homes; 0 none
     deferred: ClassVar[tuple[str, ...]] = ()  # lines that pay for later days, such as a lock-out
     worlds_luck: ClassVar[bool] = False  # draws from the world's own generator, not from one by its name
 

@@ -48,6 +48,15 @@ class BehaviourArrays:
         own = (ctx, self.cfg, self.params, self.state, fleet, self.message, self.registers)
         return [] if kernel is None else [Call(kernel, n_shard, active, keys, uid, abs_s, np.float32(dt_s), *own)]
 
+    def call_alone(
+        self, kernel: Any, active: Array, dt_s: int, who: tuple[Any, ...], fleet: Array, told: tuple[Any, ...]
+    ) -> Call:
+        """Return the call of `Behaviour.decide_alone`; ``told``: news, row, hold."""
+        n_shard, keys, devices, homes, abs_s, ctx = who
+        uid = homes if self.behaviour.by_home else devices
+        own = (ctx, self.cfg, self.params, self.state, fleet, *told, self.registers)
+        return Call(kernel, n_shard, active, keys, uid, abs_s, np.float32(dt_s), *own)
+
 
 def _make(behaviour: Behaviour, config: Any, n_all: int, n_place: int, by_device: bool) -> BehaviourArrays:
     return BehaviourArrays(
@@ -71,13 +80,22 @@ class Behaviours:
     n_world, n_shard, n_place : int
     by_device : bool
         Whether registers are kept for every device; else their sum of each shard.
+    commanded : bool
+        Whether somebody may send dispatch.
     """
 
     def __init__(
-        self, configs: Mapping[str, Any], n_world: int, n_shard: int, n_place: int, by_device: bool = False
+        self,
+        configs: Mapping[str, Any],
+        n_world: int,
+        n_shard: int,
+        n_place: int,
+        by_device: bool = False,
+        commanded: bool = True,
     ) -> None:
         ordered = b.in_order(configs)
-        self.n_shard = n_shard
+        self.n_shard, self.commanded = n_shard, commanded
+        self.news = np.ones(n_world, dtype=np.uint8)  # 0 where no offer in force may have changed in the tick
         self.all = [_make(each, configs[each.name], n_world * n_shard, n_place, by_device) for each in ordered]
         self.free = np.zeros((n_world * n_shard, n_place if self.all and not self._alone else 0), dtype=np.float32)
 
@@ -182,6 +200,9 @@ class Behaviours:
     ) -> list[Call]:
         """Return the calls of `decide` for a fleet with one behaviour beside dispatch."""
         span, (row_a, row_b) = (self.n_shard, active), rows[own.behaviour.name]
+        keeps = None if self.commanded else own.behaviour.decide_alone
+        if keeps is not None:
+            return [own.call_alone(keeps, active, dt_s, who, fleet, (self.news, row_a, hold))]
         shows = Call(b.show_one, *span, row_a, row_b if own.behaviour.second else -1, hold, own.message)
         obeys = Call(b.command_one, *span, rows["dispatch"][0], hold, own.message, fleet)
         return [shows, *own._call(own.behaviour.decide, active, dt_s, who, fleet), obeys]

@@ -15,6 +15,7 @@ from der_gym.core.units import DAY_S
 from der_gym.devices import DEVICES, membership
 from der_gym.devices import site as home
 from der_gym.devices.base import DeviceModel, Role
+from der_gym.devices.owners.opting import DispatchConfig
 from der_gym.devices.owners.terms import TARIFF
 from der_gym.engine.memory import Arena
 from der_gym.engine.program import Call, share
@@ -23,6 +24,7 @@ from der_gym.fleet.structure import Structure
 from der_gym.numerics.sums import sum_register
 from der_gym.simulation.array_ops import blank, copy_params, tell, weigh
 from der_gym.simulation.behaviour_arrays import Behaviours
+from der_gym.simulation.dispatch_owners import DispatchOwners
 
 Array = np.ndarray
 _DEVICE_BYTES = 200  # of a device in the arrays below, about
@@ -100,6 +102,12 @@ class Fleet:
         Kind of message -> settings of its behaviour, for every kind beside dispatch.
     tariff : float32 (TARIFF.N,), optional
         Prices of the homes, for owners who are offered pay.
+    dispatch : DispatchConfig, optional
+        How owners opt out of commands. Default: by the coin.
+    pay : float, optional
+        Mean ``owners_share`` of the services.
+    commanded : bool
+        Whether somebody may send dispatch.
     """
 
     def __init__(
@@ -112,20 +120,29 @@ class Fleet:
         receiving: bool = True,
         behaviours: Mapping[str, Any] = MappingProxyType({}),
         tariff: Array | None = None,
+        dispatch: DispatchConfig | None = None,
+        pay: float | None = None,
+        commanded: bool = True,
     ) -> None:
         self.structure, self.n_world, self.n_shard = structure, n_world, structure.n_shard
         n_all = n_world * self.n_shard
         self.n_all, self.receiving = n_all, receiving
-        opt_out = devices.behaviour.opt_out_share
+        opt_out = {name: _opt_out(name, devices.behaviour.opt_out_share) for name in structure.class_slice}
+        chosen = dispatch is not None and dispatch.opting_out == "owner"
+        coin = {name: 0.0 if chosen else opt_out[name] for name in opt_out}
         arena = Arena(n_all * structure.n_place * _DEVICE_BYTES)
         kept = (by_device, arena)
         self.classes = {
-            name: make_device_arrays(name, structure, getattr(devices, name), n_all, _opt_out(name, opt_out), *kept)
+            name: make_device_arrays(name, structure, getattr(devices, name), n_all, coin[name], *kept)
             for name in structure.class_slice
         }
         stages = groupby(self.classes.values(), key=lambda st: st.device.stage)  # classes stand in order of their stage
         self.stages = [list(stage) for _, stage in stages]
-        self.behaviours = Behaviours(behaviours, n_world, self.n_shard, structure.n_place, by_device)
+        self.behaviours = Behaviours(behaviours, n_world, self.n_shard, structure.n_place, by_device, commanded)
+        self.opting: DispatchOwners | None = None
+        if chosen and dispatch is not None:
+            asked = self.behaviours.asking[0] if self.behaviours.asking else None
+            self.opting = DispatchOwners(dispatch, structure, opt_out, n_all, pay, asked)
         self.house_cfg = home.constants(devices.house)
         self.behaviour_cfg = devices.behaviour.constants(horizon_s)
         self.fleet = arena.zeros((n_all, FLEET.N, structure.n_place), np.float32)
@@ -136,7 +153,9 @@ class Fleet:
         self.t_s = np.zeros(n_world)
         self.site_uid = np.ascontiguousarray(structure.site_uid)
         at = structure.site_index.astype(np.int64)
-        self.home_uid = np.take_along_axis(self.site_uid, at, axis=1) if self.behaviours.all else structure.uid
+        self.home_uid = (
+            np.take_along_axis(self.site_uid, at, axis=1) if self.behaviours.all or chosen else structure.uid
+        )
         self.tariff = np.zeros(TARIFF.N, dtype=np.float32) if tariff is None else tariff
 
     def arrays(self) -> dict[str, Array]:
@@ -146,6 +165,7 @@ class Fleet:
         for name, store in self.classes.items():
             own |= {f"{name}.params": store.params, f"{name}.state": store.state}
             own |= {f"{name}.energy": store.energy, f"{name}.registers": store.registers}
+        own |= self.opting.arrays() if self.opting else {}
         return own | self.behaviours.arrays()
 
     def draw_params(self, due: Array) -> list[Call]:
@@ -161,6 +181,7 @@ class Fleet:
         padding = [(st.site_present, row, self.site) for row in (SITE.LOAD_SCALE, SITE.PV_RATED_KW)]
         padding.append((st.present, FLEET.RATED_KW, self.fleet))
         calls += [Call(weigh, *span, *each) for each in padding]
+        calls += self.opting.draw_params(due, (*span, self.keys), self.site_uid) if self.opting else []
         owners = [(name, own.lo, own.hi, own.device.owner) for name, own in self.classes.items()]
         return calls + self.behaviours.draw_params(due, self.keys, (st.uid, self.home_uid), self.fleet, owners)
 
@@ -169,6 +190,7 @@ class Fleet:
         drawn = [(FLEET.N, self.fleet), (SITE.BARE_KW, self.site)]
         drawn += [(st.params.shape[1], st.params) for st in self.classes.values()]
         calls = [Call(copy_params, self.n_shard, due, model, *each) for each in drawn]
+        calls += [self.opting.copy_params_from(self.n_shard, due, model)] if self.opting else []
         return calls + self.behaviours.copy_params_from(due, model)
 
     def begin_episode(self, due: Array, pool: Mapping[str, tuple[Array, Array]], at: Array) -> list[Call]:
@@ -193,7 +215,10 @@ class Fleet:
             calls += [Call(blank, self.n_shard, due, each) for each in (st.state, *registers)]
             calls += _calls(st.device.kernels.redraw, *who, *own, True)
             calls += _calls(st.device.kernels.begin, *who, saved, at, place, *own)
-        return calls + self.behaviours.begin_episode(due)
+        calls += self.behaviours.begin_episode(due)
+        if self.opting:  # owners decide by what is at stake when the episode begins
+            calls += [*self.opting.begin_episode(self.n_shard, due), *self.ask_owners(due)]
+        return calls
 
     def redraw_house_noise(self, due: Array) -> Call:
         """Redraw the homes' load of the slot that begins now."""
@@ -214,8 +239,19 @@ class Fleet:
         """Let units join and leave, and owners opt out; ``due`` worlds are at a half hour."""
         who = (self.n_shard, due, self.keys, self.structure.uid, self.structure.present)
         when = (self.abs_s, self.t_s, self.behaviour_cfg)
-        classes = self.classes.values()
-        return [Call(membership.update_membership, *who, *when, st.opt_out, st.lo, st.hi, self.fleet) for st in classes]
+        of = self.classes.values()
+        calls = [Call(membership.update_membership, *who, *when, st.opt_out, st.lo, st.hi, self.fleet) for st in of]
+        if self.opting:
+            span, clocks = (self.n_shard, due, self.keys), (self.abs_s, self.t_s)
+            calls.append(self.opting.deciding(span, self.site_uid, clocks, self.fleet))
+        return calls
+
+    def watch_commands(self, due: Array) -> list[Call]:
+        """Let owners who are commanded note their calls and take cars back; ``due`` worlds are at a refresh."""
+        if self.opting is None:
+            return []
+        span = (self.n_shard, due, self.keys)
+        return [self.opting.watching(span, self.home_uid, self.abs_s, self.ctx, self.fleet)]
 
     def advance_devices(self, active: Array) -> list[Call]:
         """Advance homes and devices by one tick, stage by stage."""
@@ -243,7 +279,8 @@ class Fleet:
     def ask_owners(self, due: Array) -> list[Call]:
         """Work out what owners ask for a kWh now, and their comfort at stake; ``due`` worlds are at a refresh."""
         calls = []
-        for out in self.behaviours.asking:
+        own_asked = [self.opting.asked] if self.opting and self.opting.own_asked else []
+        for out in [*self.behaviours.asking, *own_asked]:
             for st in self.classes.values():
                 site = (self.structure.site_index, self.site)
                 own = (self.ctx, st.cfg, self.tariff, *site, st.params, st.state, st.energy, self.fleet, st.lo, out)

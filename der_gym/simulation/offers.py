@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from der_gym.core.units import BLOCK_S, SLOT_PER_DAY
-from der_gym.devices.owners.behaviour import STATE
+from der_gym.devices.owners.behaviour import INCENTIVE_ANSWER, STATE
 from der_gym.devices.owners.terms import TARIFF
 from der_gym.engine.compile import kernel
 from der_gym.engine.program import Call
@@ -19,6 +20,7 @@ from der_gym.simulation.fleet_arrays import Fleet
 from der_gym.simulation.fleet_ledger import FleetLedger
 from der_gym.simulation.network_runtime import NetworkRuntime
 from der_gym.simulation.own_bills import OwnBills
+from der_gym.simulation.own_twin import OwnTwin
 from der_gym.simulation.planner import Planner
 
 Array = np.ndarray
@@ -59,6 +61,12 @@ class Offers:
     budget_yen : float, optional
     books : FleetLedger
         Where the devices' registers are booked, owners in events bear their own part of them.
+    given : bool
+        Whether each event has the notice that it gives, see `IncentiveConfig.notice`.
+    announced : sequence of (float64 (n_world, n), int)
+        Columns in which services tell the seconds until a start that they have announced, 0 none.
+    twin : OwnTwin, optional
+        Where homes are paid by their twin.
 
     Attributes
     ----------
@@ -78,10 +86,14 @@ class Offers:
         lane: int,
         budget_yen: float | None,
         books: FleetLedger,
+        given: bool = False,
+        announced: Sequence[tuple[Array, int]] = (),
+        twin: OwnTwin | None = None,
     ) -> None:
         self.fleet, self.network, self.planner, self.lane = fleet, network, planner, lane
         self.budget_yen = np.inf if budget_yen is None else float(budget_yen)
-        self.paid_yen = books.paid_yen
+        self.paid_yen, self.given, self.announced = books.paid_yen, given, announced
+        self.twin = twin
         st = fleet.structure
         self.usual = np.zeros((fleet.n_world, planner.base_kw.shape[1], st.n_cell), dtype=np.float32)
         self.answered = np.zeros((fleet.n_all, st.n_cell))
@@ -94,6 +106,7 @@ class Offers:
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on."""
         own = self.own_bills.arrays() if self.own_bills else {}
+        own |= {"offers.twin_kw": self.twin.metered_kw} if self.twin else {}
         own |= {"offers.usual": self.usual, "offers.answered": self.answered, "offers.paid_kwh": self.paid_kwh}
         return own
 
@@ -117,6 +130,36 @@ class Offers:
             return []
         lanes = (self.lane, self.fleet.structure.n_leaf)
         return [Call(limit_offers, active, self.paid_yen, self.budget_yen, *lanes, message, by_world=True)]
+
+    def spreading(self, due: Array) -> list[Call]:
+        """Return the calls that write what homes usually draw in the half hour that begins, in the ``due`` worlds."""
+        if self.twin is not None:
+            return [self.twin.spreading(due, STATE.USUAL_KW, self.state)]
+        return self.fleet.spread_usual(due, self.usual)
+
+    def noticing(self, active: Array, t_s: Array) -> list[Call]:
+        """Return the calls that tell homes of the start that a service has announced, at a decision."""
+        if not self.given:
+            return []
+        told = (self.fleet.n_shard, active, t_s)
+        calls = [Call(tell_start, *told, False, self.announced[0][0], 0, self.state)] if self.announced else []
+        return calls + [Call(tell_start, *told, True, shown, k, self.state) for shown, k in self.announced]
+
+    def telling(self, active: Array, dt_s: int) -> Call:
+        """Return the call that marks the worlds in which an offer in force may have changed in the tick."""
+        lanes = (self.lane, self.lane + self.fleet.structure.n_leaf)
+        given = (active, self.fleet.t_s, dt_s, self.network.leaf, *lanes, self.fleet.behaviours.news)
+        return Call(mark_news, *given, by_world=True)
+
+    def dating(self, active: Array) -> list[Call]:
+        """Return the call that dates the offers in force, before homes look at them."""
+        if not self.given:
+            return []
+        st, w = self.fleet.structure, self.network
+        kept_s = w.gate[self.lane + st.cell_leaf, net.GATE.HOLD_S]
+        row = w.message_rows()[INCENTIVE_ANSWER.name][0] + net.HOLD.A_VALID_S
+        cells = (st.cell_lo, st.cell_hi, kept_s)
+        return [Call(date_offers, self.fleet.n_shard, active, *cells, row, w.hold, self.state)]
 
     def following(self, active: Array) -> list[Call]:
         """Return the calls that tell apart what owners in events bear themselves, before the devices advance."""
@@ -156,6 +199,50 @@ def limit_offers(w0, w1, active, paid_yen, budget_yen, lane, n_leaf, message):  
         if active[w] and paid_yen[w] >= budget_yen:
             for j in range(lane, lane + n_leaf):
                 message[w, j, 1] = 0.0
+
+
+@kernel
+def tell_start(s0, s1, n_shard, active, t_s, adds, shown, k, state):  # type: ignore[no-untyped-def]
+    """Note the start that a service has announced, s of the episode; ``adds`` to what is noted, else 0.
+
+    ``shown`` float64 (n_world, n): its column ``k`` has the seconds until then, 0 none.
+    """
+    for s in range(s0, s1):
+        w = s // n_shard
+        if active[w]:
+            in_s = np.float32(shown[w, k])
+            begins = np.float32(t_s[w]) + in_s if in_s > _0 else _0
+            state[s, STATE.STARTS_S, 0] = max(state[s, STATE.STARTS_S, 0], begins) if adds else _0
+
+
+@kernel
+def mark_news(w0, w1, active, t_s, dt_s, book, lo, hi, news):  # type: ignore[no-untyped-def]
+    """Write into ``news``, uint8 (n_world,), where `deliver` has looked at the lanes ``lo .. hi`` in this tick.
+
+    ``book``: float64 (n_world, n_lane, SENDER.N).
+    """
+    for w in range(w0, w1):
+        if active[w]:
+            some = False
+            for j in range(lo, hi):
+                some = some or book[w, j, net.SENDER.DIRTY] != 0.0
+                some = some or book[w, j, net.SENDER.EXPIRES_S] < t_s[w] + dt_s
+            news[w] = 1 if some else 0
+
+
+@kernel
+def date_offers(s0, s1, n_shard, active, cell_lo, cell_hi, kept_s, row, hold, state):  # type: ignore[no-untyped-def]
+    """Write when the offer that each device holds was sent: its end, a row of ``hold``, less ``kept_s`` (n_cell,).
+
+    Known error: a message that replaces another within the tick dates both.
+    """
+    for s in range(s0, s1):
+        if active[s // n_shard]:
+            ends, sent = hold[s, row], state[s, STATE.SENT_S]
+            for c in range(cell_lo.shape[0]):
+                kept = np.float32(kept_s[c])
+                for i in range(cell_lo[c], cell_hi[c]):
+                    sent[i] = ends[i] - kept
 
 
 @kernel

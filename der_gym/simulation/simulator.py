@@ -14,7 +14,7 @@ from der_gym.core.units import DAY_S
 from der_gym.engine import memory, parallel
 from der_gym.engine.program import Program
 from der_gym.engine.tables import CAPABILITY
-from der_gym.scenario.action import OFFERS, check_owners
+from der_gym.scenario.action import OFFERS, check_opting, check_owners
 from der_gym.scenario.model import Scenario
 from der_gym.services import SERVICES
 from der_gym.signals.frequency import Frequency
@@ -30,6 +30,7 @@ from der_gym.simulation.metering import POWER, fold
 from der_gym.simulation.meters import Meters
 from der_gym.simulation.network_runtime import NetworkRuntime
 from der_gym.simulation.offers import Offers
+from der_gym.simulation.own_twin import OwnTwin
 from der_gym.simulation.plan_model import PlanModel
 from der_gym.simulation.plan_training import learned
 from der_gym.simulation.representative_fleet import nominal_kw
@@ -92,7 +93,9 @@ class Simulator:
         memory.check_room(f"n_world {shown(n_world)}: worlds of {st.n_device:,} devices", n_world * per_world)
         receiving = any(config.metering == "receiving" for config in scenario.services)
         each = by_device or scenario.control == "both"  # what owners in events bear is told apart by device
-        own = (each, receiving, scenario.answers(), offers.tariff(scenario.costs))
+        check_opting(st.class_names, scenario.dispatch)
+        owners = (scenario.answers(), offers.tariff(scenario.costs), scenario.dispatch, scenario.owners_share)
+        own = (each, receiving, *owners, scenario.control != "incentive")
         self.fleet = Fleet(st, scenario.devices, n_world, scenario.horizon_s, *own)
         n_day = (scenario.horizon_s + RUN_ON_S) // DAY_S + 2
         self.network = NetworkRuntime(st, scenario.network, n_world, scenario.decision_s, n_day, scenario.streams())
@@ -136,13 +139,17 @@ class Simulator:
 
     def _offers(self) -> Offers | None:
         """Return what is kept of offers; None where no pay is offered."""
-        config, kinds = self.scenario.offers, [stream.kind for stream in self.network.streams]
+        scenario, config, kinds = self.scenario, self.scenario.offers, [stream.kind for stream in self.network.streams]
         if config is None:
             return None
         check_owners(self.structure.class_names, config)
         lane = kinds.index(OFFERS) * self.structure.n_leaf
         known = (self.fleet, self.network, self.market.planner, lane)
-        return Offers(*known, config.budget_yen, self.market.fleet_ledger)
+        of = [session.service for session in self.market.sessions]
+        announced = [(each.shown, each.FIELDS.number(each.announces)) for each in of if each.announces]
+        twin = OwnTwin(self.fleet, scenario.horizon_s, scenario.tick_s) if config.baseline == "twin" else None
+        notice = (config.notice == "given", announced)
+        return Offers(*known, config.budget_yen, self.market.fleet_ledger, *notice, twin)
 
     def leaf_power_kw(self) -> Array:
         """Return the leaves' power of the last tick by the meters, float64 (n_world, n_leaf)."""
@@ -213,25 +220,38 @@ class Simulator:
         self.frequency.begin(mask, fleet.keys, fleet.abs_s)
         self.never[mask] = False
         self.step_plan.whole.load()
-        if self._perfect:
+        if self._perfect or (self.offers and self.offers.twin):
             self._fill_perfect(mask)
         self._show(mask)
 
     def _fill_perfect(self, mask: Array) -> None:
-        """Run the twin: the same worlds without commands, to their end; its power is the perfect plan."""
-        before = {name: array.copy() for name, array in self.arrays().items()}
-        self.step_plan.active[:] = mask
+        """Run the twin to the end; its power is the perfect plan, and the yardstick of homes paid by their twin."""
         drawn = {session.id: np.zeros(session.perfect_kw.shape) for session in self._perfect}
-        for tick in range(1, self.scenario.horizon_s // self.scenario.tick_s + 1):
-            self.step_plan.tick()
+        homes = self.offers.twin if self.offers else None
+
+        def heard(tick: int) -> None:
+            if homes is not None:
+                homes.add(mask, tick - 1)
             for session in (each for each in self._perfect if tick % each.n_tick == 0):
                 kw = session.sum_kw[:, POWER.TRUE_KW] / session.n_tick
                 drawn[session.id][:, tick // session.n_tick - 1] = kw
                 session.sum_kw[mask] = 0.0
-        for name, array in self.arrays().items():
-            array[:] = before[name]
+
+        self._run_twin(mask, heard)
         for session in self._perfect:
             session.take_perfect(mask, drawn[session.id])
+        if homes is not None:
+            homes.keep(mask)
+
+    def _run_twin(self, mask: Array, heard: Callable[[int], None]) -> None:
+        """Run the twin, the same worlds without messages, to their end, and undo it; ``heard`` is told each tick."""
+        before = {name: array.copy() for name, array in self.arrays().items()}
+        self.step_plan.active[:] = mask
+        for tick in range(1, self.scenario.horizon_s // self.scenario.tick_s + 1):
+            self.step_plan.tick()
+            heard(tick)
+        for name, array in self.arrays().items():
+            array[:] = before[name]
 
     # -- step ----------------------------------------------------------------------------------------------------
 

@@ -102,6 +102,7 @@ class StepPlan:
         asked = (network.leaf, self.view.leaf, node_kw, self.market.fleet_ledger.asked_kwh, self.refreshed)
         opens = Call(clock.open_step, self.active, t_s, step_h, *asked, by_world=True)
         limits = self.offers.limiting(self.active, self.message) if self.offers else []
+        limits += self.offers.noticing(self.active, t_s) if self.offers else []
         return [*limits, network.send_messages(self.active, t_s, self.message), opens]
 
     def _tick(self, dt: int) -> list[Call]:
@@ -122,6 +123,7 @@ class StepPlan:
             *self._asking(),
             network.compute_arrivals(f.keys, f.fleet),
             *network.deliver_messages(active, f.t_s, dt, f.fleet),
+            *((self.offers.telling(active, dt), *self.offers.dating(active)) if self.offers else ()),
             *f.decide(active, dt, network.hold, network.message_rows()),
             *(self.offers.following(active) if self.offers else ()),
             *f.advance_devices(active),
@@ -137,11 +139,10 @@ class StepPlan:
         ]
 
     def _asking(self) -> list[Call]:
-        """Return the calls by which owners who are offered pay learn what a kWh costs them now."""
-        if self.offers is None:
-            return []
-        usual = self.fleet.spread_usual(self._turn, self.offers.usual)
-        return [*where_due(self._due, self.fleet.ask_owners(self._due)), *where_due(self._turn, usual)]
+        """Return the calls by which owners learn what a kWh costs them now, and look at what is commanded."""
+        usual = self.offers.spreading(self._turn) if self.offers else []
+        asks = [*self.fleet.ask_owners(self._due), *self.fleet.watch_commands(self._due)]
+        return [*where_due(self._due, asks), *where_due(self._turn, usual)]
 
     def context(self, active: Array, dt: int) -> Call:
         """Return the call that fills the exogenous rows of a tick of ``dt`` seconds that begins now."""

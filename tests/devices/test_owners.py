@@ -109,6 +109,8 @@ class Homes:
                 self.state[0, STATE.ASK_DOWN_YEN_KWH] = luck.uniform(0, 30, N)
                 self.state[0, STATE.STAKE] = luck.uniform(0, 1, N)
             self.state[0, STATE.USUAL_KW] = self.usual
+            self.state[0, STATE.SENT_S] = [self.sent(minute, i)[0] for i in range(N)]
+            self.state[0, STATE.STARTS_S, 0] = self.sent(minute, 0)[1]
             self.message[0, MESSAGE.A], self.message[0, MESSAGE.FRACTION] = offer, np.nan
             given = (self.ctx, self.cfg, self.params, self.state, self.fleet, self.message, self.registers)
             who = (0, 1, 1, self.active, self.keys, self.uid, abs_s, F4(60))
@@ -117,6 +119,10 @@ class Homes:
             self.pay(*who, *given)
             self.fractions.append(self.message[0, MESSAGE.FRACTION].copy())
         return self
+
+    def sent(self, minute: int, i: int) -> tuple[float, float]:
+        """Return when the offer that home ``i`` holds was sent, and the start that is announced, s."""
+        return 60.0 * (minute - i % 25), 3600.0 if 30 <= minute < 60 else 0.0
 
     def bits(self) -> list[bytes]:
         return [x.tobytes() for x in (self.params, self.state, self.registers, np.array(self.fractions))]
@@ -130,7 +136,15 @@ def some_offers(seed: int = 1, signs: tuple[float, ...] = (1.0,)) -> Array:
     return np.repeat(level * late * random.choice(signs, (MINUTES // 10, 1)), 10, axis=0).astype(F4)
 
 
-@pytest.mark.parametrize("changes", [{}, {"notice_min": 20}, {"baseline": "same_hour", "gap_min": 5.0}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"notice_min": 20},
+        {"baseline": "same_hour", "gap_min": 5.0},
+        {"notice": "given", "notice_min": 20, "notice_full_min": 30.0, "notice_weight": 2.0},
+    ],
+)
 def test_kernels_are_the_slow_owner(changes: dict[str, Any]) -> None:
     offers = some_offers(2, (1.0, -1.0))
     homes = Homes(**changes)
@@ -158,7 +172,8 @@ def test_kernels_are_the_slow_owner(changes: dict[str, Any]) -> None:
             v = rng.quick_uniform(k0, k1, homes.uid[0, i], rng.stream("owner.quit"), half) if now % 1800 == 0 else None
             v = v if (offer != 0).any() or (minute and (offers[minute - 1] != 0).any()) else None
             sod = (15 * 3600 + 60 * minute) % 86_400
-            x = owner.minute(float(offer[i]), 60.0 * minute, sod, (up[i], down[i]), stake[i], (u, z), v)
+            told = float(offer[i]), 60.0 * minute, sod, (up[i], down[i]), stake[i], (u, z), v
+            x = owner.minute(*told, *homes.sent(minute, i))
             found = homes.fractions[minute][i]
             given += x is not None
             same = math.isnan(found) if x is None else found == pytest.approx(x, abs=2e-5)
@@ -179,6 +194,28 @@ def _delay(k0: Any, k1: Any, uid: Any, slot: Any) -> float:
 def test_kernels_give_the_bits_of_plain_python() -> None:
     offers = some_offers(4, (1.0, -1.0))
     assert Homes().play(offers).bits() == Homes(plainly=True).play(offers).bits()
+
+
+@given(acts=st.floats(0, 30_000), t=st.floats(0, 30_000), later=st.floats(0, 9000), weight=st.floats(0, 3))
+def test_more_notice_never_adds_less_and_late_mail_none(acts: float, t: float, later: float, weight: float) -> None:
+    def adds(acts: float) -> float:
+        return float(choice.notice_given(F4(acts), F4(t), F4(weight), F4(10_800.0)))
+
+    assert 0.0 <= adds(acts) <= adds(acts + later) <= weight * (1 + 1e-6)
+    assert adds(t) == 0.0 == adds(t - later)
+
+
+def test_each_event_has_the_notice_that_it_gives() -> None:
+    """Of homes whose mail takes up to 24 min of the notice of 20, the late ones are asked for more."""
+    prompt, late = (Homes(notice="given", notice_min=20, notice_weight=3.0, notice_full_min=20.0) for _ in range(2))
+    prompt.sent = lambda minute, i: (60.0 * minute, 0.0)  # type: ignore[method-assign]
+    for homes in (prompt, late):
+        homes.play(np.full(40, 50.0))
+    people = prompt.params[0, PARAMS.AUTOMATED] == 0
+    asks = [homes.state[0, STATE.PRICE_YEN_KWH] for homes in (prompt, late)]
+    way = np.arange(N) % 25
+    assert (asks[1] >= asks[0])[people].all() and (asks[1] > asks[0] * 1.01)[people & (way > 0) & (asks[0] < 1e6)].all()
+    np.testing.assert_array_equal(late.state[0, STATE.ACTS_S], 60.0 * np.maximum(20 - way, 0))
 
 
 def test_an_offer_of_nothing_is_no_message() -> None:

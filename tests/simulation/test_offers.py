@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,14 @@ from worlds import actions, copied, generators, same, small
 from der_gym.core.errors import InputError
 from der_gym.core.heads import HEADS
 from der_gym.devices import DEVICES
-from der_gym.devices.owners.behaviour import STATE
+from der_gym.devices.behaviours import BEHAVIOURS
+from der_gym.devices.owners.behaviour import INCENTIVE_ANSWER, STATE
 from der_gym.devices.owners.draws import PARAMS
 from der_gym.engine.tables import FLEET
 from der_gym.env.single import DERGroupEnv
 from der_gym.env.vector import DERGroupVectorEnv
 from der_gym.env.worlds import Worlds
+from der_gym.network import tables as net
 from der_gym.scenario.load import load
 from der_gym.simulation.fleet_ledger import LINES, ROLES
 
@@ -63,6 +66,27 @@ def test_an_offer_of_nothing_gives_the_bits_of_no_message() -> None:
     power = [made.simulator.fleet.fleet[:, FLEET.POWER_KW] for made in (silent, alone)]
     np.testing.assert_array_equal(*power)
     assert not owners(silent)[:, STATE.ANSWER].any() and not silent.simulator.market.fleet_ledger.paid_yen.any()
+
+
+def test_owners_alone_keep_their_commands_with_the_bits_of_telling_them_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = worlds(3)
+    monkeypatch.setitem(BEHAVIOURS._items, "incentive", replace(INCENTIVE_ANSWER, decide_alone=None))
+    told = worlds(3)
+    offers = np.random.default_rng(2).choice([0.0, 0.0, 20.0, 60.0, 90.0], 16)
+    for k in range(240):
+        play(kept, 1, offer=offers[k // 15])
+        play(told, 1, offer=offers[k // 15])
+        if k == 120:
+            kept = _forgetful(kept)
+        assert not same(copied(kept.simulator), copied(told.simulator))
+    assert owners(kept)[:, STATE.CALLS].max() >= 1 and kept.simulator.market.fleet_ledger.paid_yen.all()
+
+
+def _forgetful(made: Worlds) -> Worlds:
+    """Return the worlds with what a fork does not carry spoilt."""
+    made.simulator.fleet.behaviours.all[0].message[:] = np.nan
+    made.simulator.fleet.behaviours.news[:] = 7
+    return made
 
 
 def test_what_a_battery_gives_for_pay_leaves_its_store() -> None:
@@ -122,6 +146,47 @@ def test_snapshots_and_forks_carry_owners() -> None:
         assert array.tobytes() == made.simulator.arrays()[name][-len(array) :].tobytes(), name
 
 
+# --- notice
+
+
+def test_offers_act_at_the_start_that_a_service_has_announced_and_late_mail_leaves_less_notice() -> None:
+    made = worlds(4, behaviours__incentive={"notice": "given", "notice_min": 0})
+    told = made.layout.decode(made.observe(), "capacity-call.call_starts_in_s")
+    for _ in range(200):  # until each call is announced
+        play(made, 1)
+        told = np.maximum(told, made.layout.decode(made.observe(), "capacity-call.call_starts_in_s"))
+        if (made.layout.decode(made.observe(), "capacity-call.call_starts_in_s") > 0).all():
+            break
+    starts = made.layout.decode(made.observe(), "capacity-call.call_starts_in_s") + made.simulator.fleet.t_s
+    assert (starts > made.simulator.fleet.t_s + 1800).all()
+    sent_s = made.simulator.fleet.t_s.copy()
+    play(made, 25, offer=60.0)
+    state = owners(made)
+    for w in range(4):
+        asked = state[w, STATE.CALLS] > 0
+        assert asked.any() and (state[w, STATE.ACTS_S, asked] == np.float32(starts[w])).all()
+        assert (state[w, STATE.SENT_S, asked] >= np.float32(sent_s[w])).all()
+        assert not state[w, STATE.SOLD].any() and not state[w, STATE.PAYS_YEN_KWH].any()
+    play(made, int((starts.max() - made.simulator.fleet.t_s.min()) // 60) + 10, offer=60.0)
+    assert (owners(made)[:, STATE.SOLD] > 0).any(axis=1).all()
+
+
+def test_offers_are_dated_by_their_sending() -> None:
+    """However late a message comes, it acts 30 min after a decision at which its lane sent one."""
+    made = worlds(2, behaviours__incentive={"notice": "given", "notice_min": 30})
+    play(made, 8)
+    sim, sent_s = made.simulator, set()
+    for _ in range(21):
+        play(made, 1, offer=50.0)
+        lanes = sim.network.leaf[:, sim.offers.lane :]  # type: ignore[union-attr]
+        sent_s |= {float(t) for t in lanes[..., net.SENDER.SENT_S].ravel()}
+    state, real = owners(made), sim.structure.present[0] > 0
+    asked = (state[:, STATE.CALLS] > 0) & real
+    acts_s = state[:, STATE.ACTS_S][asked] - 1800.0
+    assert set(acts_s.tolist()) <= sent_s and asked.mean() > 0.5
+    assert (acts_s == 900.0).mean() > 0.8  # the others have lost the first: offers go at multiples of 15 minutes
+
+
 # --- money
 
 
@@ -163,6 +228,28 @@ def test_pay_is_the_offer_times_what_is_below_the_own_baseline(baseline: str) ->
     kwh = np.maximum(yard - metered.mean(axis=0), 0.0) * 0.5 * takes * (sim.fleet.fleet[0, FLEET.METER_GAIN] > 0)
     most, least = (50.0 * kwh * since).sum(), (50.0 * kwh * np.maximum(since - 1 / 15, 0.0)).sum()
     assert least * 0.9 - 1.0 <= sim.market.fleet_ledger.paid_yen[0] <= most * 1.01 + 1.0 and most > 10.0
+
+
+def test_paid_by_the_twin_homes_get_the_offer_times_what_they_draw_less_than_without_offers() -> None:
+    own = {"network__ideal": True, "behaviours__incentive": {"baseline": "twin", "notice_min": 0}}
+    made, idle = worlds(2, **own), worlds(2, **own)
+    assert not same(copied(made.simulator), copied(idle.simulator))  # the twin that was played left nothing behind
+    mean, paid = np.zeros((3, *owners(made)[:, 0].shape)), np.zeros(2)  # of the twin, of the homes, of their offers
+    for k in range(90):
+        play(made, 1, offer=40.0 if k >= 30 else 0.0)
+        play(idle, 1)
+        mean += np.stack([_metered(idle), _metered(made), owners(made)[:, STATE.PAYS_YEN_KWH]]) / 30
+        if k % 30 == 29:
+            paid += (mean[2] * np.maximum(mean[0] - mean[1], 0.0) * 0.5).sum(axis=1)
+            mean[:] = 0.0
+    assert (paid > 10.0).all()
+    np.testing.assert_allclose(made.simulator.market.fleet_ledger.paid_yen, paid, rtol=1e-3)
+
+
+def _metered(made: Worlds) -> Array:
+    fleet = made.simulator.fleet.fleet
+    power: Array = fleet[:, FLEET.POWER_KW].astype(float) * fleet[:, FLEET.METER_GAIN]
+    return power
 
 
 def test_a_spent_budget_ends_the_offers() -> None:
@@ -299,6 +386,7 @@ def _booked(sim: Any) -> Array:
         ({"control": "incentive", "behaviours.incentive": {"never_share": 1.2}}, "never_share: .*less than or equal"),
         ({"control": "both", "behaviours.incentive": {"never_share": 1, "opted_out_share": 1}}, "nobody could answer"),
         ({"control": "incentive", "behaviours.incentive": {"baseline": "prev"}}, "baseline: .*'previous'"),
+        ({"control": "incentive", "behaviours.incentive": {"notice": "given_"}}, "notice: .*'given'"),
         (
             {"control": "incentive", "behaviours.incentive": {"classes": {"batery": {}}}},
             "unknown name 'batery'; did you mean 'battery'",

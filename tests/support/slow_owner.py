@@ -43,15 +43,20 @@ class SlowOwner:
         stake: float,
         luck: tuple[float, float],
         quits: float | None = None,
+        sent_s: float = 0.0,
+        starts_s: float = 0.0,
     ) -> float | None:
-        """Return her fraction, None in no event; ``luck``: of her mind and delay; ``quits``: of leaving."""
+        """Return her fraction, None in no event; ``luck``: of her mind and delay; ``quits``: of leaving.
+
+        Of ``notice: given`` alone: when the offer was sent, and the start that a service has announced, 0 none.
+        """
         person = self.answer == 1 and not self.automated
         if quits is not None and person and quits < self.config.quit_share * (1.0 + 2.0 * stake):
             self.answer = -1
         if offer == 0.0:
             return None
         if self.last_s == 0.0 or t_s - self.last_s > 60.0 * self.config.gap_min:
-            self._begin(t_s, sod_s, stake, luck)
+            self._begin(t_s, sod_s, stake, luck, sent_s, starts_s)
         self.last_s = t_s + 60.0
         pay = abs(offer)
         if self.answer == 0 and t_s >= self.look_s:
@@ -64,9 +69,15 @@ class SlowOwner:
         part = min(max((pay - begin) / self.span, 0.0), 1.0)
         return math.copysign(part, offer) if part else 0.0
 
-    def _begin(self, t_s: float, sod_s: float, stake: float, luck: tuple[float, float]) -> None:
+    def _begin(
+        self, t_s: float, sod_s: float, stake: float, luck: tuple[float, float], sent_s: float, starts_s: float
+    ) -> None:
         c, (u, z) = self.config, luck
-        notice = c.notice_weight * min(c.notice_min / c.notice_full_min, 1.0)
+        acts_s = t_s + 60.0 * c.notice_min
+        if c.notice == "given":
+            acts_s = max(sent_s + 60.0 * c.notice_min, starts_s)
+        left_min = max(acts_s - t_s, 0.0) / 60.0
+        notice = c.notice_weight * min(left_min / c.notice_full_min, 1.0)
         if self.automated:
             self.price = math.inf if self.mind == -math.inf else 0.0
             self.look_s = t_s
@@ -77,7 +88,7 @@ class SlowOwner:
             asleep = sod_s >= 3600 * c.sleep_h or sod_s < 3600 * c.wake_h
             wait = (3600 * c.wake_h - sod_s) % 86_400 if asleep else 0.0
             self.look_s = t_s + wait + 60 * c.look_median_min * math.exp(c.look_sigma * z)
-        self.acts_s = t_s + 60.0 * c.notice_min
+        self.acts_s = acts_s
         self.answer = 0
         self.calls += 1.0
         self.base_kw = self.usual_kw if t_s < 1800 else self.before_kw

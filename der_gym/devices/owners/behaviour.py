@@ -20,11 +20,12 @@ import numpy as np
 from der_gym.core.units import REFRESH_S
 from der_gym.devices.behaviours import INCENTIVE, MESSAGE, Behaviour
 from der_gym.devices.owners import draws
-from der_gym.devices.owners.choice import NEVER_YEN, least_pay, leaves, looks_at, sold
+from der_gym.devices.owners.choice import NEVER_YEN, least_pay, leaves, looks_at, notice_given, sold
 from der_gym.devices.owners.config import CFG, IncentiveConfig, constants, own_constants
 from der_gym.devices.owners.draws import PARAMS
 from der_gym.engine.compile import kernel, part
 from der_gym.engine.schema import Table
+from der_gym.engine.scratch import borrow, give_back
 from der_gym.engine.tables import EXOGENOUS, FLEET
 from der_gym.numerics import approx, rng
 from der_gym.numerics.sums import back, enter, find_enrolled, in_order
@@ -63,6 +64,8 @@ STATE = Table(
     busy             | -       | engine     | first entry: 1 while an offer is in force in this shard
     next_s           | s       | engine     | first entry: when somebody of this shard looks or an offer takes effect
     since_s          | s       | engine     | first entry: moment up to which SUM_YEN is made up
+    sent_s           | s       | aggregator | when the offer in force was sent; only with notice: given
+    starts_s         | s       | aggregator | first entry: start that a service has announced, 0 none; likewise
     """,
 )
 REGISTERS = ("offer_paid_yen", "offer_paid_kwh", "offer_calls")
@@ -126,19 +129,22 @@ def begin_events(new, u_mind, u_delay, t_s, sod_s, cfg, params, state):  # type:
     stake, usual, last_kw = state[STATE.STAKE], state[STATE.USUAL_KW], state[STATE.BEFORE_KW]
     answer, price = state[STATE.ANSWER], state[STATE.PRICE_YEN_KWH]
     look, acts = state[STATE.LOOK_S], state[STATE.ACTS_S]
-    calls, base = state[STATE.CALLS], state[STATE.BASE_KW]
+    calls, base, sent = state[STATE.CALLS], state[STATE.BASE_KW], state[STATE.SENT_S]
+    given, starts_s = cfg[CFG.GIVEN] > _0, state[STATE.STARTS_S, 0]
     for i in range(new.shape[0]):
         if new[i] > _0:
+            begins = max(sent[i] + cfg[CFG.NOTICE_S], starts_s) if given else t_s + cfg[CFG.NOTICE_S]
+            own = notice_given(begins, t_s, cfg[CFG.NOTICE_WEIGHT], cfg[CFG.FULL_S])
             pay = least_pay(
                 u_mind[i], mind[i], stake[i], before[i] + calls[i], cfg[CFG.PAY_SLOPE], cfg[CFG.LN_HALF],
-                cfg[CFG.NOTICE], cfg[CFG.STAKE_WEIGHT], cfg[CFG.TIRED_WEIGHT],
+                own if given else cfg[CFG.NOTICE], cfg[CFG.STAKE_WEIGHT], cfg[CFG.TIRED_WEIGHT],
             )  # fmt: skip
             delay = approx.exp(cfg[CFG.LOOK_LN_S] + cfg[CFG.LOOK_SIGMA] * approx.normal_quantile(u_delay[i]))
             agent = automated[i] > _0
             stays = mind[i] > -_MANY
             price[i] = (_0 if stays else NEVER_YEN) if agent else pay
             look[i] = t_s if agent else looks_at(t_s, sod_s, delay, cfg[CFG.SLEEP_S], cfg[CFG.WAKE_S])
-            acts[i] = t_s + cfg[CFG.NOTICE_S]
+            acts[i] = begins
             answer[i] = _0
             calls[i] += _1
             base[i] = last_kw[i] if t_s >= _HALF_HOUR_S else usual[i]
@@ -222,38 +228,79 @@ def leave_events(k0, k1, ids, slot, quit_share, params, state):  # type: ignore[
 
 
 @kernel
-def decide(s0, s1, n_shard, active, keys, uid, abs_s, dt_s, ctx, cfg, params, state, fleet, message, registers):  # type: ignore[no-untyped-def]
-    """Let owners answer the offers in force; see `Behaviour.decide`.
+def look(w, news, ids, keys, abs_s, ctx, cfg, params, own, fleet, a, registers, new, u_mind, u_delay):  # type: ignore[no-untyped-def]
+    """Let the owners of one shard answer the offers in force, and return whether anything may have changed.
 
-    They are looked at where an offer has changed, somebody looks at a notice, and at each refresh of what they ask. In
-    between what they command stays; where no offer is in force nothing is done.
+    Without ``news`` no offer has changed. They are looked at where one has, where somebody looks at a notice, and at
+    each refresh of what they ask. In between what they command stays; where no offer is in force nothing is done.
     """
+    changed = news and moved(a, own[STATE.WAS_YEN_KWH])
+    if not changed and own[STATE.BUSY, 0] == _0:
+        return False
+    t_s, sod_s = ctx[w, EXOGENOUS.T_S], ctx[w, EXOGENOUS.SOD_S]
+    k0, k1, now, hears = keys[w, 2], keys[w, 3], abs_s[w], fleet[FLEET.ACCEPTS_COMMANDS]
+    if not (changed or t_s >= own[STATE.NEXT_S, 0] or now % _REFRESH == 0):
+        return False
+    make_up(t_s, own)
+    if now % _HALF_HOUR == 0:
+        leave_events(k0, k1, ids, np.uint32(now // _HALF_HOUR), cfg[CFG.QUIT_SHARE], params, own)
+    if mark_new(a, hears, t_s, cfg[CFG.GAP_S], own, new):
+        draw_luck(k0, k1, ids, np.uint32(now // _LUCK), new, u_mind, u_delay)
+        begin_events(new, u_mind, u_delay, t_s, sod_s, cfg, params, own)
+        find_enrolled(fleet[FLEET.METER_GAIN], u_mind)
+        count_calls(params[PARAMS.AUTOMATED], new)
+        enter(new, u_mind, _ONE8, registers[2])
+    own[STATE.NEXT_S, 0] = answer_offers(a, hears, t_s, params, own)
+    new[:] = _0
+    own[STATE.BUSY, 0] = _1 if moved(a, new) else _0
+    return True
+
+
+@kernel
+def decide(s0, s1, n_shard, active, keys, uid, abs_s, dt_s, ctx, cfg, params, state, fleet, message, registers):  # type: ignore[no-untyped-def]
+    """Let owners answer the offers in force; see `Behaviour.decide`."""
     n = fleet.shape[2]
-    new, u_mind, u_delay = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32)
+    rows = borrow(3, n)
+    new, u_mind, u_delay = rows[0], rows[1], rows[2]
     for s in range(s0, s1):
         w = s // n_shard
-        if not active[w]:
-            continue
-        a, own = message[s, MESSAGE.A], state[s]
-        changed = moved(a, own[STATE.WAS_YEN_KWH])
-        if not changed and own[STATE.BUSY, 0] == _0:
-            continue
-        t_s, sod_s, ids = ctx[w, EXOGENOUS.T_S], ctx[w, EXOGENOUS.SOD_S], uid[s % n_shard]
-        k0, k1, now, hears = keys[w, 2], keys[w, 3], abs_s[w], fleet[s, FLEET.ACCEPTS_COMMANDS]
-        if changed or t_s >= own[STATE.NEXT_S, 0] or now % _REFRESH == 0:
-            make_up(t_s, own)
-            if now % _HALF_HOUR == 0:
-                leave_events(k0, k1, ids, np.uint32(now // _HALF_HOUR), cfg[CFG.QUIT_SHARE], params[s], own)
-            if mark_new(a, hears, t_s, cfg[CFG.GAP_S], own, new):
-                draw_luck(k0, k1, ids, np.uint32(now // _LUCK), new, u_mind, u_delay)
-                begin_events(new, u_mind, u_delay, t_s, sod_s, cfg, params[s], own)
-                find_enrolled(fleet[s, FLEET.METER_GAIN], u_mind)
-                count_calls(params[s, PARAMS.AUTOMATED], new)
-                enter(new, u_mind, _ONE8, registers[s, 2])
-            own[STATE.NEXT_S, 0] = answer_offers(a, hears, t_s, params[s], own)
-            new[:] = _0
-            own[STATE.BUSY, 0] = _1 if moved(a, new) else _0
-        say(own[STATE.SOLD], own[STATE.PAYS_YEN_KWH], message[s, MESSAGE.FRACTION])
+        if active[w]:
+            who = uid[s % n_shard]
+            a, own = message[s, MESSAGE.A], state[s]
+            changed = look(
+                w, True, who, keys, abs_s, ctx, cfg, params[s], own, fleet[s], a, registers[s], new, u_mind, u_delay
+            )
+            if changed or own[STATE.BUSY, 0] > _0:
+                say(own[STATE.SOLD], own[STATE.PAYS_YEN_KWH], message[s, MESSAGE.FRACTION])
+    give_back(rows)
+
+
+@kernel
+def decide_alone(  # type: ignore[no-untyped-def]
+    s0, s1, n_shard, active, keys, uid, abs_s, dt_s, ctx, cfg, params, state, fleet, news, row, hold, registers
+):
+    """Do the same where nobody sends dispatch: what owners command stands in ``fleet`` until it changes."""
+    n = fleet.shape[2]
+    rows = borrow(3, n)
+    new, u_mind, u_delay = rows[0], rows[1], rows[2]
+    for s in range(s0, s1):
+        w = s // n_shard
+        if active[w]:
+            who, a, own, told = uid[s % n_shard], hold[s, row], state[s], news[w] != 0
+            if look(
+                w, told, who, keys, abs_s, ctx, cfg, params[s], own, fleet[s], a, registers[s], new, u_mind, u_delay
+            ):
+                give(own[STATE.SOLD], own[STATE.PAYS_YEN_KWH], fleet[s, FLEET.CMD_START], fleet[s, FLEET.CMD_END])
+    give_back(rows)
+
+
+@kernel
+def give(given, pays, start, end):  # type: ignore[no-untyped-def]
+    """Write what owners in an event command as the whole tick's fraction; others keep their own schedule."""
+    for i in range(start.shape[0]):
+        x = given[i] if pays[i] != _0 else _0
+        start[i] = x
+        end[i] = x
 
 
 @kernel
@@ -285,7 +332,8 @@ def settle_homes(by_hour, gain, state, yen, kwh):  # type: ignore[no-untyped-def
 def pay(s0, s1, n_shard, active, keys, uid, abs_s, dt_s, ctx, cfg, params, state, fleet, message, registers):  # type: ignore[no-untyped-def]
     """Meter the homes, and pay them where a half hour ends; see `Behaviour.account`."""
     n = fleet.shape[2]
-    yen, kwh, here = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32)
+    rows = borrow(3, n)
+    yen, kwh, here = rows[0], rows[1], rows[2]
     for s in range(s0, s1):
         w = s // n_shard
         if active[w]:
@@ -297,6 +345,7 @@ def pay(s0, s1, n_shard, active, keys, uid, abs_s, dt_s, ctx, cfg, params, state
                 find_enrolled(gain, here)
                 enter(yen, here, _ONE8, registers[s, 0])
                 enter(kwh, here, _ONE8, registers[s, 1])
+    give_back(rows)
 
 
 INCENTIVE_ANSWER = Behaviour(
@@ -304,6 +353,7 @@ INCENTIVE_ANSWER = Behaviour(
     INCENTIVE,
     "owners answer offers of pay: agents at once, people after a look at the notice",
     decide=decide,
+    decide_alone=decide_alone,
     account=pay,
     draw_class=draws.draw_owners,
     of_class=own_constants,

@@ -48,6 +48,12 @@ def least_pay(u, mind, stake, calls, slope, ln_half, notice, stake_weight, tired
 
 
 @scalar
+def notice_given(acts_s, t_s, weight, full_s):  # type: ignore[no-untyped-def]
+    """Return the logit that the notice from ``t_s`` to ``acts_s`` adds, >= 0: in full from ``full_s`` on."""
+    return weight * min(max((acts_s - t_s) / full_s, _0), _1)
+
+
+@scalar
 def looks_at(t_s, sod_s, delay_s, sleep_s, wake_s):  # type: ignore[no-untyped-def]
     """Return when a person looks at a notice that comes at ``t_s``, s of the episode; who sleeps looks after waking.
 

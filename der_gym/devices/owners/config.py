@@ -21,8 +21,6 @@ from der_gym.devices.declare import DeviceConfig
 from der_gym.devices.owners.terms import OwnerTerms
 from der_gym.engine.schema import Table
 
-BASELINES = ("previous", "same_hour")
-
 CFG = Table(
     "owners.cfg",
     "float32 (N,): settings that the owners' kernels read",
@@ -31,6 +29,9 @@ CFG = Table(
     ln_half        | - |        | logarithm of half_yen_kwh
     notice         | - |        | utility of the notice given
     notice_s       | s |        | from an offer's arrival to its effect
+    given          | - |        | 1: each event has a notice of its own, see notice
+    notice_weight  | - |        | see IncentiveConfig
+    full_s         | s |        | see notice_full_min
     stake_weight   | - |        | see IncentiveConfig
     tired_weight   | - |        | see IncentiveConfig
     look_ln_s      | - |        | logarithm of the median delay, s
@@ -39,7 +40,7 @@ CFG = Table(
     wake_s         | s |        | and wake
     quit_share     | - |        | see IncentiveConfig
     gap_s          | s |        | see gap_min
-    by_hour        | - |        | 1: the baseline is the mean of the same hour
+    by_hour        | - |        | 1: the baseline is that of each half hour, USUAL_KW
     """,
 )
 OWN = Table(
@@ -72,7 +73,11 @@ class IncentiveConfig(DeviceConfig):
     opted_out_share: float = Field(0.06, ge=0, le=1)
     """Automated homes whose owner has left the scheme; opt-out schemes keep above 90 % [S]."""
     notice_min: int = Field(0, ge=0, le=720)
-    """Minutes from an offer's arrival at a home to its effect: a contract's notice."""
+    """Minutes from an offer's arrival at a home, or from its sending, to its effect: a contract's notice."""
+    notice: Literal["stated", "given"] = "stated"
+    """Which notice an event has. ``stated``: an offer acts ``notice_min`` after it arrives, and all homes choose by
+    that. ``given``: it acts ``notice_min`` after it was *sent*, and not before the start that a service has announced;
+    each home chooses by the time that it has left from the arrival on. A message that comes late gives less."""
     notice_full_min: float = Field(180.0, gt=0, le=2880)
     """Notice beyond which more of it adds nothing, minutes [A]."""
     notice_weight: float = Field(0.55, ge=0, le=3)
@@ -95,9 +100,10 @@ class IncentiveConfig(DeviceConfig):
     """People who leave a running event in a half hour, three times as many with all comfort at stake [A] .005-.03."""
     gap_min: float = Field(60.0, ge=0, le=720)
     """An offer that comes back within so many minutes belongs to the same event: nobody is asked again [A]."""
-    baseline: Literal["previous", "same_hour"] = "previous"
+    baseline: Literal["previous", "same_hour", "twin"] = "previous"
     """Yardstick of a home's pay. ``previous``: its mean in the last whole half hour before the event. ``same_hour``:
-    the mean of its group at this half hour of the ten days before, by rated power."""
+    the mean of its group at this half hour of the ten days before, by rated power. ``twin``: what it draws in the same
+    world without offers. Nobody knows that: it is for evaluation, and each reset plays the episode once more."""
     budget_yen: float | None = Field(None, ge=0)
     """Pay of an episode after which offers are 0; checked at each half hour."""
     call_yen: float = Field(3.0, ge=0, le=100)
@@ -134,6 +140,9 @@ def constants(config: IncentiveConfig) -> np.ndarray:
         "ln_half": np.log(config.half_yen_kwh),
         "notice": notice,
         "notice_s": 60.0 * config.notice_min,
+        "given": float(config.notice == "given"),
+        "notice_weight": config.notice_weight,
+        "full_s": 60.0 * config.notice_full_min,
         "stake_weight": config.stake_weight,
         "tired_weight": config.tired_weight,
         "look_ln_s": np.log(60.0 * config.look_median_min),
@@ -142,7 +151,7 @@ def constants(config: IncentiveConfig) -> np.ndarray:
         "wake_s": 3600.0 * config.wake_h,
         "quit_share": config.quit_share,
         "gap_s": 60.0 * config.gap_min,
-        "by_hour": float(config.baseline == "same_hour"),
+        "by_hour": float(config.baseline != "previous"),
     }
     return np.array([values[name] for name in CFG], dtype=np.float32)
 

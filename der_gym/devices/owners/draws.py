@@ -9,7 +9,7 @@ from der_gym.engine.compile import kernel, scalar
 from der_gym.engine.schema import Table
 from der_gym.numerics import approx, rng
 
-_WHO = rng.stream("owner.who")
+WHO = rng.stream("owner.who")
 _CALLS = rng.stream("owner.calls")
 _0, _1 = np.float32(0.0), np.float32(1.0)
 _NEVER = np.float32(-1e6)  # a logit of someone who never answers
@@ -34,7 +34,7 @@ def owner(k0, k1, uid, own):  # type: ignore[no-untyped-def]
 
     Calls before are exponential around their mean. One normal is behind mind and factor: who asks more opts in less.
     """
-    u_auto, u_type, u_never, u_calls = rng.uniform4(k0, k1, uid, _WHO, np.uint32(0), np.uint32(0))
+    u_auto, u_type, u_never, u_calls = rng.uniform4(k0, k1, uid, WHO, np.uint32(0), np.uint32(0))
     automated = _1 if u_auto < own[OWN.AUTOMATED_SHARE] else _0
     z = approx.normal_quantile(u_type)
     lost = own[OWN.OPTED_OUT_SHARE] if automated > _0 else own[OWN.NEVER_SHARE]

@@ -49,6 +49,7 @@ class CapacityCall(Service):
         "call_starts_in_s": (3.0 * HOUR_S, 0.0, 4.0),
         "call_left_s": (3.0 * HOUR_S, 0.0, 2.0),
     }
+    announces: ClassVar[str] = "call_starts_in_s"
     own_baseline: ClassVar[bool] = True
 
     config: CapacityCallConfig
