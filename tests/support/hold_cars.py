@@ -36,7 +36,11 @@ def main() -> None:
     cheats: list[tuple[str, Controller]] = [("cars held, tuned", on(TUNED)), ("cars held, shipped", on(SHIPPED))]
     overrides = {"reward.variant": asked.variant}
     base = "merit_order@tertiary-1-ledger"
-    show(console(), evaluate("tertiary-1", [SHIPPED, TUNED, *cheats], asked.seeds, overrides=overrides, base=base))
+    board = evaluate("tertiary-1", [SHIPPED, TUNED, *cheats], asked.seeds, overrides=overrides, base=base)
+    show(console(), board)
+    played, rule = board.scores["cars held, tuned"].played, board.scores[base].played
+    for line, yen in zip(played.lines, (played.ledger_yen - rule.ledger_yen).mean(axis=0), strict=True):
+        print(f"{line}: {yen:+,.0f} yen, cars held less the rule, both tuned under ledger")
 
 
 if __name__ == "__main__":
