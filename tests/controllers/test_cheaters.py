@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cheaters import CHEATERS, PLANNING
+from cheaters import CHEATERS, PLANNING, HoldCars
 
 from der_gym.controllers import bound, make
 from der_gym.controllers.base import Rule
@@ -59,6 +59,12 @@ def below(cheated: Scores, honest: Scores, name: str) -> None:
 @pytest.mark.parametrize("cheater", CHEATERS, ids=lambda c: c.name)
 def test_cheating_does_not_pay(cheater: type[Rule], worlds: Worlds, honest: Scores) -> None:
     below(scores(worlds, cheater()), honest, cheater.name)
+
+
+def test_holding_cars_does_not_pay_where_accuracy_counts(worlds: Worlds, honest: Scores) -> None:
+    """Under ``ledger`` it pays: docs/money.md says how much, and what of."""
+    gain = scores(worlds, HoldCars())["shared"] - honest["shared"]
+    assert gain.mean() < gain.std() / np.sqrt(N_WORLD)
 
 
 @pytest.mark.parametrize("cheater", PLANNING, ids=lambda c: c.name)

@@ -291,6 +291,16 @@ class SandbagStores(Cheater):
         return np.where(near[:, None] & ~self.loads, action + 0.1, action)
 
 
+class HoldCars(Cheater):
+    """Hold all cars at three tenths of their swing throughout the award: what they do not draw is sold as imbalance."""
+
+    name, title = "cheat_hold_cars", "Hold cars through the award"
+
+    def bend(self, obs: Array, action: Array, own: State) -> Array:
+        cars = self.loads & ~self.public.holding("heat")
+        return np.where(self.awarded(obs)[:, None] & cars, 0.3, action)
+
+
 class MovePlan(Cheater):
     """Correct the plan by a constant share of every leaf, with the head ``plan``: the base of the planning cheaters."""
 
