@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -206,6 +206,10 @@ class Scenario(Settings):
     def offers(self) -> Any:
         """Return the settings of owners who are offered pay; None where nobody is."""
         return self.answers().get(actions.OFFERS)
+
+    def obeying(self, leaf_names: Sequence[str]) -> tuple[bool, ...]:
+        """Return which control leaves obey commands; InputError for settings that do not fit the leaves."""
+        return actions.obeying(self.control, self.offers, leaf_names)
 
     @property
     def costs_booked(self) -> CostConfig:

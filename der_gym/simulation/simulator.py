@@ -142,7 +142,8 @@ class Simulator:
         check_owners(self.structure.class_names, config)
         lane = kinds.index(OFFERS) * self.structure.n_leaf
         known = (self.fleet, self.network, self.market.planner, lane)
-        return Offers(*known, config.budget_yen, self.market.fleet_ledger)
+        obeys = self.scenario.obeying(self.structure.leaf_names)
+        return Offers(*known, config.budget_yen, self.market.fleet_ledger, obeys)
 
     def leaf_power_kw(self) -> Array:
         """Return the leaves' power of the last tick by the meters, float64 (n_world, n_leaf)."""
