@@ -23,7 +23,7 @@ class Search:
     ----------
     centre : float64 (n,)
         Where it begins.
-    sigma : float
+    sigma : float or float64 (n,)
         First step of each parameter.
     pairs : int
         Candidates of a generation come in so many mirrored pairs.
@@ -34,8 +34,8 @@ class Search:
     centre, sigma : float64 (n,)
     """
 
-    def __init__(self, centre: Array, sigma: float, pairs: int, seed: int) -> None:
-        self.centre, self.sigma = centre.astype(np.float64), np.full(centre.shape, float(sigma))
+    def __init__(self, centre: Array, sigma: float | Array, pairs: int, seed: int) -> None:
+        self.centre, self.sigma = centre.astype(np.float64), np.broadcast_to(sigma, centre.shape).astype(np.float64)
         self.pairs, self._draw = pairs, np.random.default_rng(seed)
         self._steps = np.zeros((2 * pairs, len(centre)))
 

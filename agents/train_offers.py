@@ -87,7 +87,7 @@ class Run:
         self.validation = Validation(s.scenario, self.policy.rule, s.eval_seeds)
         scale_to_rule(self.policy, venv, gamma=1.0)
         self.linear = Linear(self.policy)
-        self.search = Search(np.zeros(self.linear.n), s.sigma, s.pairs, s.seed)
+        self.search = Search(np.zeros(self.linear.n), self.linear.steps(s.sigma), s.pairs, s.seed)
         self.worlds = Worlds(s.scenario, {"split": "train"}, 2 * s.pairs * s.episodes, workers)
         self.next_seed, self.began = s.seed * FIRST_SEED + SCALING_WORLDS, time.perf_counter()
 

@@ -183,11 +183,17 @@ def obeying(control: Control, settings: Any, leaf_names: Sequence[str]) -> tuple
             if name not in leaf_names:
                 raise unknown(f"behaviours.incentive.{key}", name, leaf_names)
     if only and control != "both":
-        raise InputError(f"{where}: control is {control!r}; allowed: with control 'both', which commands the other leaves")
+        raise InputError(
+            f"{where}: control is {control!r}; allowed: with control 'both', which commands the other leaves"
+        )
     if len(set(only)) < len(only):
-        raise InputError(f"{where}: {next(name for name in only if only.count(name) > 1)!r} stands twice; allowed: once")
+        raise InputError(
+            f"{where}: {next(name for name in only if only.count(name) > 1)!r} stands twice; allowed: once"
+        )
     if len(only) == len(leaf_names):
-        raise InputError(f"{where}: all {len(only)} leaves; allowed: fewer, or control incentive, which commands nobody")
+        raise InputError(
+            f"{where}: all {len(only)} leaves; allowed: fewer, or control incentive, which commands nobody"
+        )
     return tuple(name not in only for name in leaf_names)
 
 

@@ -53,6 +53,7 @@ LATER: dict[str, Any] = {
     "signals.frequency": "none",
     "signals.frequency_model": FrequencyConfig().model_dump(mode="json"),
 }
+LATER_OF_SERVICES: dict[str, Any] = {"asked_share": [1.0, 1.0], "asked_every_h": 1.0, "full_sun_kw_m2": None}
 
 
 def service_config(number: int, value: Any) -> ServiceConfig:
@@ -268,5 +269,8 @@ class Scenario(Settings):
         for each in data["services"]:
             if each.get("award", 0) is None:  # as before there was such a key
                 del each["award"]
+            for key, default in LATER_OF_SERVICES.items():
+                if each.get(key, default) == default:
+                    each.pop(key, None)
         text = json.dumps(data, sort_keys=True)
         return hashlib.sha256("\n".join([text, *contents(self.files())]).encode()).hexdigest()[:16]

@@ -159,7 +159,9 @@ class Fleet:
         calls += [Call(weigh, *span, *each) for each in padding]
         owners = [
             (st.class_names[k], lo, hi, self.classes[st.class_names[k]].device.owner, st.leaf_names[j])
-            for k, j, lo, hi in zip(st.cell_class, st.cell_leaf, map(int, st.cell_lo), map(int, st.cell_hi), strict=True)
+            for k, j, lo, hi in zip(
+                st.cell_class, st.cell_leaf, map(int, st.cell_lo), map(int, st.cell_hi), strict=True
+            )
         ]
         return calls + self.behaviours.draw_params(due, self.keys, (st.uid, self.home_uid), self.fleet, owners)
 

@@ -107,7 +107,7 @@ class IncentiveConfig(DeviceConfig):
     classes: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Class -> changes of its `OwnerTerms`."""
     leaves: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """Control leaf -> changes of its owners' `OwnerTerms`, on top of its class's: makers sell programmes that differ."""
+    """Control leaf -> changes of its owners' `OwnerTerms`, on top of its class's: makers' programmes differ."""
     offers_only: tuple[str, ...] = ()
     """Control leaves that hear offers and obey no command, under ``control: both``: their contract has no commands, so
     none is sent and their stores never stand by."""

@@ -24,7 +24,7 @@ OUTCOME = Table(
     "float64 (n_world, n_block, N): sums grow through the half hour; while called, |error| is missing power alone",
     OUTCOME_ROWS
     + """
-    unmet_kwh     | kWh | meter | contract less delivered, 0 .. contract
+    unmet_kwh     | kWh | meter | asked less delivered, 0 .. asked
     uncapped_yen  | yen |       | penalty before the caps
     adjustment_kw | kW  |       | same-day adjustment in the baseline
     """,
@@ -35,7 +35,7 @@ LINES = Table(
     "float64 (n_world, N): cumulative, income positive",
     """
     revenue | yen | meter | contract, pro rata over the year's called half hours
-    energy  | yen |       | delivered energy, up to the contract
+    energy  | yen |       | delivered energy, up to what was asked
     penalty | yen |       | unmet energy, up to the caps
     owners  | yen |       | their share of the revenue
     """,
