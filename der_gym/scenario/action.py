@@ -186,10 +186,9 @@ def obeying(control: Control, settings: Any, leaf_names: Sequence[str]) -> tuple
         raise InputError(
             f"{where}: control is {control!r}; allowed: with control 'both', which commands the other leaves"
         )
-    if len(set(only)) < len(only):
-        raise InputError(
-            f"{where}: {next(name for name in only if only.count(name) > 1)!r} stands twice; allowed: once"
-        )
+    twice = [name for name in only if only.count(name) > 1]
+    if twice:
+        raise InputError(f"{where}: {twice[0]!r} stands twice; allowed: once")
     if len(only) == len(leaf_names):
         raise InputError(
             f"{where}: all {len(only)} leaves; allowed: fewer, or control incentive, which commands nobody"

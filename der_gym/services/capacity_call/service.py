@@ -24,8 +24,8 @@ class CapacityCall(Service):
     """One call of an episode: notice, hold, High 4 of 5, penalty per unmet kWh.
 
     A commitment exists only where the group is called: ``award_kw`` is what is asked of the contract in the called half
-    hours and 0 elsewhere, and it holds the future until the notice. Every working day of an episode brings one call. Saturdays,
-    Sundays and holidays bring none: such an episode earns nothing and costs nothing here.
+    hours and 0 elsewhere, and it holds the future until the notice. Every working day of an episode brings one call.
+    Saturdays, Sundays and holidays bring none: such an episode earns nothing and costs nothing here.
 
     Parameters
     ----------

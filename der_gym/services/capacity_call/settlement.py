@@ -158,8 +158,8 @@ def rebase(block, call, event_kw, actual_kw, adjusts, acc, baseline_kw):  # type
 
 @kernel
 def advance(  # type: ignore[no-untyped-def]
-    w0, w1, active, ends, number, true_kw, metered_kw, per, cfg, calls, asked_kw, event_kw, accs, actual_kw, baseline_kw, outcome,
-    ledger, score,
+    w0, w1, active, ends, number, true_kw, metered_kw, per, cfg, calls, asked_kw, event_kw, accs, actual_kw,
+    baseline_kw, outcome, ledger, score,
 ):  # fmt: skip
     """Take the sample that has just ended in every active world; a sample behind the episode's end is left out.
 
