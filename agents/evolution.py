@@ -23,7 +23,7 @@ class Search:
     ----------
     centre : float64 (n,)
         Where it begins.
-    sigma : float
+    sigma : float or float64 (n,)
         First step of each parameter.
     pairs : int
         Candidates of a generation come in so many mirrored pairs.
@@ -34,9 +34,9 @@ class Search:
     centre, sigma : float64 (n,)
     """
 
-    def __init__(self, centre: Array, sigma: float, pairs: int, seed: int) -> None:
-        self.centre, self.sigma = centre.astype(np.float64), np.full(centre.shape, float(sigma))
-        self.pairs, self._draw = pairs, np.random.default_rng(seed)
+    def __init__(self, centre: Array, sigma: float | Array, pairs: int, seed: int) -> None:
+        self.centre, self.sigma = centre.astype(np.float64), np.broadcast_to(sigma, centre.shape).astype(np.float64)
+        self.pairs, self.n_candidate, self._draw = pairs, 2 * pairs, np.random.default_rng(seed)
         self._steps = np.zeros((2 * pairs, len(centre)))
 
     def ask(self) -> Array:
@@ -47,8 +47,8 @@ class Search:
         return candidates
 
     def tell(self, score: Array) -> None:
-        """Move centre and steps by the ranks of a generation's scores, float64 (2 pairs,)."""
-        u = utilities(score)
+        """Move centre and steps by the ranks of a generation's mean scores, float64 (2 pairs, n_seed) or (2 pairs,)."""
+        u = utilities(score.reshape(len(score), -1).mean(axis=1))
         n = len(self.centre)
         rate = (3.0 + np.log(n)) / (5.0 * np.sqrt(n))
         self.centre = self.centre + self.sigma * (u @ self._steps)

@@ -1,7 +1,8 @@
 """A linear correction of an offer rule with few parameters, and its plays.
 
 Every leaf's offer is moved by ``reach x clip(bias of the leaf + shared weights x inputs)``. Weights of what the market
-and the clock tell are shared by all leaves, so are those of each leaf's own entries; only the bias is a leaf's own.
+and the clock tell are shared by all leaves, so are those of each leaf's own entries. A leaf's own are the bias and the
+weight of the need: whom to pay less throughout, and whom only when much is asked for.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ SCALARS = (
     *("sun_kw_m2", "block.award_kw", "budget_left"),
 )
 OWN = (".more_kw", ".more_next_kw", ".call_starts_in_s", ".call_left_s")  # endings of a service's fields
+NEED, OWN_NEED = "award_kw", ".more_kw"  # what is asked for now; of a service that wants more drawn, its own field
+COMMON = 0.3  # first step of a weight that all leaves share, of that of a leaf's own: it moves all of them [A]
 LEAVES = ("leaf.up_kw", "leaf.down_kw", "leaf.seen_kw", "leaf.plan_kw", "leaf.answered_share")
 
 
@@ -42,23 +45,31 @@ class Linear:
         layout, inputs = policy.layout, policy.card.inputs
         _, first, self.n_leaf = layout.action.places["offer"]
         self.n_x, self.n_entry, self.offers = len(policy.mean), policy.card.n_entry, first + np.arange(self.n_leaf)
-        at, self.shared, self.each = 0, list[int](), list[Array]()
+        at, self.need, self.shared, self.each = 0, list[int](), list[int](), list[Array]()
         for name in inputs:
             n = len(layout.places(name))
-            if name in LEAVES:
+            if name == NEED or name.endswith(OWN_NEED):
+                self.need += range(at, at + n)
+            elif name in LEAVES:
                 self.each.append(at + np.arange(n))
             else:
                 self.shared += range(at, at + n)
             at += n
         self.each.append(at + self.offers)  # the rule's own offer
-        self.n = self.n_leaf + len(self.shared) + len(self.each)
+        self.n = 2 * self.n_leaf + len(self.shared) + len(self.each)
         self.scale = {"mean": policy.mean, "gain": policy.gain}
+
+    def steps(self, sigma: float) -> Array:
+        """Return the first step of each parameter, float64 (n,): a leaf's own are searched most widely."""
+        few = 2 * self.n_leaf
+        return np.concatenate([np.full(few, sigma), np.full(self.n - few, sigma * COMMON)])
 
     def tensors(self, theta: Array) -> dict[str, Array]:
         """Return the policy's tensors for the parameters ``theta``, float64 (n,)."""
         weight, bias = np.zeros((self.n_x, self.n_entry), np.float32), np.zeros(self.n_entry, np.float32)
-        own, shared, each = np.split(theta, [self.n_leaf, self.n_leaf + len(self.shared)])
-        bias[self.offers] = own
+        cuts = np.cumsum([self.n_leaf, self.n_leaf, len(self.shared)])
+        own, times, shared, each = np.split(theta, cuts)
+        bias[self.offers], weight[np.ix_(np.array(self.need, dtype=np.int64), self.offers)] = own, times
         weight[np.ix_(np.array(self.shared, dtype=np.int64), self.offers)] = shared[:, None]
         for rows, value in zip(self.each, each, strict=True):
             weight[rows, self.offers] = value

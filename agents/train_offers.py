@@ -1,11 +1,13 @@
-"""Train a policy that corrects a rule of offers by an evolution strategy (`agents.evolution`).
+"""Train a policy that corrects a rule of offers by comparing whole episodes (`agents.coordinates`, `agents.evolution`).
 
     python agents/train_offers.py --scenario incentive-evening --rule needs_offer --seed 0 --out results/offers-0
     der-gym evaluate --scenario incentive-evening --controller needs_offer,policy:results/offers-0
 
 An episode holds some twenty offers, and what an offer brings shows hours later in the answers of people. So whole
-episodes are compared: a generation of candidates plays the same training seeds, and their ranks move the search. After
-every few generations its centre is played on the validation split; the best so far is what the folder holds.
+episodes are compared: a generation of candidates plays the same training seeds. ``coordinates`` tries single
+parameters and takes the steps that are better than the centre on the same days; ``evolution`` moves all parameters by
+ranks. After every few generations the centre is played on the validation split; the best so far is what the folder
+holds.
 """
 
 from __future__ import annotations
@@ -21,12 +23,14 @@ if __name__ == "__main__":
     end_at_once("train_offers")  # the imports below take seconds, in which somebody may press Ctrl-C
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 
+from agents.coordinates import Coordinates
 from agents.evolution import Search
 from agents.fresh import fresh_policy, scale_to_rule
 from agents.offer_policy import Linear, chosen, scores
@@ -35,7 +39,7 @@ from agents.script import script
 from der_gym.cli import common
 from der_gym.controllers import policy_file, public_info
 from der_gym.controllers.policy import Policy
-from der_gym.core.errors import InputError
+from der_gym.core.errors import InputError, unknown
 from der_gym.core.files import new_folder, write_text
 from der_gym.core.folders import locked
 from der_gym.env.sb3 import DERGroupSB3VecEnv
@@ -43,6 +47,11 @@ from der_gym.env.worlds import Worlds
 
 ROOT = Path(__file__).resolve().parents[1]
 FIRST_SEED, SCALING_WORLDS = 10_000, 16
+METHODS: dict[str, Callable[..., Coordinates | Search]] = {"coordinates": Coordinates, "evolution": Search}
+ALGORITHMS = {
+    "coordinates": "search along parameters, paired by day",
+    "evolution": "separable natural evolution strategy",
+}
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,7 @@ class Settings:
 
     scenario: str
     rule: str
+    method: str
     seed: int
     generations: int
     pairs: int
@@ -87,8 +97,8 @@ class Run:
         self.validation = Validation(s.scenario, self.policy.rule, s.eval_seeds)
         scale_to_rule(self.policy, venv, gamma=1.0)
         self.linear = Linear(self.policy)
-        self.search = Search(np.zeros(self.linear.n), s.sigma, s.pairs, s.seed)
-        self.worlds = Worlds(s.scenario, {"split": "train"}, 2 * s.pairs * s.episodes, workers)
+        self.search = METHODS[s.method](np.zeros(self.linear.n), self.linear.steps(s.sigma), s.pairs, s.seed)
+        self.worlds = Worlds(s.scenario, {"split": "train"}, self.search.n_candidate * s.episodes, workers)
         self.next_seed, self.began = s.seed * FIRST_SEED + SCALING_WORLDS, time.perf_counter()
 
     def generation(self) -> float:
@@ -98,7 +108,7 @@ class Run:
         seeds = range(self.next_seed, self.next_seed + s.episodes)
         self.next_seed += s.episodes
         got = scores(self.worlds, self.policy, [self.linear.tensors(each) for each in candidates], seeds)
-        self.search.tell(got.mean(axis=1))
+        self.search.tell(got)
         return float(got.mean())
 
     def validate(self, generation: int, train: float) -> dict[str, float]:
@@ -106,7 +116,7 @@ class Run:
         tensors = self.linear.tensors(self.search.centre)
         row = {
             "generation": generation,
-            "episodes_played": 2 * self.settings.pairs * self.settings.episodes * generation,
+            "episodes_played": self.worlds.n_world * generation,
             "train": train,
             "step": float(self.search.sigma.mean()),
             **self.validation.row(Policy(self.policy.card, tensors)),
@@ -117,7 +127,7 @@ class Run:
         if row["validation"] > self.best:
             self.best = row["validation"]
             names = [name for name in ("validation", "against_rule", "pass_rate") if np.isfinite(row[name])]
-            update: dict[str, Any] = {"algorithm": "separable natural evolution strategy"}
+            update: dict[str, Any] = {"algorithm": ALGORITHMS[self.settings.method]}
             update |= {"metrics": {name: round(row[name], 4) for name in names}}
             update |= {"training": asdict(self.settings) | row | {"pass_rate": float(np.nan_to_num(row["pass_rate"]))}}
             policy_file.save(self.out, self.policy.card.model_copy(update=update), tensors)
@@ -145,6 +155,7 @@ def main(
     scenario: Annotated[str, typer.Option(help="A shipped scenario or a YAML file.")] = "incentive-evening",
     out: Annotated[Path | None, typer.Option(help="Folder. Default: results/offers-SCENARIO-SEED.")] = None,
     rule: Annotated[str, typer.Option(help="Rule to correct: NAME or NAME@FILE.")] = "needs_offer",
+    method: Annotated[str, typer.Option(help=f"{' or '.join(ALGORITHMS)}.")] = "coordinates",
     seed: Annotated[int, typer.Option(min=0, max=99, help="Of the search and the worlds.")] = 0,
     generations: Annotated[int, typer.Option(min=1, help="Generations of candidates.")] = 60,
     pairs: Annotated[int, typer.Option(min=1, help="Mirrored pairs of candidates in a generation.")] = 8,
@@ -158,6 +169,8 @@ def main(
 ) -> None:
     """Train a policy that corrects a rule of offers."""
     given = locals()
+    if method not in METHODS:
+        raise unknown("--method", method, METHODS)
     settings = Settings(**{f.name: given[f.name] for f in fields(Settings)})
     folder = new_folder(out or ROOT / "results" / f"offers-{Path(scenario).stem}-{seed}")
     with locked(folder), common.progress() as told:

@@ -64,6 +64,8 @@ class PublicInfo:
         Share whose telemetry shows it ``k + 1`` decisions after it was sent; the last entry is 1.
     report_s : float64 (n_leaf,)
         Mean age of the last report of a device that reports.
+    obeys : bool (n_leaf,)
+        Leaves whose contract takes commands; the others hear offers alone.
     """
 
     decision_s: float
@@ -78,6 +80,7 @@ class PublicInfo:
     arrived: Array
     shown: Array
     report_s: Array
+    obeys: Array
 
     @property
     def stores(self) -> Array:
@@ -123,6 +126,7 @@ def public_info(worlds: HasWorlds, service: str | None = None) -> PublicInfo:
         arrived=np.stack([np.mean([_arrived(network, c, step_s, n_lag) for c in cells], axis=0) for cells in own]),
         shown=np.stack([np.mean([_shown(network, c, step_s, n_lag) for c in cells], axis=0) for cells in own]),
         report_s=np.array([np.mean([_report_s(network.paths[c]) for c in cells]) for cells in own]),
+        obeys=np.array(scenario.obeying(st.leaf_names), dtype=bool)[leaves],
     )
 
 

@@ -39,7 +39,7 @@ from der_gym.controllers.loop import (
     total,
 )
 from der_gym.controllers.own_power import FIXED, SETTING, bias_kw, learn_own, need_kw
-from der_gym.controllers.reading import entries, read
+from der_gym.controllers.reading import commanded, read
 from der_gym.engine.compile import kernel
 from der_gym.env.observation.layout import Layout
 from der_gym.numerics.approx import clip
@@ -125,7 +125,7 @@ class ClosedLoop(Rule):
         delays = Delays(public)
         fixed = np.stack(self.columns(), axis=1).astype(np.float64)
         self.known = (
-            *entries(layout, NOW_FIELDS, EACH_FIELDS),
+            *commanded(layout, public.obeys, NOW_FIELDS, EACH_FIELDS, ("leaf.up_kw", "leaf.down_kw")),
             np.array(self.constants()),
             fixed,
             *self.tables(delays),

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from der_gym.controllers.base import Array, ControllerConfig, PublicInfo, Rule, State
 from der_gym.controllers.loop import aim_kw, n_past, push, total
-from der_gym.controllers.reading import entries, read
+from der_gym.controllers.reading import commanded, read
 from der_gym.engine.compile import kernel
 from der_gym.engine.schema import Table
 from der_gym.env.observation.layout import Layout
@@ -79,7 +79,8 @@ class OpenLoop(Rule):
         super().bind(layout, public)
         step_s = public.decision_s
         c = np.array([self.config.gain, self.config.lag_s / step_s, step_s])
-        self.known = (*entries(layout, NOW_FIELDS, ("leaf.up_kw",)), c)
+        up = ("leaf.up_kw",)
+        self.known = (*commanded(layout, public.obeys, NOW_FIELDS, up, up), c)
 
     def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
         """Return one fraction for all leaves of a row.

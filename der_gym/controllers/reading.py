@@ -13,6 +13,27 @@ Array = np.ndarray
 _AWARD = -1.0  # in place of a unit: the row's own award
 
 
+def commanded(
+    layout: Layout, obeys: Array, now: Sequence[str], each: Sequence[str], reach: Sequence[str]
+) -> tuple[Array, Array]:
+    """Return `entries` in which leaves that obey no command have nothing to give.
+
+    Parameters
+    ----------
+    layout : Layout
+    obeys : bool (n_leaf,)
+    now, each : sequence of str
+        See `entries`.
+    reach : sequence of str
+        Fields of ``each`` that read 0 for leaves that do not obey.
+    """
+    at, unit = entries(layout, now, each)
+    own = unit[len(at) - layout.n_leaf * len(each) :].reshape(layout.n_leaf, len(each))
+    for name in reach:
+        own[:, each.index(name)] *= obeys
+    return at, unit
+
+
 def entries(layout: Layout, now: Sequence[str], each: Sequence[str]) -> tuple[Array, Array]:
     """Return where the entries of fields stand and what they are worth: the first arguments of :func:`read`.
 

@@ -59,9 +59,10 @@ class Fleet:
         smooth = with_trait("continuous")
         if "dispatch" in action.places:
             _, at, n = action.places["dispatch"]
-            kw[:, at : at + n] = worlds.layout.nominal_kw if action.is_plain else _reach_kw(worlds)
+            obeys = worlds.scenario.obeying(st.leaf_names)
+            kw[:, at : at + n] = (worlds.layout.nominal_kw if action.is_plain else _reach_kw(worlds)) * np.array(obeys)
             for j in range(n):
-                fine[at + j] = all(st.class_names[c] in smooth for c in st.cell_class[st.cell_leaf == j])
+                fine[at + j] = obeys[j] and all(st.class_names[c] in smooth for c in st.cell_class[st.cell_leaf == j])
         rest = action.encode({"offer": 0.0}).astype(np.float64) if "offer" in action.places else np.zeros(action.size)
         return Fleet(kw, fine if fine.any() else kw[0] > 0, worlds.scenario.horizon_s // BLOCK_S, rest, _offers(action))
 

@@ -182,6 +182,43 @@ def check_owners(classes: Iterable[str], settings: Any) -> None:
         settings.terms(name, DEVICES[name].owner)
 
 
+def obeying(control: Control, settings: Any, leaf_names: Sequence[str]) -> tuple[bool, ...]:
+    """Return which control leaves obey commands; under ``control: incentive`` none is sent one, and all count as such.
+
+    Parameters
+    ----------
+    control : str
+    settings : IncentiveConfig or None
+        ``behaviours.incentive``; None where nobody is offered pay.
+    leaf_names : sequence of str
+
+    Raises
+    ------
+    InputError
+        For a leaf that there is not, twice the same, leaves that hear offers alone where nobody is commanded anyway,
+        or none that obeys.
+    """
+    if settings is None:
+        return (True,) * len(leaf_names)
+    only, where = settings.offers_only, "behaviours.incentive.offers_only"
+    for key, names in (("offers_only", only), ("leaves", settings.leaves)):
+        for name in names:
+            if name not in leaf_names:
+                raise unknown(f"behaviours.incentive.{key}", name, leaf_names)
+    if only and control != "both":
+        raise InputError(
+            f"{where}: control is {control!r}; allowed: with control 'both', which commands the other leaves"
+        )
+    twice = [name for name in only if only.count(name) > 1]
+    if twice:
+        raise InputError(f"{where}: {twice[0]!r} stands twice; allowed: once")
+    if len(only) == len(leaf_names):
+        raise InputError(
+            f"{where}: all {len(only)} leaves; allowed: fewer, or control incentive, which commands nobody"
+        )
+    return tuple(name not in only for name in leaf_names)
+
+
 def check_gates(heads: Iterable[Head], decision_s: int) -> None:
     """Refuse gates that fall between two decisions.
 

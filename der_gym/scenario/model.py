@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -53,6 +53,7 @@ LATER: dict[str, Any] = {
     "signals.frequency": "none",
     "signals.frequency_model": FrequencyConfig().model_dump(mode="json"),
 }
+LATER_OF_SERVICES: dict[str, Any] = {"asked_share": [1.0, 1.0], "asked_every_h": 1.0, "full_sun_kw_m2": None}
 
 
 def service_config(number: int, value: Any) -> ServiceConfig:
@@ -208,6 +209,10 @@ class Scenario(Settings):
         """Return the settings of owners who are offered pay; None where nobody is."""
         return self.answers().get(actions.OFFERS)
 
+    def obeying(self, leaf_names: Sequence[str]) -> tuple[bool, ...]:
+        """Return which control leaves obey commands; InputError for settings that do not fit the leaves."""
+        return actions.obeying(self.control, self.offers, leaf_names)
+
     @property
     def dispatch(self) -> Any:
         """Return the settings of owners who are commanded."""
@@ -276,5 +281,8 @@ class Scenario(Settings):
         for each in data["services"]:
             if each.get("award", 0) is None:  # as before there was such a key
                 del each["award"]
+            for key, default in LATER_OF_SERVICES.items():
+                if each.get(key, default) == default:
+                    each.pop(key, None)
         text = json.dumps(data, sort_keys=True)
         return hashlib.sha256("\n".join([text, *contents(self.files())]).encode()).hexdigest()[:16]

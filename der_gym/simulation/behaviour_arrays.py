@@ -17,7 +17,7 @@ from der_gym.engine.tables import FLEET
 from der_gym.simulation.array_ops import blank, copy_params
 
 Array = np.ndarray
-Owners = tuple[str, int, int, Any]  # class, its places, its declared owners
+Owners = tuple[str, int, int, Any, str]  # class, the places of a cell, the class's declared owners, the cell's leaf
 
 
 @dataclass
@@ -121,8 +121,8 @@ class Behaviours:
             if each.draw is not None:
                 calls.append(Call(each.draw, *who, own.cfg, fleet, own.params))
             if each.draw_class is not None and each.of_class is not None:
-                for name, lo, hi, terms in owners:
-                    vector = each.of_class(own.config, own.config.terms(name, terms))
+                for name, lo, hi, terms, leaf in owners:
+                    vector = each.of_class(own.config, own.config.terms(name, terms, leaf))
                     calls.append(Call(each.draw_class, *who, vector, lo, hi, own.params))
         return calls
 

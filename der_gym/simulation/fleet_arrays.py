@@ -182,7 +182,12 @@ class Fleet:
         padding.append((st.present, FLEET.RATED_KW, self.fleet))
         calls += [Call(weigh, *span, *each) for each in padding]
         calls += self.opting.draw_params(due, (*span, self.keys), self.site_uid) if self.opting else []
-        owners = [(name, own.lo, own.hi, own.device.owner) for name, own in self.classes.items()]
+        owners = [
+            (st.class_names[k], lo, hi, self.classes[st.class_names[k]].device.owner, st.leaf_names[j])
+            for k, j, lo, hi in zip(
+                st.cell_class, st.cell_leaf, map(int, st.cell_lo), map(int, st.cell_hi), strict=True
+            )
+        ]
         return calls + self.behaviours.draw_params(due, self.keys, (st.uid, self.home_uid), self.fleet, owners)
 
     def copy_params_from(self, due: Array, model: Array) -> list[Call]:

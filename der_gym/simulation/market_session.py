@@ -113,10 +113,10 @@ class MarketSession:
     def _standby_share(self, structure: Structure) -> Array:
         """Return the expected share of each cell's devices that stand by in committed blocks, float64 (n_cell,)."""
         given = self.scenario.devices.behaviour.opt_out_share  # type: ignore[attr-defined]
-        found = np.zeros(structure.n_cell)
+        found, obeys = np.zeros(structure.n_cell), self.scenario.obeying(structure.leaf_names)
         for c, name in enumerate(structure.class_names[k] for k in structure.cell_class):
             traits = DEVICES[name].traits
-            if traits.standby_in_award:
+            if traits.standby_in_award and obeys[structure.cell_leaf[c]]:
                 found[c] = self.scenario.network.standby_share(given.get(name, traits.opt_out_share))
         return found
 

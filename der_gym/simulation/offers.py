@@ -61,6 +61,8 @@ class Offers:
     budget_yen : float, optional
     books : FleetLedger
         Where the devices' registers are booked, owners in events bear their own part of them.
+    obeys : sequence of bool
+        Which leaves may be sent commands.
     given : bool
         Whether each event has the notice that it gives, see `IncentiveConfig.notice`.
     announced : sequence of (float64 (n_world, n), int)
@@ -86,6 +88,7 @@ class Offers:
         lane: int,
         budget_yen: float | None,
         books: FleetLedger,
+        obeys: Sequence[bool],
         given: bool = False,
         announced: Sequence[tuple[Array, int]] = (),
         twin: OwnTwin | None = None,
@@ -94,6 +97,7 @@ class Offers:
         self.budget_yen = np.inf if budget_yen is None else float(budget_yen)
         self.paid_yen, self.given, self.announced = books.paid_yen, given, announced
         self.twin = twin
+        self.silenced = np.flatnonzero(~np.array(obeys, dtype=bool))
         st = fleet.structure
         self.usual = np.zeros((fleet.n_world, planner.base_kw.shape[1], st.n_cell), dtype=np.float32)
         self.answered = np.zeros((fleet.n_all, st.n_cell))
@@ -125,11 +129,12 @@ class Offers:
             self.own_bills.begin(mask)
 
     def limiting(self, active: Array, message: Array) -> list[Call]:
-        """Return the call that makes offers 0 where the budget is spent; none without a budget."""
-        if not np.isfinite(self.budget_yen):
-            return []
-        lanes = (self.lane, self.fleet.structure.n_leaf)
-        return [Call(limit_offers, active, self.paid_yen, self.budget_yen, *lanes, message, by_world=True)]
+        """Return the calls that make commands 0 where leaves obey none, and offers where the budget is spent."""
+        calls = [Call(limit_commands, active, self.silenced, message, by_world=True)] if len(self.silenced) else []
+        if np.isfinite(self.budget_yen):
+            lanes = (self.lane, self.fleet.structure.n_leaf)
+            calls.append(Call(limit_offers, active, self.paid_yen, self.budget_yen, *lanes, message, by_world=True))
+        return calls
 
     def spreading(self, due: Array) -> list[Call]:
         """Return the calls that write what homes usually draw in the half hour that begins, in the ``due`` worlds."""
@@ -190,6 +195,16 @@ class Offers:
         cells = (self.fleet.n_shard, st.cell_leaf, rated_kw, self.answered)
         given = (active, t_s, *sent, *cells, self.paid_yen, self.budget_yen)
         return [Call(publish_offers, *given, out, at, by_world=True)]
+
+
+@kernel
+def limit_commands(w0, w1, active, silenced, message):  # type: ignore[no-untyped-def]
+    """Set the commands in ``message``, float32 (n_world, n_lane, 3), to 0 for the leaves ``silenced``, int64 (k,)."""
+    for w in range(w0, w1):
+        if active[w]:
+            for j in silenced:
+                message[w, j, 1] = 0.0
+                message[w, j, 2] = 0.0
 
 
 @kernel

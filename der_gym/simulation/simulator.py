@@ -149,7 +149,8 @@ class Simulator:
         announced = [(each.shown, each.FIELDS.number(each.announces)) for each in of if each.announces]
         twin = OwnTwin(self.fleet, scenario.horizon_s, scenario.tick_s) if config.baseline == "twin" else None
         notice = (config.notice == "given", announced)
-        return Offers(*known, config.budget_yen, self.market.fleet_ledger, *notice, twin)
+        obeys = self.scenario.obeying(self.structure.leaf_names)
+        return Offers(*known, config.budget_yen, self.market.fleet_ledger, obeys, *notice, twin)
 
     def leaf_power_kw(self) -> Array:
         """Return the leaves' power of the last tick by the meters, float64 (n_world, n_leaf)."""

@@ -60,10 +60,14 @@ def test_a_parameter_fills_what_it_stands_for(policy: Policy) -> None:
     n, shared = linear.n_leaf, len(linear.shared)
     np.testing.assert_array_equal(tensors["bias.0"], theta[:n])
     weight = tensors["weight.0"]
-    np.testing.assert_array_equal(weight[linear.shared], np.repeat(theta[n : n + shared, None], n, axis=1))
-    for rows, value in zip(linear.each, theta[n + shared :], strict=True):
+    assert len(linear.need) == 1, "what is asked for now"
+    np.testing.assert_array_equal(weight[linear.need[0]], theta[n : 2 * n])
+    np.testing.assert_array_equal(weight[linear.shared], np.repeat(theta[2 * n : 2 * n + shared, None], n, axis=1))
+    for rows, value in zip(linear.each, theta[2 * n + shared :], strict=True):
         np.testing.assert_array_equal(weight[rows], value * np.eye(n))
-    assert (weight != 0).sum() == n * (shared + len(linear.each))
+    assert (weight != 0).sum() == n * (1 + shared + len(linear.each))
+    steps = linear.steps(0.1)
+    assert (steps[: 2 * n] == 0.1).all() and (steps[2 * n :] < 0.1).all() and len(steps) == linear.n
 
 
 def test_a_play_of_the_trainer_is_that_of_the_policy(policy: Policy) -> None:

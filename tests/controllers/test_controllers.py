@@ -34,6 +34,7 @@ FACTS = PublicInfo(
     arrived=np.array([[0.0, 0.5, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0], [0.0, 0.5, 1.0, 1.0]]),
     shown=np.array([[0.0, 0.0, 0.5, 1.0], [1.0, 1.0, 1.0, 1.0], [0.0, 0.0, 0.5, 1.0]]),
     report_s=np.array([60.0, 10.0, 150.0]),
+    obeys=np.ones(3, dtype=bool),
 )
 CALM: dict[str, Any] = {
     "unit_kw": AWARD_KW,

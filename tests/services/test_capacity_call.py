@@ -135,6 +135,30 @@ def test_ledger_and_scores_by_hand() -> None:
     assert run.service.mae_share()[0] == pytest.approx(175 / 360)
 
 
+def test_a_call_may_ask_for_another_part_of_the_contract_in_each_hour() -> None:
+    run = begun(asked_share=(0.3, 0.9))
+    s = run.service
+    asked = s.award_kw[0, START : START + 6].copy()
+    assert (
+        (asked[::2] == asked[1::2]).all() and len(set(asked)) == 3 and (asked >= 18.0).all() and (asked <= 54.0).all()
+    )
+    assert not s.award_kw[0, :START].any() and not s.award_kw[0, START + 6 :].any()
+    np.testing.assert_array_equal(s.target_kw[0, START * 30 : (START + 6) * 30], np.repeat(asked, 30))
+    np.testing.assert_array_equal(s.request_kw[0, START * 6 : (START + 6) * 6], np.repeat(asked, 6))
+    run.half_hours([200.0] * 10 + [140.0, 200.0 - asked[1], *[200.0] * 4] + [200.0] * 4)
+    yen = run.yen()
+    assert yen["revenue"] == pytest.approx(6 * 60 * 75), "the contract is paid whole"
+    assert yen["energy"] == pytest.approx(0.5 * (asked[0] + asked[1]) * 20), "no more than was asked is paid"
+    assert yen["penalty"] == pytest.approx(-0.5 * asked[2:].sum() * 165)
+    assert s.outcome[0, START : START + 6, settlement.OUTCOME.PASSED].tolist() == [1, 1, 0, 0, 0, 0]
+    assert s.yardstick_yen(np.ones(1, dtype=bool), None)[0] == pytest.approx(60 * (5400 / 12 / 2 + 3 * 20 * 0.6))
+
+
+def test_a_drawn_part_holds_as_long_as_it_is_said_to() -> None:
+    asked = begun(asked_share=(0.3, 0.9), asked_every_h=3.0).service.award_kw[0, START : START + 6]
+    assert len(set(asked)) == 1 and 18.0 <= asked[0] <= 54.0
+
+
 def test_a_call_held_exactly_leaves_the_yardstick() -> None:
     run = begun()
     run.half_hours([200.0] * 10 + [140.0] * 6 + [200.0] * 4)
@@ -362,6 +386,10 @@ def test_service_is_registered_under_its_name() -> None:
         ({"contract_kw": 5.0, "award": {"mode": "firm"}}, "award and contract_kw are both given"),
         ({"award": {"mode": "kw"}}, "award.kw: None"),
         ({"adjustment": "weather"}, "adjustment"),
+        ({"asked_share": (0.9, 0.3)}, "two numbers in order, each 0.05 to 1"),
+        ({"asked_share": (0.0, 0.3)}, "two numbers in order, each 0.05 to 1"),
+        ({"asked_share": (0.3, 1.2)}, "two numbers in order, each 0.05 to 1"),
+        ({"asked_every_h": 0.7}, "no whole number of half hours"),
     ],
 )
 def test_bad_settings_are_refused(change: dict[str, Any], words: str) -> None:

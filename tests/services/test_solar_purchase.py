@@ -10,6 +10,7 @@ from der_gym.core.errors import InputError
 from der_gym.env.worlds import Worlds
 from der_gym.scenario.load import load
 from der_gym.services.solar_purchase import settlement as s
+from der_gym.signals.table import SIGNALS
 
 SOLAR = small("incentive-solar")
 
@@ -47,6 +48,19 @@ def test_a_world_is_asked_to_draw_more_from_10_to_14_h() -> None:
     for _ in range(31):
         worlds.step(idle, np.ones(1, dtype=bool))
     assert worlds.layout.decode(worlds.observe(), "solar-purchase.more_next_kw")[0] == pytest.approx(bought, rel=1e-5)
+
+
+def test_a_purchase_may_follow_the_forecast_sun() -> None:
+    worlds = Worlds("incentive-solar", {**SOLAR, "services.solar-purchase.full_sun_kw_m2": 0.6}, 8)
+    worlds.reset(np.ones(8, dtype=bool), generators(range(8)), {})
+    service, window = worlds.simulator.market.primary.service, worlds.simulator.market.episode.window
+    bought = -service.target_kw.reshape(8, -1, 30)[:, :, 0]
+    n = service.scope.n_block
+    sun = window[:, SIGNALS.SUN_FORECAST_KW_M2, : 6 * n].reshape(8, n, 6).mean(axis=2)
+    hours = 9.0 + np.arange(n) / 2.0
+    inside = (hours >= 10) & (hours < 14)
+    np.testing.assert_allclose(bought, np.where(inside, 6.0 * np.minimum(sun / 0.6, 1.0), 0.0), rtol=1e-5)
+    assert (bought[:, inside] > 0.0).all() and (bought[:, inside] < 6.0).all(), "a day of less sun than that"
 
 
 def test_hours_that_cannot_be_are_refused() -> None:

@@ -11,6 +11,8 @@ from gymnasium.utils.env_checker import check_env
 from lamps import lamp
 from worlds import actions, copied, generators, same, small
 
+from der_gym.controllers import public_info
+from der_gym.controllers.store import make
 from der_gym.core.errors import InputError
 from der_gym.core.heads import HEADS
 from der_gym.devices import DEVICES
@@ -253,7 +255,7 @@ def _metered(made: Worlds) -> Array:
 
 
 def test_a_spent_budget_ends_the_offers() -> None:
-    free, held = worlds(network__ideal=True), worlds(network__ideal=True, behaviours__incentive={"budget_yen": 30.0})
+    free, held = (worlds(network__ideal=True, behaviours__incentive={"budget_yen": yen}) for yen in (None, 30.0))
     for made in (free, held):
         play(made, 200, offer=80.0)
     paid = [m.simulator.market.fleet_ledger.paid_yen[0] for m in (free, held)]
@@ -263,6 +265,82 @@ def test_a_spent_budget_ends_the_offers() -> None:
         held.layout.decode(obs, "budget_left")[0] == 0.0 and free.layout.decode(free.observe(), "budget_left")[0] == 1.0
     )
     assert not held.layout.decode(obs, "leaf.offer_yen_kwh").any() and not owners(held)[0, STATE.LAST_S].max() > 10_900
+
+
+# --- leaves that hear offers alone, and leaves with owners of their own
+
+BOTH = "tertiary-1-both"
+
+
+def test_a_leaf_that_hears_offers_alone_gets_no_command_and_never_stands_by() -> None:
+    made = worlds(name=BOTH, network__ideal=True)
+    sim, st = made.simulator, made.simulator.structure
+    alone = ~np.array(sim.scenario.obeying(st.leaf_names))[st.cell_leaf]
+    assert 0 < alone.sum() < st.n_cell
+    by_cell = [slice(lo, hi) for lo, hi in zip(st.cell_lo, st.cell_hi, strict=True)]
+    stood = np.zeros(st.n_cell, dtype=bool)
+    for _ in range(60):
+        play(made, 1, dispatch=1.0)
+        rows = sim.fleet.fleet[0]
+        stood |= [rows[FLEET.STANDBY, own].any() for own in by_cell]
+        assert not any(rows[FLEET.CMD_END, own].any() for own, silent in zip(by_cell, alone, strict=True) if silent)
+    commanded = np.array([rows[FLEET.CMD_END, own].any() for own in by_cell])
+    assert commanded[~alone].all() and stood[~alone].any() and not stood[alone].any()
+    sold = owners(play(made, 60, offer=80.0))[0, STATE.SOLD]
+    assert any((sold[own] != 0).any() for own, silent in zip(by_cell, alone, strict=True) if silent)
+
+
+def test_rules_of_dispatch_expect_nothing_of_a_leaf_that_obeys_no_command() -> None:
+    made = worlds(name=BOTH)
+    public = public_info(made)
+    assert 0 < public.obeys.sum() < len(public.obeys)
+    for rule in (make("merit_order"), make("closed_loop"), make("open_loop")):
+        rule.bind(made.layout, public)
+        at, unit = rule.known[0], rule.known[1]
+        reach = np.isin(at, made.layout.places("leaf.up_kw"))
+        np.testing.assert_array_equal(unit[reach] != 0, public.obeys)
+
+
+def test_owners_of_a_leaf_may_differ_from_those_of_its_class() -> None:
+    def automated(**leaves: Any) -> dict[str, float]:
+        made = worlds(fleet__n_device=400, behaviours__incentive={"leaves": leaves})
+        st, share = made.simulator.structure, made.simulator.fleet.behaviours.all[0].params[0, PARAMS.AUTOMATED]
+        return {
+            st.leaf_names[j]: float(share[lo:hi].mean())
+            for j, lo, hi in zip(st.cell_leaf, st.cell_lo, st.cell_hi, strict=True)
+        }
+
+    none, all_ = (
+        automated(**{"ev-P6-csms": {"automated_share": 0}}),
+        automated(**{"ev-P6-csms": {"automated_share": 1}}),
+    )
+    assert none["ev-P6-csms"] == 0.0 and all_["ev-P6-csms"] > 0.9
+    assert {name: share for name, share in none.items() if name != "ev-P6-csms"} == {
+        name: share for name, share in all_.items() if name != "ev-P6-csms"
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "fault"),
+    [
+        (BOTH, {"offers_only": ["battery-P3-B0"]}, "offers_only: unknown name 'battery-P3-B0'; did you mean"),
+        (BOTH, {"offers_only": ["battery-P3-A", "battery-P3-A"]}, "'battery-P3-A' stands twice; allowed: once"),
+        (EVENING, {"offers_only": ["battery-P3-A"]}, "control is 'incentive'; allowed: with control 'both'"),
+        (EVENING, {"leaves": {"ev-P3": {}}}, "leaves: unknown name 'ev-P3'; did you mean"),
+        (EVENING, {"leaves": {"ev-P3-A": {"automated": 1}}}, "leaves.ev-P3-A.automated: .*settings: automated_share"),
+        (EVENING, {"leaves": {"ev-P3-A": {"automated_share": 2}}}, "leaves.ev-P3-A.automated_share: .*less than or"),
+    ],
+)
+def test_leaves_that_cannot_be_are_refused_in_one_line(name: str, settings: dict[str, Any], fault: str) -> None:
+    with pytest.raises(InputError, match=fault) as error:
+        worlds(name=name, behaviours__incentive=settings)
+    assert "\n" not in str(error.value)
+
+
+def test_a_fleet_of_which_nobody_obeys_is_refused() -> None:
+    names = worlds(name=BOTH).simulator.structure.leaf_names
+    with pytest.raises(InputError, match=f"offers_only: all {len(names)} leaves; allowed: fewer, or control incentive"):
+        worlds(name=BOTH, behaviours__incentive={"offers_only": list(names)})
 
 
 # --- what is seen
@@ -307,7 +385,9 @@ def test_environments_of_offers_pass_the_checks_and_single_equals_vector(control
 @pytest.mark.parametrize("offer", [1.5, 60.0])
 def test_a_device_obeys_its_command_unless_its_owner_is_in_an_event(offer: float) -> None:
     """An offer that no device is worth leaves the devices of those who take part to their own schedule."""
-    made = play(worlds(control="both", network__ideal=True), 45, dispatch=-0.4, offer=offer)
+    dear = {name: {"hassle_yen_kwh": 3} for name in ("battery-P2-router", "ev-P6-csms")}
+    free = worlds(control="both", network__ideal=True, behaviours__incentive={"leaves": dear})
+    made = play(free, 45, dispatch=-0.4, offer=offer)
     sim = made.simulator
     command, real = sim.fleet.fleet[0, FLEET.CMD_END], sim.structure.present[0] > 0
     inside = owners(made)[0, STATE.PAYS_YEN_KWH] != 0

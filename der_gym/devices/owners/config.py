@@ -112,6 +112,11 @@ class IncentiveConfig(DeviceConfig):
     worth 60 yen, and a memory of a week that is 3 yen."""
     classes: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Class -> changes of its `OwnerTerms`."""
+    leaves: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Control leaf -> changes of its owners' `OwnerTerms`, on top of its class's: makers' programmes differ."""
+    offers_only: tuple[str, ...] = ()
+    """Control leaves that hear offers and obey no command, under ``control: both``: their contract has no commands, so
+    none is sent and their stores never stand by."""
 
     @model_validator(mode="after")
     def _shares_fit(self) -> IncentiveConfig:
@@ -119,17 +124,23 @@ class IncentiveConfig(DeviceConfig):
             raise ValueError("never_share and opted_out_share are both 1: nobody could answer; allowed: one below 1")
         return self
 
-    def terms(self, name: str, declared: OwnerTerms) -> OwnerTerms:
-        """Return the owners of class ``name``: what it declares with this scenario's changes."""
-        try:
-            return OwnerTerms.model_validate({**declared.model_dump(), **self.classes.get(name, {})})
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"])
-            known = ", ".join(OwnerTerms.model_fields)
-            raise InputError(
-                f"behaviours.incentive.classes.{name}.{key}: {first['msg']}, got {first['input']!r}; settings: {known}"
-            ) from None
+    def terms(self, name: str, declared: OwnerTerms, leaf: str = "") -> OwnerTerms:
+        """Return the owners of class ``name`` behind ``leaf``: what it declares with this scenario's changes."""
+        own = _changed(declared, self.classes.get(name, {}), f"classes.{name}")
+        return _changed(own, self.leaves.get(leaf, {}), f"leaves.{leaf}")
+
+
+def _changed(terms: OwnerTerms, changes: dict[str, Any], where: str) -> OwnerTerms:
+    """Return ``terms`` with a scenario's changes; InputError names the setting and those that there are."""
+    try:
+        return OwnerTerms.model_validate({**terms.model_dump(), **changes})
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        known = ", ".join(OwnerTerms.model_fields)
+        raise InputError(
+            f"behaviours.incentive.{where}.{key}: {first['msg']}, got {first['input']!r}; settings: {known}"
+        ) from None
 
 
 def constants(config: IncentiveConfig) -> np.ndarray:

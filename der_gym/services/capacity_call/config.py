@@ -16,6 +16,7 @@ from der_gym.services.award import AwardConfig
 from der_gym.services.base import ServiceConfig
 from der_gym.signals.calendar import SEASONS, Season
 
+LEAST_ASKED = 0.05  # of the contract: less is no call
 _PER_1000_KW: dict[Season, float] = {"mid": 120.0, "summer": 120.0, "winter": 120.0}
 
 
@@ -41,6 +42,12 @@ class CapacityCallConfig(ServiceConfig):
     ``firm`` comes out low: the rules aim at the contract, and a half hour just below it does not pass."""
     least_contract_kw: float = Field(1.0, gt=0.0)
     """Least contract of a ``share``, kW [A]: see ``contract_kw``."""
+    asked_share: tuple[float, float] = (1.0, 1.0)
+    """Least and greatest part of the contract that a call asks for, 0.05 .. 1, drawn for each ``asked_every_h`` of the
+    hold. Alike: nothing is drawn. The market asks for the whole contract [M]; a bilateral contract with a retailer or a
+    network may let the buyer ask for what the evening lacks [A] .3-1. The contract is paid whole in either case."""
+    asked_every_h: float = Field(1.0, ge=0.5, le=6.0)
+    """Time for which one drawn part holds [A]."""
     adjustment: Literal["same_day", "none"] = "same_day"
     """Whether what was drawn from 5 h to 2 h before the call moves the yardstick. The rules adjust [S]; without is an
     alternative that both sides may agree on [M]. Batteries that serve homes want it: what they charge in the morning
@@ -81,12 +88,19 @@ class CapacityCallConfig(ServiceConfig):
     owners_share: float = Field(0.5, ge=0.0, le=1.0)
     """Part of the kW revenue that goes to the owners [A]."""
 
-    @field_validator("notice_h", "hold_h", "first_notice_h")
+    @field_validator("notice_h", "hold_h", "first_notice_h", "asked_every_h")
     @classmethod
     def _half_hours(cls, hours: float) -> float:
         if hours * HOUR_S % BLOCK_S:
             raise ValueError("no whole number of half hours")
         return hours
+
+    @field_validator("asked_share")
+    @classmethod
+    def _asks_in_order(cls, share: tuple[float, float]) -> tuple[float, float]:
+        if not LEAST_ASKED <= share[0] <= share[1] <= 1.0:
+            raise ValueError(f"{list(share)}; allowed: two numbers in order, each {LEAST_ASKED:g} to 1")
+        return share
 
     @field_validator("contract_per_1000_kw")
     @classmethod

@@ -23,9 +23,9 @@ _SLOT_PER_HOUR = HOUR_S // BLOCK_S
 class CapacityCall(Service):
     """One call of an episode: notice, hold, High 4 of 5, penalty per unmet kWh.
 
-    A commitment exists only where the group is called: ``award_kw`` is the contract in the called half hours and 0
-    elsewhere, and it holds the future until the notice. Every working day of an episode brings one call. Saturdays,
-    Sundays and holidays bring none: such an episode earns nothing and costs nothing here.
+    A commitment exists only where the group is called: ``award_kw`` is what is asked of the contract in the called half
+    hours and 0 elsewhere, and it holds the future until the notice. Every working day of an episode brings one call.
+    Saturdays, Sundays and holidays bring none: such an episode earns nothing and costs nothing here.
 
     Parameters
     ----------
@@ -84,14 +84,14 @@ class CapacityCall(Service):
             off = bool(opening.kinds[w, 0, 0])
             season, start_h = SEASONS[opening.season[w]], int(opening.start_h[w])
             contract_kw = self.config.planned_kw(season, start_h, self.scope.n_device)
-            self._call(int(w), self._start(start_h, generator), off, contract_kw)
+            self._call(int(w), self._start(start_h, generator), off, contract_kw, self._asked(generator))
             self._baselines(int(w), start_h, off, opening)
 
     def settle(self, active: Array, t_s: F8, sample: Sample) -> list[Call]:
         """Return the call, by worlds, that takes the sample just ended."""
         per = BLOCK_S // self.periods.sample_s
         given = (active, sample.ends, sample.number, sample.true_kw, sample.metered_kw, per, self._cfg)
-        own = (self._calls, self._event_kw, self._acc, self._actual_kw, self.baseline_kw)
+        own = (self._calls, self.award_kw, self._event_kw, self._acc, self._actual_kw, self.baseline_kw)
         return [Call(s.advance, *given, *own, self.outcome, self.ledger_yen, self.score_kw, by_world=True)]
 
     def show(self, active: Array, t_s: F8) -> list[Call]:
@@ -99,13 +99,13 @@ class CapacityCall(Service):
         return [Call(s.reveal, active, t_s, self._calls, self.shown, by_world=True)]
 
     def yardstick_yen(self, mask: Array, costs: Any) -> F8:
-        """Return the yen of a call that is held exactly, (n,): revenue less owners' share, and energy.
+        """Return the yen of a call that is held exactly, (n,): revenue less owners' share, and the mean asked energy.
 
         An episode without a call has that of one: it is a unit, not a promise.
         """
         c, contract = self.config, self._calls[mask, s.CALL.CONTRACT_KW]
         per_kw = c.contract_yen_kw_year / c.calls_per_year * (1.0 - c.owners_share)
-        yen: F8 = contract * (per_kw + c.hold_h * c.energy_price_yen_kwh)
+        yen: F8 = contract * (per_kw + c.hold_h * c.energy_price_yen_kwh * (sum(c.asked_share) / 2.0))
         return np.maximum(yen, 1.0)
 
     def _start(self, start_h: int, generator: np.random.Generator) -> int:
@@ -119,7 +119,15 @@ class CapacityCall(Service):
             )
         return starts[int(generator.integers(len(starts)))]
 
-    def _call(self, w: int, start: int, off: bool, contract_kw: float) -> None:
+    def _asked(self, generator: np.random.Generator) -> F8:
+        """Return the part of the contract that each half hour of the hold asks for, (hold_blocks,)."""
+        c, (least, most) = self.config, self.config.asked_share
+        per = round(c.asked_every_h * HOUR_S) // BLOCK_S
+        n = -(-c.hold_blocks // per)
+        drawn = np.full(n, most) if least == most else generator.uniform(least, most, n)
+        return np.repeat(drawn, per)[: c.hold_blocks]
+
+    def _call(self, w: int, start: int, off: bool, contract_kw: float, asked_share: F8) -> None:
         """Write the call of world ``w``; a day ``off`` has none."""
         c, n_block = self.config, self.scope.n_block
         end = start + c.hold_blocks
@@ -132,10 +140,11 @@ class CapacityCall(Service):
         self._acc[w, s.ACC.YEAR_YEN] = c.penalised_year_share * share_yen
         self._acc[w, s.ACC.MONTH_YEN] = c.penalised_month_share * share_yen
         if not off:
-            self.award_kw[w, start:end] = contract_kw
-            self.request_kw[w, start * 6 : end * 6] = contract_kw
-            self.target_kw[w, start * 30 : end * 30] = contract_kw
-            self.window_kw[w, 0, start:end] = contract_kw
+            asked_kw = contract_kw * asked_share
+            self.award_kw[w, start:end] = asked_kw
+            self.request_kw[w, start * 6 : end * 6] = np.repeat(asked_kw, 6)
+            self.target_kw[w, start * 30 : end * 30] = np.repeat(asked_kw, 30)
+            self.window_kw[w, 0, start:end] = asked_kw
             self.window_kw[w, 1, start:end] = WIDE * contract_kw
 
     def _baselines(self, w: int, start_h: int, off: bool, opening: Opening) -> None:

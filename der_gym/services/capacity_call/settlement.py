@@ -24,7 +24,7 @@ OUTCOME = Table(
     "float64 (n_world, n_block, N): sums grow through the half hour; while called, |error| is missing power alone",
     OUTCOME_ROWS
     + """
-    unmet_kwh     | kWh | meter | contract less delivered, 0 .. contract
+    unmet_kwh     | kWh | meter | asked less delivered, 0 .. asked
     uncapped_yen  | yen |       | penalty before the caps
     adjustment_kw | kW  |       | same-day adjustment in the baseline
     """,
@@ -35,7 +35,7 @@ LINES = Table(
     "float64 (n_world, N): cumulative, income positive",
     """
     revenue | yen | meter | contract, pro rata over the year's called half hours
-    energy  | yen |       | delivered energy, up to the contract
+    energy  | yen |       | delivered energy, up to what was asked
     penalty | yen |       | unmet energy, up to the caps
     owners  | yen |       | their share of the revenue
     """,
@@ -114,16 +114,16 @@ def take(target_kw, called, metered_kw, true_kw, baseline_kw, per, acc, out, sco
 
 
 @scalar
-def assess(contract_kw, per, cfg, acc, out):  # type: ignore[no-untyped-def]
-    """Judge a called half hour and work out its penalty."""
+def assess(contract_kw, asked_kw, per, cfg, acc, out):  # type: ignore[no-untyped-def]
+    """Judge a called half hour against what was asked, and work out its penalty; the caps are the contract's."""
     mean_kw = acc[ACC.RESPONSE_KW] / per
     whole = acc[ACC.SAMPLES] == per
-    delivered_kw = min(max(mean_kw, 0.0), contract_kw) if whole else 0.0
-    missing_kw = contract_kw - delivered_kw
-    passed = whole and mean_kw >= contract_kw * _EDGE
+    delivered_kw = min(max(mean_kw, 0.0), asked_kw) if whole else 0.0
+    missing_kw = asked_kw - delivered_kw
+    passed = whole and mean_kw >= asked_kw * _EDGE
     out[OUTCOME.JUDGED_SHARE] = acc[ACC.SAMPLES] / per
     out[OUTCOME.PASSED] = 1.0 if passed else 0.0
-    out[OUTCOME.WORST_ERROR_KW] = 0.0 if passed else min(mean_kw - contract_kw, 0.0)
+    out[OUTCOME.WORST_ERROR_KW] = 0.0 if passed else min(mean_kw - asked_kw, 0.0)
     out[OUTCOME.SHORTFALL_KW] = 0.0 if passed else missing_kw
     out[OUTCOME.UNMET_KWH] = out[OUTCOME.SHORTFALL_KW] * _BLOCK_H
     out[OUTCOME.PAID_KWH] = delivered_kw * _BLOCK_H
@@ -158,8 +158,8 @@ def rebase(block, call, event_kw, actual_kw, adjusts, acc, baseline_kw):  # type
 
 @kernel
 def advance(  # type: ignore[no-untyped-def]
-    w0, w1, active, ends, number, true_kw, metered_kw, per, cfg, calls, event_kw, accs, actual_kw, baseline_kw, outcome,
-    ledger, score,
+    w0, w1, active, ends, number, true_kw, metered_kw, per, cfg, calls, asked_kw, event_kw, accs, actual_kw,
+    baseline_kw, outcome, ledger, score,
 ):  # fmt: skip
     """Take the sample that has just ended in every active world; a sample behind the episode's end is left out.
 
@@ -170,6 +170,8 @@ def advance(  # type: ignore[no-untyped-def]
     per : int
         Samples of a half hour.
     calls : float64 (n_world, CALL.N); accs : float64 (n_world, ACC.N)
+    asked_kw : float64 (n_world, n_block)
+        Asked of the contract; 0 where nobody is called.
     event_kw, actual_kw, baseline_kw : float64 (n_world, n_block)
         BL0 of the called hours; metered means of the half hours that have ended; the baseline in force.
     """
@@ -178,15 +180,15 @@ def advance(  # type: ignore[no-untyped-def]
         if not (active[w] and ends[w] and 0 <= b < baseline_kw.shape[1]):
             continue
         call, acc, out = calls[w], accs[w], outcome[w, b]
-        contract = call[CALL.CONTRACT_KW]
+        contract, asked = call[CALL.CONTRACT_KW], asked_kw[w, b]
         called = call[CALL.START_BLOCK] <= b < call[CALL.END_BLOCK]
-        target = contract if called else 0.0
+        target = asked if called else 0.0
         take(target, called, metered_kw[w], true_kw[w], baseline_kw[w, b], per, acc, out, score[w])
         if (number[w] + 1) % per == 0:
             actual_kw[w, b] = acc[ACC.METERED_KW] / max(acc[ACC.SAMPLES], 1.0)
             out[OUTCOME.ADJUSTMENT_KW] = acc[ACC.ADJUSTMENT_KW]
             if called:
-                assess(contract, per, cfg, acc, out)
+                assess(contract, asked, per, cfg, acc, out)
                 book(contract, cfg, acc, out, ledger[w])
             rebase(b + 1, call, event_kw[w], actual_kw[w], cfg[CFG.ADJUSTS], acc, baseline_kw[w])
             acc[ACC.SAMPLES] = 0.0

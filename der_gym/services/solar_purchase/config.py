@@ -20,6 +20,9 @@ class SolarPurchaseConfig(ImbalanceConfig):
     [S]."""
     to_h: int = Field(14, ge=1, le=24)
     """Its end [A]."""
+    full_sun_kw_m2: float | None = Field(None, gt=0.0, le=1.5)
+    """Forecast sun of a half hour, on the horizontal, at which all of ``purchase_per_1000_kw`` is bought; less sun,
+    proportionally less [A] .6-.9. None: as much on every day."""
     surplus_yen_kwh: float = Field(0.01, ge=0.0, le=100.0)
     """Imbalance price in those hours: 0 while PV is curtailed and the system is long [S]; what is not drawn is lost."""
     used_yen_kwh: float = Field(20.0, ge=0.0, le=100.0)

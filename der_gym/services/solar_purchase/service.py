@@ -14,8 +14,10 @@ from der_gym.services.imbalance.service import Imbalance
 from der_gym.services.imbalance.settlement import ERROR, TERMS
 from der_gym.services.solar_purchase import settlement as s
 from der_gym.services.solar_purchase.config import SolarPurchaseConfig
+from der_gym.signals.table import SIGNALS
 
 _MINUTES = BLOCK_S // 60
+_STEPS = 6  # signals per half hour
 
 
 class SolarPurchase(Imbalance):
@@ -59,9 +61,19 @@ class SolarPurchase(Imbalance):
         kw = c.purchase_per_1000_kw * self.scope.n_device / 1000.0
         for w in opening.which:
             slot = (int(opening.start_h[w]) * per_hour + np.arange(self.scope.n_block)) % SLOT_PER_DAY
-            self._purchase_kw[w] = np.where((slot >= c.from_h * per_hour) & (slot < c.to_h * per_hour), kw, 0.0)
-            self._terms[w, self._purchase_kw[w] > 0.0, TERMS.PRICE_YEN_KWH] = c.surplus_yen_kwh
+            hours = (slot >= c.from_h * per_hour) & (slot < c.to_h * per_hour)
+            self._purchase_kw[w] = np.where(hours, kw * self._sun_share(opening.window[w]), 0.0)
+            self._terms[w, hours, TERMS.PRICE_YEN_KWH] = c.surplus_yen_kwh
             self.target_kw[w] = np.repeat(-self._purchase_kw[w], _MINUTES)
+
+    def _sun_share(self, window: Array) -> F8:
+        """Return the part of the greatest purchase that the forecast sun of each half hour brings, (n_block,)."""
+        n, full = self.scope.n_block, self.config.full_sun_kw_m2
+        if full is None:
+            return np.ones(n)
+        sun = window[SIGNALS.SUN_FORECAST_KW_M2, : n * _STEPS].astype(np.float64).reshape(n, _STEPS).mean(axis=1)
+        share: F8 = np.minimum(sun / full, 1.0)
+        return share
 
     def settle(self, active: Array, t_s: F8, sample: Sample) -> list[Call]:
         """Return the calls, by worlds, that take the sample just ended."""
