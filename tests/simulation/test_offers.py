@@ -175,7 +175,12 @@ def test_offers_act_at_the_start_that_a_service_has_announced_and_late_mail_leav
 
 def test_offers_are_dated_by_their_sending() -> None:
     """However late a message comes, it acts 30 min after a decision at which its lane sent one."""
-    made = worlds(2, behaviours__incentive={"notice": "given", "notice_min": 30})
+    later = {
+        "services.capacity-call.first_notice_h": 2.0,
+        "episode.starts_h": [11],
+        "episode.n_block": 18,
+    }  # no start is announced yet
+    made = worlds(2, behaviours__incentive={"notice": "given", "notice_min": 30}, **later)
     play(made, 8)
     sim, sent_s = made.simulator, set()
     for _ in range(21):
