@@ -72,7 +72,8 @@ class SolarPurchase(Imbalance):
         if full is None:
             return np.ones(n)
         sun = window[SIGNALS.SUN_FORECAST_KW_M2, : n * _STEPS].astype(np.float64).reshape(n, _STEPS).mean(axis=1)
-        return np.minimum(sun / full, 1.0)
+        share: F8 = np.minimum(sun / full, 1.0)
+        return share
 
     def settle(self, active: Array, t_s: F8, sample: Sample) -> list[Call]:
         """Return the calls, by worlds, that take the sample just ended."""
