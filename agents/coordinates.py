@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 Array = np.ndarray
-SURE = 1.5  # standard errors of the paired difference [A]
+SURE = 1.0  # standard errors of the paired difference [A]
 GROWS, SHRINKS = 1.3, 0.5  # of a step that was taken, and of one that was not [A]
 
 

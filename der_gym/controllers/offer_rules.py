@@ -224,7 +224,11 @@ class NeedsOffer(OfferRule):
         price = np.maximum(c.base_yen_kwh + c.gain_yen_kwh * gap + c.integral_yen_kwh_h * total, 0.0)
         could = np.where(way[:, None] > 0, up, down) / np.maximum(self.layout.nominal_kw, _TINY_KW)
         weight = (could / np.maximum(could.max(axis=1, keepdims=True), _TINY_KW)) ** c.skew
-        return self.action(price[:, None] * weight, due, way), {"sum": total}
+        return self.action(price[:, None] * weight * self.offered(), due, way), {"sum": total}
+
+    def offered(self) -> Array:
+        """Return which leaves get offers, (n_leaf,)."""
+        return np.ones(self.layout.n_leaf)
 
 
 class ThresholdLearnerConfig(OfferConfig):
@@ -298,7 +302,10 @@ class OffersAndCommandsConfig(NeedsOfferConfig):
 
 
 class OffersAndCommands(NeedsOffer):
-    """Offers by need for the slow base; merit order commands what is missing to the target."""
+    """Offers by need for the slow base; merit order commands what is missing to the target.
+
+    Where some leaves obey no command, only those get offers: an owner in an event would be lost to the commands.
+    """
 
     name = "offers_and_commands"
     title = "Offers by need for the base, merit order for the rest"
@@ -323,6 +330,11 @@ class OffersAndCommands(NeedsOffer):
         if "dispatch" not in layout.action.places:
             raise InputError(f"controller {self.name}: the action has no head 'dispatch'; allowed: control both")
         self.inner.bind(layout, public)
+
+    def offered(self) -> Array:
+        """Return which leaves get offers, (n_leaf,): those that obey no command, all where there is none."""
+        obeys = self.public.obeys
+        return np.ones(len(obeys)) if obeys.all() else (~obeys).astype(np.float64)
 
     def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
         """Return offers and fractions; see :class:`Controller`."""

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 from test_controllers import CALM, FACTS, NAMES, NOMINAL_KW, encode
-from worlds import small
+from worlds import generators, small
 
-from der_gym.controllers import CONTROLLERS, base, bound, make
+from der_gym.controllers import CONTROLLERS, base, bound, make, public_info
 from der_gym.controllers.offer_rules import OfferRule
 from der_gym.controllers.per_service import InBox
 from der_gym.core.errors import InputError
@@ -140,3 +140,17 @@ def test_a_rule_of_another_kind_of_control_is_refused(name: str, control: str, f
 def test_an_action_without_offers_is_refused() -> None:
     with pytest.raises(InputError, match="the action has no head 'offer'"):
         CONTROLLERS["needs_offer"]().bind(Layout.make(NAMES, NOMINAL_KW), FACTS)
+
+
+def test_offers_and_commands_offers_to_those_alone_who_obey_no_command() -> None:
+    worlds = Worlds("tertiary-1-both", small("tertiary-1-both", {"fleet.n_device": 60}), 1)
+    worlds.reset(np.ones(1, dtype=bool), generators([1]), {})
+    rule, public = make("offers_and_commands"), public_info(worlds)
+    rule.bind(worlds.layout, public)
+    memory, start, offers = None, np.ones(1, dtype=bool), np.zeros(worlds.layout.n_leaf)
+    for _ in range(40):
+        action, memory = rule.predict(worlds.observe(), memory, start)
+        offers = np.maximum(offers, worlds.layout.action.decode(action, "offer", worlds.action.award_kw)[0])
+        worlds.step(action, np.ones(1, dtype=bool))
+        start = np.zeros(1, dtype=bool)
+    assert offers[~public.obeys].max() > 0.0 and not offers[public.obeys].any()
