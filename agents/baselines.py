@@ -127,7 +127,8 @@ def main(
     print(f"curve in {folder}" + (f"; der-gym evaluate --controller policy:{folder} plays it" if kept else ""))
     if test_seeds:
         learned = (f"{algorithm}, seed {seed}", plain.Learned(model))
-        show(console(), evaluate(scenario, [*plain.RULES, learned], test_seeds))
+        offers = env.native.worlds.scenario.control == "incentive"
+        show(console(), evaluate(scenario, [*(plain.OFFER_RULES if offers else plain.RULES), learned], test_seeds))
 
 
 if __name__ == "__main__":

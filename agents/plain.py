@@ -25,6 +25,7 @@ ALGORITHMS = {  # name: package, class, policy
     "ppo_lstm": ("sb3_contrib", "RecurrentPPO", "MlpLstmPolicy"),
 }
 RULES = ("open_loop", "closed_loop", "merit_order")  # what every baseline is compared with
+OFFER_RULES = ("flat_offer", "peak_offer", "needs_offer", "threshold_learner")  # likewise where nobody is commanded
 ENVIRONMENT = "DERGroup-v0"
 _OF_THE_ZOO = ("n_timesteps", "policy", "noise_type", "noise_std")  # what rl_zoo3 reads itself
 
@@ -40,6 +41,7 @@ class Learned(Rule):
     name, title = "learned", "A learner of Stable-Baselines3"
     per_service: ClassVar[bool] = False
     acts_in_box: ClassVar[bool] = True
+    plays: ClassVar[tuple[str, ...]] = ("dispatch", "incentive", "both")
 
     def __init__(self, model: Any) -> None:
         super().__init__()

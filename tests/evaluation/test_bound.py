@@ -40,7 +40,9 @@ def test_the_reward_is_told_in_parts_and_against_idle() -> None:
 
 def test_the_oracle_searches_offers_too() -> None:
     """Without a head of commands the search moves prices, and a rest offers nothing."""
-    board = evaluate("incentive-evening", ["threshold_learner"], 2, overrides=small("incentive-evening"), bound=24)
+    asked = {"services.capacity-call.asked_share": [1.0, 1.0], "services.capacity-call.contract_kw": 20.0}
+    own = small("incentive-evening", asked)
+    board = evaluate("incentive-evening", ["threshold_learner"], 2, overrides=own, bound=24)
     rewards = {name: score.columns["reward"] for name, score in board.scores.items()}
     known = np.maximum(rewards["idle"], rewards["threshold_learner"])
     assert (rewards["oracle"] >= known - 1e-9).all() and rewards["oracle"].sum() > known.sum() + 0.002
