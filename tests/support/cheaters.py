@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from der_gym.controllers import make
-from der_gym.controllers.base import Array, PublicInfo, Rule, State
+from der_gym.controllers.base import Array, Controller, PublicInfo, Rule, State
 from der_gym.env.observation.layout import Layout
 
 
@@ -22,7 +22,7 @@ class Cheater(Rule):
 
     def __init__(self) -> None:
         super().__init__()
-        self.rule = make(self.honest)
+        self.rule: Controller = make(self.honest)
 
     def bind(self, layout: Layout, public: PublicInfo) -> None:
         super().bind(layout, public)
