@@ -1,13 +1,12 @@
-"""Train a policy that corrects a rule of offers by comparing whole episodes (`agents.coordinates`, `agents.evolution`).
+"""Train a policy that corrects a rule of offers by comparing whole episodes (`agents.evolution`, `agents.coordinates`).
 
     python agents/train_offers.py --scenario incentive-evening --rule needs_offer --seed 0 --out results/offers-0
     der-gym evaluate --scenario incentive-evening --controller needs_offer,policy:results/offers-0
 
 An episode holds some twenty offers, and what an offer brings shows hours later in the answers of people. So whole
-episodes are compared: a generation of candidates plays the same training seeds. ``coordinates`` tries single
-parameters and takes the steps that are better than the centre on the same days; ``evolution`` moves all parameters by
-ranks. After every few generations the centre is played on the validation split; the best so far is what the folder
-holds.
+episodes are compared: a generation of candidates plays the same training seeds. ``evolution`` moves all parameters by
+ranks; ``coordinates`` tries single parameters and takes the steps that are better than the centre on the same days.
+After every few generations the centre is played on the validation split; the best so far is what the folder holds.
 """
 
 from __future__ import annotations
@@ -155,7 +154,7 @@ def main(
     scenario: Annotated[str, typer.Option(help="A shipped scenario or a YAML file.")] = "incentive-evening",
     out: Annotated[Path | None, typer.Option(help="Folder. Default: results/offers-SCENARIO-SEED.")] = None,
     rule: Annotated[str, typer.Option(help="Rule to correct: NAME or NAME@FILE.")] = "needs_offer",
-    method: Annotated[str, typer.Option(help=f"{' or '.join(ALGORITHMS)}.")] = "coordinates",
+    method: Annotated[str, typer.Option(help=f"{' or '.join(ALGORITHMS)}.")] = "evolution",
     seed: Annotated[int, typer.Option(min=0, max=99, help="Of the search and the worlds.")] = 0,
     generations: Annotated[int, typer.Option(min=1, help="Generations of candidates.")] = 60,
     pairs: Annotated[int, typer.Option(min=1, help="Mirrored pairs of candidates in a generation.")] = 8,
