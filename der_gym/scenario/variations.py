@@ -3,6 +3,8 @@
 The ranges are those that stand beside the settings (`devices.owners.config`, `terms`, `opting`). Fleets that no
 training has seen are a matter of the split: ``test`` plays other homes than ``train``, ``test-year-2`` others again,
 in another year (`docs/fleets.md`).
+
+Known limit: what a scenario states by leaf (``behaviours.incentive.leaves``) stays as it is.
 """
 
 from __future__ import annotations
