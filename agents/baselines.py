@@ -2,6 +2,7 @@
 
     python agents/baselines.py ppo --scenario ladder-0 --minutes 10 --out results/ppo-0
     python agents/baselines.py sac --scenario ladder-0 --hyperparameters configs/rl_zoo3/sac.yml
+    python agents/baselines.py ppo --scenario ladder-1 --hyper policy_kwargs.log_std_init=-2    # less noise at first
     der-gym evaluate --scenario ladder-0 --controller all,policy:results/ppo-0      # a PPO plays without PyTorch
 
 It learns on the training dates and seeds. The folder gets ``curve.csv`` with the mean action's score on the validation
@@ -35,7 +36,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from agents import plain
 from agents.progress import Validation, horizon, to_csv
 from agents.script import script
-from der_gym.cli.common import console
+from der_gym.cli import common
 from der_gym.cli.compare import show
 from der_gym.controllers.store import make
 from der_gym.core.files import new_folder, write_text
@@ -104,6 +105,7 @@ def main(
     worlds: Annotated[int, typer.Option(min=1, help="Worlds played at once.")] = 4,
     seed: Annotated[int, typer.Option(min=0, max=99, help="Of the network, the noise and the worlds.")] = 0,
     hyperparameters: Annotated[Path | None, typer.Option(help="A YAML of rl_zoo3. Default: the library's.")] = None,
+    hyper: Annotated[list[str] | None, typer.Option(help="NAME=VALUE of one more; a dot enters a mapping.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder. Default: results/ALGORITHM-SCENARIO-SEED.")] = None,
     eval_every_s: Annotated[float, typer.Option(min=0.1, help="Time between two evaluations, s.")] = 30.0,
     eval_seeds: Annotated[int, typer.Option(min=1, help="Validation seeds.")] = 64,
@@ -113,6 +115,7 @@ def main(
     """Train a plain baseline and compare it with idle and the rules."""
     torch.set_num_threads(1)  # small networks: more threads cost more than they save
     given = plain.read_hyperparameters(hyperparameters) if hyperparameters else {}
+    plain.set_each(given, common.parse_settings(hyper or []))
     plain.learner(algorithm)
     env = DERGroupSB3VecEnv(int(given.pop("n_envs", worlds)), scenario, {"split": "train"}, workers, infos="ends")
     model = plain.made(algorithm, env, seed, given)
@@ -128,7 +131,9 @@ def main(
     if test_seeds:
         learned = (f"{algorithm}, seed {seed}", plain.Learned(model))
         offers = env.native.worlds.scenario.control == "incentive"
-        show(console(), evaluate(scenario, [*(plain.OFFER_RULES if offers else plain.RULES), learned], test_seeds))
+        show(
+            common.console(), evaluate(scenario, [*(plain.OFFER_RULES if offers else plain.RULES), learned], test_seeds)
+        )
 
 
 if __name__ == "__main__":

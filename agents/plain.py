@@ -110,10 +110,37 @@ def read_hyperparameters(path: Path) -> dict[str, Any]:
     return dict(tree[ENVIRONMENT])
 
 
+def set_each(given: dict[str, Any], pairs: Mapping[str, Any]) -> None:
+    """Set hyperparameters in place by their names; ``policy_kwargs.log_std_init`` is one within a mapping.
+
+    Parameters
+    ----------
+    given : dict
+    pairs : mapping
+        Name -> value.
+
+    Raises
+    ------
+    InputError
+        Where a dot enters what is no mapping.
+    """
+    for name, value in pairs.items():
+        *parents, last = name.split(".")
+        inner = given
+        for parent in parents:
+            inner = inner.setdefault(parent, {})
+            if not isinstance(inner, dict):
+                raise InputError(f"--hyper {name}: {parent} is {inner!r}; allowed: a dot after the name of a mapping")
+        inner[last] = value
+
+
 def noise(model: Any) -> float | None:
-    """Return the spread of the actions' noise, of the Box's half width; None where it is no single number."""
+    """Return the spread of the actions' noise, of the Box's half width; None where it is no single number.
+
+    State-dependent noise (``use_sde``) is none.
+    """
     spread = getattr(model.policy, "log_std", None)
-    return None if spread is None else float(spread.detach().exp().mean())
+    return None if spread is None or model.use_sde else float(spread.detach().exp().mean())
 
 
 def export(folder: Path, model: Any, env: DERGroupSB3VecEnv, algorithm: str, row: Mapping[str, float]) -> bool:

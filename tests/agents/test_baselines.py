@@ -69,6 +69,8 @@ def test_sac_leaves_its_score_alone(scenario: Path, tmp_path: Path) -> None:
     [
         (["pp0"], "did you mean 'ppo'"),
         (["ppo", "--scenario", "ladder0"], "did you mean 'ladder-0'"),
+        (["ppo", "--hyper", "gamma"], "allowed: KEY=VALUE"),
+        (["ppo", "--hyper", "gama=1"], "hyperparameters of ppo"),
         (["ppo", "--hyperparameters", "no.yml"], "no.yml: cannot be read"),
         (["ppo", "--hyperparameters", ROOT / "configs" / "splits.yaml"], "no settings of 'DERGroup-v0'"),
     ],
@@ -142,6 +144,16 @@ def test_noise_of_actions_is_read_as_rl_zoo3_does(env: DERGroupSB3VecEnv) -> Non
     assert made.action_noise._sigma == pytest.approx([0.1])
     with pytest.raises(InputError, match="noise_type"):
         plain.made("td3", env, 0, {"noise_type": "pink", "noise_std": 0.1})
+
+
+def test_one_hyperparameter_is_set_by_its_name_within_a_mapping_too(env: DERGroupSB3VecEnv) -> None:
+    given: dict[str, Any] = {"gamma": 0.9, "policy_kwargs": {"ortho_init": False}}
+    plain.set_each(given, {"policy_kwargs.log_std_init": -2, "n_epochs": 3})
+    assert given == {"gamma": 0.9, "n_epochs": 3, "policy_kwargs": {"ortho_init": False, "log_std_init": -2}}
+    assert plain.noise(plain.made("ppo", env, 0, given)) == pytest.approx(np.exp(-2))
+    assert plain.noise(plain.made("ppo", env, 0, {"use_sde": True})) is None  # it depends on the state
+    with pytest.raises(InputError, match=r"--hyper gamma\.x: gamma is 0\.9; allowed"):
+        plain.set_each(given, {"gamma.x": 1})
 
 
 def test_the_horizon_counts_decisions_and_minutes() -> None:
