@@ -111,7 +111,7 @@ def home_quantile(per_home: NDArray[np.float32], q: float) -> F8:
 
 MEASURES: tuple[Measure, ...] = (
     Measure("reward", "sum over the episode, of the scenario's variant", lambda p, f: p.reward),
-    Measure("reward_ledger", "under variant ledger: yen over the yardstick's, comfort at its price",
+    Measure("reward_ledger", "under variant ledger: yen over the yardstick's, the whole lock-out, comfort at its price",
             lambda p, f: p.by_variant["ledger"]),
     Measure("reward_shared", "under variant shared: money, accuracy and comfort", lambda p, f: p.by_variant["shared"]),
     Measure("reward_relative", "under variant relative: shared less that of an idle group on the same seed",

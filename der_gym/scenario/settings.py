@@ -120,8 +120,8 @@ class RewardSettings(Settings):
 
     variant: Literal["shared", "ledger", "relative"] = Field(
         "shared",
-        description="shared: money, accuracy and comfort; ledger: yen alone, comfort at its price; relative: shared "
-        "less what an idle group gets on the same seed, at the cost of an idle episode in each reset",
+        description="shared: money, accuracy and comfort; ledger: yen alone, comfort at its price, the whole lock-out; "
+        "relative: shared less what an idle group gets on the same seed, at the cost of an idle episode in each reset",
     )
     credit: Literal["block", "window"] = Field(
         "block",
@@ -132,12 +132,12 @@ class RewardSettings(Settings):
     comfort_yen_kwh: float = Field(200.0, ge=0, description="missing energy of cars, yen/kWh [A]")
     heat_yen_kwh: float = Field(100.0, ge=0, description="missing hot water, yen/kWh_th [A]")
     runout_yen: float = Field(500.0, ge=0, description="each time the hot water runs out [A]")
-    lockout_share: float = Field(0.1, ge=0, le=1, description="part of the lock-out's yen that the reward counts")
+    lockout_share: float = Field(0.1, ge=0, le=1, description="part of the lock-out's yen that counts; ledger: 1")
     debt_yen_kwh: float = Field(25.0, ge=0, description="refill of a kWh that classes lack at the end [A]")
 
     @model_validator(mode="after")
     def _weights_count(self) -> RewardSettings:
-        for name in ("money", "accuracy"):
+        for name in ("money", "accuracy", "lockout_share"):
             value = getattr(self, name)
             if self.variant == "ledger" and value != type(self).model_fields[name].default:
                 raise ValueError(f"{name} {value:g} changes nothing in variant ledger; allowed: shared or relative")

@@ -1,21 +1,24 @@
 """No trick that a learner finds pays more than the honest rule that it is played on, under every reward variant.
 
-A trick may not gain more than a standard error of the paired difference over the worlds.
+A trick may not gain more than a standard error of the paired difference over the worlds. Whether a failure locks bids
+depends on the month before, which is drawn. So ``ledger`` is also read with the mean over all such months: less luck.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from cheaters import CHEATERS, PLANNING, HoldCars
+from cheaters import CHEATERS, PLANNING
 
 from der_gym.controllers import bound, make
 from der_gym.controllers.base import Rule
 from der_gym.env.worlds import Worlds
+from der_gym.services.base import OUTCOME
 
 N_WORLD = 64
 HONEST = "merit_order"
-VARIANTS = ("ledger", "shared", "relative")  # relative: shared less idle's, the same for all on the same worlds
+MONTHS = "ledger, the mean over months before"
+VARIANTS = ("ledger", MONTHS, "shared", "relative")  # relative: shared less idle's, the same for all on the same worlds
 YEAR = {"split": "validation", "pool.n_fleet": 1}  # days of a whole year: what pays on one day alone is no trick
 Scores = dict[str, np.ndarray]
 
@@ -41,7 +44,19 @@ def scores(worlds: Worlds, rule: Rule) -> Scores:
         first = np.zeros(N_WORLD, dtype=bool)
         if worlds.step(action, everyone).all():
             found = worlds.reward.so_far()
-            return {**found, "relative": found["shared"]}
+            return {**found, MONTHS: found["ledger"] + less_luck(worlds), "relative": found["shared"]}
+
+
+def less_luck(worlds: Worlds) -> np.ndarray:
+    """Return what the mean lock-out over all months before adds to the drawn one, in the reward's unit, (N_WORLD,)."""
+    market = worlds.simulator.market
+    service, drawn = market.primary.service, market.ledger.yen[:, market.ledger.number("tertiary_1_lockout")]
+    c, failed = service.config, (service.outcome[:, :, OUTCOME.PASSED] == 0.0).sum(axis=1)
+    before = np.arange(c.failed_before_max + 1)
+    locked = (failed[:, None] + before >= c.lockout_failures).mean(axis=1)
+    margin_yen = service.award_kw.sum(axis=1) * (c.bid_price_yen_kw * (1.0 - c.owners_share) - c.fee_yen_kw)
+    gained: np.ndarray = (-locked * c.lockout_days * margin_yen - drawn) / worlds.reward.unit[:, 0]
+    return gained
 
 
 @pytest.fixture(scope="module")
@@ -59,12 +74,6 @@ def below(cheated: Scores, honest: Scores, name: str) -> None:
 @pytest.mark.parametrize("cheater", CHEATERS, ids=lambda c: c.name)
 def test_cheating_does_not_pay(cheater: type[Rule], worlds: Worlds, honest: Scores) -> None:
     below(scores(worlds, cheater()), honest, cheater.name)
-
-
-def test_holding_cars_does_not_pay_where_accuracy_counts(worlds: Worlds, honest: Scores) -> None:
-    """Under ``ledger`` it pays: docs/money.md says how much, and what of."""
-    gain = scores(worlds, HoldCars())["shared"] - honest["shared"]
-    assert gain.mean() < gain.std() / np.sqrt(N_WORLD)
 
 
 @pytest.mark.parametrize("cheater", PLANNING, ids=lambda c: c.name)

@@ -113,14 +113,15 @@ def test_a_copy_of_a_relative_environment_goes_on_alike_over_a_reset() -> None:
         assert env.step(action)[1].tobytes() == twin.step(action)[1].tobytes()
 
 
-def test_ledger_is_the_statement_and_the_homes_over_the_yardstick() -> None:
+@pytest.mark.parametrize("controller", ["idle", "closed_loop"])
+def test_ledger_is_the_whole_statement_and_the_homes_over_the_yardstick(controller: str) -> None:
     worlds = worlds_of(variant="ledger")
-    total = rewards(worlds, "closed_loop").sum(axis=0)
+    total = rewards(worlds, controller).sum(axis=0)
     ledger, reward = worlds.simulator.market.ledger, worlds.reward
     locked = ledger.yen[:, ledger.deferred].sum(axis=1)
-    counted = ledger.yen[:, -1] - locked + worlds.scenario.reward.lockout_share * locked
+    assert (locked < 0.0).any() == (controller == "idle")  # its bids are locked, and all of that counts
     homes = reward.last[:, LAST.HARM_YEN] + reward.last[:, LAST.DEBT_YEN]
-    assert total == pytest.approx((counted - homes) / reward.unit[:, 0], abs=1e-9)
+    assert total == pytest.approx((ledger.yen[:, -1] - homes) / reward.unit[:, 0], abs=1e-9)
     assert not reward.terms[:, TERMS.ACCURACY].any()
 
 
@@ -136,3 +137,5 @@ def test_every_variant_tells_the_sums_of_the_others(variant: str) -> None:
 def test_a_weight_that_changes_nothing_is_refused() -> None:
     with pytest.raises(InputError, match=r"accuracy 0\.2 changes nothing in variant ledger"):
         worlds_of(variant="ledger", accuracy=0.2)
+    with pytest.raises(InputError, match=r"lockout_share 0\.5 changes nothing in variant ledger"):
+        worlds_of(variant="ledger", lockout_share=0.5)

@@ -301,6 +301,19 @@ class HoldCars(Cheater):
         return np.where(self.awarded(obs)[:, None] & cars, 0.3, action)
 
 
+class SellSurplus(Cheater):
+    """Aim a quarter of the band too high while there is an award: what is given beyond the request is sold too."""
+
+    name, title = "cheat_sell_surplus", "Sell a surplus within the band"
+
+    def see(self, obs: Array) -> Array:
+        shown, on = obs.copy(), self.awarded(obs)
+        for name in ("target_kw", "target_bin_end_kw"):
+            target = self.layout.raw(shown, name)  # a view, in shares of the award
+            target[:] += 0.25 * self.public.band_share * _rows(on, target)
+        return shown
+
+
 class MovePlan(Cheater):
     """Correct the plan by a constant share of every leaf, with the head ``plan``: the base of the planning cheaters."""
 
@@ -362,5 +375,7 @@ CHEATERS: tuple[type[Cheater], ...] = (
     TrifleOnce,
     ChargeOffPastEnd,
     SandbagStores,
+    HoldCars,
+    SellSurplus,
 )
 PLANNING: tuple[type[MovePlan], ...] = (RaisePlan, RaisePlanALittle, LowerPlan, RaiseAwardedPlan)

@@ -3,8 +3,9 @@
     reward = money * d(total without lock-out) / Y  +  accuracy * d(sum|e_idle| - sum|e|) / E
              - (comfort + lock-out share + debt) * money / Y
 
-This is the variant ``shared``. ``ledger`` has money alone, with weight 1 and no accuracy. ``relative`` is ``shared``
-less the reward of the idle twin in the same step (`Worlds.reset` plays it): a number that no action changes.
+This is the variant ``shared``. ``ledger`` is the books: money alone, with weight 1, no accuracy and the whole
+lock-out. ``relative`` is ``shared`` less the reward of the idle twin in the same step (`Worlds.reset` plays it): a
+number that no action changes.
 
 Y is the yen of a group that follows every request exactly (`MarketSession.yardstick_yen`). It is a unit, not the
 greatest reward: ``der-gym evaluate --bound`` searches that one. E is the episode's
@@ -28,6 +29,7 @@ from der_gym.engine.schema import Table
 from der_gym.simulation.simulator import Simulator
 
 Array = np.ndarray
+_WHOLE = 1.0  # the books count all of a lock-out; `shared` a part, since its yen come by the luck of the month before
 _LEAST_ASKED = 0.1  # of the commitment: an episode that asks for less is scored as one that asks for this [A]
 TERMS = Table(
     "reward",
@@ -168,7 +170,7 @@ class Reward:
         self.reward = np.zeros(n)
         c = self.config
         only_yen = c.variant == "ledger"
-        self.weights = np.array([*((1.0, 0.0) if only_yen else (c.money, c.accuracy)), c.lockout_share])
+        self.weights = np.array((1.0, 0.0, _WHOLE) if only_yen else (c.money, c.accuracy, c.lockout_share))
         self.relative = c.variant == "relative"
         self.twin = np.zeros((n, simulator.scenario.n_step if self.relative else 0))  # rewards of the idle group
         self.extra = {name: np.zeros(n) for name in (*REWARD_TERMS, *([IDLE_TWIN] if self.relative else []))}
@@ -270,6 +272,7 @@ class Reward:
         ``relative`` is ``shared`` less that of an idle group on the same seed.
         """
         was, c = self.last.T, self.config
-        yen = was[LAST.BOOKED_YEN] + c.lockout_share * was[LAST.LOCKED_YEN] - was[LAST.HARM_YEN] - was[LAST.DEBT_YEN]
-        money, skill = yen / self.unit[:, 0], (was[LAST.IDLE_KW] - was[LAST.ERROR_KW]) / self.unit[:, 1]
-        return {"ledger": money, "shared": c.money * money + c.accuracy * skill}
+        yen = was[LAST.BOOKED_YEN] - was[LAST.HARM_YEN] - was[LAST.DEBT_YEN]
+        books, part = ((yen + share * was[LAST.LOCKED_YEN]) / self.unit[:, 0] for share in (_WHOLE, c.lockout_share))
+        skill = (was[LAST.IDLE_KW] - was[LAST.ERROR_KW]) / self.unit[:, 1]
+        return {"ledger": books, "shared": c.money * part + c.accuracy * skill}
