@@ -13,6 +13,7 @@ import pytest
 
 from der_gym.controllers import Controller
 from der_gym.core.errors import InputError
+from der_gym.env.reward.reward import TERMS
 from der_gym.evaluation import controller_factory, measures, results
 from der_gym.evaluation import scoreboard as board_module
 from der_gym.evaluation.causes import PARTS
@@ -262,12 +263,14 @@ def test_a_base_that_does_not_play_is_refused() -> None:
 
 
 def test_every_score_has_the_reward_under_all_three_variants(board: Scoreboard) -> None:
-    idle = board.scores["idle"].columns
+    idle, c = board.scores["idle"].columns, board.scenario.reward
     for score in board.scores.values():
         own = score.columns
+        counted = score.played.terms[:, TERMS.LOCKOUT] / c.money  # of the lock-out, which ledger counts whole
+        left_out = counted * (1.0 / c.lockout_share - 1.0)
         assert own["reward_shared"] == pytest.approx(own["reward"], abs=1e-9)
         assert np.array_equal(own["reward_relative"], own["reward_shared"] - idle["reward_shared"])
-        assert own["reward_ledger"] == pytest.approx(own["reward_shared"] * 2 - own["accuracy"], abs=0.2)
+        assert own["reward_ledger"] == pytest.approx(own["reward_shared"] * 2 - own["accuracy"] + left_out, abs=0.2)
     assert not idle["reward_relative"].any()
 
 
