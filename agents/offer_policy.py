@@ -23,7 +23,7 @@ SCALARS = (
 )
 OWN = (".more_kw", ".more_next_kw", ".call_starts_in_s", ".call_left_s")  # endings of a service's fields
 NEED, OWN_NEED = "award_kw", ".more_kw"  # what is asked for now; of a service that wants more drawn, its own field
-COMMON = 0.1  # first step of a weight that all leaves share, of that of a leaf's own: it moves all of them [A]
+COMMON = 0.3  # first step of a weight that all leaves share, of that of a leaf's own: it moves all of them [A]
 LEAVES = ("leaf.up_kw", "leaf.down_kw", "leaf.seen_kw", "leaf.plan_kw", "leaf.answered_share")
 
 

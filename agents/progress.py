@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,25 @@ import numpy as np
 from der_gym.evaluation.play import EpisodeRunner
 from der_gym.evaluation.scoreboard import seeds_of
 from der_gym.scenario.load import load
+from der_gym.scenario.model import Scenario
+from der_gym.scenario.variations import varied
+
+SHIPPED = "shipped"  # the variation that changes nothing
+
+
+def with_owners_of(scenario: str, variation: str, split: str) -> Scenario:
+    """Return a scenario on a split, with the owners of a variation.
+
+    Parameters
+    ----------
+    scenario : str
+        A shipped scenario or a YAML file.
+    variation : str
+        ``shipped`` or one of `der_gym.scenario.variations.VARIATIONS`.
+    split : str
+    """
+    made = load(scenario, {"split": split})
+    return made if variation == SHIPPED else varied(made, variation)
 
 
 class Validation:
@@ -22,12 +42,16 @@ class Validation:
         A shipped scenario or a YAML file.
     rule : Controller
     n_seed : int
+    variations : sequence of str
+        Each seed is played with the owners of each of them.
     """
 
-    def __init__(self, scenario: str, rule: Any, n_seed: int) -> None:
-        self.stage = EpisodeRunner(load(scenario, {"split": "validation"}))
+    def __init__(self, scenario: str, rule: Any, n_seed: int, variations: Sequence[str] = (SHIPPED,)) -> None:
+        self.stages = {
+            name: EpisodeRunner(with_owners_of(scenario, name, "validation")) for name in dict.fromkeys(variations)
+        }
         self.seeds = seeds_of("validation", n_seed)
-        self.on_rule = self.stage.play(rule, self.seeds, run_on=False).reward
+        self.on_rule = np.array([played.reward for played in self._plays(rule)])
 
     @property
     def rule(self) -> float:
@@ -35,15 +59,25 @@ class Validation:
         return float(self.on_rule.mean())
 
     def row(self, policy: Any) -> dict[str, float]:
-        """Return a policy's mean reward, its gain over the rule with standard error, and its share of blocks passed."""
-        played = self.stage.play(policy, self.seeds, run_on=False)
-        better = played.reward - self.on_rule
-        return {
-            "validation": float(played.reward.mean()),
-            "against_rule": float(better.mean()),
-            "against_rule_se": float(better.std() / np.sqrt(len(better))),
-            "pass_rate": float(np.nanmean(played.passed)),
+        """Return a policy's mean reward, its gain over the rule with standard error, and its share of blocks passed.
+
+        Where there are several variations, the gain in each stands behind them. The error is over seeds: it takes the
+        mean over variations as one figure of a seed.
+        """
+        plays = self._plays(policy)
+        better = np.array([played.reward for played in plays]) - self.on_rule
+        mean = better.mean(axis=0)
+        row = {
+            "validation": float(np.mean([played.reward for played in plays])),
+            "against_rule": float(mean.mean()),
+            "against_rule_se": float(mean.std() / np.sqrt(len(mean))),
+            "pass_rate": float(np.nanmean([played.passed for played in plays])),
         }
+        each = zip(self.stages, better.mean(axis=1), strict=True) if len(plays) > 1 else ()
+        return row | {f"against_rule_{name}": float(gain) for name, gain in each}
+
+    def _plays(self, controller: Any) -> list[Any]:
+        return [stage.play(controller, self.seeds, run_on=False) for stage in self.stages.values()]
 
 
 def to_csv(rows: list[dict[str, float]]) -> str:

@@ -6,7 +6,9 @@
 An episode holds some twenty offers, and what an offer brings shows hours later in the answers of people. So whole
 episodes are compared: a generation of candidates plays the same training seeds. ``evolution`` moves all parameters by
 ranks; ``coordinates`` tries single parameters and takes the steps that are better than the centre on the same days.
-After every few generations the centre is played on the validation split; the best so far is what the folder holds.
+With ``--variations`` the days of a generation are divided among owners of several kinds, so that what is learned does
+not lean on how the owners of one kind answer. After every few generations the centre is played on the validation split;
+the best so far is what the folder holds.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from agents.coordinates import Coordinates
 from agents.evolution import Search
 from agents.fresh import fresh_policy, scale_to_rule
 from agents.offer_policy import Linear, chosen, scores
-from agents.progress import Validation, to_csv
+from agents.progress import SHIPPED, Validation, to_csv, with_owners_of
 from agents.script import script
 from der_gym.cli import common
 from der_gym.controllers import policy_file, public_info
@@ -64,6 +66,7 @@ class Settings:
     generations: int
     pairs: int
     episodes: int
+    variations: tuple[str, ...]
     hold: int
     reach: float
     sigma: float
@@ -93,29 +96,36 @@ class Run:
         without = tuple(set(layout.fields) - set(chosen(list(layout.fields))))
         scale = (s.reach,) * layout.n_leaf
         self.policy = fresh_policy(venv, s.rule, scale, (), frames=1, hold=s.hold, without=without)
-        self.validation = Validation(s.scenario, self.policy.rule, s.eval_seeds)
+        self.validation = Validation(s.scenario, self.policy.rule, s.eval_seeds, s.variations)
         scale_to_rule(self.policy, venv, gamma=1.0)
         self.linear = Linear(self.policy)
         self.search = METHODS[s.method](np.zeros(self.linear.n), self.linear.steps(s.sigma), s.pairs, s.seed)
-        self.worlds = Worlds(s.scenario, {"split": "train"}, self.search.n_candidate * s.episodes, workers)
+        self.n_day = s.episodes // len(s.variations)  # of each candidate with each kind of owners
+        n_world = self.search.n_candidate * self.n_day
+        owners = [with_owners_of(s.scenario, name, "train") for name in s.variations]
+        self.worlds = [Worlds(each, None, n_world, workers) for each in owners]
         self.next_seed, self.began = s.seed * FIRST_SEED + SCALING_WORLDS, time.perf_counter()
 
     def generation(self) -> float:
         """Play a generation on new seeds, move the search, return its mean reward."""
-        s, candidates = self.settings, self.search.ask()
-        self.policy.bind(self.worlds.layout, public_info(self.worlds))
-        seeds = range(self.next_seed, self.next_seed + s.episodes)
-        self.next_seed += s.episodes
-        got = scores(self.worlds, self.policy, [self.linear.tensors(each) for each in candidates], seeds)
+        networks = [self.linear.tensors(each) for each in self.search.ask()]
+        got = np.concatenate([self._scores(worlds, networks) for worlds in self.worlds], axis=1)
         self.search.tell(got)
         return float(got.mean())
+
+    def _scores(self, worlds: Worlds, networks: list[dict[str, np.ndarray]]) -> np.ndarray:
+        """Play every network with owners of one kind on the next seeds, float64 (n_candidate, n_day)."""
+        self.policy.bind(worlds.layout, public_info(worlds))
+        seeds = range(self.next_seed, self.next_seed + self.n_day)
+        self.next_seed += self.n_day
+        return scores(worlds, self.policy, networks, seeds)
 
     def validate(self, generation: int, train: float) -> dict[str, float]:
         """Play the centre on the validation split, and keep it where it is the best so far."""
         tensors = self.linear.tensors(self.search.centre)
         row = {
             "generation": generation,
-            "episodes_played": self.worlds.n_world * generation,
+            "episodes_played": sum(worlds.n_world for worlds in self.worlds) * generation,
             "train": train,
             "step": float(self.search.sigma.mean()),
             **self.validation.row(Policy(self.policy.card, tensors)),
@@ -125,7 +135,8 @@ class Run:
         write_text(self.out / "progress.csv", to_csv(self.rows))
         if row["validation"] > self.best:
             self.best = row["validation"]
-            names = [name for name in ("validation", "against_rule", "pass_rate") if np.isfinite(row[name])]
+            told = [name for name in row if name in ("validation", "pass_rate") or name.startswith("against_rule")]
+            names = [name for name in told if name != "against_rule_se" and np.isfinite(row[name])]
             update: dict[str, Any] = {"algorithm": ALGORITHMS[self.settings.method]}
             update |= {"metrics": {name: round(row[name], 4) for name in names}}
             update |= {"training": asdict(self.settings) | row | {"pass_rate": float(np.nan_to_num(row["pass_rate"]))}}
@@ -159,6 +170,9 @@ def main(
     generations: Annotated[int, typer.Option(min=1, help="Generations of candidates.")] = 60,
     pairs: Annotated[int, typer.Option(min=1, help="Mirrored pairs of candidates in a generation.")] = 8,
     episodes: Annotated[int, typer.Option(min=1, help="Training seeds that each candidate plays.")] = 12,
+    variations: Annotated[
+        str, typer.Option(help="Owners whom the days are divided among: shipped, owners-low, owners-high.")
+    ] = SHIPPED,
     hold: Annotated[int, typer.Option(min=1, max=240, help="Decisions for which a correction is held.")] = 15,
     reach: Annotated[float, typer.Option(min=1e-3, max=2, help="Largest correction, of half the offer's range.")] = 0.5,
     sigma: Annotated[float, typer.Option(min=1e-4, help="First step of each parameter.")] = 0.15,
@@ -170,6 +184,9 @@ def main(
     given = locals()
     if method not in METHODS:
         raise unknown("--method", method, METHODS)
+    given["variations"] = owners = tuple(dict.fromkeys(variations.split(",")))
+    if episodes % len(owners):
+        raise InputError(f"--episodes {episodes}, {len(owners)} --variations; allowed: a multiple of their number")
     settings = Settings(**{f.name: given[f.name] for f in fields(Settings)})
     folder = new_folder(out or ROOT / "results" / f"offers-{Path(scenario).stem}-{seed}")
     with locked(folder), common.progress() as told:

@@ -15,6 +15,7 @@ from worlds import nested, small
 from agents.evolution import Search, utilities
 from agents.fresh import fresh_policy
 from agents.offer_policy import Linear, chosen, scores
+from agents.train_offers import Run, Settings
 from der_gym.controllers import public_info
 from der_gym.controllers.policy import Policy
 from der_gym.env.sb3 import DERGroupSB3VecEnv
@@ -84,18 +85,50 @@ def test_a_play_of_the_trainer_is_that_of_the_policy(policy: Policy) -> None:
     assert abs(got[0] - got[1]).max() > 1e-3
 
 
-def test_a_run_leaves_a_policy_and_its_curve(tmp_path: Path) -> None:
-    file, out = tmp_path / "small-one.yaml", tmp_path / "run"
+def small_one(folder: Path) -> Path:
+    """Write a small scenario with offers; return its file."""
+    file = folder / "small-one.yaml"
     own = nested(small("incentive-evening"))
     file.write_text(yaml.safe_dump({"base": "incentive-evening", "name": "small-one", **own}), encoding="utf-8")
+    return file
+
+
+def test_a_run_leaves_a_policy_and_its_curve(tmp_path: Path) -> None:
+    file, out = small_one(tmp_path), tmp_path / "run"
     words = ["--scenario", file, "--rule", "flat_offer", "--generations", 3, "--pairs", 2, "--episodes", 2]
-    words += ["--eval-every", 2, "--eval-seeds", 2, "--workers", 1, "--out", out]
+    words += ["--variations", "shipped,owners-low", "--eval-every", 2, "--eval-seeds", 2, "--workers", 1, "--out", out]
     done = subprocess.run([sys.executable, str(SCRIPT), *map(str, words)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     rows = list(csv.DictReader((out / "progress.csv").read_text(encoding="utf-8").splitlines()))
     assert [row["generation"] for row in rows] == ["2", "3"] and "best on validation" in done.stdout
+    assert [row["episodes_played"] for row in rows] == ["16", "24"]
+    for row in rows:
+        each = [float(row[f"against_rule_{name}"]) for name in ("shipped", "owners-low")]
+        assert each[0] != each[1] and np.mean(each) == pytest.approx(float(row["against_rule"]))
     card = Policy.load(out).card
     assert card.metrics["validation"] == pytest.approx(max(float(row["validation"]) for row in rows), abs=1e-3)
+    assert {"against_rule_shipped", "against_rule_owners-low"} <= set(card.metrics)
+    assert card.training["variations"] == ["shipped", "owners-low"]
+
+
+def test_the_days_of_a_generation_are_divided_among_owners(tmp_path: Path) -> None:
+    own = {"generations": 1, "pairs": 1, "episodes": 4, "hold": 15, "reach": 0.5, "sigma": 0.1}
+    told = {"seed": 0, "method": "evolution", "rule": "flat_offer", "eval_every": 1, "eval_seeds": 1}
+    settings = Settings(scenario=str(small_one(tmp_path)), variations=("shipped", "owners-high"), **own, **told)
+    run = Run(settings, tmp_path, 1)
+    assert [worlds.n_world for worlds in run.worlds] == [4, 4]
+    terms = [worlds.scenario.offers.classes.get("ev", {}).get("hassle_yen_kwh") for worlds in run.worlds]
+    assert terms == [None, 1.0] and {worlds.scenario.split for worlds in run.worlds} == {"train"}
+    before = run.next_seed
+    run.generation()
+    assert run.next_seed == before + 4, "every day is another"
+
+
+def test_days_that_cannot_be_divided_among_owners_are_refused(tmp_path: Path) -> None:
+    words = ["--variations", "shipped,owners-low", "--episodes", "3", "--out", str(tmp_path / "run")]
+    done = subprocess.run([sys.executable, str(SCRIPT), *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "--episodes 3, 2 --variations; allowed: a multiple of their number" in done.stderr
 
 
 def test_a_scenario_without_offers_is_refused(tmp_path: Path) -> None:
