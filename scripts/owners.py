@@ -15,9 +15,10 @@ import numpy as np
 
 from der_gym.core.files import write_text
 from der_gym.devices import DEVICES
+from der_gym.devices.owners.appeals import worth_of_appeal
 from der_gym.devices.owners.choice import least_pay
 from der_gym.devices.owners.commanded import HOME_PARAMS, draw_homes
-from der_gym.devices.owners.config import IncentiveConfig, own_constants
+from der_gym.devices.owners.config import CFG, AppealConfig, IncentiveConfig, constants, own_constants
 from der_gym.devices.owners.draws import PARAMS, draw_owners
 from der_gym.devices.owners.opting import CFG as OPTING
 from der_gym.devices.owners.opting import DispatchConfig, opts_out
@@ -75,6 +76,13 @@ def opted_in(
     return float((np.array(prices) < pay_yen_kwh).mean())
 
 
+def helped(calls: float) -> float:
+    """Return the share of people who help after an appeal at a day's notice; ``calls`` still weigh for everybody."""
+    cfg = constants(IncentiveConfig(appeal=AppealConfig()))
+    worth = worth_of_appeal(cfg[CFG.APPEAL_WORTH], cfg[CFG.APPEAL_FADES], F4(calls))
+    return opted_in(float(worth), 1440.0, calls)
+
+
 def weighing(calls_per_day: list[int], config: IncentiveConfig | None = None) -> float:
     """Return the calls that still weigh after days with so many calls, the last day last."""
     c = config or IncentiveConfig()
@@ -107,6 +115,8 @@ def findings() -> list[Finding]:
     short, long = opted_in(saving, 0.0), opted_in(saving, day)
     rest, pressed = opted_in(saving, day, weighing([1] * 7 + [0] * 21)), opted_in(saving, day, weighing([1] * 7))
     fresh = opted_in(saving, day, 0.0)
+    week, idle = [1] * 7, [0] * 21
+    first_appeal, seventh, again = (helped(weighing(days)) for days in ([0], week[:6] + [0], week + idle))
     cpp, sessions = "Keihanna, Kitakyushu [1] [M]", "Saving Sessions [2] [S]"
     return [
         Finding("peak load at twice the price", "-9 to -14 %", cpp, -100 * DEPTH * opted_in(twice, day), -15.0, -8.0),
@@ -122,6 +132,11 @@ def findings() -> list[Finding]:
                 100 * (1 - pressed / fresh), 8.0, 40.0),
         Finding("of that, back after three weeks of rest", "recovers", "appeals [1] [M]",
                 100 * (rest - pressed) / (fresh - pressed), 80.0, 100.0),
+        Finding("peak load at a first appeal", "-8 %", "Keihanna [1] [M]", -100 * DEPTH * first_appeal, -10.0, -6.0),
+        Finding("seven appeals in seven days: the last, below the first", "diminishes quickly", "Keihanna [1] [S]",
+                100 * (1 - seventh / first_appeal), 50.0, 95.0),
+        Finding("and after three weeks of rest, of the first", "restored", "Keihanna [1] [S]",
+                100 * again / first_appeal, 80.0, 100.0),
         Finding("automated homes that stay in the scheme", "above 90 %", "opt-out schemes [S]",
                 100 * float((minds(IncentiveConfig(), 1.0)[PARAMS.MIND] > -1e5).mean()), 90.0, 99.0),
         Finding("EV owners who move charging for 15 yen/kWh [A]", "18 of 41 points: 44 %", "off-peak reward [S]",

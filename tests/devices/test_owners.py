@@ -15,6 +15,7 @@ from slow_owner import SlowOwner
 from der_gym.devices import DEVICES
 from der_gym.devices.behaviours import MESSAGE
 from der_gym.devices.owners import behaviour, choice, draws
+from der_gym.devices.owners.appeals import worth_of_appeal
 from der_gym.devices.owners.behaviour import STATE
 from der_gym.devices.owners.config import IncentiveConfig, constants, own_constants
 from der_gym.devices.owners.draws import PARAMS
@@ -128,10 +129,13 @@ class Homes:
         return [x.tobytes() for x in (self.params, self.state, self.registers, np.array(self.fractions))]
 
 
-def some_offers(seed: int = 1, signs: tuple[float, ...] = (1.0,)) -> Array:
+APPEAL = {"below_yen_kwh": 3.0, "worth_yen_kwh": 30.0, "effort_yen_kwh": 25.0, "tired_weight": 0.5}
+
+
+def some_offers(seed: int = 1, signs: tuple[float, ...] = (1.0,), least: float = 20.0) -> Array:
     """Return offers of MINUTES minutes: pauses short and long, moves, one for each home, some direction."""
     random = np.random.default_rng(seed)
-    level = random.choice([0.0, 20.0, 45.0, 90.0], (MINUTES // 10, 1), p=[0.3, 0.2, 0.3, 0.2])
+    level = random.choice([0.0, least, 45.0, 90.0], (MINUTES // 10, 1), p=[0.3, 0.2, 0.3, 0.2])
     late = random.random((MINUTES // 10, N)) < 0.9  # some messages are lost
     return np.repeat(level * late * random.choice(signs, (MINUTES // 10, 1)), 10, axis=0).astype(F4)
 
@@ -143,10 +147,11 @@ def some_offers(seed: int = 1, signs: tuple[float, ...] = (1.0,)) -> Array:
         {"notice_min": 20},
         {"baseline": "same_hour", "gap_min": 5.0},
         {"notice": "given", "notice_min": 20, "notice_full_min": 30.0, "notice_weight": 2.0},
+        {"appeal": APPEAL, "gap_min": 5.0, "baseline": "same_hour"},
     ],
 )
 def test_kernels_are_the_slow_owner(changes: dict[str, Any]) -> None:
-    offers = some_offers(2, (1.0, -1.0))
+    offers = some_offers(2, (1.0, -1.0), 2.0 if "appeal" in changes else 20.0)
     homes = Homes(**changes)
     kept = homes.params[0].astype(float)
     owners = [
@@ -194,6 +199,33 @@ def _delay(k0: Any, k1: Any, uid: Any, slot: Any) -> float:
 def test_kernels_give_the_bits_of_plain_python() -> None:
     offers = some_offers(4, (1.0, -1.0))
     assert Homes().play(offers).bits() == Homes(plainly=True).play(offers).bits()
+
+
+def test_kernels_give_the_bits_of_plain_python_with_appeals_too() -> None:
+    offers = some_offers(4, (1.0, -1.0), 2.0)
+    assert Homes(appeal=APPEAL).play(offers).bits() == Homes(appeal=APPEAL, plainly=True).play(offers).bits()
+
+
+def test_an_appeal_wins_people_without_pay_and_no_agent() -> None:
+    homes = Homes(appeal=APPEAL, calls_per_week=0.0).play(np.full(90, 2.0))
+    agents, last = homes.params[0, PARAMS.AUTOMATED] > 0, np.nan_to_num(homes.fractions[-1])
+    assert (last[~agents] > 0).sum() >= 5 and not (homes.state[0, STATE.ANSWER, agents] > 0).any()
+    assert homes.registers[0, 0].sum() < 1e-5 and homes.registers[0, 1].sum() > 1.0, "they give, and are paid nothing"
+    assert homes.registers[0, 2].sum() == (~agents).sum(), "an appeal is a call as an offer of pay is"
+
+
+def test_without_the_setting_a_small_offer_is_pay_as_any_other() -> None:
+    tired = dict(APPEAL, tired_weight=0.3)
+    small, none = (Homes(appeal=each).play(np.full(60, 2.0)) for each in (tired, None))
+    assert none.registers[0, 0].sum() > 0.0 and small.bits() != none.bits()
+    paid = [Homes(appeal=each).play(np.full(60, 45.0)).bits() for each in (tired, None)]
+    assert paid[0] == paid[1], "what names a pay is answered as without the setting"
+
+
+@given(calls=st.floats(0, 8), more=st.floats(0.01, 4), fades=st.floats(0, 3))
+def test_an_appeal_is_worth_less_with_each_recent_call(calls: float, more: float, fades: float) -> None:
+    fresh, tired = (float(worth_of_appeal(F4(5), F4(fades), F4(k))) for k in (calls, calls + more))
+    assert 0.0 <= tired <= fresh <= 5.0 * (1 + 1e-6)
 
 
 @given(acts=st.floats(0, 30_000), t=st.floats(0, 30_000), later=st.floats(0, 9000), weight=st.floats(0, 3))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from der_gym.devices.owners.config import IncentiveConfig
+from der_gym.devices.owners.config import AppealConfig, IncentiveConfig
 
 
 @dataclass
@@ -58,16 +58,25 @@ class SlowOwner:
         if self.last_s == 0.0 or t_s - self.last_s > 60.0 * self.config.gap_min:
             self._begin(t_s, sod_s, stake, luck, sent_s, starts_s)
         self.last_s = t_s + 60.0
-        pay = abs(offer)
-        if self.answer == 0 and t_s >= self.look_s:
+        pay, appeal = abs(offer), self.appeals(offer)
+        if appeal:
+            faster = appeal.tired_weight - self.config.tired_weight
+            pay = appeal.worth_yen_kwh * math.exp(-faster * (self.calls - 1.0) / self.config.pay_slope)
+            pay = 0.0 if self.automated else pay
+        if self.answer == 0 and t_s >= self.look_s and pay > 0.0:
             self.answer = 1 if pay > self.price else -1
         if self.answer != 1 or t_s < self.acts_s:
             return None
         if pay <= self.price:
             return 0.0
         begin = (asks[0] if offer > 0 else asks[1]) * self.factor + self.hassle
-        part = min(max((pay - begin) / self.span, 0.0), 1.0)
+        part = min(max(((appeal.effort_yen_kwh if appeal else pay) - begin) / self.span, 0.0), 1.0)
         return math.copysign(part, offer) if part else 0.0
+
+    def appeals(self, offer: float) -> AppealConfig | None:
+        """Return the settings of appeals where an offer is one."""
+        own = self.config.appeal
+        return own if own and 0.0 < abs(offer) < own.below_yen_kwh else None
 
     def _begin(
         self, t_s: float, sod_s: float, stake: float, luck: tuple[float, float], sent_s: float, starts_s: float
@@ -96,6 +105,7 @@ class SlowOwner:
     def meter(self, offer: float, t_s: float, power_kw: float) -> None:
         """Note the power of a minute."""
         self.powers.append(power_kw)
+        offer = 0.0 if self.appeals(offer) else offer
         self.offers.append(offer if self.answer == 1 and t_s >= self.acts_s else 0.0)
 
     def half_hour(self) -> float:

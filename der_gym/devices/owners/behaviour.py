@@ -8,6 +8,8 @@ what a device cannot do, no offer makes it do.
 **Pay** is worked out at each half hour for those who take part: ``mean offer x max(0, baseline - metered)``, by the
 home's own baseline; for offers below 0, which pay for drawing more, of ``metered - baseline``.
 
+An **appeal** is an offer that names no pay (`config.AppealConfig`). Only people weigh it, and nobody is paid.
+
 Calls of people are counted: what they lose of their will to answer is charged at ``call_yen``.
 
 Known errors: an offer acts for whole ticks; tiredness recovers between days, not within an episode.
@@ -20,6 +22,7 @@ import numpy as np
 from der_gym.core.units import REFRESH_S
 from der_gym.devices.behaviours import INCENTIVE, MESSAGE, Behaviour
 from der_gym.devices.owners import draws
+from der_gym.devices.owners.appeals import name_appeals, weigh_appeals
 from der_gym.devices.owners.choice import NEVER_YEN, least_pay, leaves, looks_at, notice_given, sold
 from der_gym.devices.owners.config import CFG, IncentiveConfig, constants, own_constants
 from der_gym.devices.owners.draws import PARAMS
@@ -158,13 +161,15 @@ def count_calls(automated, new):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def answer_offers(a, hears, t_s, params, state):  # type: ignore[no-untyped-def]
+def answer_offers(a, weighed, acted, hears, t_s, params, state):  # type: ignore[no-untyped-def]
     """Let those who look now decide, and set what those who take part command and are paid by.
 
     Parameters
     ----------
     a : float32 (n,)
         Offer in force.
+    weighed, acted : float32 (n,)
+        The pay by which each decides, and by which she acts: ``a`` but for appeals; the sign does not count.
     hears : float32 (n,)
         1; 0 where the owner takes no messages.
     t_s : float32
@@ -184,10 +189,10 @@ def answer_offers(a, hears, t_s, params, state):  # type: ignore[no-untyped-def]
     for i in range(a.shape[0]):
         x, said, looks, begins, least = a[i], answer[i], look[i], acts[i], price[i]
         ask_up, ask_down = up[i], down[i]
-        offer = abs(x) * hears[i]
+        offer, cost = abs(weighed[i]) * hears[i], abs(acted[i]) * hears[i]
         decides = (said == _0) & (t_s >= looks) & (offer > _0)
         now = (_1 if offer > least else -_1) if decides else said
-        part_ = sold(offer, ask_up if x > _0 else ask_down, factor[i], hassle[i], span[i])
+        part_ = sold(cost, ask_up if x > _0 else ask_down, factor[i], hassle[i], span[i])
         inside = (now > _0) & (t_s >= begins)
         gives = inside & (offer > least)
         waits = (offer > _0) & (now >= _0)
@@ -228,12 +233,17 @@ def leave_events(k0, k1, ids, slot, quit_share, params, state):  # type: ignore[
 
 
 @kernel
-def look(w, news, ids, keys, abs_s, ctx, cfg, params, own, fleet, a, registers, new, u_mind, u_delay):  # type: ignore[no-untyped-def]
+def look(w, news, ids, keys, abs_s, ctx, cfg, params, own, fleet, told, registers, rows):  # type: ignore[no-untyped-def]
     """Let the owners of one shard answer the offers in force, and return whether anything may have changed.
 
     Without ``news`` no offer has changed. They are looked at where one has, where somebody looks at a notice, and at
     each refresh of what they ask. In between what they command stays; where no offer is in force nothing is done.
+    ``told`` float32 (n,): offers in force; ``rows`` float32 (4, n): scratch.
     """
+    a, new, u_mind, u_delay = told, rows[0], rows[1], rows[2]
+    if cfg[CFG.APPEAL_BELOW] > _0:
+        a = rows[3]
+        name_appeals(told, cfg[CFG.APPEAL_BELOW], a)
     changed = news and moved(a, own[STATE.WAS_YEN_KWH])
     if not changed and own[STATE.BUSY, 0] == _0:
         return False
@@ -250,7 +260,11 @@ def look(w, news, ids, keys, abs_s, ctx, cfg, params, own, fleet, a, registers, 
         find_enrolled(fleet[FLEET.METER_GAIN], u_mind)
         count_calls(params[PARAMS.AUTOMATED], new)
         enter(new, u_mind, _ONE8, registers[2])
-    own[STATE.NEXT_S, 0] = answer_offers(a, hears, t_s, params, own)
+    if cfg[CFG.APPEAL_BELOW] > _0:
+        weigh_appeals(a, cfg, params, own[STATE.CALLS], u_mind, u_delay)
+        own[STATE.NEXT_S, 0] = answer_offers(a, u_mind, u_delay, hears, t_s, params, own)
+    else:
+        own[STATE.NEXT_S, 0] = answer_offers(a, a, a, hears, t_s, params, own)
     new[:] = _0
     own[STATE.BUSY, 0] = _1 if moved(a, new) else _0
     return True
@@ -260,16 +274,13 @@ def look(w, news, ids, keys, abs_s, ctx, cfg, params, own, fleet, a, registers, 
 def decide(s0, s1, n_shard, active, keys, uid, abs_s, dt_s, ctx, cfg, params, state, fleet, message, registers):  # type: ignore[no-untyped-def]
     """Let owners answer the offers in force; see `Behaviour.decide`."""
     n = fleet.shape[2]
-    rows = borrow(3, n)
-    new, u_mind, u_delay = rows[0], rows[1], rows[2]
+    rows = borrow(4, n)
     for s in range(s0, s1):
         w = s // n_shard
         if active[w]:
             who = uid[s % n_shard]
             a, own = message[s, MESSAGE.A], state[s]
-            changed = look(
-                w, True, who, keys, abs_s, ctx, cfg, params[s], own, fleet[s], a, registers[s], new, u_mind, u_delay
-            )
+            changed = look(w, True, who, keys, abs_s, ctx, cfg, params[s], own, fleet[s], a, registers[s], rows)
             if changed or own[STATE.BUSY, 0] > _0:
                 say(own[STATE.SOLD], own[STATE.PAYS_YEN_KWH], message[s, MESSAGE.FRACTION])
     give_back(rows)
@@ -281,15 +292,12 @@ def decide_alone(  # type: ignore[no-untyped-def]
 ):
     """Do the same where nobody sends dispatch: what owners command stands in ``fleet`` until it changes."""
     n = fleet.shape[2]
-    rows = borrow(3, n)
-    new, u_mind, u_delay = rows[0], rows[1], rows[2]
+    rows = borrow(4, n)
     for s in range(s0, s1):
         w = s // n_shard
         if active[w]:
             who, a, own, told = uid[s % n_shard], hold[s, row], state[s], news[w] != 0
-            if look(
-                w, told, who, keys, abs_s, ctx, cfg, params[s], own, fleet[s], a, registers[s], new, u_mind, u_delay
-            ):
+            if look(w, told, who, keys, abs_s, ctx, cfg, params[s], own, fleet[s], a, registers[s], rows):
                 give(own[STATE.SOLD], own[STATE.PAYS_YEN_KWH], fleet[s, FLEET.CMD_START], fleet[s, FLEET.CMD_END])
     give_back(rows)
 

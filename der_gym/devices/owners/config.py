@@ -41,6 +41,10 @@ CFG = Table(
     quit_share     | - |        | see IncentiveConfig
     gap_s          | s |        | see gap_min
     by_hour        | - |        | 1: the baseline is that of each half hour, USUAL_KW
+    appeal_below   | - |        | see AppealConfig; 0: every message names a pay
+    appeal_worth   | - |        | see AppealConfig
+    appeal_effort  | - |        | see AppealConfig
+    appeal_fades   | - |        | ln of an appeal's worth that a recent call takes away, beyond what it takes off pay
     """,
 )
 OWN = Table(
@@ -57,6 +61,23 @@ OWN = Table(
     tired_mean       | - |        | calls of the days before that still weigh, mean
     """,
 )
+
+
+class AppealConfig(DeviceConfig):
+    """Appeals, under ``behaviours.incentive.appeal``: calls for help without pay.
+
+    A person who looks at an appeal decides by the logit of pay, as if ``worth_yen_kwh`` were offered, and tires faster.
+    A home's agent answers none. Who helps bears her own cost up to ``effort_yen_kwh``.
+    """
+
+    below_yen_kwh: float = Field(3.0, gt=1, le=20)
+    """An offer of less than this is an appeal, and pays nothing; above 1, the least change that a sender sends."""
+    worth_yen_kwh: float = Field(2.5, gt=0, le=200)
+    """Pay that would win as many people as a first appeal does [A], fitted to the 8 % of [1]."""
+    effort_yen_kwh: float = Field(28.0, ge=0, le=200)
+    """Cost of a kWh up to which those who help help with all that they have [A]: about the retail price."""
+    tired_weight: float = Field(0.5, ge=0, le=5)
+    """Logit that each recent call takes away from an appeal [A] .3-1: its effect fades within days [1]."""
 
 
 class IncentiveConfig(DeviceConfig):
@@ -114,6 +135,8 @@ class IncentiveConfig(DeviceConfig):
     """Class -> changes of its `OwnerTerms`."""
     leaves: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Control leaf -> changes of its owners' `OwnerTerms`, on top of its class's: makers' programmes differ."""
+    appeal: AppealConfig | None = None
+    """Calls for help without pay; none: every message names a pay."""
     offers_only: tuple[str, ...] = ()
     """Control leaves that hear offers and obey no command, under ``control: both``: their contract has no commands, so
     none is sent and their stores never stand by."""
@@ -146,6 +169,7 @@ def _changed(terms: OwnerTerms, changes: dict[str, Any], where: str) -> OwnerTer
 def constants(config: IncentiveConfig) -> np.ndarray:
     """Return the settings that the kernels read, float32 (CFG.N,)."""
     notice = config.notice_weight * min(config.notice_min / config.notice_full_min, 1.0)
+    appeal = config.appeal
     values = {
         "pay_slope": config.pay_slope,
         "ln_half": np.log(config.half_yen_kwh),
@@ -163,6 +187,10 @@ def constants(config: IncentiveConfig) -> np.ndarray:
         "quit_share": config.quit_share,
         "gap_s": 60.0 * config.gap_min,
         "by_hour": float(config.baseline != "previous"),
+        "appeal_below": appeal.below_yen_kwh if appeal else 0.0,
+        "appeal_worth": appeal.worth_yen_kwh if appeal else 0.0,
+        "appeal_effort": appeal.effort_yen_kwh if appeal else 0.0,
+        "appeal_fades": (appeal.tired_weight - config.tired_weight) / config.pay_slope if appeal else 0.0,
     }
     return np.array([values[name] for name in CFG], dtype=np.float32)
 
