@@ -116,7 +116,7 @@ def findings() -> list[Finding]:
     rest, pressed = opted_in(saving, day, weighing([1] * 7 + [0] * 21)), opted_in(saving, day, weighing([1] * 7))
     fresh = opted_in(saving, day, 0.0)
     week, idle = [1] * 7, [0] * 21
-    first_appeal, seventh, again = (helped(weighing(days)) for days in ([0], week[:6] + [0], week + idle))
+    first_appeal, seventh, again = (helped(weighing(days)) for days in ([0], [*week[:6], 0], week + idle))
     cpp, sessions = "Keihanna, Kitakyushu [1] [M]", "Saving Sessions [2] [S]"
     return [
         Finding("peak load at twice the price", "-9 to -14 %", cpp, -100 * DEPTH * opted_in(twice, day), -15.0, -8.0),

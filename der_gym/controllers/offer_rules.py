@@ -296,13 +296,28 @@ class ThresholdLearner(OfferRule):
 
 
 class OffersAndCommandsConfig(NeedsOfferConfig):
-    """Offers for the slow base, commands for the rest; commands take the tuned settings of merit_order."""
+    """Offers for what commands do not reach; commands take the tuned settings of merit_order."""
 
-    search = NeedsOfferConfig.search
+    reach_share: float = Field(0.0, ge=0, le=2)
+    """Part of the power within reach of commands that counts: offers go out for a target above it alone; 0: for all."""
+    store_part: float = Field(1.0, ge=0, le=2)
+    """What leaves with stores are offered, of the price."""
+    heater_part: float = Field(1.0, ge=0, le=2)
+    """Likewise leaves that store heat."""
+    car_part: float = Field(1.0, ge=0, le=2)
+    """Likewise leaves with cars."""
+
+    search = {  # noqa: RUF012
+        **NeedsOfferConfig.search,
+        "reach_share": (0.0, 1.5),
+        "store_part": (0.0, 1.5),
+        "heater_part": (0.0, 1.5),
+        "car_part": (0.0, 1.5),
+    }
 
 
 class OffersAndCommands(NeedsOffer):
-    """Offers by need for the slow base; merit order commands what is missing to the target.
+    """Offers by need for what commands do not reach; merit order commands what is missing to the target.
 
     Where some leaves obey no command, only those get offers: an owner in an event would be lost to the commands.
     """
@@ -332,9 +347,18 @@ class OffersAndCommands(NeedsOffer):
         self.inner.bind(layout, public)
 
     def offered(self) -> Array:
-        """Return which leaves get offers, (n_leaf,): those that obey no command, all where there is none."""
-        obeys = self.public.obeys
-        return np.ones(len(obeys)) if obeys.all() else (~obeys).astype(np.float64)
+        """Return each leaf's part of the price, (n_leaf,); 0 where it obeys commands and others do not."""
+        c, on, obeys = self.config, self.public.holding, self.public.obeys
+        kinds = ((c.store_part, on("store")), (c.heater_part, on("heat")), (c.car_part, on("mobile")))
+        part: Array = np.max([part * mask for part, mask in kinds], axis=0)
+        return part if obeys.all() else part * ~obeys
+
+    def aim(self, obs: Array) -> tuple[Array, Array, Array]:
+        """Return whether to offer, the direction and the target, see `OfferRule.aim`; not where commands reach it."""
+        due, way, wanted = super().aim(obs)
+        up, down = self.read(obs, "leaf.up_kw", "leaf.down_kw")
+        reach = (np.where(way[:, None] > 0, up, down) * self.public.obeys).sum(axis=1)
+        return due & (np.abs(wanted) >= self.config.reach_share * reach), way, wanted
 
     def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
         """Return offers and fractions; see :class:`Controller`."""

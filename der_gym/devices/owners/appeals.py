@@ -34,7 +34,7 @@ def worth_of_appeal(worth, fades, calls):  # type: ignore[no-untyped-def]
 
 @kernel
 def name_appeals(told, below, offers):  # type: ignore[no-untyped-def]
-    """Write what was told, yen/kWh, float32 (n,), into ``offers``: NOTHING_YEN, with its sign, where it is an appeal."""
+    """Write what was told, float32 (n,), into ``offers``: NOTHING_YEN, with its sign, where it is an appeal."""
     for i in range(told.shape[0]):
         x = told[i]
         nothing = NOTHING_YEN if x > _0 else -NOTHING_YEN
