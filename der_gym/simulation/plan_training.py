@@ -3,9 +3,6 @@
 Two thirds of the episodes are commanded at random for some half hours, left alone for some, and so on. A block counts
 where nothing was sent from its gate to its end. So the weights say what the devices do when they are left alone, also
 after they were held back or charged before.
-
-Leaves that obey no command get offers of pay in its place. An offer in force hides a leaf's own schedule from the plan
-as a command does; a plan that had never met that was 6 kW too low for a leaf while an offer stood.
 """
 
 from __future__ import annotations
@@ -36,7 +33,6 @@ MOST_BATCHES, LEAST_BATCHES = 10, 4  # of each start; fewer for large fleets, wh
 DEVICES_OF_MOST = 1024
 COMMANDED = 2.0 / 3.0  # share of episodes [A]
 ON_BLOCKS = (1, 2, 3, 6)  # half hours that are commanded in a row
-OFFER_YEN_KWH = 40.0  # offered in the place of a full command [A]
 LEAST_DAYS = 30  # fewer days teach noise
 MINUTE_S = 60
 
@@ -168,19 +164,10 @@ def _watch(sim: Any, sent: Array, per_block: int) -> tuple[Array, Array]:
         if b + 2 < n_block:
             states[:, b + 2] = planner.state
         message[:, : sent.shape[2], 1] = sent[:, b]
-        _offer(sim, sent[:, b], message)
         for _ in range(per_block):
             sim.step(message, every)
             power[:, b] += sim.leaf_power_kw() / per_block
     return states, power
-
-
-def _offer(sim: Any, sent: Array, message: Array) -> None:
-    """Write offers for leaves that obey no command into ``message``; ``sent`` (WORLDS, n_leaf): fractions, -1..1."""
-    silenced = sim.offers.silenced if sim.offers else []
-    if len(silenced):
-        message[:, sim.offers.lane + silenced, 0] = 1.0
-        message[:, sim.offers.lane + silenced, 1] = OFFER_YEN_KWH * np.abs(sent[:, silenced])
 
 
 def _name(assets: ScenarioAssets) -> str | None:
