@@ -30,7 +30,8 @@ from der_gym.engine.sources import OWN, VERSIONED, Source, read_source, top
 
 _COMPILER = "der_gym.engine.compile"  # its closure is part of every function's key
 # These keep and find files, and do not shape their content: they never count.
-_KEEPING = frozenset(f"der_gym.engine.{name}" for name in ("cache", "closure", "imports", "kernel_cache", "sources"))
+_KEPT = ("cache", "closure", "compile_ahead", "imports", "kept_arrays", "kernel_cache", "sources")
+_KEEPING = frozenset(f"der_gym.engine.{name}" for name in _KEPT)
 _PLAIN = (int, float, complex, str, bytes, type(None))
 
 

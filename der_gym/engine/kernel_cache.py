@@ -59,6 +59,11 @@ class KernelCache(_Cache):  # type: ignore[misc]
         name = f"{self._function.__module__}.{self._function.__qualname__}"
         return re.sub(r"[^\w.-]", "", name)[-_LONGEST:].lstrip(".")
 
+    def lacks(self, sig: Any, codegen: Any) -> bool:
+        """Return whether the compiled form for types of arguments would be kept, and is not."""
+        path = self._path(self._asked(sig, codegen))
+        return path is not None and not path.exists()
+
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the compiled form for types of arguments, None where there is none that can be used."""
         target_context.refresh()

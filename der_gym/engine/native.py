@@ -67,13 +67,20 @@ def _kind(each: Any) -> Any:
     return type(each)
 
 
+def types(given: Sequence[Any]) -> tuple[Any, ...]:
+    """Return numba's types of a kernel's arguments: two whole numbers and these."""
+    import numba
+
+    return tuple(numba.typeof(each) for each in (0, 0, *given))
+
+
 def _find(kernel: Any, given: Sequence[Any]) -> int | None:
     import numba
     from numba.core.registry import cpu_target
 
-    types = tuple(numba.typeof(each) for each in (0, 0, *given))
-    kernel.compile(types)
-    made = kernel.overloads[types]
+    asked = types(given)
+    kernel.compile(asked)
+    made = kernel.overloads[asked]
     if made.signature.return_type != numba.types.none:
         return None
     form = cpu_target.target_context.call_conv.get_function_type(made.fndesc.restype, made.fndesc.argtypes)
@@ -111,25 +118,49 @@ def _bridge_call(kinds: str) -> Callable[[int, int, int, int], int]:
     )
 
 
-@cache
 def bridge(kinds: str) -> int:
     """Return the address of ``status bridge(words, kernel, lo, hi)``, which calls ``kernel(lo, hi, *words)``."""
+    return bridges([kinds])[0]
+
+
+def bridges(kinds: Sequence[str]) -> list[int]:
+    """Return the addresses of many bridges, see `bridge`; those that are new are compiled together."""
+    new = [each for each in dict.fromkeys(kinds) if each not in _bridges]
+    if new:
+        names = [f"der_gym_bridge_{len(_bridges) + k}" for k in range(len(new))]
+        engine = _engine("".join(_bridge(name, each) for name, each in zip(names, new, strict=True)), opt=0)
+        _bridges.update((each, int(engine.get_function_address(name))) for name, each in zip(names, new, strict=True))
+    return [_bridges[each] for each in kinds]
+
+
+_FROM_WORD = {  # letter -> type, and how to make it of a word
+    "i": ("i64", ""),
+    "b": ("i1", "%v{k} = trunc i64 %w{k} to i1\n"),
+    "f": ("float", "%h{k} = trunc i64 %w{k} to i32\n%v{k} = bitcast i32 %h{k} to float\n"),
+    "d": ("double", "%v{k} = bitcast i64 %w{k} to double\n"),
+}
+
+
+def _bridge(name: str, kinds: str) -> str:
+    """Return the code of a bridge, as text: objects would take as long to make as a third of a warm start."""
     from llvmlite import ir
 
-    i64, i32, bit, p = ir.IntType(64), ir.IntType(32), ir.IntType(1), ir.IntType(8).as_pointer()
-    module, function, b = _function("bridge", [i64.as_pointer(), i64, i64, i64])
-    words, kernel, lo, hi = function.args
-    made = {
-        "i": lambda word: word,
-        "b": lambda word: b.trunc(word, bit),
-        "f": lambda word: b.bitcast(b.trunc(word, i32), ir.FloatType()),
-        "d": lambda word: b.bitcast(word, ir.DoubleType()),
-    }
-    given = [made[kind](b.load(b.gep(words, [i64(k)]))) for k, kind in enumerate(kinds)]
-    out = [b.alloca(p), b.alloca(p)]  # numba's places for the value and the exception
-    kind_of_call = ir.FunctionType(i32, [each.type for each in (*out, lo, hi, *given)])
-    b.ret(b.call(b.inttoptr(kernel, kind_of_call.as_pointer()), [*out, lo, hi, *given]))
-    return _compile(module)
+    i64, p = ir.IntType(64), ir.IntType(8).as_pointer()
+    row, place = i64.as_pointer(), p.as_pointer()
+    types = ", ".join(map(str, (place, place, i64, i64, *(_FROM_WORD[kind][0] for kind in kinds))))
+    given = "".join(f", {_FROM_WORD[kind][0]} %{'w' if kind == 'i' else 'v'}{k}" for k, kind in enumerate(kinds))
+    read = (
+        f"%p{k} = getelementptr i64, {row} %words, i64 {k}\n%w{k} = load i64, {row} %p{k}\n"
+        + _FROM_WORD[kind][1].format(k=k)
+        for k, kind in enumerate(kinds)
+    )
+    function = ir.PointerType() if str(row) == "ptr" else f"i32 ({types})*"
+    return (
+        f"define i32 @{name}({row} %words, i64 %kernel, i64 %lo, i64 %hi) {{\n{''.join(read)}"
+        f"%value = alloca {p}\n%fault = alloca {p}\n"  # numba's places for the value and the exception
+        f"%f = inttoptr i64 %kernel to {function}\n"
+        f"%s = call i32 %f({place} %value, {place} %fault, i64 %lo, i64 %hi{given})\nret i32 %s\n}}\n"
+    )
 
 
 @cache
@@ -262,7 +293,7 @@ def _counted(b: Any, n: Any) -> Iterator[Any]:
 
 
 def _function(name: str, types: list[Any]) -> tuple[Any, Any, Any]:
-    """Return a new module, its function ``name`` that returns a status, and the builder of its code."""
+    """Return a new module, its function of the same name that returns a status, and the builder of its code."""
     from llvmlite import ir
 
     module = ir.Module(f"der_gym_{name}_{len(_engines)}")
@@ -271,16 +302,22 @@ def _function(name: str, types: list[Any]) -> tuple[Any, Any, Any]:
 
 
 _engines: list[Any] = []  # their code is called for as long as the process lives
+_bridges: dict[str, int] = {}  # letters of the words -> address
 
 
 def _compile(module: Any) -> int:
-    """Return the address of a module's one function; so small that numba's way would take ten times as long."""
+    """Return the address of the function that has a module's name."""
+    return int(_engine(str(module), opt=2).get_function_address(module.name))
+
+
+def _engine(text: str, opt: int) -> Any:
+    """Compile a module; so small that numba's way would take ten times as long."""
     from llvmlite import binding
     from numba.core.compiler_lock import global_compiler_lock
 
     with global_compiler_lock:
-        machine = binding.Target.from_default_triple().create_target_machine(opt=2, jit=True)
-        engine = binding.create_mcjit_compiler(binding.parse_assembly(str(module)), machine)
+        machine = binding.Target.from_default_triple().create_target_machine(opt=opt, jit=True)
+        engine = binding.create_mcjit_compiler(binding.parse_assembly(text), machine)
         engine.finalize_object()
         _engines.append(engine)
-        return int(engine.get_function_address(module.name))
+        return engine

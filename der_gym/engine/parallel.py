@@ -94,6 +94,11 @@ class _Crew:
 _crew = _Crew()
 
 
+def n_hand() -> int:
+    """Return how many threads of this process wait for work."""
+    return len(_crew.hands) if _crew.owner == os.getpid() else 0
+
+
 def together(work: Callable[[], None], workers: int) -> None:
     """Call ``work()`` in as many threads at once: it takes its share until nothing is left.
 

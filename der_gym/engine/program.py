@@ -17,6 +17,7 @@ import numpy as np
 from der_gym.core.errors import DerGymError
 from der_gym.engine import memory, native, parallel
 from der_gym.engine.compile import has_bridge
+from der_gym.engine.compile_ahead import compile_ahead
 
 Array = np.ndarray
 Heard = Callable[["Call", int], None]
@@ -124,6 +125,7 @@ class Program:
             call(self._first * width, self._n_world * width)
 
     def _make(self) -> list[tuple[_Walk, int]]:
+        compile_ahead(self.calls)
         n_all = self._n_world * self._n_shard
         if self._workers <= self._n_world:
             return [(_Walk(self.calls, self._n_world, self._n_shard, self._workers, self._first), self._workers)]
@@ -149,8 +151,8 @@ class _Walk:
         self._first, self._n_thread = first, n_thread
         widths = [1 if call.by_world else n_shard for call in calls]
         rows = [
-            (native.bridge(kind), each.ctypes.data, _address(call), few * width, n * width, _due(call, n, width))
-            for call, kind, each, width in zip(calls, kinds, self._words, widths, strict=True)
+            (bridge, each.ctypes.data, _address(call), few * width, n * width, _due(call, n, width))
+            for call, bridge, each, width in zip(calls, native.bridges(kinds), self._words, widths, strict=True)
         ]
         self._calls, self._table, self._next = calls, np.array(rows, dtype=np.uint64), np.zeros(3, dtype=np.int64)
         self._walk, self._wait = native.walker(), native.waiter()

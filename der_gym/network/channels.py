@@ -6,13 +6,14 @@ Figures: [A] assumptions anchored by field reports (Daikin Onecta quota, OCPP bo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from scipy.special import ndtr
 
 from der_gym.core.registry import Registry
 from der_gym.core.units import DAY_S
@@ -22,6 +23,8 @@ from der_gym.numerics.approx import paired
 TAIL = 5e-4  # a latency table ends at the quantile 1 - TAIL; the rest of the tail is cut there
 _LEAST_S, _MOST_S = 1e-6, float(DAY_S)  # range in which a latency is searched, s
 _HALVINGS = 60
+
+_erfc = np.frompyfunc(math.erfc, 1, 1)  # to import scipy takes 0.3 s, longer than all these tables
 
 Period = Annotated[float, Field(gt=0, le=DAY_S)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -42,7 +45,7 @@ class Delay(BaseModel):
         t = np.asarray(t_s, dtype=np.float64)
         if self.kind == "pareto":
             return np.asarray(1.0 - np.minimum(self.median_s / t, 1.0) ** self.sigma)
-        return np.asarray(ndtr(np.log(t / self.median_s) / self.sigma))
+        return np.asarray(0.5 * _erfc(np.log(t / self.median_s) / self.sigma * -math.sqrt(0.5)), dtype=np.float64)
 
 
 class ChannelConfig(BaseModel):
@@ -136,17 +139,21 @@ class ChannelConfig(BaseModel):
         Known error: latency, wait and further times are taken as independent and summed by grids of 200 x 200
         quantiles.
         """
-        grid = (np.arange(200) + 0.5) / 200
-        latency = self.quantiles(grid)
-        waits = [(grid * t, w) for t, w in zip(self.poll_s, self.poll_share, strict=True)] or [(np.zeros(1), 1.0)]
-        values = np.concatenate([np.add.outer(latency, wait).ravel() for wait, _ in waits])
-        weights = np.concatenate([np.full(latency.size * wait.size, w / wait.size) for wait, w in waits])
-        then = np.asarray(then_s, dtype=np.float64)
-        if then.size > 1:
-            arrive = _quantiles(values, weights, grid)
-            values, weights = np.add.outer(arrive, then).ravel(), np.ones(arrive.size * then.size)
-            return float(_quantiles(values, weights, np.array([0.95]))[0])
-        return float(_quantiles(values, weights, np.array([0.95]))[0] + then[0])
+        return _p95_s(self, tuple(np.asarray(then_s, dtype=np.float64).tolist()))
+
+
+@lru_cache(maxsize=256)
+def _p95_s(channel: ChannelConfig, then_s: tuple[float, ...]) -> float:
+    grid = (np.arange(200) + 0.5) / 200
+    latency = channel.quantiles(grid)
+    waits = [(grid * t, w) for t, w in zip(channel.poll_s, channel.poll_share, strict=True)] or [(np.zeros(1), 1.0)]
+    values = np.concatenate([np.add.outer(latency, wait).ravel() for wait, _ in waits])
+    weights = np.concatenate([np.full(latency.size * wait.size, w / wait.size) for wait, w in waits])
+    if len(then_s) == 1:
+        return float(_quantiles(values, weights, np.array([0.95]))[0] + then_s[0])
+    arrive = _quantiles(values, weights, grid)
+    values, weights = np.add.outer(arrive, then_s).ravel(), np.ones(arrive.size * len(then_s))
+    return float(_quantiles(values, weights, np.array([0.95]))[0])
 
 
 def _quantiles(

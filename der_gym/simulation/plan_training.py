@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from der_gym.core.units import BLOCK_S
-from der_gym.engine import cache, closure
+from der_gym.engine import cache, closure, kept_arrays
 from der_gym.scenario.model import Scenario
 from der_gym.services import SERVICES
 from der_gym.services.base import Scope
@@ -58,11 +58,13 @@ def learned(assets: ScenarioAssets, simulate: Callable[..., Any]) -> PlanModel |
     e = taught.scenario.episode
     blank = PlanModel.blank(starts_h, e.n_block + e.n_block_after, taught.structure.n_leaf)
     name = _name(taught)
-    kept = None if name is None else _load(name, blank)
-    if kept is None:
-        kept = _learn(taught, simulate, blank)
-        _keep(name, kept)
-    return kept
+    kept = None if name is None else kept_arrays.load(name, blank.arrays())
+    if kept is not None:
+        return PlanModel(starts_h, *(kept[key] for key in kept if key != "starts_h"))
+    made = _learn(taught, simulate, blank)
+    if name is not None:
+        kept_arrays.keep(name, made.arrays(), "the plan is learned anew")
+    return made
 
 
 def _training_assets(assets: ScenarioAssets) -> ScenarioAssets:
@@ -182,35 +184,4 @@ def _name(assets: ScenarioAssets) -> str | None:
     rules = [config.model_dump_json(exclude=set(config.LEVELS)) for config in s.services]
     settings = s.model_dump_json(exclude={"name", "title", "reward", "costs", "services"})
     text = f"{assets.pool_name} {code} {settings} {rules}"
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _load(name: str, like: PlanModel) -> PlanModel | None:
-    """Return the kept weights, or None; a file that does not fit is made anew, with one warning."""
-    folder = cache.folder("pools")
-    path = None if folder is None else folder / f"plan-{name}.npz"
-    if path is None or not path.exists():
-        return None
-    try:
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in like.arrays()}
-        for key, each in like.arrays().items():
-            if arrays[key].shape != each.shape or arrays[key].dtype != each.dtype:
-                raise ValueError(f"{key} has another shape or type")
-    except Exception as error:  # a foreign file may raise anything
-        cache.warn_unusable(path, error)
-        return None
-    cache.used(path)
-    return PlanModel(like.starts_h, *(arrays[key] for key in arrays if key != "starts_h"))
-
-
-def _keep(name: str | None, model: PlanModel) -> None:
-    folder = None if name is None else cache.folder("pools")
-    if folder is None:
-        return
-    save: Any = np.savez
-    try:
-        with cache.new_file(folder / f"plan-{name}.npz") as temporary, open(temporary, "wb") as file:
-            save(file, **model.arrays())
-    except OSError as error:
-        cache.warn_once(f"cache folder {folder}: {error.strerror}; the plan is learned anew at every start")
+    return f"plan-{hashlib.sha256(text.encode()).hexdigest()[:16]}"

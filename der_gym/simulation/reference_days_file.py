@@ -19,7 +19,7 @@ import numpy as np
 from der_gym.core.units import SLOT_PER_DAY
 from der_gym.devices import DEVICES
 from der_gym.devices.base import DeviceModel
-from der_gym.engine import cache, closure
+from der_gym.engine import cache, closure, kept_arrays
 from der_gym.fleet.structure import Structure
 from der_gym.simulation.reference_days import KEPT, Pool
 
@@ -186,12 +186,4 @@ def _mapped(path: Path) -> dict[str, Array]:
 
 def keep_pool(name: str, pool: Pool) -> None:
     """Keep ``pool`` on disk under ``name``; where nothing can be written it is made again next time."""
-    folder = cache.folder("pools")
-    if folder is None:
-        return
-    save: Any = np.savez  # its stub takes every keyword for a flag
-    try:
-        with cache.new_file(folder / f"{name}.npz") as temporary, open(temporary, "wb") as file:
-            save(file, **_arrays(pool))
-    except OSError as error:
-        cache.warn_once(f"cache folder {folder}: {error.strerror}; the pool of days is made anew at every start")
+    kept_arrays.keep(name, _arrays(pool), "the pool of days is made anew")

@@ -69,6 +69,10 @@ class EpisodeReset:
             Program(self._reporting(first, kept), last, 1, min(workers, last - first), first) for first, last in spans
         ]
 
+    def calls(self) -> list[Call]:
+        """Return all calls of a reset."""
+        return [call for program in (*self._steps, *self._reports) for call in program.calls]
+
     def _moving(self) -> list[Array]:
         """Return the arrays of the classes that a tick changes."""
         classes = self._fleet.classes.values()

@@ -12,6 +12,7 @@ from der_gym.core.errors import InputError
 from der_gym.core.text import shown
 from der_gym.core.units import DAY_S
 from der_gym.engine import memory, parallel
+from der_gym.engine.compile_ahead import compile_ahead
 from der_gym.engine.program import Program
 from der_gym.engine.tables import CAPABILITY
 from der_gym.scenario.action import OFFERS, check_opting, check_owners
@@ -204,6 +205,8 @@ class Simulator:
         """
         fleet, market = self.fleet, self.market
         market.episode.check(options or {})
+        if self.never.all():
+            compile_ahead([*self._open.calls(), *self.step_plan.freeze.calls, *self.step_plan.whole.calls])
         which = np.flatnonzero(mask)
         for w in which:
             self.generators[w] = generators[int(w)]
