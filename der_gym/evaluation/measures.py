@@ -139,7 +139,7 @@ MEASURES: tuple[Measure, ...] = (
     Measure("judged_share", "judged windows over all of awarded blocks", lambda p, f: p.judged_share),
     Measure("true_minus_metered_kwh", "drawn in truth less drawn by the meter, awarded blocks",
           lambda p, f: _sum(p, OUTCOME.TRUE_MINUS_METERED_KWH)),
-    Measure("messages_per_unit", "messages to a unit in the episode", lambda p, f: p.messages / f.n_device),
+    Measure("messages_per_unit", "messages to a unit in the episode, those of standby apart", lambda p, f: p.messages / f.n_device),
     Measure("debt_kwh", "what classes lack for their next need at the end", lambda p, f: p.debt_kwh),
     Measure("discharged_kwh", "energy that stores gave in the episode", lambda p, f: p.discharged_kwh),
     Measure("starts", "starts of compressors, and stops of cars on command, in the episode", lambda p, f: p.starts),
