@@ -18,8 +18,11 @@ from der_gym.numerics import approx
 
 _0, _1 = np.float32(0.0), np.float32(1.0)
 APPEAL_MARK_YEN = np.float32(1e-9)
-"""Stands for an appeal among the offers in force, yen/kWh. It is not 0, so an appeal begins an event as an offer does. It is
-settled like pay: a thousand kWh cost a millionth of a yen. No offer has this value, for `mark_appeals` replaces small ones."""
+"""Stands for an appeal among the offers in force, yen/kWh.
+
+It is not 0, so an appeal begins an event as an offer does. It is settled like pay: a thousand kWh cost a millionth of a
+yen. No offer has this value, for `mark_appeals` replaces the small ones.
+"""
 
 
 @scalar
