@@ -1,0 +1,80 @@
+"""``scripts/ladder.py`` on the results of a small comparison, against the scoreboard's own figures."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from worlds import small
+
+from der_gym.evaluation import results
+from der_gym.evaluation.scoreboard import Scoreboard, evaluate
+
+
+@pytest.fixture(scope="module")
+def ladder(project_root: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("ladder_script", project_root / "scripts" / "ladder.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def board() -> Scoreboard:
+    return evaluate("tertiary-1", ["open_loop", "merit_order"], 4, overrides=small(), base="merit_order", bound=2)
+
+
+@pytest.fixture(scope="module")
+def folder(board: Scoreboard, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("results")
+    results.save(board, made, traces=False)
+    return made
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_means_stand_under_their_controllers(ladder: ModuleType, folder: Path, board: Scoreboard) -> None:
+    table = {cells(line)[1]: cells(line)[2:] for line in ladder.means(folder)}
+    for title, column, form in (("reward", "reward", ".3f"), ("with lock-out, yen", "profit_with_lockout_yen", ",.0f")):
+        told = dict(zip([*ladder.HEADS, "bound"], table[title], strict=True))
+        for name, score in board.scores.items():
+            assert told[name] == f"{score.columns[column].mean():{form}}"
+        assert told["closed_loop"] == told["policy"] == ""  # they were not played
+    assert table["reward"][-1] == f"{board.scores['idle'].columns['bound'].mean():.3f}"
+    assert table["idle to oracle, %"][0] == "0" and table["idle to oracle, %"][-2:] == ["100", ""]
+    assert table["idle to bound, %"][-1] == "100"
+
+
+def test_differences_have_their_base_and_interval(ladder: ModuleType, folder: Path, board: Scoreboard) -> None:
+    gain = (board.scores["open_loop"].columns["reward"] - board.scores["merit_order"].columns["reward"]).mean()
+    head, *lines = ladder.gains(folder)
+    assert head == "tertiary-1, 4 seeds of test, against merit_order:"
+    assert any(line.startswith(f"  open_loop: {gain:+.3f} [") for line in lines)
+    assert not any("  merit_order:" in line for line in lines)
+
+
+def test_money_of_all_blocks_is_that_of_the_episodes(ladder: ModuleType, folder: Path, board: Scoreboard) -> None:
+    played = board.scores["idle"].played
+    hours = played.start_abs_s // 3600 % 24
+    start = int(hours[0])
+    head, _, *lines = ladder.money(folder, start, n_part=2)
+    assert cells(head) == [f"mean yen of an episode from {start} h", "blocks 1-1", "blocks 2-2", "after the award"]
+    (own, lockout, *_), own_hours = [line for line in lines if line.startswith(("| idle", "| of it"))], hours == start
+    total = sum(float(cell.replace(",", "")) for cell in cells(own)[1:])
+    assert total == pytest.approx(played.yen("total")[own_hours].mean(), abs=2.0)
+    taken = sum(float(cell.replace(",", "")) for cell in cells(lockout)[1:])
+    assert taken == pytest.approx(played.yen("lockout")[own_hours].mean(), abs=2.0)
+    assert np.isfinite(total) and taken <= 0.0
+
+
+def test_the_command_prints_all(ladder: ModuleType, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ladder.main([str(folder), "--money", "14"])
+    said = capsys.readouterr().out
+    assert said.startswith("| level |  | idle |") and "| `tertiary-1` | reward |" in said
+    assert "against merit_order" in said and "mean yen of an episode from 14 h" in said
