@@ -64,7 +64,7 @@ def shown(text: str, digits: int, factor: float) -> str:
 def means(folder: Path) -> list[str]:
     """Return the rows of one scenario in Markdown: means over seeds, the reward under its own variant first."""
     record, rows = run(folder), {kind(row["controller"]): row for row in read(folder, "scoreboard.csv")}
-    own, lines = f"reward_{record['settings']['reward']['variant']}", []
+    own, lines = f"reward_{record['settings']['reward']['variant']}", list[str]()
     for title, column, digits, factor in ROWS:
         cells = [shown(rows.get(name, {}).get(column or own, ""), digits, factor) for name in HEADS]
         most = {"": shown(rows["idle"].get("bound", ""), 3, 1.0), "bound_share": "100"}.get(column, "")
@@ -88,7 +88,7 @@ def gains(folder: Path) -> list[str]:
 
 
 def parts(rows: Sequence[Row], n_part: int) -> dict[str, list[int]]:
-    """Return the half hours of an episode by title: the awarded ones in ``n_part`` parts, then those after the award."""
+    """Return the half hours of an episode by title: the awarded ones in parts, then those after the award."""
     awarded = sorted({int(row["block"]) for row in rows if float(row["committed_share"]) > 0.0})
     size = -(-len(awarded) // n_part)
     each = [awarded[k : k + size] for k in range(0, len(awarded), size)]
