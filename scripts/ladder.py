@@ -52,7 +52,7 @@ def run(folder: Path) -> dict[str, Any]:
 
 def kind(controller: str) -> str:
     """Return what a controller is called here: its name without its settings, ``policy`` for one of a folder."""
-    return controller.split("@")[0].split(":")[0]
+    return "policy" if controller.startswith("policy-") else controller.split("@")[0]
 
 
 def shown(text: str, digits: int, factor: float) -> str:

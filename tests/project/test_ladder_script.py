@@ -51,6 +51,14 @@ def test_means_stand_under_their_controllers(ladder: ModuleType, folder: Path, b
     assert table["idle to bound, %"][-1] == "100"
 
 
+@pytest.mark.parametrize(
+    ("controller", "column"),
+    [("policy-tertiary-1", "policy"), ("merit_order@ladder-5", "merit_order"), ("oracle", "oracle")],
+)
+def test_settings_and_folders_are_no_column(ladder: ModuleType, controller: str, column: str) -> None:
+    assert ladder.kind(controller) == column and column in ladder.HEADS
+
+
 def test_differences_have_their_base_and_interval(ladder: ModuleType, folder: Path, board: Scoreboard) -> None:
     gain = (board.scores["open_loop"].columns["reward"] - board.scores["merit_order"].columns["reward"]).mean()
     head, *lines = ladder.gains(folder)
