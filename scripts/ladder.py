@@ -1,8 +1,8 @@
-"""Print tables of docs/difficulty.md from results on disk: ``python scripts/ladder.py results/ladder-* --money 5``.
+"""Print tables of docs/difficulty.md from results on disk: ``python scripts/ladder.py results/ladder-*``.
 
 Each folder is one of ``der-gym evaluate --bound N --out FOLDER``. The first table has the means of every controller.
-With ``--money`` a second one tells when in an episode of that start the yen were earned, and what of them the lock-out
-took.
+Then come the paired differences to each comparison's base. ``--lines`` adds the ledger by line, ``--money HOUR`` when in
+an episode of that start the yen were earned, and what of them the lock-out took.
 """
 
 from __future__ import annotations
@@ -109,11 +109,27 @@ def money(folder: Path, start_h: int, n_part: int = 3) -> list[str]:
     return lines
 
 
+def ledger(folder: Path) -> list[str]:
+    """Return the mean yen of an episode by line of the ledger, in Markdown, over all starts."""
+    rows = read(folder, "ledger.csv")
+    names = {row["controller"]: HEADS[kind(row["controller"])] for row in rows if kind(row["controller"]) in HEADS}
+    lines = ["| mean yen of an episode | " + " | ".join(names.values()) + " |", "|---|" + "--:|" * len(names)]
+    for line in dict.fromkeys(row["line"] for row in rows):
+        own = {name: [row for row in rows if (row["controller"], row["line"]) == (name, line)] for name in names}
+        sums = [
+            (sum(float(r["yen"]) * int(r["n"]) for r in each), sum(int(r["n"]) for r in each)) for each in own.values()
+        ]
+        if any(yen for yen, _ in sums):
+            lines.append(f"| `{line}` | " + " | ".join(f"{yen / n + 0.0:,.0f}" for yen, n in sums) + " |")
+    return lines
+
+
 def main(words: Sequence[str] | None = None) -> None:
     """Read the command line and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path, help="folders of der-gym evaluate --out")
     parser.add_argument("--money", type=int, metavar="HOUR", help="start of the episodes whose money is told by block")
+    parser.add_argument("--lines", action="store_true", help="tell the lines of the ledger too")
     asked = parser.parse_args(words)
     heads = ["level", "", *HEADS.values(), "bound"]
     print("| " + " | ".join(heads) + " |", "|---|---|" + "--:|" * (len(heads) - 2), sep="\n")
@@ -121,6 +137,8 @@ def main(words: Sequence[str] | None = None) -> None:
         print("\n".join(means(folder)))
     for folder in asked.folders:
         print("", *gains(folder), sep="\n")
+        if asked.lines:
+            print("", *ledger(folder), sep="\n")
         if asked.money is not None:
             print("", *money(folder, asked.money), sep="\n")
 

@@ -81,8 +81,19 @@ def test_money_of_all_blocks_is_that_of_the_episodes(ladder: ModuleType, folder:
     assert np.isfinite(total) and taken <= 0.0
 
 
+def test_lines_are_means_over_all_starts(ladder: ModuleType, folder: Path, board: Scoreboard) -> None:
+    head, _, *lines = ladder.ledger(folder)
+    told = {cells(line)[0].strip("`"): cells(line)[1:] for line in lines}
+    assert cells(head)[1:] == [ladder.HEADS[name] for name in board.scores]
+    for line in ("tertiary_1_penalty", "owners_bill", "total"):
+        means = [score.played.ledger_yen[:, score.played.lines.index(line)].mean() for score in board.scores.values()]
+        assert [float(cell.replace(",", "")) for cell in told[line]] == pytest.approx(means, abs=0.51)
+    assert "tertiary_1_retailer" not in told  # nothing is booked there
+
+
 def test_the_command_prints_all(ladder: ModuleType, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    ladder.main([str(folder), "--money", "14"])
+    ladder.main([str(folder), "--money", "14", "--lines"])
     said = capsys.readouterr().out
     assert said.startswith("| level |  | idle |") and "| `tertiary-1` | reward |" in said
     assert "against merit_order" in said and "mean yen of an episode from 14 h" in said
+    assert "\n| `total` |" in said
