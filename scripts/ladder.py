@@ -1,8 +1,8 @@
 """Print tables of docs/difficulty.md from results on disk: ``python scripts/ladder.py results/ladder-*``.
 
 Each folder is one of ``der-gym evaluate --bound N --out FOLDER``. The first table has the means of every controller.
-Then come the paired differences to each comparison's base. ``--lines`` adds the ledger by line, ``--money HOUR`` when in
-an episode of that start the yen were earned, and what of them the lock-out took.
+Then come the paired differences to each comparison's base. ``--lines`` adds the ledger by line. ``--money HOUR`` tells
+when in an episode of that start the yen were earned, and what of them the lock-out took.
 """
 
 from __future__ import annotations
