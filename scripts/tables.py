@@ -1,4 +1,4 @@
-"""Print tables of docs/difficulty.md from results on disk: ``python scripts/ladder.py results/ladder-*``.
+"""Print tables of docs/difficulty.md from results on disk: ``python scripts/tables.py results/ladder-*``.
 
 Each folder is one of ``der-gym evaluate --bound N --out FOLDER``. The first table has the means of every controller.
 Then come the paired differences to each comparison's base. ``--lines`` adds the ledger by line. ``--money HOUR`` tells
