@@ -21,6 +21,7 @@ from der_gym.core.heads import Head
 from der_gym.devices.base import DeviceConfig
 from der_gym.devices.behaviours import MESSAGE, RULE, Behaviour
 from der_gym.engine.compile import kernel, scalar
+from der_gym.engine.scratch import borrow, give_back
 from der_gym.engine.tables import EXOGENOUS, FLEET
 from der_gym.numerics.approx import clip
 from der_gym.numerics.sums import enter, find_enrolled
@@ -60,8 +61,8 @@ def follow(s0, s1, n_shard, active, keys, uid, abs_s, dt_s, ctx, cfg, params, st
 @kernel
 def account(s0, s1, n_shard, active, keys, uid, abs_s, dt_s, ctx, cfg, params, state, fleet, message, registers):  # type: ignore[no-untyped-def]
     """Add the energy that the rule asked for of the rated swings, upward and downward."""
-    kwh, enrolled = np.empty((2, fleet.shape[2]), np.float32), np.empty(fleet.shape[2], np.float32)
-    up, down = kwh[0], kwh[1]
+    rows = borrow(3, fleet.shape[2])
+    up, down, enrolled = rows[0], rows[1], rows[2]
     for s in range(s0, s1):
         if active[s // n_shard]:
             a, rated, takes = message[s, MESSAGE.A], fleet[s, FLEET.RATED_KW], fleet[s, FLEET.ACCEPTS_COMMANDS]
@@ -73,6 +74,7 @@ def account(s0, s1, n_shard, active, keys, uid, abs_s, dt_s, ctx, cfg, params, s
                 down[i] = max(-asked_kwh, _0)
             enter(up, enrolled, _ONCE, registers[s, 0])
             enter(down, enrolled, _ONCE, registers[s, 1])
+    give_back(rows)
 
 
 DROOP = Behaviour(

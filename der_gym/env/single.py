@@ -44,7 +44,9 @@ MANUAL = """Dispatch a group of distributed energy resources into a balancing ma
 
     Change of the ledger's yen over that of a group that follows every request exactly, skill of the response, comfort,
     lock-out and debt. That group is a yardstick, not the bound: ``der-gym evaluate --bound`` searches the best episode.
-    Every term stands in ``info`` as ``reward_*``, every line as ``yen_*``; all are float64.
+    Every term stands in ``info`` as ``reward_*``, every line as ``yen_*``; all are float64. ``messages_sent`` counts
+    what the action sent, once for each leaf. The environment itself tells stores to stand by: ``yen_message`` pays for
+    those messages too.
     ``reward.variant`` is ``shared`` (so far described), ``ledger`` (the books: yen alone, the whole lock-out) or
     ``relative`` (shared less what an idle group gets on the same seed; each reset then plays an idle episode, which
     about doubles the simulated steps).

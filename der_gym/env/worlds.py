@@ -59,6 +59,9 @@ def count_outcome(w0, w1, first, last, row, outcome, table):  # type: ignore[no-
 def fill_infos(w0, w1, terms, yen, clipped, leaf, table):  # type: ignore[no-untyped-def]
     """Fill the rows of ``table``: reward terms, statement, and, the last two, clipped actions and messages sent.
 
+    Messages are those of the action's heads, one for each leaf. Those that tell stores to stand by are paid for in the
+    ledger, and are not counted here.
+
     Parameters
     ----------
     w0, w1 : int

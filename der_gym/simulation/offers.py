@@ -13,6 +13,7 @@ from der_gym.devices.owners.terms import TARIFF
 from der_gym.engine.compile import kernel
 from der_gym.engine.program import Call
 from der_gym.engine.schema import Table
+from der_gym.engine.scratch import borrow, give_back
 from der_gym.engine.tables import FLEET
 from der_gym.network import tables as net
 from der_gym.numerics.sums import dot
@@ -280,7 +281,8 @@ def count_answers(s0, s1, n_shard, due, cell_lo, cell_hi, fleet, state, answered
     answered : float64 (S, n_cell)
         Out.
     """
-    known = np.empty(fleet.shape[2], np.float32)
+    rows = borrow(1, fleet.shape[2])
+    known = rows[0]
     for s in range(s0, s1):
         if due[s // n_shard]:
             rated, gain, seen_s = fleet[s, FLEET.RATED_KW], fleet[s, FLEET.METER_GAIN], fleet[s, FLEET.SEEN_S]
@@ -290,6 +292,7 @@ def count_answers(s0, s1, n_shard, due, cell_lo, cell_hi, fleet, state, answered
                 known[i] = _1 if tells else _0
             for c in range(cell_lo.shape[0]):
                 answered[s, c] = dot(rated[cell_lo[c] : cell_hi[c]], known[cell_lo[c] : cell_hi[c]])
+    give_back(rows)
 
 
 @kernel

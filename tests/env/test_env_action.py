@@ -187,6 +187,12 @@ def test_messages_of_all_streams_are_counted_and_paid(registered: None) -> None:
     assert sent["all"] == [sent["dispatch"][0], sent["coupon"][1], sent["droop"][2]] and all(sent["all"])
 
 
+def test_messages_of_standby_are_paid_and_not_counted(registered: None) -> None:
+    for standby, paid in (("sent", True), ("preloaded", False)):
+        _, _, info = play(DERGroupEnv("tertiary-1", heads("dispatch", network__standby=standby)))
+        assert info["messages_sent"] == 0.0 and (info["yen_message"] < 0.0) == paid
+
+
 def test_the_order_of_the_heads_changes_no_luck(registered: None) -> None:
     values = {"dispatch": 0.4, "coupon": 30.0, "droop": 1.0, "dead_band_hz": 0.02}
     ends = [play(DERGroupEnv("tertiary-1", heads(*names)), **values) for names in (ALL, ALL[::-1])]

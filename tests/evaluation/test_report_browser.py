@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from reports import NASTY, episode, need_browser
 from worlds import small
@@ -282,6 +283,20 @@ def test_the_ledger_is_told_by_start(tab: Opened, pages: dict[str, Path], board:
     totals = [f"{board.scores[name].played.yen('total')[own].mean():,.0f}" for name in board.ranking()]
     told = page.locator("#ledger tbody tr").last.inner_text().replace("\u2212", "-").split("\t")
     assert told == ["total", *(total if total != "-0" else "0" for total in totals)]
+
+
+def test_the_best_ledger_counts_the_lockout(tab: Opened, board: Scoreboard, tmp_path: Path) -> None:
+    before, counted = "yen_per_registered_kw", "yen_per_registered_kw_with_lockout"
+    told = {"open_loop": {before: 9.0, counted: 1.0}, "random": {before: 5.0, counted: 4.0}, "idle": {counted: -1.0}}
+    scores = {
+        name: replace(score, columns=score.columns | {key: np.full(3, yen) for key, yen in told[name].items()})
+        for name, score in board.scores.items()
+    }
+    page = tab.open(write_board(tmp_path / "board.html", replace(board, scores=scores)))
+    tile = page.locator("#summary .tiles > *").last.inner_text()
+    assert "random" in tile and "4.0 yen per registered kW, with lock-out" in tile
+    page.click("#scores th button:has-text('with')")  # the table has the column beside that before the lock-out
+    assert page.locator("#scores tbody tr").first.get_attribute("data-controller") == "random"
 
 
 def test_a_column_against_a_base_that_was_not_played_is_left_out(tab: Opened, pages: dict[str, Path]) -> None:

@@ -2,6 +2,9 @@
 
 An appeal is answered as if it were pay: people decide as if ``worth_yen_kwh`` were offered, less with each recent call,
 and act as if they got ``effort_yen_kwh``. See `config.AppealConfig`.
+
+Each device has one number for the offer in force, yen/kWh; its sign is the direction, and 0 is no offer. `mark_appeals`
+replaces the number of an appeal by `APPEAL_MARK_YEN` with that sign, and `is_appeal` recognises it.
 """
 
 from __future__ import annotations
@@ -14,8 +17,18 @@ from der_gym.engine.compile import kernel, scalar
 from der_gym.numerics import approx
 
 _0, _1 = np.float32(0.0), np.float32(1.0)
-NOTHING_YEN = np.float32(1e-9)
-"""What stands for an appeal among the offers in force: not 0, so that there is an event, and no pay that counts."""
+APPEAL_MARK_YEN = np.float32(1e-9)
+"""Stands for an appeal among the offers in force, yen/kWh.
+
+It is not 0, so an appeal begins an event as an offer does. It is settled like pay: a thousand kWh cost a millionth of a
+yen. No offer has this value, for `mark_appeals` replaces the small ones.
+"""
+
+
+@scalar
+def is_appeal(pay):  # type: ignore[no-untyped-def]
+    """Return whether an offer in force, yen/kWh without its sign, is an appeal."""
+    return pay == APPEAL_MARK_YEN
 
 
 @scalar
@@ -33,12 +46,12 @@ def worth_of_appeal(worth, fades, calls):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def name_appeals(told, below, offers):  # type: ignore[no-untyped-def]
-    """Write what was told, float32 (n,), into ``offers``: NOTHING_YEN, with its sign, where it is an appeal."""
+def mark_appeals(told, below, offers):  # type: ignore[no-untyped-def]
+    """Write what was told, float32 (n,), into ``offers``, and the mark of an appeal where it is one."""
     for i in range(told.shape[0]):
         x = told[i]
-        nothing = NOTHING_YEN if x > _0 else -NOTHING_YEN
-        offers[i] = nothing if (x != _0) & (abs(x) < below) else x
+        mark = APPEAL_MARK_YEN if x > _0 else -APPEAL_MARK_YEN
+        offers[i] = mark if (x != _0) & (abs(x) < below) else x
 
 
 @kernel
@@ -48,7 +61,7 @@ def weigh_appeals(offers, cfg, params, calls, weighed, acted):  # type: ignore[n
     Parameters
     ----------
     offers : float32 (n,)
-        What `name_appeals` wrote.
+        What `mark_appeals` wrote.
     cfg : float32 (CFG.N,); params : float32 (PARAMS.N, n)
     calls : float32 (n,)
         Events of this episode, the running one counted.
@@ -61,6 +74,6 @@ def weigh_appeals(offers, cfg, params, calls, weighed, acted):  # type: ignore[n
         pay = abs(offers[i])
         recent = before[i] + max(calls[i] - _1, _0)
         helps = worth_of_appeal(worth, fades, recent) * (_1 - automated[i])
-        appeals = pay == NOTHING_YEN
+        appeals = is_appeal(pay)
         weighed[i] = helps if appeals else pay
         acted[i] = effort if appeals else pay

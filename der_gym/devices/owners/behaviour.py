@@ -22,7 +22,7 @@ import numpy as np
 from der_gym.core.units import REFRESH_S
 from der_gym.devices.behaviours import INCENTIVE, MESSAGE, Behaviour
 from der_gym.devices.owners import draws
-from der_gym.devices.owners.appeals import name_appeals, weigh_appeals
+from der_gym.devices.owners.appeals import mark_appeals, weigh_appeals
 from der_gym.devices.owners.choice import NEVER_YEN, least_pay, leaves, looks_at, notice_given, sold
 from der_gym.devices.owners.config import CFG, IncentiveConfig, constants, own_constants
 from der_gym.devices.owners.draws import PARAMS
@@ -243,7 +243,7 @@ def look(w, news, ids, keys, abs_s, ctx, cfg, params, own, fleet, told, register
     a, new, u_mind, u_delay = told, rows[0], rows[1], rows[2]
     if cfg[CFG.APPEAL_BELOW] > _0:
         a = rows[3]
-        name_appeals(told, cfg[CFG.APPEAL_BELOW], a)
+        mark_appeals(told, cfg[CFG.APPEAL_BELOW], a)
     changed = news and moved(a, own[STATE.WAS_YEN_KWH])
     if not changed and own[STATE.BUSY, 0] == _0:
         return False

@@ -10,6 +10,7 @@ from der_gym.devices.owners.opting import CFG, NEVER, opts_out, takes_back
 from der_gym.devices.owners.terms import ASKED
 from der_gym.engine.compile import kernel, part
 from der_gym.engine.schema import Table
+from der_gym.engine.scratch import borrow, give_back
 from der_gym.engine.tables import EXOGENOUS, FLEET
 from der_gym.numerics import approx, rng
 
@@ -157,7 +158,8 @@ def watch_commands(  # type: ignore[no-untyped-def]
         CALLS and LAST_S; ACCEPTS_COMMANDS.
     """
     share, from_stake = cfg[CFG.OVERRIDE_SHARE], cfg[CFG.OVERRIDE_STAKE]
-    hot, asks = np.empty(home.shape[2], np.float32), np.empty(fleet.shape[2], np.float32)
+    by_home, by_place = borrow(1, home.shape[2]), borrow(1, fleet.shape[2])
+    hot, asks = by_home[0], by_place[0]
     for s in range(s0, s1):
         w, p = s // n_shard, s % n_shard
         if not active[w]:
@@ -177,3 +179,5 @@ def watch_commands(  # type: ignore[no-untyped-def]
                 u = rng.quick_uniform(keys[w, 2], keys[w, 3], home_uid[p, i], _BACK, night)
                 if takes_back(u, stake[i], share, from_stake):
                     taken[i], takes[i] = _1, _0
+    give_back(by_place)
+    give_back(by_home)

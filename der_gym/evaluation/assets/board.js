@@ -20,7 +20,7 @@ function sections() {
 
 function summary() {
   const head = DATA.head, best = (key) => [...DATA.rows].sort((a, b) => b[key] - a[key])[0];
-  const passes = best("pass_rate"), yen = best("yen_per_registered_kw"), reward = best("reward");
+  const passes = best("pass_rate"), yen = best("yen_per_registered_kw_with_lockout"), reward = best("reward");
   const [low, high] = head.award_kw.map(figure);
   const award = low === high ? low : t("range", { low, high });
   return h("section", { id: "summary" },
@@ -30,7 +30,7 @@ function summary() {
     h("div", { class: "tiles" },
       tile(t("best"), reward.controller, spread(reward, "reward", (v) => num(v, 2))),
       JUDGED ? tile(t("best_pass"), passes.controller, `${spread(passes, "pass_rate", (v) => num(100 * v))} %`) : null,
-      tile(t("best_yen"), yen.controller, `${num(yen.yen_per_registered_kw, 1)} ${t("col_yen_kw").replace("\n", " ")}`)));
+      tile(t("best_yen"), yen.controller, `${num(yen.yen_per_registered_kw_with_lockout, 1)} ${t("best_yen_unit")}`)));
 }
 
 /** Return a figure with its interval; a dash where there is none. */
@@ -49,6 +49,7 @@ function columns() {
     ["col_pass", "pass_rate", (row) => spread(row, "pass_rate", hundred)],
     ["col_accuracy", "accuracy", plain("accuracy", 2)],
     ["col_yen_kw", "yen_per_registered_kw", plain("yen_per_registered_kw", 1)],
+    ["col_yen_lockout", "yen_per_registered_kw_with_lockout", plain("yen_per_registered_kw_with_lockout", 1)],
     ...(AGAINST ? [["col_against", "against_base", (row) => spread(row, "against_base", two)]] : []),
     ["col_beats", "beats_next", plain("beats_next", 2)],
     ["col_penalty", "penalty_yen", plain("penalty_yen", 0)],

@@ -21,6 +21,7 @@ Object.assign(WORDS, {
   best: ["Best by reward", "報酬の首位"],
   best_pass: ["Most blocks passed", "適合率の首位"],
   best_yen: ["Best ledger", "収支の首位"],
+  best_yen_unit: ["yen per registered kW, with lock-out", "円／登録 kW (取引停止込み)"],
   board: ["Scoreboard", "成績表"],
   board_how: [
     "Press a heading to sort. Reward is the interquartile mean over seeds, in shares of a group that follows every request exactly (evaluate --bound searches the best episode); other columns are means, [ ] holds the 95 % bootstrap interval.",
@@ -44,6 +45,7 @@ Object.assign(WORDS, {
   n_failed: ["failed blocks", "不適合コマ数"],
   col_accuracy: ["accuracy", "応動精度"],
   col_yen_kw: ["yen per\nregistered kW", "円／\n登録 kW"],
+  col_yen_lockout: ["with\nlock-out", "取引停止\n込み"],
   col_against: ["reward against\n{base} [95 %]", "{base} との\n報酬の差 [95 %]"],
   col_beats: ["P(beats the\nnext below)", "次位に勝つ\n確率"],
   col_penalty: ["penalty\nyen", "ペナルティ\n円"],
