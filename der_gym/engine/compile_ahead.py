@@ -64,6 +64,9 @@ def _share(lacking: list[Asked], n: int) -> None:
         forks = [_fork(lacking, taken) for _ in range(n - 1)]
         try:
             _work(lacking, taken)
+        except BaseException:
+            taken[:] = b"\1" * len(taken)  # where this process is stopped, its forks begin nothing more
+            raise
         finally:
             for fork in forks:
                 os.waitpid(fork, 0)

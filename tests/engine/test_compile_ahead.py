@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -99,3 +100,21 @@ def test_a_fault_is_raised_here_and_no_fork_is_left() -> None:
         Program([*asked, Call(wrong, out)], 5, 1, 1)()
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+def test_where_this_process_is_stopped_its_forks_begin_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    here, work = os.getpid(), compile_ahead._work
+
+    def stopped_or_late(asked: list[Any], taken: Any) -> None:
+        if os.getpid() == here:
+            raise KeyboardInterrupt
+        while not taken[0]:
+            time.sleep(0.01)
+        work(asked, taken)
+
+    monkeypatch.setattr(compile_ahead, "_work", stopped_or_late)
+    asked, _ = calls()
+    with pytest.raises(KeyboardInterrupt):
+        compile_ahead.compile_ahead(asked)
+    asked[0](0, 5)
+    assert asked[0].kernel.stats.cache_misses
