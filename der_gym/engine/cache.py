@@ -2,7 +2,7 @@
 
 ``kernels`` holds machine code. It is loaded by ``pickle``, which may run code of the file, so only a folder that no
 other user may write is used. ``generated`` holds the sources that are written of device classes, for people and
-debuggers to read. ``pools`` holds reference days (arrays that are mapped, not copied), learned plans and made-up signals.
+debuggers to read. ``pools`` holds reference days (arrays that are mapped, not copied), learned plans, made-up signals.
 
 A file's modification time is the time of its last use. When a process has kept something new, files without use for a
 month are removed, then the longest unused ones until the rest is small enough.
