@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from der_gym.evaluation.results import RECORD
+
 HEADS = {
     "idle": "idle",
     "open_loop": "open loop",
@@ -46,7 +48,7 @@ def read(folder: Path, name: str) -> list[Row]:
 
 def run(folder: Path) -> dict[str, Any]:
     """Return the record of a folder of results."""
-    found: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     return found
 
 
@@ -131,6 +133,9 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--money", type=int, metavar="HOUR", help="start of the episodes whose money is told by block")
     parser.add_argument("--lines", action="store_true", help="tell the lines of the ledger too")
     asked = parser.parse_args(words)
+    for folder in asked.folders:
+        if not (folder / RECORD).exists():
+            parser.error(f"{folder}: no finished results; der-gym evaluate --out FOLDER writes them")
     heads = ["level", "", *HEADS.values(), "bound"]
     print("| " + " | ".join(heads) + " |", "|---|---|" + "--:|" * (len(heads) - 2), sep="\n")
     for folder in asked.folders:

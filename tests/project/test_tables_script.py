@@ -97,3 +97,11 @@ def test_the_command_prints_all(tables: ModuleType, folder: Path, capsys: pytest
     assert said.startswith("| level |  | idle |") and "| `tertiary-1` | reward |" in said
     assert "against merit_order" in said and "mean yen of an episode from 14 h" in said
     assert "\n| `total` |" in said
+
+
+def test_a_folder_without_results_is_refused(
+    tables: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        tables.main([str(tmp_path)])
+    assert left.value.code == 2 and "no finished results" in capsys.readouterr().err
