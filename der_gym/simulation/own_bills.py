@@ -4,7 +4,7 @@ An owner who sells in an event has agreed to the offer as her whole pay. So what
 registers that the fleet's ledger books is hers; and so is what comes back later, until all has come back: she charges
 what she sold, her store wears less on the next day. The rest is booked: what owners are commanded, and their standby.
 
-The devices' registers are kept for every device here. Where what somebody sells changes, and at each half hour, the
+The devices' registers that are booked are kept for every device here. Where what somebody sells changes, and at each half hour, the
 growth since the last look is told apart. Known error: what comes and goes between two looks is one figure.
 """
 
@@ -29,7 +29,7 @@ class OwnBills:
     Parameters
     ----------
     fleet : Fleet
-        With registers of every device.
+        With the booked registers of every device.
     state : float32 (S, STATE.N, n_place)
         The owners'.
     booked : sequence of Booked
@@ -80,7 +80,7 @@ class _Registers:
         names = [each.name for each in booked]
         mine = [name for name in own.device.registers.names if name in names]
         self.name, self.lo, self.registers = own.device.name, own.lo, own.registers
-        self.rows = np.array([own.device.registers.number(name) for name in mine], dtype=np.int64)
+        self.rows = np.array([own.place(name)[0] for name in mine], dtype=np.int64)
         self.places = np.array([names.index(name) for name in mine], dtype=np.int64)
         self.mark = np.zeros((len(own.registers), len(mine), own.hi - own.lo))
         self.balance = np.zeros_like(self.mark)

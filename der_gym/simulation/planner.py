@@ -55,6 +55,8 @@ class Planner:
         Weights of the method ``forecast``; without them the plan is that of ``like_days``.
     moved : bool
         Whether the action corrects the plan.
+    offered : bool
+        Whether owners are offered pay.
 
     Attributes
     ----------
@@ -82,9 +84,10 @@ class Planner:
     def __init__(
         self, config: PlanConfig, episode: Episode, structure: Structure, pool: Pool, sample: Sample, n_block: int,
         receiving: bool, standby_share: Array, nominal_kw: Array, model: PlanModel | None, moved: bool = False,
+        offered: bool = False,
     ) -> None:  # fmt: skip
         self.forecaster, self.episode, self.structure, self.model = PlanForecaster(config), episode, structure, model
-        self.pool, self.sample, self.receiving = pool, sample, receiving
+        self.pool, self.sample, self.receiving, self.offered = pool, sample, receiving, offered
         self.standby_share, self.standby_cell = standby_share, standby_share > 0
         n_world, n_leaf, n_cell = len(episode.day0), structure.n_leaf, structure.n_cell
         self.nominal_kw = np.maximum(nominal_kw, 1e-9)  # a leaf may be empty
@@ -107,10 +110,11 @@ class Planner:
 
     def arrays(self) -> dict[str, Array]:
         """Return every array that a world's future depends on."""
-        names = ("base_kw", "leaf_kw", "house_kw", "standing", "quiet_since_s", "offered_since_s", "seen_sum", "seen_n")
-        later = ("stands", "outlook", "sent_sum", "sent_before", "kept") if self.model else ()
+        names = ("base_kw", "leaf_kw", "house_kw", "standing", "quiet_since_s", "seen_sum", "seen_n")
+        later = ("stands", "outlook", "sent_sum", "sent_before") if self.model else ()
         moved = () if self.correction is None else ("correction", "added_kw")
-        return {f"plan.{name}": getattr(self, name) for name in (*names, *later, *moved)}
+        offered = ("offered_since_s", "kept") if self.offered else ()
+        return {f"plan.{name}": getattr(self, name) for name in (*names, *later, *moved, *offered)}
 
     def begin(self, mask: Array) -> None:
         """Set the sums of seen power and sent fractions in the worlds of ``mask`` to 0."""
@@ -231,7 +235,7 @@ class Planner:
         return [
             counts,
             Call(read_state, ends, t_s, *by_leaf, *reads, *told, by_world=True),
-            Call(recall_state, ends, t_s, self.episode.start_h, *before, by_world=True),
+            *([Call(recall_state, ends, t_s, self.episode.start_h, *before, by_world=True)] if self.offered else []),
             Call(freeze_forecast, ends, t_s, self.episode.start_h, *learned, *given, by_world=True),
             *self._correcting(ends, t_s),
             renew,
