@@ -51,7 +51,7 @@ def plan(sim: Simulator) -> Array:
 
 
 def test_what_owners_answer_does_not_move_the_plan() -> None:
-    """Offers that many take up and that hardly anybody takes up leave the same plan, to the bit, up to an hour after."""
+    """Offers that many and that few take up leave the same plan, to the bit, up to an hour after."""
     low, high = begun(), begun()
     powers = [play(sim, MINUTES, yen) for sim, yen in ((low, 5.0), (high, 95.0))]
     assert (low.market.planner.offered_since_s > 0.0).all()
