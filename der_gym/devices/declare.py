@@ -83,7 +83,7 @@ class Traits:
         return not self.continuous
 
 
-# Roles of registers that the fleet's ledger books, in its order; from the second to the fifth they are the owner's bill.
+# Roles of registers that the fleet's ledger books, in its order; from the second to the fifth: the owner's bill.
 BOOKED = ("withheld", "import", "export", "stored", "deferred", "wear", "start")
 
 

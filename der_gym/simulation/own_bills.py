@@ -18,7 +18,8 @@ import numpy as np
 from der_gym.devices.owners.behaviour import STATE, moved
 from der_gym.engine.compile import kernel
 from der_gym.engine.program import Call
-from der_gym.simulation.fleet_arrays import DeviceArrays, Fleet
+from der_gym.simulation.device_arrays import DeviceArrays
+from der_gym.simulation.fleet_arrays import Fleet
 from der_gym.simulation.fleet_ledger import Booked
 
 Array = np.ndarray
