@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from der_gym.controllers.base import Array, ControllerConfig, PublicInfo, Rule, State, fresh
+from der_gym.controllers.merit_order import MeritOrderConfig
 from der_gym.core.errors import InputError
 from der_gym.core.units import BLOCK_S
 from der_gym.env.observation.layout import Layout
@@ -295,9 +296,19 @@ class ThresholdLearner(OfferRule):
         return self.action(np.repeat(held[:, None], n_leaf, axis=1), due, way), memory
 
 
-class OffersAndCommandsConfig(NeedsOfferConfig):
-    """Offers for what commands do not reach; commands take the tuned settings of merit_order."""
+def _tuned_commands() -> MeritOrderConfig:
+    from der_gym.controllers.store import load_settings
 
+    found = load_settings("merit_order")
+    assert isinstance(found, MeritOrderConfig)
+    return found
+
+
+class OffersAndCommandsConfig(NeedsOfferConfig):
+    """Offers for what commands do not reach."""
+
+    commands: MeritOrderConfig = Field(default_factory=_tuned_commands)
+    """Settings of the merit order that commands; default: its shipped ones."""
     reach_share: float = Field(0.0, ge=0, le=2)
     """Part of the power within reach of commands that counts: offers go out for a target above it alone; 0: for all."""
     store_part: float = Field(1.0, ge=0, le=2)
@@ -331,7 +342,7 @@ class OffersAndCommands(NeedsOffer):
         super().__init__(config)
         from der_gym.controllers.store import make
 
-        self.inner = make("merit_order")
+        self.inner = make("merit_order", self.config.commands)
 
     def bind(self, layout: Layout, public: PublicInfo) -> None:
         """Keep layout and facts; InputError where the action has no commands.

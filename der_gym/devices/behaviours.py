@@ -61,9 +61,10 @@ class Behaviour:
         called each tick before the devices advance; ``dt_s`` is float32. Where ``message[s, MESSAGE.A, i]`` is not 0
         it may write ``message[s, MESSAGE.FRACTION, i]``.
     decide_alone : kernel, optional
-        ``decide`` for a fleet with this one behaviour to which nobody sends dispatch. In place of ``message`` it is
-        given ``news, row, hold``: uint8 (n_world,), 0 where no message has changed, and the row of float32 (S, n_row,
-        n_place) with the first values in force. It writes CMD_START and CMD_END of ``fleet`` itself, where they change.
+        ``decide`` for a fleet with this one behaviour beside dispatch. In place of ``message`` it is given ``news, row,
+        below, hold``: uint8 (n_world,), 0 where no message has changed; the rows of float32 (S, n_row, n_place) with
+        its own first values in force, and with the first of dispatch, -1 where nobody sends it. It writes CMD_START,
+        CMD_END and CMD_END_SHARE of ``fleet`` itself, where they change.
     account : kernel, optional
         Called each tick after the devices have advanced, with the same arguments: ``fleet`` POWER_KW is now the tick's
         mean, and FRACTION what was decided.

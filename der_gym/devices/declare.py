@@ -83,6 +83,10 @@ class Traits:
         return not self.continuous
 
 
+# Roles of registers that the fleet's ledger books, in its order; from the second to the fifth: the owner's bill.
+BOOKED = ("withheld", "import", "export", "stored", "deferred", "wear", "start")
+
+
 @dataclass(frozen=True)
 class Register:
     """A float64 sum over an episode.
@@ -177,7 +181,7 @@ class Declaration:
     energy : Table
         float64 rows: stored energy, and registers that are judged home by home.
     meters : mapping of str to Register
-        All registers; those that only add up stand in `registers`.
+        All registers; those that only add up stand in `registers`, and those of them that are booked in `booked`.
     saved : Table
         Normalised rows that carry a state from the reference days to another device.
     strata : tuple of str
@@ -210,6 +214,7 @@ class Declaration:
         self._response: Callable[..., Any] | None = None
         sums = [f"{name} | {r.unit} | {r.meaning}" for name, r in self.meters.items() if not r.by_home]
         self.registers = rows(f"{self.name}.registers", "\n".join(sums))
+        self.booked = tuple(name for name in self.registers if self.meters[name].role in BOOKED)
         for name in self.strata:
             if name not in self.params and name not in SITE:
                 raise unknown(f"{self.name}: strata", name, [*self.params, *SITE])

@@ -116,7 +116,7 @@ _LENT = {
     "der_gym.devices.flexibility": ("HERE", "HEARS", "N_SCRATCH", "find_accepting", "place_row", "recall", "sum_cells"),
     "der_gym.engine.compile": ("kernel",),
     "der_gym.engine.scratch": ("borrow", "give_back"),
-    "der_gym.numerics.sums": ("any_positive", "enter", "find_enrolled"),
+    "der_gym.numerics.sums": ("any_positive", "enter", "find_enrolled", "kept_row"),
 }
 
 
@@ -145,7 +145,11 @@ def entries(model: Declaration, kernel: str) -> list[Entry]:
     if kernel != "advance":
         return []
     sums = [(name, register) for name, register in model.meters.items() if not register.by_home]
-    return [Entry(number, register.row or name, _scale(register.scale)) for number, (name, register) in enumerate(sums)]
+    place = {name: number for number, name in enumerate(model.booked)}
+    return [
+        Entry(number, register.row or name, _scale(register.scale), place.get(name, -1), len(sums))
+        for number, (name, register) in enumerate(sums)
+    ]
 
 
 def _scale(scale: float | str) -> str:

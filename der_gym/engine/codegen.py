@@ -83,11 +83,16 @@ class Form:
 
 @dataclass(frozen=True)
 class Entry:
-    """A register: ``registers[s, number] += row * scale``, summed over the devices that are enrolled."""
+    """A register: ``registers[s, number] += row * scale``, summed over the devices that are enrolled.
+
+    ``place`` and ``n_register``: see `numerics.sums.kept_row`.
+    """
 
     number: int
     row: str
     scale: str
+    place: int
+    n_register: int
 
 
 @dataclass
@@ -309,7 +314,8 @@ def _loops(stages: Sequence[Stage], names: _Names, entries: Sequence[Entry]) -> 
 
 
 def _entered(entries: Iterable[Entry]) -> list[str]:
-    return [f"enter({e.row}, enrolled, {e.scale}, registers[s, {e.number}])" for e in entries]
+    kept = "kept_row(registers[s], {e.number}, {e.place}, {e.n_register})"
+    return [f"enter({e.row}, enrolled, {e.scale}, {kept.format(e=e)})" for e in entries]
 
 
 def _loop(stage: Stage, values: set[str], places: Mapping[str, Place]) -> Iterator[str]:

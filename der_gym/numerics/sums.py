@@ -54,6 +54,24 @@ def enter(values, here, scale, out):  # type: ignore[no-untyped-def]
 
 
 @part
+def kept_row(registers, number, place, n_register):  # type: ignore[no-untyped-def]
+    """Return where a class keeps a register, float64 (1,) or (n,).
+
+    Parameters
+    ----------
+    registers : float64 (n_row, 1) or (n_row, n)
+        A row for each register; or, with fewer rows, one for each register that is booked, of every device, after one
+        with the sums of the others.
+    number, place : int
+        Of the register; its place among those that are booked, -1 for another.
+    n_register : int
+    """
+    if registers.shape[0] >= n_register:
+        return registers[number]
+    return registers[place + 1] if place >= 0 else registers[0, number : number + 1]
+
+
+@part
 def any_positive(values):  # type: ignore[no-untyped-def]
     """Return whether any of ``values``, float32 (n,), all >= 0, is above 0."""
     most = np.int32(0)

@@ -87,7 +87,9 @@ _SIN, _COS = np.sin(_CLOCK), np.cos(_CLOCK)
 
 
 @part
-def note_leaves(w, t, leaf, sent, seen_sum, seen_n, quiet_since_s, sent_sum):  # type: ignore[no-untyped-def]
+def note_leaves(  # type: ignore[no-untyped-def]
+    w, t, leaf, sent, offer_lane, seen_sum, seen_n, quiet_since_s, offered_since_s, sent_sum
+):
     """Keep the sums that the aggregator makes of the leaves that it has just seen.
 
     Parameters
@@ -95,10 +97,12 @@ def note_leaves(w, t, leaf, sent, seen_sum, seen_n, quiet_since_s, sent_sum):  #
     leaf : float64 (n_world, n_leaf, LEAF.N)
     sent : float64 (n_world, n_lane, SENDER.N)
         Lane ``k n_leaf + j`` is stream ``k`` to leaf ``j``.
+    offer_lane : int
+        First lane of the offers of pay; -1 where none are made.
     seen_sum : float64 (n_world, n_leaf); seen_n : float64 (n_world,)
         Sum and count of the seen power over this half hour.
-    quiet_since_s : float64 (n_world, n_leaf)
-        Last moment at which the leaf was under command.
+    quiet_since_s, offered_since_s : float64 (n_world, n_leaf)
+        Last moment at which the leaf was under command, and at which an offer was in force.
     sent_sum : float64 (n_world, n_leaf, 2)
         Sums of the upward and of the downward fractions in force over this half hour.
     """
@@ -109,13 +113,16 @@ def note_leaves(w, t, leaf, sent, seen_sum, seen_n, quiet_since_s, sent_sum):  #
         sent_sum[w, j, 1] += min(leaf[w, j, LEAF.SENT_A], 0.0)
         for lane in range(j, sent.shape[1], leaf.shape[1]):  # messages of every kind move the devices
             if sent[w, lane, net.SENDER.SENT_A] != 0.0 and sent[w, lane, net.SENDER.SENT_UNTIL] > t:
-                quiet_since_s[w, j] = t
+                if lane - j == offer_lane:
+                    offered_since_s[w, j] = t
+                else:
+                    quiet_since_s[w, j] = t
 
 
 @kernel
 def publish(  # type: ignore[no-untyped-def]
     w0, w1, n_shard, active, t_s, abs_s, seen, capability, horizon_s, day0, kinds, window, plan_leaf, rated_kw, leaf_of,
-    gate, book, mail, seen_sum, seen_n, quiet_since_s, sent_sum, world, leaf,
+    gate, book, mail, offer_lane, seen_sum, seen_n, quiet_since_s, offered_since_s, sent_sum, world, leaf,
 ):  # fmt: skip
     """Write the aggregator's knowledge of the world and of its leaves at the moment ``t_s``.
 
@@ -128,7 +135,7 @@ def publish(  # type: ignore[no-untyped-def]
     seen : float64 (S, n_cell, SEEN.N); capability (S, n_cell, CAPABILITY.N)
         The aggregator's sums of each shard; capability as reported at the latest refresh.
     rated_kw : float64 (n_world, n_cell)
-    seen_sum, seen_n, quiet_since_s, sent_sum
+    offer_lane, seen_sum, seen_n, quiet_since_s, offered_since_s, sent_sum
         See `note_leaves`.
     """
     n_block = plan_leaf.shape[1]
@@ -168,7 +175,7 @@ def publish(  # type: ignore[no-untyped-def]
             )
             out[LEAF.QUOTA_LEFT] = sent[net.SENDER.QUOTA] / gate[j, net.GATE.QUOTA_PER_DAY]
             out[LEAF.WAIT_S] = max(sent[net.SENDER.SENT_S] + gate[j, net.GATE.INTERVAL_S] - t, 0.0)
-        note_leaves(w, t, leaf, book, seen_sum, seen_n, quiet_since_s, sent_sum)
+        note_leaves(w, t, leaf, book, offer_lane, seen_sum, seen_n, quiet_since_s, offered_since_s, sent_sum)
 
 
 @kernel

@@ -51,7 +51,7 @@ class BehaviourArrays:
     def call_alone(
         self, kernel: Any, active: Array, dt_s: int, who: tuple[Any, ...], fleet: Array, told: tuple[Any, ...]
     ) -> Call:
-        """Return the call of `Behaviour.decide_alone`; ``told``: news, row, hold."""
+        """Return the call of `Behaviour.decide_alone`; ``told``: news, row, row of dispatch or -1, hold."""
         n_shard, keys, devices, homes, abs_s, ctx = who
         uid = homes if self.behaviour.by_home else devices
         own = (ctx, self.cfg, self.params, self.state, fleet, *told, self.registers)
@@ -95,7 +95,7 @@ class Behaviours:
     ) -> None:
         ordered = b.in_order(configs)
         self.n_shard, self.commanded = n_shard, commanded
-        self.news = np.ones(n_world, dtype=np.uint8)  # 0 where no offer in force may have changed in the tick
+        self.news = np.ones(n_world, dtype=np.uint8)  # 0 where no message in force may have changed in the tick
         self.all = [_make(each, configs[each.name], n_world * n_shard, n_place, by_device) for each in ordered]
         self.free = np.zeros((n_world * n_shard, n_place if self.all and not self._alone else 0), dtype=np.float32)
 
@@ -200,9 +200,9 @@ class Behaviours:
     ) -> list[Call]:
         """Return the calls of `decide` for a fleet with one behaviour beside dispatch."""
         span, (row_a, row_b) = (self.n_shard, active), rows[own.behaviour.name]
-        keeps = None if self.commanded else own.behaviour.decide_alone
-        if keeps is not None:
-            return [own.call_alone(keeps, active, dt_s, who, fleet, (self.news, row_a, hold))]
+        if own.behaviour.decide_alone is not None:
+            told = (self.news, row_a, rows["dispatch"][0] if self.commanded else -1, hold)
+            return [own.call_alone(own.behaviour.decide_alone, active, dt_s, who, fleet, told)]
         shows = Call(b.show_one, *span, row_a, row_b if own.behaviour.second else -1, hold, own.message)
         obeys = Call(b.command_one, *span, rows["dispatch"][0], hold, own.message, fleet)
         return [shows, *own._call(own.behaviour.decide, active, dt_s, who, fleet), obeys]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from itertools import groupby
 from types import MappingProxyType
 from typing import Any
@@ -14,7 +13,7 @@ from der_gym.core.errors import InputError, unknown
 from der_gym.core.units import DAY_S
 from der_gym.devices import DEVICES, membership
 from der_gym.devices import site as home
-from der_gym.devices.base import DeviceModel, Role
+from der_gym.devices.base import Role
 from der_gym.devices.owners.opting import DispatchConfig
 from der_gym.devices.owners.terms import TARIFF
 from der_gym.engine.memory import Arena
@@ -24,52 +23,11 @@ from der_gym.fleet.structure import Structure
 from der_gym.numerics.sums import sum_register
 from der_gym.simulation.array_ops import blank, copy_params, tell, weigh
 from der_gym.simulation.behaviour_arrays import Behaviours
+from der_gym.simulation.device_arrays import DeviceArrays, make_device_arrays
 from der_gym.simulation.dispatch_owners import DispatchOwners
 
 Array = np.ndarray
 _DEVICE_BYTES = 200  # of a device in the arrays below, about
-
-
-@dataclass
-class DeviceArrays:
-    """One class's arrays, and its places [lo, hi) in the fleet's rows."""
-
-    device: DeviceModel
-    lo: int
-    hi: int
-    cfg: Array  # float32 (k,)
-    params: Array  # float32 (S, n_param, n)
-    state: Array  # float32 (S, n_state, n)
-    energy: Array  # float64 (S, n_energy, n)
-    registers: Array  # float64 (S, n_register, 1 or n)
-    opt_out: np.float32
-
-    def register(self, name: str) -> Array:
-        """Return the register ``name``, float64 (S, n): a view; (S, 1) where it is the sum of its shard's devices."""
-        by_home = name in self.device.energy
-        kept, table = (self.energy, self.device.energy) if by_home else (self.registers, self.device.registers)
-        row: Array = kept[:, table.number(name)]
-        return row
-
-
-def make_device_arrays(
-    name: str, structure: Structure, config: Any, n_all: int, opt_out: float, by_device: bool, arena: Arena
-) -> DeviceArrays:
-    """Return the empty arrays of class ``name`` for ``n_all`` shards."""
-    device = DEVICES[name]
-    lo, hi = structure.class_slice[name]
-    n = hi - lo
-    return DeviceArrays(
-        device=device,
-        lo=lo,
-        hi=hi,
-        cfg=device.constants(config),
-        params=arena.zeros((n_all, max(len(device.params), 1), n), np.float32),
-        state=arena.zeros((n_all, max(len(device.state), 1), n), np.float32),
-        energy=arena.zeros((n_all, max(len(device.energy), 1), n)),
-        registers=np.zeros((n_all, max(len(device.registers), 1), n if by_device else 1)),
-        opt_out=np.float32(opt_out),
-    )
 
 
 def _opt_out(name: str, given: Mapping[str, float]) -> float:
@@ -96,6 +54,8 @@ class Fleet:
         Length of an episode, s: late joiners join within it.
     by_device : bool
         Whether the registers that only add up are kept for every device; else their sum of each shard and class.
+    booked_by_device : bool
+        Whether those are that the fleet's ledger books, by their declarations.
     receiving : bool
         Whether the homes' net power is metered; else the last stage need not add to it.
     behaviours : mapping
@@ -123,6 +83,7 @@ class Fleet:
         dispatch: DispatchConfig | None = None,
         pay: float | None = None,
         commanded: bool = True,
+        booked_by_device: bool = False,
     ) -> None:
         self.structure, self.n_world, self.n_shard = structure, n_world, structure.n_shard
         n_all = n_world * self.n_shard
@@ -131,7 +92,7 @@ class Fleet:
         chosen = dispatch is not None and dispatch.opting_out == "owner"
         coin = {name: 0.0 if chosen else opt_out[name] for name in opt_out}
         arena = Arena(n_all * structure.n_place * _DEVICE_BYTES)
-        kept = (by_device, arena)
+        kept = (by_device, booked_by_device, arena)
         self.classes = {
             name: make_device_arrays(name, structure, getattr(devices, name), n_all, coin[name], *kept)
             for name in structure.class_slice
@@ -333,16 +294,20 @@ class Fleet:
     def totalling(self, register: str, due: Array, out: Array) -> list[Call]:
         """Write a register's sum over all devices (padding left out) into ``out`` (n_world,) in ``due`` worlds."""
         present, classes = self.structure.present, self.classes.values()
-        parts = [(st.energy, st.device.energy.names, present, st.lo) for st in classes]
-        added = [*((st.registers, st.device.registers.names) for st in classes), *self.behaviours.registers()]
-        for kept, names in added:  # devices that are not enrolled have entered nothing
-            parts.append((kept, names, np.ones((self.n_shard, kept.shape[2]), dtype=np.uint8), 0))
-        calls: list[Call] = []
-        for kept, names, here, lo in parts:
-            if register in names:
-                given = (self.n_shard, due, kept, names.index(register), here, lo, not calls, out)
-                calls.append(Call(sum_register, *given, by_world=True))
-        return calls
+        parts = [
+            (st.energy, st.device.energy.number(register), present, st.lo)
+            for st in classes
+            if register in st.device.energy
+        ]
+        added = [(st.registers, *st.place(register)) for st in classes if register in st.device.registers]
+        for kept, names in self.behaviours.registers():
+            added += [(kept, names.index(register), slice(0, kept.shape[2]))] if register in names else []
+        for kept, row, columns in added:  # devices that are not enrolled have entered nothing
+            here = np.zeros((self.n_shard, kept.shape[2]), dtype=np.uint8)
+            here[:, columns] = 1
+            parts.append((kept, row, here, 0))
+        given = [(self.n_shard, due, *part, number == 0, out) for number, part in enumerate(parts)]
+        return [Call(sum_register, *each, by_world=True) for each in given]
 
     def harm(self) -> dict[str, str]:
         """Return the registers by which people lose -> the setting of their price, ordered by the price's name.

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from der_gym.core.errors import InputError, unknown
 from der_gym.core.units import BLOCK_S, HOUR_S
-from der_gym.devices.declare import Declaration
+from der_gym.devices.declare import BOOKED, Declaration
 from der_gym.engine.compile import kernel, part
 from der_gym.engine.program import Call
 from der_gym.engine.schema import Table
@@ -33,8 +33,7 @@ from der_gym.services.costs import CostConfig, retail_yen_kwh
 F8 = NDArray[np.float64]
 MONTH_H = 730.0
 
-# Of the devices' registers, in the order of booking; from the second to the fifth they are the owner's bill.
-ROLES = ("withheld", "import", "export", "stored", "deferred", "wear", "start")
+ROLES = BOOKED  # of the devices' registers
 _WITHHELD, _IMPORT, _WEAR = ROLES.index("withheld"), ROLES.index("import"), ROLES.index("wear")
 _INCOME = (ROLES.index("export"), ROLES.index("stored"))  # what lowers the bill
 

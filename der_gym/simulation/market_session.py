@@ -95,7 +95,7 @@ class MarketSession:
         sample_of = (self.episode, structure, pool, sample, self.n_block, self.receiving)
         given = (*sample_of, self._standby_share(structure), nominal_kw, model)
         moved = any(head.kind == PLAN for head in scenario.heads())
-        self.planner = Planner(scenario.plan, *given, moved=moved)
+        self.planner = Planner(scenario.plan, *given, moved=moved, offered=scenario.offers is not None)
         self.planner.silent[:] = self._silent()
         weights = leaf_weights(structure, scenario.services)
         self.sessions = [self._session(config, n_world, weights[config.id]) for config in scenario.services]

@@ -152,8 +152,8 @@ class Offers:
         return calls + [Call(tell_start, *told, True, shown, k, self.state) for shown, k in self.announced]
 
     def telling(self, active: Array, dt_s: int) -> Call:
-        """Return the call that marks the worlds in which an offer in force may have changed in the tick."""
-        lanes = (self.lane, self.lane + self.fleet.structure.n_leaf)
+        """Return the call that marks the worlds in which a message in force may have changed in the tick."""
+        lanes = (0, self.network.leaf.shape[1])
         given = (active, self.fleet.t_s, dt_s, self.network.leaf, *lanes, self.fleet.behaviours.news)
         return Call(mark_news, *given, by_world=True)
 

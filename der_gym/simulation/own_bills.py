@@ -4,8 +4,9 @@ An owner who sells in an event has agreed to the offer as her whole pay. So what
 registers that the fleet's ledger books is hers; and so is what comes back later, until all has come back: she charges
 what she sold, her store wears less on the next day. The rest is booked: what owners are commanded, and their standby.
 
-The devices' registers are kept for every device here. Where what somebody sells changes, and at each half hour, the
-growth since the last look is told apart. Known error: what comes and goes between two looks is one figure.
+The devices' registers that are booked are kept for every device here. Where what an owner sells changes, and for all at
+each half hour, the growth since the last look is told apart. Known error: what comes and goes between two looks is one
+figure.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import numpy as np
 from der_gym.devices.owners.behaviour import STATE, moved
 from der_gym.engine.compile import kernel
 from der_gym.engine.program import Call
-from der_gym.simulation.fleet_arrays import DeviceArrays, Fleet
+from der_gym.simulation.device_arrays import DeviceArrays
+from der_gym.simulation.fleet_arrays import Fleet
 from der_gym.simulation.fleet_ledger import Booked
 
 Array = np.ndarray
@@ -29,7 +31,7 @@ class OwnBills:
     Parameters
     ----------
     fleet : Fleet
-        With registers of every device.
+        With the booked registers of every device.
     state : float32 (S, STATE.N, n_place)
         The owners'.
     booked : sequence of Booked
@@ -38,7 +40,7 @@ class OwnBills:
     Attributes
     ----------
     sold : float32 (S, n_place)
-        What each owner sold since the last look, a fraction.
+        What each owner sold since the last look at her, a fraction.
     hers : float64 (S, n_booked)
         Part of each booked register that owners bear.
     """
@@ -80,7 +82,7 @@ class _Registers:
         names = [each.name for each in booked]
         mine = [name for name in own.device.registers.names if name in names]
         self.name, self.lo, self.registers = own.device.name, own.lo, own.registers
-        self.rows = np.array([own.device.registers.number(name) for name in mine], dtype=np.int64)
+        self.rows = np.array([own.place(name)[0] for name in mine], dtype=np.int64)
         self.places = np.array([names.index(name) for name in mine], dtype=np.int64)
         self.mark = np.zeros((len(own.registers), len(mine), own.hi - own.lo))
         self.balance = np.zeros_like(self.mark)
@@ -100,7 +102,7 @@ def set_aside(  # type: ignore[no-untyped-def]
     ----------
     active : bool (n_world,)
     always : bool
-        Look even where no sale has changed.
+        Look at all; else at those whose sale has changed.
     row : int
         Of ``state``, float32 (S, n, N): what owners sell now.
     sold : float32 (S, N)
@@ -116,10 +118,17 @@ def set_aside(  # type: ignore[no-untyped-def]
         if not active[s // n_shard]:
             continue
         now, was = state[s, row, lo : lo + n], sold[s, lo : lo + n]
-        if always or moved(now, was):
+        if always:
             for k in range(rows.shape[0]):
                 hers[s, places[k]] += own_growth(registers[s, rows[k]], was, mark[s, k], balance[s, k])
             was[:] = now
+        elif moved(now, was):
+            for i in range(n):
+                if now[i] != was[i]:
+                    for k in range(rows.shape[0]):
+                        own, sells = registers[s, rows[k], i : i + 1], was[i : i + 1]
+                        hers[s, places[k]] += own_growth(own, sells, mark[s, k, i : i + 1], balance[s, k, i : i + 1])
+                    was[i] = now[i]
 
 
 @kernel

@@ -57,6 +57,10 @@ class PlanModel:
         Weights of the leaf's state at the gate.
     least, greatest : float64 (n_start, n_block, n_leaf)
         Bounds of the plan: the least and greatest half-hour mean of the training days.
+    usual : float64 (n_start, n_block, n_leaf, PLAN_STATE.N)
+        Mean state at the gate of leaves that were left alone for an hour before it.
+    fading : float64 (n_leaf, PLAN_STATE.N)
+        What is left, on average, of a state beyond the usual one gate later, 0..1.
     """
 
     starts_h: tuple[int, ...]
@@ -64,6 +68,8 @@ class PlanModel:
     state: Array
     least: Array
     greatest: Array
+    usual: Array
+    fading: Array
 
     @staticmethod
     def blank(starts_h: tuple[int, ...], n_block: int, n_leaf: int) -> PlanModel:
@@ -71,7 +77,8 @@ class PlanModel:
         lead = (len(starts_h), n_block, n_leaf)
         known, bound = np.zeros((*lead, KNOWN.N)), np.full(lead, np.inf)
         known[..., KNOWN.BASE] = 1.0
-        return PlanModel(starts_h, known, np.zeros((*lead, PLAN_STATE.N)), -bound, bound)
+        state = np.zeros((*lead, PLAN_STATE.N))
+        return PlanModel(starts_h, known, state, -bound, bound, state.copy(), np.zeros((n_leaf, PLAN_STATE.N)))
 
     def row_of(self) -> Array:
         """Return the place of each hour's start in the arrays, int64 (24,); 0 for an hour without one."""
@@ -81,7 +88,7 @@ class PlanModel:
 
     def arrays(self) -> dict[str, Array]:
         """Return all arrays by name."""
-        own = {name: getattr(self, name) for name in ("known", "state", "least", "greatest")}
+        own = {name: getattr(self, name) for name in ("known", "state", "least", "greatest", "usual", "fading")}
         return {"starts_h": np.array(self.starts_h, dtype=np.int64), **own}
 
 

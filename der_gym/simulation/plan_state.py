@@ -127,6 +127,48 @@ def read_state(  # type: ignore[no-untyped-def]
             row[PLAN_STATE.SENT_DOWN] = (sent_sum[w, j, 1] / n + sent_before[w, j, 1]) * 0.5
 
 
+_TOLD = (PLAN_STATE.UP_KW, PLAN_STATE.DOWN_KW, PLAN_STATE.STORED_KWH, PLAN_STATE.SEEN_KW)
+
+
+@kernel
+def recall_state(  # type: ignore[no-untyped-def]
+    w0, w1, ends, t_s, start_h, row_of, usual, fading, quiet_since_s, offered_since_s, kept, state
+):
+    """Put what a leaf showed before it was offered pay in the place of what it shows now, where a block ``ends``.
+
+    A leaf to which an offer was in force within the hour shows its owners' answers. Its plan is to be that of the same
+    leaf without offers. So its state is the usual one of that gate, and what the last gate without offers showed beyond
+    the usual of its own; this fades from gate to gate, as fast as it did on the days of training.
+
+    Parameters
+    ----------
+    ends : bool (n_world,); t_s : float64 (n_world,)
+    start_h : int64 (n_world,); row_of : int64 (24,)
+        Hour of the episode's start; that hour's place in the model.
+    usual : float64 (n_start, n_block, n_leaf, PLAN_STATE.N)
+        Mean state of leaves that are left alone.
+    fading : float64 (n_leaf, PLAN_STATE.N)
+        What is left of a state beyond the usual one gate later.
+    quiet_since_s, offered_since_s : float64 (n_world, n_leaf)
+        Last moment at which the leaf was under command, and at which an offer was in force.
+    kept : float64 (n_world, n_leaf, PLAN_STATE.N)
+        What a leaf showed beyond the usual; updated.
+    state : float64 (n_world, n_leaf, PLAN_STATE.N)
+        Updated. What was sent stands; seen power stays out of it while a command was in force within the hour.
+    """
+    for w in range(w0, w1):
+        b, r = int(t_s[w]) // BLOCK_S + 2, row_of[start_h[w]]
+        for j in range(state.shape[1] if ends[w] and b < usual.shape[1] else 0):
+            offered = t_s[w] - offered_since_s[w, j] < QUIET_S
+            commanded = t_s[w] - quiet_since_s[w, j] < QUIET_S
+            for k in _TOLD:
+                hidden = commanded and k == PLAN_STATE.SEEN_KW
+                shown = 0.0 if hidden else state[w, j, k] - usual[r, b, j, k]
+                kept[w, j, k] = kept[w, j, k] * fading[j, k] if offered else shown
+                if offered and not hidden:
+                    state[w, j, k] = usual[r, b, j, k] + kept[w, j, k]
+
+
 @kernel
 def freeze_forecast(  # type: ignore[no-untyped-def]
     w0, w1, ends, t_s, start_h, row_of, weight, least, greatest, nominal_kw, outlook, state, stands, loads, base_kw,

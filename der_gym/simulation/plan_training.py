@@ -23,7 +23,7 @@ from der_gym.services.base import Scope
 from der_gym.services.baselines.forecast import GATE_MIN
 from der_gym.simulation.assets import ScenarioAssets, scenario_assets
 from der_gym.simulation.episode import Episode
-from der_gym.simulation.plan_model import KNOWN, PlanModel, ridge
+from der_gym.simulation.plan_model import DIGITS, GATE_SLOTS, KNOWN, PlanModel, ridge
 from der_gym.simulation.plan_state import PLAN_STATE
 from der_gym.simulation.representative_fleet import itself
 
@@ -103,6 +103,7 @@ def _learn(assets: ScenarioAssets, simulate: Callable[..., Any], blank: PlanMode
     sim = simulate(assets.scenario, WORLDS, assets=assets, plan_model=blank)
     n_batch = int(np.clip(MOST_BATCHES * DEVICES_OF_MOST // sim.structure.n_place, LEAST_BATCHES, MOST_BATCHES))
     made = PlanModel(blank.starts_h, *(array.copy() for name, array in blank.arrays().items() if name != "starts_h"))
+    moments = np.zeros((2, *made.fading.shape))
     for row, start_h in enumerate(blank.starts_h):
         parts = list(_play(sim, start_h, n_batch))
         inputs, power, counts = (np.concatenate([part[k] for part in parts]) for k in range(3))
@@ -110,16 +111,44 @@ def _learn(assets: ScenarioAssets, simulate: Callable[..., Any], blank: PlanMode
             for j in range(power.shape[2]):
                 x, y = inputs[counts[:, b, j], b, j], power[counts[:, b, j], b, j]
                 _fit(made, (row, b, j), x, y)
+        moments += _moments(inputs[..., KNOWN.N :], made.usual[row])
+    made.fading[:] = np.clip(moments[1] / np.maximum(moments[0], 1e-12), 0.0, 1.0).round(DIGITS)
     return made
 
 
 def _fit(model: PlanModel, at: tuple[int, int, int], inputs: Array, power: Array) -> None:
-    """Write one leaf's weights and bounds; where it always stands by, nothing is learned."""
+    """Write one leaf's weights, bounds and usual state; where it always stands by, nothing is learned."""
     if len(power) == 0:
         return
     weight = ridge(inputs, power)
     model.known[at], model.state[at] = weight[: KNOWN.N], weight[KNOWN.N :]
     model.least[at], model.greatest[at] = power.min(), power.max()
+    states = inputs[:, KNOWN.N :]
+    quiet = states[_quiet(states)]
+    model.usual[at] = quiet.mean(axis=0).round(DIGITS) if len(quiet) else 0.0
+
+
+def _quiet(states: Array) -> Array:
+    """Return where no command was in force within the hour: there the seen power counts, else it is 0."""
+    quiet: Array = states[..., PLAN_STATE.SEEN_KW] != 0.0
+    return quiet
+
+
+def _moments(states: Array, usual: Array) -> Array:
+    """Return the sums of squares of states beyond the usual, and of their products with those one gate later.
+
+    Parameters
+    ----------
+    states : float64 (n, n_block, n_leaf, PLAN_STATE.N)
+    usual : float64 (n_block, n_leaf, PLAN_STATE.N)
+
+    Returns
+    -------
+    float64 (2, n_leaf, PLAN_STATE.N)
+    """
+    beyond = np.where(_quiet(states)[..., None], states - usual, 0.0)[:, GATE_SLOTS:]  # gates within the episode
+    first, later = beyond[:, :-1], beyond[:, 1:]
+    return np.stack([((first * (later != 0.0)) ** 2).sum(axis=(0, 1)), (first * later).sum(axis=(0, 1))])
 
 
 def _play(sim: Any, start_h: int, n_batch: int) -> Iterator[tuple[Array, Array, Array]]:

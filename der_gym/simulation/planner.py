@@ -24,6 +24,7 @@ from der_gym.simulation.plan_state import (
     freeze_forecast,
     heard_share,
     read_state,
+    recall_state,
 )
 from der_gym.simulation.reference_days import KEPT, Pool
 from der_gym.simulation.representative_fleet import Sample
@@ -54,6 +55,8 @@ class Planner:
         Weights of the method ``forecast``; without them the plan is that of ``like_days``.
     moved : bool
         Whether the action corrects the plan.
+    offered : bool
+        Whether owners are offered pay.
 
     Attributes
     ----------
@@ -68,6 +71,8 @@ class Planner:
         Part of the plan that clock, weather and the days before give, per nominal kW; read at the gate.
     state : float64 (n_world, n_leaf, PLAN_STATE.N)
         The leaves at the last gate.
+    kept : float64 (n_world, n_leaf, PLAN_STATE.N)
+        What they showed beyond the usual when they were last left without offers.
     silent : float64 (n_leaf, 2)
         Expected part of a leaf's plan that is of homes which cannot report: by its own schedule; where it stands by.
     correction : float64 (n_world, n_leaf), optional
@@ -79,9 +84,10 @@ class Planner:
     def __init__(
         self, config: PlanConfig, episode: Episode, structure: Structure, pool: Pool, sample: Sample, n_block: int,
         receiving: bool, standby_share: Array, nominal_kw: Array, model: PlanModel | None, moved: bool = False,
+        offered: bool = False,
     ) -> None:  # fmt: skip
         self.forecaster, self.episode, self.structure, self.model = PlanForecaster(config), episode, structure, model
-        self.pool, self.sample, self.receiving = pool, sample, receiving
+        self.pool, self.sample, self.receiving, self.offered = pool, sample, receiving, offered
         self.standby_share, self.standby_cell = standby_share, standby_share > 0
         n_world, n_leaf, n_cell = len(episode.day0), structure.n_leaf, structure.n_cell
         self.nominal_kw = np.maximum(nominal_kw, 1e-9)  # a leaf may be empty
@@ -92,9 +98,10 @@ class Planner:
         self.base_kw, self.leaf_kw, self.outlook = (np.zeros((n_world, n_block, n_leaf)) for _ in range(3))
         self.house_kw = np.zeros((n_world, n_block))
         self.standing, self.stands = (np.zeros((n_world, n_block, n_leaf), dtype=bool) for _ in range(2))
-        self.quiet_since_s, self.seen_sum = (np.zeros((n_world, n_leaf)) for _ in range(2))
+        self.quiet_since_s, self.offered_since_s, self.seen_sum = (np.zeros((n_world, n_leaf)) for _ in range(3))
         self.sent_sum, self.sent_before = (np.zeros((n_world, n_leaf, 2)) for _ in range(2))
-        self.seen_n, self.state = np.zeros(n_world), np.zeros((n_world, n_leaf, PLAN_STATE.N))
+        self.seen_n = np.zeros(n_world)
+        self.state, self.kept = (np.zeros((n_world, n_leaf, PLAN_STATE.N)) for _ in range(2))
         self.silent = np.zeros((n_leaf, 2))
         self.correction = np.zeros((n_world, n_leaf)) if moved else None
         self.added_kw = np.zeros((n_world, n_block if moved else 0, n_leaf))
@@ -106,11 +113,13 @@ class Planner:
         names = ("base_kw", "leaf_kw", "house_kw", "standing", "quiet_since_s", "seen_sum", "seen_n")
         later = ("stands", "outlook", "sent_sum", "sent_before") if self.model else ()
         moved = () if self.correction is None else ("correction", "added_kw")
-        return {f"plan.{name}": getattr(self, name) for name in (*names, *later, *moved)}
+        offered = ("offered_since_s", "kept") if self.offered else ()
+        return {f"plan.{name}": getattr(self, name) for name in (*names, *later, *moved, *offered)}
 
     def begin(self, mask: Array) -> None:
         """Set the sums of seen power and sent fractions in the worlds of ``mask`` to 0."""
-        self.quiet_since_s[mask], self.seen_sum[mask], self.seen_n[mask] = -QUIET_S, 0.0, 0.0
+        self.quiet_since_s[mask], self.offered_since_s[mask] = -QUIET_S, -QUIET_S
+        self.seen_sum[mask], self.seen_n[mask], self.kept[mask] = 0.0, 0.0, 0.0
         self.sent_sum[mask], self.sent_before[mask] = 0.0, 0.0
         if self.correction is not None:
             self.correction[mask], self.added_kw[mask] = 0.0, 0.0
@@ -205,13 +214,15 @@ class Planner:
         renew = Call(begin_half_hour, ends, self.seen_sum, *sent, by_world=True)
         by_leaf, m = (fleet.n_shard, st.cell_leaf), self.model
         if m is None:
-            own = (self.standing, self.quiet_since_s, self.base_kw, self.forecaster.config.persistence)
+            moved = (self.quiet_since_s, self.offered_since_s)
+            own = (self.standing, *moved, self.base_kw, self.forecaster.config.persistence)
             last = (reporting, self.seen_sum, self.seen_n, self.leaf_kw)
             frozen = Call(freeze_leaves, ends, t_s, *by_leaf, *own, *last, by_world=True)
             return [counts, frozen, *self._correcting(ends, t_s), renew]
         reads = (meters.capability, meters.seen, reporting, self.nominal_kw, self.base_kw)
         told = (self.sent_sum, self.sent_before, self.seen_n, self.quiet_since_s, self.state)
         learned = (m.row_of(), m.state, m.least, m.greatest, self.nominal_kw)
+        before = (m.row_of(), m.usual, m.fading, self.quiet_since_s, self.offered_since_s, self.kept, self.state)
         given = (
             self.outlook,
             self.state,
@@ -224,6 +235,7 @@ class Planner:
         return [
             counts,
             Call(read_state, ends, t_s, *by_leaf, *reads, *told, by_world=True),
+            *([Call(recall_state, ends, t_s, self.episode.start_h, *before, by_world=True)] if self.offered else []),
             Call(freeze_forecast, ends, t_s, self.episode.start_h, *learned, *given, by_world=True),
             *self._correcting(ends, t_s),
             renew,
@@ -239,8 +251,8 @@ class Planner:
 
 @kernel
 def freeze_leaves(  # type: ignore[no-untyped-def]
-    w0, w1, ends, t_s, n_shard, leaf_of, standing, quiet_since_s, base_kw, persistence, reporting, seen_sum, seen_n,
-    plan_leaf_kw,
+    w0, w1, ends, t_s, n_shard, leaf_of, standing, quiet_since_s, offered_since_s, base_kw, persistence, reporting,
+    seen_sum, seen_n, plan_leaf_kw,
 ):  # fmt: skip
     """Correct the plan of the block two ahead where a block ``ends``, by the method ``like_days``.
 
@@ -252,8 +264,9 @@ def freeze_leaves(  # type: ignore[no-untyped-def]
         Leaves that stand by: their power there does not move the plan.
     reporting : float64 (S, n_cell, REPORTING.N)
         Rated kW of the devices that report, and of all.
-    quiet_since_s, seen_sum : float64 (n_world, n_leaf); seen_n : float64 (n_world,)
-        Since when each leaf is under no command, s; sum, kW, and number of its seen powers in the block.
+    quiet_since_s, offered_since_s, seen_sum : float64 (n_world, n_leaf); seen_n : float64 (n_world,)
+        Last moment at which the leaf was under command, and under an offer, s; sum, kW, and number of its seen powers
+        in the block.
     base_kw, plan_leaf_kw : float64 (n_world, n_block, n_leaf)
     """
     n_block, n_leaf = base_kw.shape[1], base_kw.shape[2]
@@ -263,7 +276,8 @@ def freeze_leaves(  # type: ignore[no-untyped-def]
         now = int(t_s[w]) // BLOCK_S  # the block that begins
         last, ahead = max(now - 1, 0), now + 2
         for j in range(n_leaf if ahead < n_block else 0):
-            alone = t_s[w] - quiet_since_s[w, j] >= QUIET_S and not standing[w, last, j]
+            moved_s = max(quiet_since_s[w, j], offered_since_s[w, j])
+            alone = t_s[w] - moved_s >= QUIET_S and not standing[w, last, j]
             mean = seen_sum[w, j] / max(seen_n[w], 1.0) / heard_share(reporting, w, n_shard, leaf_of, j)
             known = alone and seen_n[w] > 0.0
             plan_leaf_kw[w, ahead, j] = corrected(

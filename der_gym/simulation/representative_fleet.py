@@ -20,7 +20,8 @@ from der_gym.engine.tables import FLEET, SITE
 from der_gym.fleet.resources import ResourceTable
 from der_gym.fleet.structure import Structure
 from der_gym.fleet.tree import TreeConfig
-from der_gym.simulation.fleet_arrays import DeviceArrays, Fleet
+from der_gym.simulation.device_arrays import DeviceArrays
+from der_gym.simulation.fleet_arrays import Fleet
 
 Array = np.ndarray
 EXACT = 4096  # up to so many devices the reference days are run on the fleet itself

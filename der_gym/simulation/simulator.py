@@ -93,10 +93,10 @@ class Simulator:
         per_world = _WORLD_BYTES + _DEVICE_BYTES * st.n_shard * st.n_place
         memory.check_room(f"n_world {shown(n_world)}: worlds of {st.n_device:,} devices", n_world * per_world)
         receiving = any(config.metering == "receiving" for config in scenario.services)
-        each = by_device or scenario.control == "both"  # what owners in events bear is told apart by device
         check_opting(st.class_names, scenario.dispatch)
         owners = (scenario.answers(), offers.tariff(scenario.costs), scenario.dispatch, scenario.owners_share)
-        own = (each, receiving, *owners, scenario.control != "incentive")
+        told_apart = scenario.control == "both"  # what owners in events bear
+        own = (by_device, receiving, *owners, scenario.control != "incentive", told_apart)
         self.fleet = Fleet(st, scenario.devices, n_world, scenario.horizon_s, *own)
         n_day = (scenario.horizon_s + RUN_ON_S) // DAY_S + 2
         self.network = NetworkRuntime(st, scenario.network, n_world, scenario.decision_s, n_day, scenario.streams())

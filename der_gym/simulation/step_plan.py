@@ -171,7 +171,8 @@ class StepPlan:
         e, plan = m.episode, m.planner
         clocks = (f.n_shard, self.active, f.t_s, f.abs_s, t.seen, t.capability, float(self.scenario.horizon_s))
         mail = (f.structure.cell_leaf, w.gate, w.leaf, w.mail)
-        notes = (plan.seen_sum, plan.seen_n, plan.quiet_since_s, plan.sent_sum)
+        lane = self.offers.lane if self.offers else -1
+        notes = (lane, plan.seen_sum, plan.seen_n, plan.quiet_since_s, plan.offered_since_s, plan.sent_sum)
         days = (e.day0, e.kinds, e.window, plan.leaf_kw, t.rated_kw)
         calls = [Call(publish, *clocks, *days, *mail, *notes, view.world, view.leaf, by_world=True)]
         n_own = 0

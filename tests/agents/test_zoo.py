@@ -13,7 +13,7 @@ from der_gym.evaluation.play import EpisodeRunner
 from der_gym.scenario.load import load
 
 ZOO = Path(__file__).resolve().parents[2] / "agents" / "zoo"
-NAMES = ("incentive-evening", "incentive-solar", "ladder-3", "ladder-5", "tertiary-1")
+NAMES = ("incentive-evening", "incentive-solar", "ladder-3", "ladder-5", "tertiary-1", "tertiary-1-both")
 UNJUDGED = ("incentive-solar",)  # no block of it passes or fails
 ONE_DAY = {"signals.start": "2026-08-04", "pool.n_fleet": 1}  # a pool of few days
 

@@ -70,14 +70,20 @@ def test_an_offer_of_nothing_gives_the_bits_of_no_message() -> None:
     assert not owners(silent)[:, STATE.ANSWER].any() and not silent.simulator.market.fleet_ledger.paid_yen.any()
 
 
-def test_owners_alone_keep_their_commands_with_the_bits_of_telling_them_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = worlds(3)
+@pytest.mark.parametrize("control", ["incentive", "both"])
+def test_owners_keep_their_commands_with_the_bits_of_telling_them_anew(
+    monkeypatch: pytest.MonkeyPatch, control: str
+) -> None:
+    kept = worlds(3, control=control)
     monkeypatch.setitem(BEHAVIOURS._items, "incentive", replace(INCENTIVE_ANSWER, decide_alone=None))
-    told = worlds(3)
-    offers = np.random.default_rng(2).choice([0.0, 0.0, 20.0, 60.0, 90.0], 16)
+    told = worlds(3, control=control)
+    random = np.random.default_rng(2)
+    offers = random.choice([0.0, 0.0, 20.0, 60.0, 90.0], 16)
+    fractions = random.choice([0.0, 0.0, 0.6, -0.4], 240 // 7 + 1)
     for k in range(240):
-        play(kept, 1, offer=offers[k // 15])
-        play(told, 1, offer=offers[k // 15])
+        values = {"offer": offers[k // 15]} | ({"dispatch": fractions[k // 7]} if control == "both" else {})
+        play(kept, 1, **values)
+        play(told, 1, **values)
         if k == 120:
             kept = _forgetful(kept)
         assert not same(copied(kept.simulator), copied(told.simulator))

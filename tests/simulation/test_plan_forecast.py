@@ -36,7 +36,8 @@ def any_model(n_leaf: int, starts_h: tuple[int, ...] = (5, 14, 17)) -> PlanModel
     rng, lead = np.random.default_rng(3), (len(starts_h), N_BLOCK, n_leaf)
     bound = np.full(lead, 3.0)
     known, state = rng.normal(0, 0.05, (*lead, KNOWN.N)), rng.normal(0, 0.3, (*lead, PLAN_STATE.N))
-    return PlanModel(starts_h, known, state, -bound, bound)
+    usual, fading = rng.normal(0, 0.1, state.shape), rng.uniform(0.5, 1.0, (n_leaf, PLAN_STATE.N))
+    return PlanModel(starts_h, known, state, -bound, bound, usual, fading)
 
 
 def begun(made: Scenario, seeds: list[int], assets: ScenarioAssets | None = None) -> Simulator:

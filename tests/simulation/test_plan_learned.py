@@ -85,6 +85,7 @@ def test_kept_weights_are_those_that_were_learned(tmp_path: Path, monkeypatch: p
 # -- cheaters ----------------------------------------------------------------------------------------------------------
 
 Rule = Callable[[int, Array], Array]
+Trick = Callable[[int, Array, Array], Array]
 
 
 def pulses(leaf: Array, fraction: float, first: int, last: int, every: int) -> Rule:
@@ -96,6 +97,56 @@ def pulses(leaf: Array, fraction: float, first: int, last: int, every: int) -> R
         return action
 
     return changed
+
+
+def with_offers() -> Scenario:
+    """Return such mornings with offers of pay beside commands."""
+    changes = {"fleet.n_device": 300, "episode.n_block": 4, "episode.n_block_after": 2, "episode.starts_h": [5]}
+    return load("tertiary-1-both", {**changes, "services.tertiary-1.limits": "off", "split": "validation"})
+
+
+def offering(worlds: Worlds, trick: Trick) -> Rule:
+    """Return a rule that adds the offers of a trick, yen/kWh, to what it is given."""
+    places = worlds.layout.action.places["offer"]
+
+    def changed(minute: int, action: Array) -> Array:
+        obs = worlds.observe()
+        seen, plan = (worlds.layout.decode(obs, f"leaf.{name}_kw") for name in ("seen", "plan"))
+        offers = worlds.layout.encode({"offer": trick(minute, seen, plan)})
+        action = np.array(action, dtype=np.float32)
+        if action.shape[-1] < offers.shape[-1]:  # the rule has no offers of its own
+            action = np.concatenate([action, np.zeros((len(action), offers.shape[-1] - action.shape[-1]))], axis=1)
+        action[:, places[1] : places[1] + places[2]] = offers[:, places[1] : places[1] + places[2]]
+        return action.astype(np.float32)
+
+    return changed
+
+
+TRICKS: dict[str, Trick] = {
+    "keep what is seen above the plan": lambda minute, seen, plan: np.where(seen > plan + 1.0, 5.0, 0.0),
+    "keep what is seen above the plan at the start": lambda minute, seen, plan: 5.0 * (seen > plan) * (minute < 120),
+    "a little for ever": lambda minute, seen, plan: np.full(seen.shape, 5.0),
+    "hold back before each gate": lambda minute, seen, plan: np.full(seen.shape, 90.0 * (minute % 60 >= 30)),
+    "let loose": lambda minute, seen, plan: np.full(seen.shape, 60.0 * (minute < 45)),
+}
+
+
+@pytest.mark.parametrize("trick", TRICKS)
+def test_offers_that_move_the_own_plan_earn_nothing(offered: tuple[Worlds, Array, Array], trick: str) -> None:
+    """They cost more than they bring, and the plan of all leaves rises by less than a thousandth of the rated swing."""
+    worlds, honest, plan_kw = offered
+    gain = rewards(worlds, offering(worlds, TRICKS[trick])) - honest
+    planner = worlds.simulator.market.planner
+    assert gain.mean() < 0
+    assert (planner.leaf_kw - plan_kw)[:, 2:].sum(axis=2).mean() < 0.001 * planner.nominal_kw.sum()
+
+
+@pytest.fixture(scope="module")
+def offered() -> tuple[Worlds, Array, Array]:
+    """Return worlds with offers, what the merit order earns there without any, and the plan then, kW."""
+    worlds = Worlds(with_offers(), None, N)
+    honest = rewards(worlds, offering(worlds, lambda minute, seen, plan: np.zeros(seen.shape)))
+    return worlds, honest, worlds.simulator.market.planner.leaf_kw.copy()
 
 
 def rewards(worlds: Worlds, rule: Rule) -> Array:

@@ -288,16 +288,19 @@ def decide(s0, s1, n_shard, active, keys, uid, abs_s, dt_s, ctx, cfg, params, st
 
 @kernel
 def decide_alone(  # type: ignore[no-untyped-def]
-    s0, s1, n_shard, active, keys, uid, abs_s, dt_s, ctx, cfg, params, state, fleet, news, row, hold, registers
+    s0, s1, n_shard, active, keys, uid, abs_s, dt_s, ctx, cfg, params, state, fleet, news, row, below, hold, registers
 ):
-    """Do the same where nobody sends dispatch: what owners command stands in ``fleet`` until it changes."""
+    """Do the same with dispatch alone beside it, or without: what devices obey stands in ``fleet`` until it changes."""
     n = fleet.shape[2]
     rows = borrow(4, n)
     for s in range(s0, s1):
         w = s // n_shard
         if active[w]:
             who, a, own, told = uid[s % n_shard], hold[s, row], state[s], news[w] != 0
-            if look(w, told, who, keys, abs_s, ctx, cfg, params[s], own, fleet[s], a, registers[s], rows):
+            looked = look(w, told, who, keys, abs_s, ctx, cfg, params[s], own, fleet[s], a, registers[s], rows)
+            if below >= 0 and (looked or told):
+                give_first(own[STATE.SOLD], own[STATE.PAYS_YEN_KWH], hold[s], below, fleet[s])
+            elif looked:
                 give(own[STATE.SOLD], own[STATE.PAYS_YEN_KWH], fleet[s, FLEET.CMD_START], fleet[s, FLEET.CMD_END])
     give_back(rows)
 
@@ -309,6 +312,28 @@ def give(given, pays, start, end):  # type: ignore[no-untyped-def]
         x = given[i] if pays[i] != _0 else _0
         start[i] = x
         end[i] = x
+
+
+@kernel
+def give_first(given, pays, hold, below, fleet):  # type: ignore[no-untyped-def]
+    """Write what owners in an event command as the whole tick's fraction; others obey their dispatch.
+
+    Parameters
+    ----------
+    given, pays : float32 (n,)
+        What each commands; not 0 where she is in an event.
+    hold : float32 (n_row, n); below : int
+        First row of dispatch in it: fractions at the tick's start and end, share of the end.
+    fleet : float32 (FLEET.N, n)
+        CMD_START, CMD_END and CMD_END_SHARE are written.
+    """
+    a0, a1, part_ = hold[below], hold[below + 1], hold[below + 2]
+    start, end, share = fleet[FLEET.CMD_START], fleet[FLEET.CMD_END], fleet[FLEET.CMD_END_SHARE]
+    for i in range(given.shape[0]):
+        x, first, last, inside = given[i], a0[i], a1[i], pays[i] != _0
+        start[i] = x if inside else first
+        end[i] = x if inside else last
+        share[i] = part_[i]
 
 
 @kernel
