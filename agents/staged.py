@@ -2,7 +2,9 @@
 
 A price can be good only where it is 0: who is offered nothing is not called either. The way there leads through prices
 at which owners are called and give less, so small steps never find it. `coordinates` tries such wide steps of the
-parameters that are a leaf's own, and takes the best few of a generation, for steps that help alone may hurt together.
+parameters that are a leaf's own: of its bias first, and then of its weight of the need, which may bring back on days of
+great need who is offered nothing on others. The best few steps of a generation are taken, for what helps alone may hurt
+together.
 `evolution` then moves all parameters by small steps.
 """
 
@@ -15,7 +17,7 @@ from agents.evolution import Search
 
 Array = np.ndarray
 WIDE = 1.0  # first step of a wide parameter: all of a correction's reach
-ROUNDS = 3  # times that each wide parameter is tried
+ROUNDS = 3  # generations of each half of the wide parameters
 MOST = 2  # steps that a generation takes
 
 
@@ -27,9 +29,10 @@ class Staged:
     centre : float64 (n,)
         Where it begins.
     sigma : float64 (n,)
-        First step of each parameter in the second stage; those with the widest are tried by steps of ``WIDE`` before.
+        First step of each parameter in the last stage. Those with the widest are tried by steps of ``WIDE`` before: the
+        first half of them, then the other.
     pairs : int
-        Mirrored pairs of a generation.
+        Mirrored pairs of a generation, at most half as many as there are wide parameters.
     seed : int
 
     Attributes
@@ -40,28 +43,35 @@ class Staged:
     """
 
     def __init__(self, centre: Array, sigma: Array, pairs: int, seed: int) -> None:
-        self._wide = np.flatnonzero(sigma == sigma.max())
         self.centre, self.sigma = centre.astype(np.float64), sigma.astype(np.float64)
-        self.pairs = min(pairs, len(self._wide))
-        self.n_candidate, self._seed = 2 * self.pairs + 1, seed
-        self._steps = Coordinates(self.centre[self._wide], WIDE, self.pairs, seed, most=MOST)
-        self._left, self._moves = -(-ROUNDS * len(self._wide) // self.pairs), Search(centre, sigma, self.pairs, seed)
+        self._halves = np.array_split(np.flatnonzero(sigma == sigma.max()), 2)
+        self.pairs, self._seed, self._past = min(pairs, len(self._halves[-1])), seed, 0
+        self.n_candidate = 2 * self.pairs + 1
+        self._wide, self._steps = self._halves[0], self._tries(self._halves[0])
+        self._moves = Search(self.centre, self.sigma, self.pairs, seed)
 
     def ask(self) -> Array:
         """Return a generation of candidates, float64 (n_candidate, n), the centre first."""
-        if not self._left:
+        half, past = divmod(self._past, ROUNDS)
+        if half == len(self._halves) and not past:
+            self._moves = Search(self.centre, self.sigma, self.pairs, self._seed)
+        if half >= len(self._halves):
             return np.concatenate([self.centre[None], self._moves.ask()])
+        if not past:
+            self._wide, self._steps = self._halves[half], self._tries(self._halves[half])
         candidates = np.repeat(self.centre[None], self.n_candidate, axis=0)
         candidates[:, self._wide] = self._steps.ask()
         return candidates
 
     def tell(self, score: Array) -> None:
         """Move by the scores of each seed, float64 (n_candidate, n_seed)."""
-        if self._left:
+        if self._past < ROUNDS * len(self._halves):
             self._steps.tell(score)
             self.centre[self._wide] = self._steps.centre
-            self._left -= 1
-            self._moves = Search(self.centre, self.sigma, self.pairs, self._seed)
         else:
             self._moves.tell(score[1:])
             self.centre, self.sigma = self._moves.centre, self._moves.sigma
+        self._past += 1
+
+    def _tries(self, wide: Array) -> Coordinates:
+        return Coordinates(self.centre[wide], WIDE, self.pairs, self._seed, most=MOST)

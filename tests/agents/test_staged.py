@@ -10,19 +10,22 @@ SIGMA = np.array([0.1, 0.1, 0.03])
 
 
 def test_wide_parameters_are_tried_alone_before_all_move() -> None:
-    search = Staged(np.zeros(3), SIGMA, pairs=2, seed=0)
-    for _ in range(ROUNDS):
-        moved = search.ask() - search.centre
-        assert moved.shape == (search.n_candidate, 3) and not moved[0].any() and not moved[:, 2].any()
-        assert (np.count_nonzero(moved[1:], axis=1) == 1).all()
-        search.tell(np.zeros((5, 4)))
+    sigma = np.array([0.1, 0.1, 0.03, 0.1, 0.1])
+    search = Staged(np.zeros(5), sigma, pairs=2, seed=0)
+    for half in ([0, 1], [3, 4]):
+        for _ in range(ROUNDS):
+            moved = search.ask() - search.centre
+            assert moved.shape == (search.n_candidate, 5) and not moved[0].any()
+            assert (np.count_nonzero(moved[1:], axis=1) == 1).all()
+            assert np.flatnonzero(moved.any(axis=0)).tolist() == half
+            search.tell(np.zeros((5, 4)))
     moved = search.ask() - search.centre
-    assert not moved[0].any() and (np.count_nonzero(moved[1:], axis=1) == 3).all()
+    assert not moved[0].any() and (np.count_nonzero(moved[1:], axis=1) == 5).all()
     assert abs(moved).max() < 0.6 * WIDE
 
 
 def test_a_generation_takes_the_best_steps_alone() -> None:
-    search = Staged(np.zeros(4), np.full(4, 0.1), pairs=4, seed=0)
+    search = Staged(np.zeros(8), np.full(8, 0.1), pairs=4, seed=0)
     tried = [int(np.flatnonzero(row)[0]) for row in search.ask()[1:5]]
     search.tell(np.repeat(np.array([0.0, 0.3, 0.1, 0.2, 0.4, 0.0, 0.0, 0.0, 0.0])[:, None], 3, axis=1))
     assert sorted(np.flatnonzero(search.centre)) == sorted([tried[0], tried[3]]) and MOST == 2
