@@ -34,6 +34,8 @@ class Coordinates:
         Parameters that are tried in a generation, in both directions.
     seed : int
         Of the order in which parameters are tried.
+    most : int or None
+        Steps that a generation takes at most, the best ones; what helps alone may hurt together. None: all.
 
     Attributes
     ----------
@@ -42,9 +44,9 @@ class Coordinates:
         Of a generation: the centre and its pairs.
     """
 
-    def __init__(self, centre: Array, sigma: float | Array, pairs: int, seed: int) -> None:
+    def __init__(self, centre: Array, sigma: float | Array, pairs: int, seed: int, most: int | None = None) -> None:
         self.centre, self.sigma = centre.astype(np.float64), np.broadcast_to(sigma, centre.shape).astype(np.float64)
-        self.pairs, self.n_candidate = min(pairs, len(centre)), 2 * min(pairs, len(centre)) + 1
+        self.most, self.pairs, self.n_candidate = most, min(pairs, len(centre)), 2 * min(pairs, len(centre)) + 1
         self._draw, self._queue, self._tried = np.random.default_rng(seed), list[int](), np.zeros(0, dtype=np.int64)
 
     def ask(self) -> Array:
@@ -63,9 +65,11 @@ class Coordinates:
         gain = score[1:] - score[0]
         error = gain.std(axis=1) / np.sqrt(gain.shape[1])
         mean = gain.mean(axis=1)
-        for k, up, down in zip(self._tried, range(self.pairs), range(self.pairs, 2 * self.pairs), strict=True):
-            best = up if mean[up] >= mean[down] else down
-            taken = mean[best] > max(SURE * error[best], 1e-9)
-            step = (1.0 if best == up else -1.0) * self.sigma[k] if taken else 0.0
-            self.centre[k] += step
-            self.sigma[k] *= GROWS if taken else SHRINKS
+        up, down = np.arange(self.pairs), np.arange(self.pairs, 2 * self.pairs)
+        best = np.where(mean[up] >= mean[down], up, down)
+        helps = mean[best] > np.maximum(SURE * error[best], 1e-9)
+        first = np.argsort(-mean[best], kind="stable")[: self.most]
+        taken = helps & np.isin(up, first)
+        step = np.where(best == up, 1.0, -1.0) * self.sigma[self._tried]
+        self.centre[self._tried] += np.where(taken, step, 0.0)
+        self.sigma[self._tried] *= np.where(taken, GROWS, np.where(helps, 1.0, SHRINKS))

@@ -5,7 +5,8 @@
 
 An episode holds some twenty offers, and what an offer brings shows hours later in the answers of people. So whole
 episodes are compared: a generation of candidates plays the same training seeds. ``evolution`` moves all parameters by
-ranks; ``coordinates`` tries single parameters and takes the steps that are better than the centre on the same days.
+ranks; ``coordinates`` tries single parameters and takes the steps that are better than the centre on the same days;
+``staged`` takes wide single steps of the leaves' own parameters first, then evolves.
 With ``--variations`` the days of a generation are divided among owners of several kinds, so that what is learned does
 not lean on how the owners of one kind answer. After every few generations the centre is played on the validation split;
 the best so far is what the folder holds.
@@ -37,6 +38,7 @@ from agents.fresh import fresh_policy, scale_to_rule
 from agents.offer_policy import Linear, chosen, scores
 from agents.progress import SHIPPED, Validation, to_csv, with_owners_of
 from agents.script import script
+from agents.staged import Staged
 from der_gym.cli import common
 from der_gym.controllers import policy_file, public_info
 from der_gym.controllers.policy import Policy
@@ -48,10 +50,15 @@ from der_gym.env.worlds import Worlds
 
 ROOT = Path(__file__).resolve().parents[1]
 FIRST_SEED, SCALING_WORLDS = 10_000, 16
-METHODS: dict[str, Callable[..., Coordinates | Search]] = {"coordinates": Coordinates, "evolution": Search}
+METHODS: dict[str, Callable[..., Coordinates | Search | Staged]] = {
+    "coordinates": Coordinates,
+    "evolution": Search,
+    "staged": Staged,
+}
 ALGORITHMS = {
     "coordinates": "search along parameters, paired by day",
     "evolution": "separable natural evolution strategy",
+    "staged": "wide single steps, then a separable natural evolution strategy",
 }
 
 

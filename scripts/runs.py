@@ -17,12 +17,18 @@ from der_gym.core.errors import InputError
 from der_gym.core.units import DAY_S
 from der_gym.evaluation import statistics as st
 from der_gym.evaluation.scoreboard import Scoreboard, evaluate
+from der_gym.scenario.load import load
+from der_gym.scenario.variations import VARIATIONS, varied
 
 LEAST = 2  # runs
+Line = tuple[str, st.Interval, st.Interval, float, st.Interval]
 
 
-def lines(board: Scoreboard, runs: Sequence[str]) -> list[tuple[str, st.Interval, st.Interval, float]]:
-    """Return each run, then all together: name, IQM of the reward, its difference to the base, seeds above it (0..1).
+def lines(board: Scoreboard, runs: Sequence[str]) -> list[Line]:
+    """Return each run, then all together.
+
+    Of each: name, IQM of the reward, its mean difference to the base, seeds above it (0..1), and the mean difference of
+    the same plays under the variant ``ledger``.
 
     Parameters
     ----------
@@ -31,23 +37,30 @@ def lines(board: Scoreboard, runs: Sequence[str]) -> list[tuple[str, st.Interval
     runs : sequence of str
         Names of the controllers that are runs of one training.
     """
-    base = board.scores[board.base].columns["reward"]
     day = board.scores[board.base].played.start_abs_s // DAY_S
-    rewards = np.stack([board.scores[name].columns["reward"] for name in runs])
-    groups = [(name, rewards[k : k + 1]) for k, name in enumerate(runs)] + [(f"all {len(runs)} runs", rewards)]
+    names = [board.base, *runs]
+    base, *rewards = np.stack([board.scores[name].columns["reward"] for name in names])
+    ledger_base, *ledgers = np.stack([board.scores[name].columns["reward_ledger"] for name in names])
+    groups = [(name, slice(k, k + 1)) for k, name in enumerate(runs)] + [(f"all {len(runs)} runs", slice(None))]
     return [
         (
             name,
             st.over_runs(own, day, st.iqm),
             st.over_runs(own - base, day),
             float(st.wins(own, np.broadcast_to(base, own.shape))),
+            st.over_runs(np.stack(ledgers[which]) - ledger_base, day),
         )
-        for name, own in groups
+        for name, which in groups
+        for own in [np.stack(rewards[which])]
     ]
 
 
-def compare(folders: Sequence[str], scenario: str, base: str, n_seed: int, split: str) -> Scoreboard:
+def compare(
+    folders: Sequence[str], scenario: str, base: str, n_seed: int, split: str, variation: str | None = None
+) -> Scoreboard:
     """Return the scoreboard of a base and of the policies in some folders, each called by its folder.
+
+    ``variation`` plays owners at one end of their ranges.
 
     Raises
     ------
@@ -57,8 +70,9 @@ def compare(folders: Sequence[str], scenario: str, base: str, n_seed: int, split
     if len(set(folders)) < LEAST:
         raise InputError(f"folders: {len(set(folders))} runs; allowed: {LEAST} or more")
     policies = [(folder, Policy.load(folder)) for folder in dict.fromkeys(folders)]
+    made = load(scenario) if variation is None else varied(load(scenario), variation)
     with common.progress() as told:
-        return evaluate(scenario, [base, *policies], n_seed, split, base=base, progress=told)
+        return evaluate(made, [base, *policies], n_seed, split, base=base, progress=told)
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -69,19 +83,26 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--base", default="merit_order", help="the controller that all are compared with")
     parser.add_argument("--seeds", type=int, default=64)
     parser.add_argument("--split", default="test")
+    parser.add_argument(
+        "--variation", choices=VARIATIONS, help="owners at one end of their ranges; default: as shipped"
+    )
     asked = parser.parse_args(words)
     try:
-        board = compare(asked.folders, asked.scenario, asked.base, asked.seeds, asked.split)
+        board = compare(asked.folders, asked.scenario, asked.base, asked.seeds, asked.split, asked.variation)
     except InputError as error:
         parser.error(str(error))
     if board.interrupted:
         raise SystemExit(board.stopped)
-    print(f"{board.scenario.name}, {len(board.seeds)} seeds of split {board.split}, base {board.base}; 95 % intervals")
+    owners = f", {asked.variation}" if asked.variation else ""
+    head = f"{board.scenario.name}{owners}, {len(board.seeds)} seeds of split {board.split}, base {board.base}"
+    print(f"{head}; 95 % intervals")
     rows = lines(board, list(dict.fromkeys(asked.folders)))
     wide = max(len(name) for name, *_ in rows)
-    print(f"{'run':{wide}}  {'reward (IQM)':>24}  {'mean difference to base':>24}  {'seeds above, %':>14}")
-    for name, reward, gain, above in rows:
-        print(f"{name:{wide}}  {_spread(reward):>24}  {_spread(gain):>24}  {100 * above:14.0f}")
+    columns = f"{'reward (IQM)':>24}  {'mean difference to base':>24}  {'seeds above, %':>14}  {'under ledger':>24}"
+    print(f"{'run':{wide}}  {columns}")
+    for name, reward, gain, above, ledger in rows:
+        told = f"{_spread(reward):>24}  {_spread(gain):>24}  {100 * above:14.0f}  {_spread(ledger):>24}"
+        print(f"{name:{wide}}  {told}")
 
 
 def _spread(found: st.Interval) -> str:

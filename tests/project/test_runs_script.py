@@ -29,19 +29,22 @@ def runs(project_root: Path) -> ModuleType:
 
 def test_runs_and_all_of_them_are_compared_with_the_base(runs: ModuleType) -> None:
     board = evaluate("tertiary-1", ["idle", *RUNS], 6, overrides=small(), base="idle")
-    *each, (label, reward, gain, above) = runs.lines(board, RUNS)
+    *each, (label, reward, gain, above, ledger) = runs.lines(board, RUNS)
     assert [name for name, *_ in each] == RUNS
     rewards = np.stack([board.scores[name].columns["reward"] for name in RUNS])
     base = board.scores["idle"].columns["reward"]
-    for own, (_, iqm, difference, wins) in zip(rewards, each, strict=True):
+    for own, (_, iqm, difference, wins, _) in zip(rewards, each, strict=True):
         assert iqm.value == pytest.approx(float(st.iqm(own[:, None])))
         assert difference.value == pytest.approx((own - base).mean())
         assert difference.low <= difference.value <= difference.high
         assert wins == pytest.approx((own > base).mean())
     assert label == "all 2 runs"
     assert reward.value == pytest.approx(float(st.iqm(rewards)))
-    assert gain.value == pytest.approx(np.mean([difference.value for _, _, difference, _ in each]))
-    assert above == pytest.approx(np.mean([wins for *_, wins in each]))
+    assert gain.value == pytest.approx(np.mean([difference.value for _, _, difference, _, _ in each]))
+    books = np.stack([board.scores[name].columns["reward_ledger"] for name in RUNS])
+    assert ledger.value == pytest.approx((books - board.scores["idle"].columns["reward_ledger"]).mean())
+    assert ledger.value != gain.value
+    assert above == pytest.approx(np.mean([wins for _, _, _, wins, _ in each]))
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,8 @@ def test_what_is_drawn_of_the_purchase_earns_and_no_more_than_it(left_kw: float,
 
 
 def test_a_world_is_asked_to_draw_more_from_10_to_14_h() -> None:
-    worlds = Worlds("incentive-solar", {**SOLAR, "episode.n_block": 10}, 1)
+    flat = {"services.solar-purchase.full_sun_kw_m2": None}  # as much on every day
+    worlds = Worlds("incentive-solar", {**SOLAR, **flat, "episode.n_block": 10}, 1)
     worlds.reset(np.ones(1, dtype=bool), generators([1]), {})
     service = worlds.simulator.market.primary.service
     bought = 100.0 * 60 / 1000
