@@ -13,7 +13,6 @@ import numpy as np
 from pydantic import Field
 
 from der_gym.controllers.base import Array, ControllerConfig, PublicInfo, Rule, State, fresh
-from der_gym.controllers.merit_order import MeritOrderConfig
 from der_gym.core.errors import InputError
 from der_gym.core.units import BLOCK_S
 from der_gym.env.observation.layout import Layout
@@ -296,19 +295,11 @@ class ThresholdLearner(OfferRule):
         return self.action(np.repeat(held[:, None], n_leaf, axis=1), due, way), memory
 
 
-def _tuned_commands() -> MeritOrderConfig:
-    from der_gym.controllers.store import load_settings
-
-    found = load_settings("merit_order")
-    assert isinstance(found, MeritOrderConfig)
-    return found
-
-
 class OffersAndCommandsConfig(NeedsOfferConfig):
     """Offers for what commands do not reach."""
 
-    commands: MeritOrderConfig = Field(default_factory=_tuned_commands)
-    """Settings of the merit order that commands; default: its shipped ones."""
+    commands: dict[str, float] = Field(default_factory=dict)
+    """Settings of the merit order that commands, where they are not its shipped ones."""
     reach_share: float = Field(0.0, ge=0, le=2)
     """Part of the power within reach of commands that counts: offers go out for a target above it alone; 0: for all."""
     store_part: float = Field(1.0, ge=0, le=2)

@@ -154,3 +154,11 @@ def test_offers_and_commands_offers_to_those_alone_who_obey_no_command() -> None
         worlds.step(action, np.ones(1, dtype=bool))
         start = np.zeros(1, dtype=bool)
     assert offers[~public.obeys].max() > 0.0 and not offers[public.obeys].any()
+
+
+def test_the_merit_order_that_commands_has_settings_of_its_own() -> None:
+    rule = make("offers_and_commands", {"commands": {"lag_s": -5.0}})
+    changed = {**make("merit_order").config.model_dump(), "lag_s": -5.0}
+    assert rule.inner.config.model_dump() == changed
+    with pytest.raises(InputError, match="lag: unknown key; did you mean 'lag_s'"):
+        make("offers_and_commands", {"commands": {"lag": 3.0}})
