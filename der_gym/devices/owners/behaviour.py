@@ -8,9 +8,8 @@ what a device cannot do, no offer makes it do.
 **Pay** is worked out at each half hour for those who take part: ``mean offer x max(0, baseline - metered)``, by the
 home's own baseline; for offers below 0, which pay for drawing more, of ``metered - baseline``.
 
-An **appeal** is an offer that names no pay (`config.AppealConfig`). Only people weigh it, and nobody is paid.
-
-Calls of people are counted: what they lose of their will to answer is charged at ``call_yen``.
+An **appeal** is an offer that names no pay (`config.AppealConfig`). Only people weigh it, and nobody is paid. Calls of
+people are counted: what they lose of their will to answer is charged at ``call_yen``.
 
 Known errors: an offer acts for whole ticks; tiredness recovers between days, not within an episode.
 """
@@ -316,7 +315,7 @@ def give(given, pays, start, end):  # type: ignore[no-untyped-def]
 
 @kernel
 def give_first(given, pays, hold, below, fleet):  # type: ignore[no-untyped-def]
-    """Write what owners in an event command as the whole tick's fraction; others obey their dispatch.
+    """Write what owners in an event command into ``fleet`` as the whole tick's fraction; others obey their dispatch.
 
     Parameters
     ----------
@@ -324,8 +323,6 @@ def give_first(given, pays, hold, below, fleet):  # type: ignore[no-untyped-def]
         What each commands; not 0 where she is in an event.
     hold : float32 (n_row, n); below : int
         First row of dispatch in it: fractions at the tick's start and end, share of the end.
-    fleet : float32 (FLEET.N, n)
-        CMD_START, CMD_END and CMD_END_SHARE are written.
     """
     a0, a1, part_ = hold[below], hold[below + 1], hold[below + 2]
     start, end, share = fleet[FLEET.CMD_START], fleet[FLEET.CMD_END], fleet[FLEET.CMD_END_SHARE]
