@@ -9,6 +9,7 @@ stay closed in it. So notebooks, children of `multiprocessing`, macOS and Window
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import sys
@@ -60,9 +61,12 @@ def _share(lacking: list[Asked], n: int) -> None:
     """Compile the kernels in ``n`` processes; each takes the next one that none has taken."""
     from numba.core.compiler_lock import global_compiler_lock
 
+    forks = list[int]()
     with mmap.mmap(-1, len(lacking)) as taken, global_compiler_lock:
-        forks = [_fork(lacking, taken) for _ in range(n - 1)]
         try:
+            with contextlib.suppress(OSError):  # no more processes are allowed: this one compiles all
+                for _ in range(n - 1):
+                    forks.append(_fork(lacking, taken))
             _work(lacking, taken)
         except BaseException:
             taken[:] = b"\1" * len(taken)  # where this process is stopped, its forks begin nothing more

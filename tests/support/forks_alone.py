@@ -129,3 +129,13 @@ def test_where_this_process_is_stopped_its_forks_begin_nothing_more(monkeypatch:
         compile_ahead.compile_ahead(asked)
     asked[0](0, 5)
     assert asked[0].kernel.stats.cache_misses
+
+
+def test_where_no_process_can_be_forked_this_one_compiles_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused() -> int:
+        raise BlockingIOError("no more processes")
+
+    monkeypatch.setattr(os, "fork", refused)
+    asked, out = calls()
+    Program(asked, 5, 1, 1)()
+    assert np.array_equal(out, 2 * (2 * np.arange(5.0) + 1))
