@@ -62,9 +62,10 @@ class Behaviour:
         it may write ``message[s, MESSAGE.FRACTION, i]``.
     decide_alone : kernel, optional
         ``decide`` for a fleet with this one behaviour beside dispatch. In place of ``message`` it is given ``news, row,
-        below, hold``: uint8 (n_world,), 0 where no message has changed; the rows of float32 (S, n_row, n_place) with
-        its own first values in force, and with the first of dispatch, -1 where nobody sends it. It writes CMD_START,
-        CMD_END and CMD_END_SHARE of ``fleet`` itself, where they change.
+        below, hold``: uint8 (n_world,), where messages may have changed, its own (1), dispatch (2) or both (3); the
+        rows of float32 (S, n_row, n_place) with its own first values in force, and with the first of dispatch, -1 where
+        nobody sends it. It writes CMD_START, CMD_END and CMD_END_SHARE of ``fleet`` itself. Dispatch that has changed
+        stands there already, also where the device is not to follow it.
     account : kernel, optional
         Called each tick after the devices have advanced, with the same arguments: ``fleet`` POWER_KW is now the tick's
         mean, and FRACTION what was decided.

@@ -22,7 +22,7 @@ from der_gym.engine.compile_ahead import compile_ahead
 Array = np.ndarray
 Heard = Callable[["Call", int], None]
 _FAILED = "a kernel failed"  # ours raise nothing: no memory was left
-NEAR = 2_000_000  # bytes that a thread takes at once: the fewer hops between kernels, the better they run
+NEAR = 8_000_000  # bytes that a thread takes at once: a part of its cache, and few hops between kernels
 
 _heard: Heard | None = None
 

@@ -43,6 +43,12 @@ def expire(a0, a1, part, valid, start, end):  # type: ignore[no-untyped-def]
     return _ZERO if valid <= start else first, _ZERO if over else a1, left if over else part
 
 
+@scalar
+def looked_at(book, end_s):  # type: ignore[no-untyped-def]
+    """Return whether a message of a lane, ``book`` float64 (SENDER.N,), may begin or end in a tick up to ``end_s``."""
+    return bool(book[SENDER.DIRTY]) or book[SENDER.EXPIRES_S] < end_s
+
+
 @kernel
 def deliver(  # type: ignore[no-untyped-def]
     s0, s1, n_shard, active, t_s, dt_s, cell_lo, cell_hi, cell_leaf, gate, path, mail, leaf, ring_lo, ring, since,
@@ -84,7 +90,7 @@ def deliver(  # type: ignore[no-untyped-def]
         start, end = np.float32(t_s[w]), np.float32(t_s[w] + dt_s)
         for c in range(first_cell, cell_lo.shape[0]):
             book = leaf[w, cell_leaf[c]]
-            if not book[SENDER.DIRTY] and book[SENDER.EXPIRES_S] >= t_s[w] + dt_s:
+            if not looked_at(book, t_s[w] + dt_s):
                 continue
             lo, hi, first = cell_lo[c], cell_hi[c], cell_row[c]
             a0, a1 = hold[s, first, lo:hi], hold[s, first + 1, lo:hi]
@@ -111,6 +117,25 @@ def deliver(  # type: ignore[no-untyped-def]
                 _roll(start, a0, a1, part, valid)
             if book[SENDER.EXPIRES_S] < t_s[w] + dt_s:
                 _expire_all(start, end, a0, a1, part, valid)
+
+
+@kernel
+def hand_over(s0, s1, n_shard, active, t_s, dt_s, cell_lo, cell_hi, cell_leaf, leaf, held, hold, told, out):  # type: ignore[no-untyped-def]
+    """Copy the commands held, HOLD's first three rows, of the cells that `deliver` has looked at in this tick.
+
+    Parameters
+    ----------
+    held, told : int
+        First of their rows in ``hold`` and in ``out``, float32 (S, n_row, N) each.
+    """
+    for s in range(s0, s1):
+        w = s // n_shard
+        if active[w]:
+            for c in range(cell_lo.shape[0]):
+                if looked_at(leaf[w, cell_leaf[c]], t_s[w] + dt_s):
+                    lo, hi = cell_lo[c], cell_hi[c]
+                    for row in range(3):
+                        out[s, told + row, lo:hi] = hold[s, held + row, lo:hi]
 
 
 # The next four are kernels, not parts: loops that choose between held and new values pack only when made alone.

@@ -55,20 +55,21 @@ def enter(values, here, scale, out):  # type: ignore[no-untyped-def]
 
 @part
 def kept_row(registers, number, place, n_register):  # type: ignore[no-untyped-def]
-    """Return where a class keeps a register, float64 (1,) or (n,).
+    """Return where a class enters a register now, float64 (1,) or (n,).
 
     Parameters
     ----------
     registers : float64 (n_row, 1) or (n_row, n)
-        A row for each register; or, with fewer rows, one for each register that is booked, of every device, after one
-        with the sums of the others.
+        A row for each register; or, with fewer rows, the sums of all and a mark in the first, then a row of every
+        device for each register that is booked. Those are entered by device while the mark, behind the sums, is 1.
     number, place : int
         Of the register; its place among those that are booked, -1 for another.
     n_register : int
     """
     if registers.shape[0] >= n_register:
         return registers[number]
-    return registers[place + 1] if place >= 0 else registers[0, number : number + 1]
+    apart = place >= 0 and registers[0, n_register] > _ZERO
+    return registers[place + 1] if apart else registers[0, number : number + 1]
 
 
 @part

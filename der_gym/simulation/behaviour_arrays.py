@@ -152,6 +152,11 @@ class Behaviours:
         """Return whether one behaviour stands beside dispatch, and does not read it."""
         return len(self.all) == 1 and not self.all[0].behaviour.reads_dispatch
 
+    @property
+    def handed_over(self) -> bool:
+        """Return whether the behaviour beside dispatch writes over it in ``fleet``: see `Behaviour.decide_alone`."""
+        return self._alone and self.commanded and self.all[0].behaviour.decide_alone is not None
+
     def begin_episode(self, due: Array) -> list[Call]:
         """Set State and registers of the ``due`` worlds to 0."""
         parts = [each for own in self.all for each in (own.state, own.registers.view(np.float32))]

@@ -29,22 +29,27 @@ class DeviceArrays:
     registers: Array  # float64 (S, n_row, 1 or n), see `numerics.sums.kept_row`
     opt_out: np.float32
 
-    def place(self, name: str) -> tuple[int, slice]:
-        """Return where a register stands in ``registers``: its row, and its columns."""
-        number, (_, n_row, n) = self.device.registers.number(name), self.registers.shape
-        if n_row >= len(self.device.registers):
-            return number, slice(0, n)
-        of_each = name in self.device.booked
-        return (self.device.booked.index(name) + 1, slice(0, n)) if of_each else (0, slice(number, number + 1))
+    @property
+    def mark(self) -> int:
+        """Return the place in the first row of the mark that `numerics.sums.kept_row` reads; -1 where there is none."""
+        n_register = len(self.device.registers)
+        return n_register if self.registers.shape[1] < n_register else -1
+
+    def places(self, name: str) -> list[tuple[int, slice]]:
+        """Return where the parts of a register stand in ``registers``: rows and columns."""
+        number, n = self.device.registers.number(name), self.registers.shape[2]
+        if self.mark < 0:
+            return [(number, slice(0, n))]
+        of_each = [(self.device.booked.index(name) + 1, slice(0, n))] if name in self.device.booked else []
+        return [(0, slice(number, number + 1)), *of_each]
 
     def register(self, name: str) -> Array:
         """Return the register ``name``, float64 (S, n): a view; (S, 1) where it is the sum of its shard's devices."""
         if name in self.device.energy:
             row: Array = self.energy[:, self.device.energy.number(name)]
             return row
-        at, columns = self.place(name)
-        row = self.registers[:, at, columns]
-        return row
+        first, *rest = [self.registers[:, at, columns] for at, columns in self.places(name)]
+        return first + rest[0].sum(axis=1, keepdims=True) if rest else first
 
 
 def make_device_arrays(
@@ -77,6 +82,6 @@ def make_device_arrays(
 def _shape(device: DeviceModel, n: int, by_device: bool, booked_by_device: bool) -> tuple[int, int]:
     """Return rows and columns of a class's registers; a class with few others keeps all by device."""
     n_register, n_row = max(len(device.registers), 1), len(device.booked) + 1
-    if booked_by_device and not by_device and n_row < n_register <= n:
+    if booked_by_device and not by_device and n_row < n_register < n:
         return n_row, n
     return n_register, n if by_device or booked_by_device else 1

@@ -299,7 +299,8 @@ class Fleet:
             for st in classes
             if register in st.device.energy
         ]
-        added = [(st.registers, *st.place(register)) for st in classes if register in st.device.registers]
+        own = [st for st in classes if register in st.device.registers]
+        added = [(st.registers, *place) for st in own for place in st.places(register)]
         for kept, names in self.behaviours.registers():
             added += [(kept, names.index(register), slice(0, kept.shape[2]))] if register in names else []
         for kept, row, columns in added:  # devices that are not enrolled have entered nothing

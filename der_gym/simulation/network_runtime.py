@@ -18,7 +18,7 @@ from der_gym.network import tables as net
 from der_gym.network.arrive import post
 from der_gym.network.channels import ChannelConfig
 from der_gym.network.config import NetworkConfig
-from der_gym.network.deliver import deliver, retire
+from der_gym.network.deliver import deliver, hand_over, retire
 from der_gym.network.report import draw_phases, report
 from der_gym.network.send import refill, send
 from der_gym.network.standby import stand_by
@@ -318,6 +318,12 @@ class NetworkRuntime:
         second = (self._later, self.structure.n_cell, net.MAIL.B, self._row + net.N_HOLD_A, self.hold)
         seconds = [Call(deliver, *given, *second)] if any(stream.second for stream in self.streams[1:]) else []
         return [*seconds, Call(deliver, *given, self.coming, 0, net.MAIL.A, self._row, self.hold)]
+
+    def hand_over(self, active: Array, t_s: Array, dt_s: int, fleet: Array) -> Call:
+        """Return the call that writes the commands that have changed into ``fleet``, beside other messages."""
+        cells = (self.structure.cell_lo, self.structure.cell_hi, self.structure.cell_leaf)
+        rows = (self.hold_row[0], self.hold, FLEET.CMD_START, fleet)
+        return Call(hand_over, self.n_shard, active, t_s, dt_s, *cells, self.leaf, *rows)
 
     def report_telemetry(self, active: Array, keys: Array, t_s: Array, dt_s: int, fleet: Array) -> Call:
         """Bring the aggregator's table up to the end of the tick.

@@ -16,6 +16,7 @@ from der_gym.engine.schema import Table
 from der_gym.engine.scratch import borrow, give_back
 from der_gym.engine.tables import FLEET
 from der_gym.network import tables as net
+from der_gym.network.deliver import looked_at
 from der_gym.numerics.sums import dot
 from der_gym.simulation.fleet_arrays import Fleet
 from der_gym.simulation.fleet_ledger import FleetLedger
@@ -153,7 +154,7 @@ class Offers:
 
     def telling(self, active: Array, dt_s: int) -> Call:
         """Return the call that marks the worlds in which a message in force may have changed in the tick."""
-        lanes = (0, self.network.leaf.shape[1])
+        lanes = (self.lane, self.lane + self.fleet.structure.n_leaf)
         given = (active, self.fleet.t_s, dt_s, self.network.leaf, *lanes, self.fleet.behaviours.news)
         return Call(mark_news, *given, by_world=True)
 
@@ -233,17 +234,17 @@ def tell_start(s0, s1, n_shard, active, t_s, adds, shown, k, state):  # type: ig
 
 @kernel
 def mark_news(w0, w1, active, t_s, dt_s, book, lo, hi, news):  # type: ignore[no-untyped-def]
-    """Write into ``news``, uint8 (n_world,), where `deliver` has looked at the lanes ``lo .. hi`` in this tick.
+    """Write into ``news``, uint8 (n_world,), where `deliver` has looked in this tick.
 
-    ``book``: float64 (n_world, n_lane, SENDER.N).
+    1 for the lanes ``lo .. hi`` of offers, 2 for others, 3 for both; ``book``: float64 (n_world, n_lane, SENDER.N).
     """
     for w in range(w0, w1):
         if active[w]:
-            some = False
-            for j in range(lo, hi):
-                some = some or book[w, j, net.SENDER.DIRTY] != 0.0
-                some = some or book[w, j, net.SENDER.EXPIRES_S] < t_s[w] + dt_s
-            news[w] = 1 if some else 0
+            own = others = False
+            for j in range(book.shape[1]):
+                if looked_at(book[w, j], t_s[w] + dt_s):
+                    own, others = own or lo <= j < hi, others or not lo <= j < hi
+            news[w] = (1 if own else 0) + (2 if others else 0)
 
 
 @kernel

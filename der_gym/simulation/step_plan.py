@@ -124,6 +124,7 @@ class StepPlan:
             network.compute_arrivals(f.keys, f.fleet),
             *network.deliver_messages(active, f.t_s, dt, f.fleet),
             *((self.offers.telling(active, dt), *self.offers.dating(active)) if self.offers else ()),
+            *([network.hand_over(active, f.t_s, dt, f.fleet)] if f.behaviours.handed_over else ()),
             *f.decide(active, dt, network.hold, network.message_rows()),
             *(self.offers.following(active) if self.offers else ()),
             *f.advance_devices(active),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +27,7 @@ from der_gym.env.worlds import Worlds
 from der_gym.network import tables as net
 from der_gym.scenario.load import load
 from der_gym.simulation.fleet_ledger import LINES, ROLES
+from der_gym.simulation.simulator import Simulator
 
 Array = np.ndarray
 EVENING = "incentive-evening"
@@ -409,8 +411,11 @@ def test_a_device_obeys_its_command_unless_its_owner_is_in_an_event(offer: float
     np.testing.assert_allclose(command[hears], -0.4, atol=1e-6)
 
 
-def test_who_sells_bears_her_own_bill_until_it_has_come_back_and_who_is_commanded_does_not() -> None:
+def test_who_sells_bears_her_own_bill_until_it_has_come_back_and_who_is_commanded_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """By hand: the growth of every device's registers between two looks, at the ledger's own prices."""
+    monkeypatch.setattr("der_gym.env.worlds.Simulator", functools.partial(Simulator, by_device=True))
     made = worlds(2, control="both", network__ideal=True)
     sim, books = made.simulator, made.simulator.market.fleet_ledger
     bill, most = np.zeros(2), np.zeros(2)

@@ -25,6 +25,7 @@ from der_gym.devices.owners.appeals import mark_appeals, weigh_appeals
 from der_gym.devices.owners.choice import NEVER_YEN, least_pay, leaves, looks_at, notice_given, sold
 from der_gym.devices.owners.config import CFG, IncentiveConfig, constants, own_constants
 from der_gym.devices.owners.draws import PARAMS
+from der_gym.devices.owners.sales import give, give_again, give_first, say
 from der_gym.engine.compile import kernel, part
 from der_gym.engine.schema import Table
 from der_gym.engine.scratch import borrow, give_back
@@ -35,7 +36,7 @@ from der_gym.numerics.sums import back, enter, find_enrolled, in_order
 LUCK_SLOT_S = 10_800  # the luck of a home's decision is drawn for three hours: asking again does not draw again
 HALF_HOUR_S = 1800
 _MIND, _DELAY, _QUIT = rng.stream("owner.mind"), rng.stream("owner.delay"), rng.stream("owner.quit")
-_0, _1, _HALF, _NAN = np.float32(0.0), np.float32(1.0), np.float32(0.5), np.float32(np.nan)
+_0, _1, _HALF = np.float32(0.0), np.float32(1.0), np.float32(0.5)
 _ONE8 = np.float64(1.0)
 _LUCK, _HALF_HOUR, _REFRESH = np.int64(LUCK_SLOT_S), np.int64(HALF_HOUR_S), np.int64(REFRESH_S)
 NEVER_S = np.float32(1e9)
@@ -205,13 +206,6 @@ def answer_offers(a, weighed, acted, hears, t_s, params, state):  # type: ignore
 
 
 @kernel
-def say(given, pays, fraction):  # type: ignore[no-untyped-def]
-    """Write what owners in an event command: 0, their own schedule, where they sell nothing; NaN in no event."""
-    for i in range(fraction.shape[0]):
-        fraction[i] = given[i] if pays[i] != _0 else _NAN
-
-
-@kernel
 def make_up(t_s, state):  # type: ignore[no-untyped-def]
     """Bring the offers of the open half hour up to ``t_s``."""
     pays, sum_yen = state[STATE.PAYS_YEN_KWH], state[STATE.SUM_YEN]
@@ -295,42 +289,15 @@ def decide_alone(  # type: ignore[no-untyped-def]
     for s in range(s0, s1):
         w = s // n_shard
         if active[w]:
-            who, a, own, told = uid[s % n_shard], hold[s, row], state[s], news[w] != 0
+            who, a, own, told = uid[s % n_shard], hold[s, row], state[s], news[w] & 1 != 0
             looked = look(w, told, who, keys, abs_s, ctx, cfg, params[s], own, fleet[s], a, registers[s], rows)
-            if below >= 0 and (looked or told):
+            if below >= 0 and looked:
                 give_first(own[STATE.SOLD], own[STATE.PAYS_YEN_KWH], hold[s], below, fleet[s])
-            elif looked:
+            elif below >= 0 and news[w] & 2 != 0 and own[STATE.BUSY, 0] > _0:
+                give_again(own[STATE.SOLD], own[STATE.PAYS_YEN_KWH], fleet[s])
+            elif below < 0 and looked:
                 give(own[STATE.SOLD], own[STATE.PAYS_YEN_KWH], fleet[s, FLEET.CMD_START], fleet[s, FLEET.CMD_END])
     give_back(rows)
-
-
-@kernel
-def give(given, pays, start, end):  # type: ignore[no-untyped-def]
-    """Write what owners in an event command as the whole tick's fraction; others keep their own schedule."""
-    for i in range(start.shape[0]):
-        x = given[i] if pays[i] != _0 else _0
-        start[i] = x
-        end[i] = x
-
-
-@kernel
-def give_first(given, pays, hold, below, fleet):  # type: ignore[no-untyped-def]
-    """Write what owners in an event command into ``fleet`` as the whole tick's fraction; others obey their dispatch.
-
-    Parameters
-    ----------
-    given, pays : float32 (n,)
-        What each commands; not 0 where she is in an event.
-    hold : float32 (n_row, n); below : int
-        First row of dispatch in it: fractions at the tick's start and end, share of the end.
-    """
-    a0, a1, part_ = hold[below], hold[below + 1], hold[below + 2]
-    start, end, share = fleet[FLEET.CMD_START], fleet[FLEET.CMD_END], fleet[FLEET.CMD_END_SHARE]
-    for i in range(given.shape[0]):
-        x, first, last, inside = given[i], a0[i], a1[i], pays[i] != _0
-        start[i] = x if inside else first
-        end[i] = x if inside else last
-        share[i] = part_[i]
 
 
 @kernel
