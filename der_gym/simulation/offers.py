@@ -10,7 +10,7 @@ import numpy as np
 from der_gym.core.units import BLOCK_S, SLOT_PER_DAY
 from der_gym.devices.owners.behaviour import INCENTIVE_ANSWER, STATE
 from der_gym.devices.owners.terms import TARIFF
-from der_gym.engine.compile import kernel
+from der_gym.engine.compile import kernel, part
 from der_gym.engine.program import Call
 from der_gym.engine.schema import Table
 from der_gym.engine.scratch import borrow, give_back
@@ -135,7 +135,8 @@ class Offers:
         calls = [Call(limit_commands, active, self.silenced, message, by_world=True)] if len(self.silenced) else []
         if np.isfinite(self.budget_yen):
             lanes = (self.lane, self.fleet.structure.n_leaf)
-            calls.append(Call(limit_offers, active, self.paid_yen, self.budget_yen, *lanes, message, by_world=True))
+            spent = (self.fleet.n_shard, self.paid_yen, self.state, self.budget_yen)
+            calls.append(Call(limit_offers, active, *spent, *lanes, message, by_world=True))
         return calls
 
     def spreading(self, due: Array) -> list[Call]:
@@ -195,7 +196,7 @@ class Offers:
         w, st = self.network, self.fleet.structure
         sent = (w.leaf, w.gate, self.lane, st.n_leaf)
         cells = (self.fleet.n_shard, st.cell_leaf, rated_kw, self.answered)
-        given = (active, t_s, *sent, *cells, self.paid_yen, self.budget_yen)
+        given = (active, t_s, *sent, *cells, self.paid_yen, self.state, self.budget_yen)
         return [Call(publish_offers, *given, out, at, by_world=True)]
 
 
@@ -209,11 +210,20 @@ def limit_commands(w0, w1, active, silenced, message):  # type: ignore[no-untype
                 message[w, j, 2] = 0.0
 
 
+@part
+def spent_yen(w, n_shard, paid_yen, state):  # type: ignore[no-untyped-def]
+    """Return what owners of world ``w`` were paid, and what the open half hour has cost so far."""
+    total = paid_yen[w]
+    for s in range(w * n_shard, (w + 1) * n_shard):
+        total += state[s, STATE.OWED_YEN, 0]
+    return total
+
+
 @kernel
-def limit_offers(w0, w1, active, paid_yen, budget_yen, lane, n_leaf, message):  # type: ignore[no-untyped-def]
+def limit_offers(w0, w1, active, n_shard, paid_yen, state, budget_yen, lane, n_leaf, message):  # type: ignore[no-untyped-def]
     """Set the offers in ``message``, float32 (n_world, n_lane, 3), to 0 where the budget is spent."""
     for w in range(w0, w1):
-        if active[w] and paid_yen[w] >= budget_yen:
+        if active[w] and spent_yen(w, n_shard, paid_yen, state) >= budget_yen:
             for j in range(lane, lane + n_leaf):
                 message[w, j, 1] = 0.0
 
@@ -298,8 +308,9 @@ def count_answers(s0, s1, n_shard, due, cell_lo, cell_hi, fleet, state, answered
 
 @kernel
 def publish_offers(  # type: ignore[no-untyped-def]
-    w0, w1, active, t_s, book, gate, lane, n_leaf, n_shard, cell_leaf, rated_kw, answered, paid_yen, budget_yen, out, at
-):
+    w0, w1, active, t_s, book, gate, lane, n_leaf, n_shard, cell_leaf, rated_kw, answered, paid_yen, state, budget_yen,
+    out, at,
+):  # fmt: skip
     """Write the rows of OFFER, then those of BUDGET, into ``out`` from column ``at`` on.
 
     Parameters
@@ -327,5 +338,6 @@ def publish_offers(  # type: ignore[no-untyped-def]
                     for s in range(w * n_shard, (w + 1) * n_shard):
                         known += answered[s, c]
             out[w, at + 2 * n_leaf + j] = min(known / max(rated, 1e-9), 1.0)
-        left = 1.0 - paid_yen[w] / max(budget_yen, 1e-9) if budget_yen < 1e300 else 1.0
+        spent = spent_yen(w, n_shard, paid_yen, state)
+        left = 1.0 - spent / max(budget_yen, 1e-9) if budget_yen < 1e300 else 1.0
         out[w, at + 3 * n_leaf] = max(left, 0.0)

@@ -280,6 +280,39 @@ def test_a_spent_budget_ends_the_offers() -> None:
     assert not held.layout.decode(obs, "leaf.offer_yen_kwh").any() and not owners(held)[0, STATE.LAST_S].max() > 10_900
 
 
+def test_the_budget_counts_what_the_open_half_hour_has_cost_so_far() -> None:
+    """By hand, every 5 minutes: pay if all stopped now; where the half hour ends it is what is paid."""
+    made = worlds(2, network__ideal=True, behaviours__incentive={"budget_yen": 1e6})
+    sim = made.simulator
+    kw_s, yen_s = (np.zeros((2, sim.structure.n_place)) for _ in range(2))
+    rose = False
+    for k in range(120):
+        play(made, 1, offer=45.0)
+        state, now = owners(made), _metered(made)
+        kw_s, yen_s = kw_s + 60.0 * now, yen_s + 60.0 * state[:, STATE.PAYS_YEN_KWH]
+        past_s = 60.0 * (k % 30 + 1)
+        if past_s % 300 == 0 and past_s < 1800:
+            less_kwh = (state[:, STATE.USUAL_KW] * past_s - kw_s) / 3600.0
+            enrolled = sim.fleet.fleet[:, FLEET.METER_GAIN] > 0
+            by_hand = (np.maximum(less_kwh, 0.0) * yen_s / 1800.0 * enrolled).sum(axis=1)
+            np.testing.assert_allclose(state[:, STATE.OWED_YEN, 0], by_hand, rtol=1e-3)
+            rose = rose or bool((by_hand > 100.0).all())
+        if past_s == 1800:
+            kw_s, yen_s = 0.0 * kw_s, 0.0 * yen_s
+            assert not state[:, STATE.OWED_YEN, 0].any()
+    spent = 1.0 - made.layout.decode(made.observe(), "budget_left")
+    np.testing.assert_allclose(spent, sim.market.fleet_ledger.paid_yen / 1e6, rtol=1e-3)
+    assert rose
+
+
+def test_a_budget_is_exceeded_by_little() -> None:
+    budget = 2000.0
+    held = worlds(4, behaviours__incentive={"budget_yen": budget}, fleet__n_device=1000, network__ideal=True)
+    play(held, 360, offer=25.0)
+    paid = held.simulator.market.fleet_ledger.paid_yen
+    assert (budget < paid).all() and (paid < 1.2 * budget).all(), paid
+
+
 # --- leaves that hear offers alone, and leaves with owners of their own
 
 BOTH = "tertiary-1-both"

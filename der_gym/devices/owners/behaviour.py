@@ -41,6 +41,7 @@ _ONE8 = np.float64(1.0)
 _LUCK, _HALF_HOUR, _REFRESH = np.int64(LUCK_SLOT_S), np.int64(HALF_HOUR_S), np.int64(REFRESH_S)
 NEVER_S = np.float32(1e9)
 _NEVER_BITS = NEVER_S.view(np.int32)
+_PER_HOUR = np.float32(1.0 / 3600.0)
 _HALF_HOUR_S, _PER_HALF_HOUR, _MANY = np.float32(HALF_HOUR_S), np.float32(1.0 / HALF_HOUR_S), np.float32(1e5)
 
 STATE = Table(
@@ -69,6 +70,7 @@ STATE = Table(
     since_s          | s       | engine     | first entry: moment up to which SUM_YEN is made up
     sent_s           | s       | aggregator | when the offer in force was sent; only with notice: given
     starts_s         | s       | aggregator | first entry: start that a service has announced, 0 none; likewise
+    owed_yen         | yen     | meter      | first entry: pay of the open half hour if all stopped now; with a budget
     """,
 )
 REGISTERS = ("offer_paid_yen", "offer_paid_kwh", "offer_calls")
@@ -326,6 +328,19 @@ def settle_homes(by_hour, gain, state, yen, kwh):  # type: ignore[no-untyped-def
 
 
 @kernel
+def owed(by_hour, gain, past_s, t_s, state):  # type: ignore[no-untyped-def]
+    """Return the pay of the open half hour, of which ``past_s`` are over, if all stopped at ``t_s``, yen (float64)."""
+    sum_kw, sum_yen, pays = state[STATE.SUM_KW], state[STATE.SUM_YEN], state[STATE.PAYS_YEN_KWH]
+    base, usual, since_s = state[STATE.BASE_KW], state[STATE.USUAL_KW], t_s - state[STATE.SINCE_S, 0]
+    total = _0
+    for i in range(pays.shape[0]):
+        offer = (sum_yen[i] + pays[i] * since_s) * _PER_HALF_HOUR
+        less_kws = (usual[i] if by_hour > _0 else base[i]) * past_s - sum_kw[i] * gain[i]
+        total += max(less_kws if offer > _0 else -less_kws, _0) * (abs(offer) if gain[i] > _0 else _0)
+    return np.float64(total * _PER_HOUR)
+
+
+@kernel
 def pay(s0, s1, n_shard, active, keys, uid, abs_s, dt_s, ctx, cfg, params, state, fleet, message, registers):  # type: ignore[no-untyped-def]
     """Meter the homes, and pay them where a half hour ends; see `Behaviour.account`."""
     n = fleet.shape[2]
@@ -336,7 +351,12 @@ def pay(s0, s1, n_shard, active, keys, uid, abs_s, dt_s, ctx, cfg, params, state
         if active[w]:
             own, gain = state[s], fleet[s, FLEET.METER_GAIN]
             add_power(fleet[s, FLEET.POWER_KW], dt_s, own[STATE.SUM_KW])
-            if (abs_s[w] + np.int64(dt_s)) % _HALF_HOUR == 0:
+            past_s = (abs_s[w] + np.int64(dt_s)) % _HALF_HOUR
+            if cfg[CFG.BUDGETED] > _0 and past_s % _REFRESH == 0:
+                end_s = np.float32(ctx[w, EXOGENOUS.T_S] + dt_s)
+                own[STATE.OWED_YEN, 0] = owed(cfg[CFG.BY_HOUR], gain, np.float32(past_s), end_s, own)
+            if past_s == 0:
+                own[STATE.OWED_YEN, 0] = _0
                 make_up(ctx[w, EXOGENOUS.T_S] + dt_s, own)
                 settle_homes(cfg[CFG.BY_HOUR], gain, own, yen, kwh)
                 find_enrolled(gain, here)

@@ -41,6 +41,7 @@ CFG = Table(
     quit_share     | - |        | see IncentiveConfig
     gap_s          | s |        | see gap_min
     by_hour        | - |        | 1: the baseline is that of each half hour, USUAL_KW
+    budgeted       | - |        | 1: pay has a budget
     appeal_below   | - |        | see AppealConfig; 0: every message names a pay
     appeal_worth   | - |        | see AppealConfig
     appeal_effort  | - |        | see AppealConfig
@@ -126,7 +127,8 @@ class IncentiveConfig(DeviceConfig):
     the mean of its group at this half hour of the ten days before, by rated power. ``twin``: what it draws in the same
     world without offers. Nobody knows that: it is for evaluation, and each reset plays the episode once more."""
     budget_yen: float | None = Field(None, ge=0)
-    """Pay of an episode after which offers are 0; checked at each half hour."""
+    """Pay of an episode after which offers are 0. What the open half hour has cost so far counts; it is looked at every
+    5 minutes, as if meters told it [A]. Who does not hear of the end is paid on."""
     call_yen: float = Field(3.0, ge=0, le=100)
     """Charge for each event to which a person is called, yen [A] 0-10: what habituation loses in the 30 days after. A
     call takes ``tired_weight`` off the logit, some 3 % of the opt-ins near a half. At one call a week of 1.5 kWh, each
@@ -187,6 +189,7 @@ def constants(config: IncentiveConfig) -> np.ndarray:
         "quit_share": config.quit_share,
         "gap_s": 60.0 * config.gap_min,
         "by_hour": float(config.baseline != "previous"),
+        "budgeted": float(config.budget_yen is not None),
         "appeal_below": appeal.below_yen_kwh if appeal else 0.0,
         "appeal_worth": appeal.worth_yen_kwh if appeal else 0.0,
         "appeal_effort": appeal.effort_yen_kwh if appeal else 0.0,
