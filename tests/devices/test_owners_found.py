@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from script_files import load_script
 
 from der_gym.devices.owners.config import IncentiveConfig
-
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "owners.py"
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("owners_script", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["owners_script"] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_script("owners")
 
 
 def test_every_finding_holds(script: ModuleType) -> None:

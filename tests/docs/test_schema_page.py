@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from script_files import load_script
 
 from der_gym.engine.tables import FLEET
 
 
 @pytest.fixture(scope="module")
-def script(project_root: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("schema_script", project_root / "scripts" / "schema.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script() -> ModuleType:
+    return load_script("schema")
 
 
 def test_the_page_is_current(script: ModuleType, project_root: Path) -> None:

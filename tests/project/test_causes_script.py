@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 from types import ModuleType
 
 import pytest
+from script_files import load_script
 
 from der_gym.evaluation.causes import NO_CAUSE, Failure
 from der_gym.evaluation.scoreboard import evaluate
 
 
 @pytest.fixture(scope="module")
-def causes(project_root: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("causes_script", project_root / "scripts" / "causes.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+def causes() -> ModuleType:
+    return load_script("causes")
 
 
 def test_the_causes_of_eight_seeds_hold(causes: ModuleType) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from script_files import load_script
 
 REGISTRIES = {
     "device class": "devices/__init__.py",
@@ -18,13 +17,8 @@ REGISTRIES = {
 
 
 @pytest.fixture(scope="module")
-def script(project_root: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("counts", project_root / "scripts" / "counts.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclass looks there for its annotations
-    spec.loader.exec_module(module)
-    return module
+def script() -> ModuleType:
+    return load_script("counts")
 
 
 def test_no_file_but_its_registry_imports_a_plug_in(script: ModuleType) -> None:

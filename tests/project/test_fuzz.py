@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from script_files import load_script
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="limits of memory need a POSIX system")
 FILE_KINDS = ("scenario", "overrides", "table", "spot", "demand", "weather", "frequency", "request", "settings")
@@ -21,13 +21,8 @@ UNHURRIED = ("--minutes", "60", "--hang", "120")  # what is counted must not dep
 
 
 @pytest.fixture(scope="module")
-def fuzz(project_root: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("fuzz_script", project_root / "scripts" / "fuzz.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+def fuzz() -> ModuleType:
+    return load_script("fuzz")
 
 
 @pytest.mark.parametrize("kind", INPUTS)

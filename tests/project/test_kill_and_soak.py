@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import re
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
+from script_files import load_script
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs process groups and /proc")
 # A command that writes what says that all is whole before it is whole.
@@ -25,15 +24,6 @@ for name in ("run.json", "scoreboard.csv", "seeds.csv"):
 """
 
 
-def loaded(project_root: Path, name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"{name}_script", project_root / "scripts" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_killed_commands_lose_nothing(project_root: Path) -> None:
     words = ["--kills", "3", "--seed", "5", "--case", "schema"]
     done = subprocess.run(
@@ -44,7 +34,7 @@ def test_killed_commands_lose_nothing(project_root: Path) -> None:
 
 
 def test_a_command_that_tears_its_files_is_found(project_root: Path, tmp_path: Path) -> None:
-    kill = loaded(project_root, "kill")
+    kill = load_script("kill")
     torn = kill.Series(kill.Case("torn", ("-c", TORN, "{out}")), kill.Place(tmp_path), tmp_path / "case")
     killed, found, wrong = torn.kill(0.5)
     assert killed and found == "part" and wrong[0].startswith("neither old nor new")
@@ -54,7 +44,7 @@ def test_a_command_that_tears_its_files_is_found(project_root: Path, tmp_path: P
 
 
 def test_what_rises_is_found(project_root: Path) -> None:
-    soak = loaded(project_root, "soak")
+    soak = load_script("soak")
     flat = [(200.0 + k % 3, 11) for k in range(40)]
     assert soak.judge(flat, 40, 1.0) == 0
     assert soak.judge([(200.0 + 0.5 * k, 11) for k in range(40)], 40, 1.0) == 1
@@ -63,7 +53,7 @@ def test_what_rises_is_found(project_root: Path) -> None:
 
 
 def test_a_turn_closes_what_it_opens(project_root: Path) -> None:
-    soak = loaded(project_root, "soak")
+    soak = load_script("soak")
     rng = np.random.default_rng(0)
     for k in range(3):
         assert soak.turn(k, rng) > 1.0
@@ -77,7 +67,7 @@ def test_no_command_that_writes_files_is_missing(project_root: Path) -> None:
     """What takes ``--out``, the cache, and everything that goes on where it was stopped."""
     from der_gym.cli.app import app
 
-    kill = loaded(project_root, "kill")
+    kill = load_script("kill")
     words = [" ".join((*case.words, *case.begun)) for case in kill.cases(learning=True)]
     for command in app.registered_commands:
         assert command.callback is not None

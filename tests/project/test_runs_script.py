@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from script_files import load_script
 from worlds import small
 
 from der_gym.evaluation import statistics as st
@@ -18,13 +16,8 @@ RUNS = ["open_loop", "closed_loop"]
 
 
 @pytest.fixture(scope="module")
-def runs(project_root: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("runs_script", project_root / "scripts" / "runs.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+def runs() -> ModuleType:
+    return load_script("runs")
 
 
 def test_runs_and_all_of_them_are_compared_with_the_base(runs: ModuleType) -> None:

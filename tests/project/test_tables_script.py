@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from script_files import load_script
 from worlds import small
 
 from der_gym.evaluation import results
@@ -15,12 +15,8 @@ from der_gym.evaluation.scoreboard import Scoreboard, evaluate
 
 
 @pytest.fixture(scope="module")
-def tables(project_root: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("tables_script", project_root / "scripts" / "tables.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tables() -> ModuleType:
+    return load_script("tables")
 
 
 @pytest.fixture(scope="module")
