@@ -121,14 +121,14 @@ def test_other_settings_are_refused(trained: Path, words: list[str], line: str) 
     [
         (["--resume", "nowhere"], "nowhere holds no checkpoint.npz"),
         (["--batch", "11"], "--batch 11: does not divide worlds x n_steps = 1792; nearest that do: 8, 14"),
-        (["--hold", "11"], "--hold 11: does not divide the 420 decisions of an episode"),
+        (["--hold", "11"], "--hold 11: does not divide the 90 decisions of an episode"),
         (["--scenario", "tertiary1"], "did you mean 'tertiary-1'"),
         (["--rule", "merit_ordr"], "did you mean 'merit_order'"),
         (["--rule", "all"], "--rule all: allowed: one rule"),
     ],
 )
-def test_bad_words_are_refused_in_one_line(tmp_path: Path, words: list[str], line: str) -> None:
-    done = run("--out", tmp_path / "new", *words)
+def test_bad_words_are_refused_in_one_line(scenario: Path, tmp_path: Path, words: list[str], line: str) -> None:
+    done = run("--scenario", scenario, "--out", tmp_path / "new", *words)  # of two scenarios the later counts
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert line in done.stderr
 
