@@ -71,7 +71,7 @@ class Validation:
             "validation": float(np.mean([played.reward for played in plays])),
             "against_rule": float(mean.mean()),
             "against_rule_se": float(mean.std() / np.sqrt(len(mean))),
-            "pass_rate": float(np.nanmean([played.passed for played in plays])),
+            "pass_rate": _mean_known(np.array([played.passed for played in plays])),
         }
         each = zip(self.stages, better.mean(axis=1), strict=True) if len(plays) > 1 else ()
         return row | {f"against_rule_{name}": float(gain) for name, gain in each}
@@ -103,3 +103,9 @@ def horizon(gamma: float, gae_lambda: float, decision_s: float, hold: int = 1) -
     """
     n = hold / max(1.0 - gamma * gae_lambda, 1e-12)
     return f"effective horizon: {n:,.1f} decisions, {n * decision_s / 60:,.0f} min (1 / (1 - gamma * lambda))"
+
+
+def _mean_known(values: np.ndarray) -> float:
+    """Return the mean of what is no NaN; NaN where nothing is: services that judge no block."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else float("nan")

@@ -14,6 +14,7 @@ The error is the mean response of the window less the nearest mean that the allo
 | delay | given - sent, as far as the commands of the last 15 minutes gave it |
 | devices | given - sent of the leaves under command: what is left of it then |
 | rebound | given - sent of the leaves at rest: they draw back what they gave |
+| answers | given by leaves that obey no command: their owners are offered pay; where none obeys any, less the target |
 | meter | response - what all this gives: the meter, and leaves within the minute |
 
 They add up to the error. The largest of those with its sign is the cause; where that is less than a fifth of the error
@@ -51,6 +52,7 @@ PARTS = (
     "delay",
     "devices",
     "rebound",
+    "answers",
     "meter",
 )
 CAUSES = (NO_COMMAND, *PARTS, NO_CAUSE)
@@ -69,6 +71,7 @@ WHY = {
 OTHERWISE = {
     "control": ("too little was asked for", "too much was asked for"),
     "devices": ("devices gave less than they were asked for", "devices gave more than they were asked for"),
+    "answers": ("owners who are offered pay gave too little", "owners who are offered pay gave too much"),
 }
 
 
@@ -87,6 +90,8 @@ class Block:
         Fractions asked for, in force by the last message sent, least and greatest of that in the last 15 minutes.
     given_kw, up_kw, down_kw, lost_kw : (n_minute, n_leaf)
         Leaf's power below its twin's; available upward and downward; upward of that behind links that are down.
+    obeys : bool (n_leaf,), optional
+        Which leaves obey commands; the owners of the others are offered pay. Default: all obey.
     """
 
     band_kw: float
@@ -104,6 +109,7 @@ class Block:
     up_kw: F8
     down_kw: F8
     lost_kw: F8
+    obeys: NDArray[np.bool_] | None = None
 
     def errors(self) -> F8:
         """Return each window's distance from what is allowed, signed, (n_window,)."""
@@ -168,6 +174,8 @@ def parts(block: Block) -> dict[str, float]:
     leaves = {"not sent": np.where(small, unsent, 0.0), "held command": np.where(small, 0.0, unsent)} | answer
     means = {name: float(kw.sum(axis=1).mean()) for name, kw in leaves.items()}
     known = {"plan error": off, "not available": short, "control": left - off - short} | means
+    if block.obeys is not None and not block.obeys.any():  # nobody could be asked: owners were to meet the target
+        known |= {"control": 0.0, "answers": known["answers"] + known["control"]}
     return known | {"meter": block.worst_kw() - sum(known.values())}
 
 
@@ -179,8 +187,9 @@ def _answer(block: Block, at: slice) -> dict[str, F8]:
     before = [block.power(fraction)[at] - sent for fraction in (block.sent_low, block.sent_high)]
     delay = np.clip(left - unreachable, *before)
     rest, still = left - unreachable - delay, np.abs(block.sent[at]) <= AT_REST
-    own = {"devices": np.where(still, 0.0, rest), "rebound": np.where(still, rest, 0.0)}
-    return {"unreachable": unreachable, "delay": delay, **own}
+    obeys = np.ones(rest.shape[1], dtype=bool) if block.obeys is None else block.obeys
+    own = {"devices": np.where(still, 0.0, rest), "rebound": np.where(still & obeys, rest, 0.0)}
+    return {"unreachable": unreachable, "delay": delay, **own, "answers": np.where(still & ~obeys, rest, 0.0)}
 
 
 def _explained(kw: Kw, by: Kw) -> Kw:
@@ -281,6 +290,7 @@ def cut(played: Played, twin: Played, band_share: float, i: int, b: int) -> Bloc
         up_kw=at(t.up_kw) * of,
         down_kw=at(t.down_kw) * of,
         lost_kw=at(t.lost_kw) * of,
+        obeys=played.first.leaf_obeys,
     )
 
 

@@ -285,14 +285,15 @@ def _reset(worlds: Worlds, generators: dict[int, np.random.Generator], options: 
 def _result(worlds: Worlds, seeds: list[int], sums: Mapping[str, Any], recorder: Recorder, run_on: bool) -> Played:
     sim = worlds.simulator
     market, fleet, network = sim.market, sim.fleet, sim.network
-    start = market.episode.start_abs_s()
+    start, commanded = market.episode.start_abs_s(), sim.scenario.control != "incentive"
+    obeys = [commanded and each for each in sim.scenario.obeying(sim.structure.leaf_names)]
     at_end: dict[str, Any] = {
         "seeds": np.array(seeds),
         **sums,
         "lines": market.ledger.lines,
         "kinds": market.ledger.kinds,
         "services": {
-            each.id: ServicePlayed.of(each, recorder.services[each.id])
+            each.id: ServicePlayed.of(each, recorder.services[each.id], obeys)
             for each in dict.fromkeys([market.primary, *market.sessions])
         },
         "debt_kwh": sim.debt_kwh(),

@@ -32,6 +32,8 @@ class ServicePlayed:
         Half the width of the tolerance, as a share of the commitment.
     leaf_weight : float64 (n_leaf,)
         Part of each leaf that the service's node holds, 0..1.
+    leaf_obeys : bool (n_leaf,)
+        Whether it obeys commands; the owners of others are offered pay.
     plan_kw, target_kw, true_kw, metered_kw, seen_kw : float32 (n, n_minute)
         Of the service's node; see `Trace`.
     """
@@ -43,6 +45,7 @@ class ServicePlayed:
     mae_share: Array
     band_share: float
     leaf_weight: Array
+    leaf_obeys: Array
     plan_kw: Array
     target_kw: Array
     true_kw: Array
@@ -50,7 +53,7 @@ class ServicePlayed:
     seen_kw: Array
 
     @staticmethod
-    def of(session: ServiceSession, rows: Mapping[str, Array]) -> ServicePlayed:
+    def of(session: ServiceSession, rows: Mapping[str, Array], obeys: Sequence[bool]) -> ServicePlayed:
         """Return copies of what a session holds at the end of its episodes.
 
         Parameters
@@ -58,17 +61,21 @@ class ServicePlayed:
         session : ServiceSession
         rows : mapping of str to float32 (n, n_minute)
             Its `BY_SERVICE`, as the recorder had them.
+        obeys : sequence of bool
+            Which leaves obey commands.
         """
         s = session.service
         kept = (s.outcome.copy(), s.period_award_kw().copy(), s.window_kw.copy(), s.skill(), s.mae_share())
-        return ServicePlayed(*kept, s.band_share, session.leaf_weight.copy(), **rows)
+        leaves = (session.leaf_weight.copy(), np.array(obeys, dtype=bool))
+        return ServicePlayed(*kept, s.band_share, *leaves, **rows)
 
     @staticmethod
     def join(parts: Sequence[ServicePlayed]) -> ServicePlayed:
         """Return several batches as one."""
         names = ("outcome", "award_kw", "window_kw", "accuracy", "mae_share", *BY_SERVICE)
         whole = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-        return ServicePlayed(**whole, band_share=parts[0].band_share, leaf_weight=parts[0].leaf_weight)
+        leaves = {"leaf_weight": parts[0].leaf_weight, "leaf_obeys": parts[0].leaf_obeys}
+        return ServicePlayed(**whole, **leaves, band_share=parts[0].band_share)
 
     @property
     def passed(self) -> Array:

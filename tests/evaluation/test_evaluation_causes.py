@@ -122,6 +122,31 @@ def test_delay_is_what_the_commands_before_gave() -> None:
     assert shown(block(40.0, sent_high=leaves(0.8, 0.8))) == {"delay": 30.0}
 
 
+def test_leaves_that_obey_no_command_answer_offers() -> None:
+    """Beside commanded leaves their answer is told apart; where nobody obeys, it is to meet the target."""
+    made = block(given=(25.0, 10.0), action=leaves(0.5, 0.0), obeys=np.array([True, False]))
+    assert shown(made) == {"control": -25.0, "answers": 10.0}
+    short = block(given=(20.0, 10.0), action=leaves(0.0, 0.0), obeys=np.zeros(2, dtype=bool))
+    assert shown(short) == {"answers": -20.0}
+    assert cause(short) == ("answers", "answers: owners who are offered pay gave too little (answers -20 kW)")
+    over = block(given=(60.0, 10.0), action=leaves(0.0, 0.0), obeys=np.zeros(2, dtype=bool))
+    assert shown(over) == {"answers": 20.0} and "gave too much" in cause(over)[1]
+
+
+def test_offers_of_a_play_are_no_commands() -> None:
+    made = load("incentive-evening", small("incentive-evening"))
+    stage, (rule,) = EpisodeRunner(made, 1), players(["flat_offer"]).values()
+    found = failures(stage.play(rule, range(8)), stage.play(players(["idle"])["idle"], range(8)))
+    assert found and {each.cause for each in found} <= {
+        "answers",
+        "plan error",
+        "not available",
+        "meter",
+        "no single cause",
+    }
+    assert all(each.parts["rebound"] == each.parts["control"] == 0.0 for each in found)
+
+
 def test_leaves_at_rest_rebound_and_leaves_under_command_do_not() -> None:
     made = block((50.0, -25.0), action=leaves(1.0, 0.0))
     assert shown(made) == {"rebound": -25.0}

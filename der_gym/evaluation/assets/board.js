@@ -4,7 +4,7 @@ const NAMES = DATA.order;
 const NEAR = NAMES.filter((name) => !DATA.hidden.includes(name));
 const CAUSE_TONES = {
   "no command": "black", "plan error": "orange", "not available": "red", control: "green", "not sent": "yellow", "held command": "brown",
-  unreachable: "sky", delay: "blue", devices: "pink", rebound: "purple", meter: "line", "no single cause": "soft",
+  unreachable: "sky", delay: "blue", devices: "pink", rebound: "purple", answers: "ink", meter: "line", "no single cause": "soft",
 };
 const JUDGED = DATA.rows.some((row) => row.pass_rate !== null); // the first service judges periods
 const AGAINST = DATA.rows.some((row) => row.against_base !== null); // the base was played
@@ -124,7 +124,8 @@ function dots(groups, width, label, range) {
 }
 
 function dot(row, x, y, gutter) {
-  const nodes = [s("text", { x: gutter, y: y + 4, fill: color("soft"), "text-anchor": "end" }, row.name)];
+  const most = Math.floor((gutter - 6) / 7.2), name = row.name.length > most ? `${row.name.slice(0, most - 1)}…` : row.name;
+  const nodes = [s("text", { x: gutter, y: y + 4, fill: color("soft"), "text-anchor": "end" }, name, s("title", {}, row.name))];
   const known = (v) => v !== null && Number.isFinite(v);
   if (known(row.low) && known(row.high)) nodes.push(s("line", { x1: x(row.low), x2: x(row.high), y1: y, y2: y, stroke: row.tone, "stroke-width": 3, "stroke-linecap": "round", opacity: 0.55 }));
   nodes.push(s("circle", { cx: x(row.value), cy: y, r: 5, fill: row.tone, stroke: color("card"), "stroke-width": 1.5 }));

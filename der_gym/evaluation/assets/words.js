@@ -26,6 +26,7 @@ const WORDS = {
   delay: ["delay", "遅れ"],
   devices: ["devices", "機器の応答"],
   rebound: ["rebound", "反動 (リバウンド)"],
+  answers: ["owners' answers", "所有者の応答"],
   meter: ["meter", "計量"],
   "no single cause": ["no single cause", "複合"],
   line: ["line", "科目"],

@@ -146,6 +146,7 @@ Object.assign(WORDS, {
   why_delay: ["Commands of the last 15 minutes had not come through, or earlier ones still acted.", "直近 15 分の指令がまだ届かず、前の指令が効いていた。"],
   why_devices: ["Devices under command gave less or more than they were asked for.", "指令を受けた機器の応動が指令より少なかった、または多かった。"],
   why_rebound: ["Leaves that had been released drew back what they had given.", "解放された制御単位が、出した分を取り戻した。"],
+  why_answers: ["Owners who are offered pay gave less or more than was called for.", "報酬を提示された所有者の応答が、求められた量より少なかった、または多かった。"],
   why_meter: ["The meter was off what the devices drew.", "計量値が機器の電力とずれていた。"],
   "why_no single cause": ["Many small parts add up; none is a fifth of the error.", "小さな要因の積み重ね。誤差の 2 割を超えるものはない。"],
   too_little: ["Too little was asked for.", "指令が少なすぎた。"],
