@@ -89,8 +89,11 @@ def main(
 ) -> None:
     """Print the constants, and what they and the policy gain over the rule."""
     (tuned,) = players([f"{rule}@{TUNED / rule / scenario}.yaml"]).values()
-    n_leaf = Worlds(scenario, None, 1, 1).layout.n_leaf
+    leaf_names = Worlds(scenario, None, 1, 1).layout.leaf_names
+    n_leaf = len(leaf_names)
     times = np.stack([np.ones(n_leaf), searched(scenario, tuned, n_leaf, rounds, seeds, workers)])
+    found = zip(leaf_names, np.round(times[1], 3).tolist(), strict=True)
+    print(f"leaf_part: {{{', '.join(f'{name}: {part:g}' for name, part in found)}}}")
     for split in ("train", "test"):
         chosen = range(FRESH, FRESH + fresh) if split == "train" else seeds_of(split, fresh)
         base, constant = play(scenario, tuned, times, chosen, split, workers)

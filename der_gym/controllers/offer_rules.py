@@ -7,13 +7,14 @@ holds it between its gates.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
 
 from der_gym.controllers.base import Array, ControllerConfig, PublicInfo, Rule, State, fresh
-from der_gym.core.errors import InputError
+from der_gym.core.errors import InputError, unknown
 from der_gym.core.units import BLOCK_S
 from der_gym.env.observation.layout import Layout
 
@@ -25,6 +26,8 @@ class OfferConfig(ControllerConfig):
 
     lead_s: float = Field(1800.0, ge=0, le=3600)
     """Time before a commitment at which the offer goes out: the notice that owners are owed, and their delay, s."""
+    leaf_part: dict[str, Annotated[float, Field(ge=0, le=10)]] = Field(default_factory=dict)
+    """Part of the price that a control leaf is offered, by its name; default 1. With 0 nobody of it is called."""
 
 
 class OfferRule(Rule):
@@ -56,6 +59,7 @@ class OfferRule(Rule):
             raise InputError(f"controller {self.name}: {len(layout.services)} services; allowed: one")
         head = layout.action.places["offer"][0]
         self.low, self.high = float(head.low), float(head.high)
+        self.part = self._parts(layout.leaf_names)
         self.downward = [view.id for view in layout.services if f"{view.id}.more_kw" in layout.fields]
         self.gate = max(int(head.gate_s // public.decision_s), 1)
 
@@ -86,9 +90,17 @@ class OfferRule(Rule):
         heads
             Values of further heads.
         """
-        signed = np.where(due[:, None], prices * way[:, None], 0.0)
+        signed = np.where(due[:, None], prices * self.part * way[:, None], 0.0)
         action: Array = self.layout.encode({"offer": np.clip(signed, self.low, self.high), **heads})
         return np.broadcast_to(action, (len(prices), action.shape[-1])).copy()
+
+    def _parts(self, leaf_names: Sequence[str]) -> Array:
+        """Return the part of the price that each leaf is offered, (n_leaf,); InputError for one that there is not."""
+        given = self.config.leaf_part
+        for name in given:
+            if name not in leaf_names:
+                raise unknown(f"controller {self.name}: leaf_part", name, leaf_names)
+        return np.array([given.get(name, 1.0) for name in leaf_names])
 
 
 class FlatOfferConfig(OfferConfig):

@@ -89,6 +89,30 @@ def test_each_rule_does_what_it_is_for() -> None:
     assert gaps == sorted(gaps, reverse=True) and gaps[0] > gaps[2] + 5
 
 
+@pytest.mark.parametrize(("name", "control"), OFFERS)
+def test_a_leaf_is_offered_its_part_of_the_price(name: str, control: str) -> None:
+    obs = seen(control)
+    whole = offers(ready(name, control), obs, control)[0]
+    parts = {NAMES[0]: 0.0, NAMES[1]: 0.5}
+    assert whole[1] > 0
+    np.testing.assert_allclose(
+        offers(ready(name, control, leaf_part=parts), obs, control)[0], whole * [0.0, 0.5, 1.0], atol=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    ("parts", "fault"),
+    [
+        ({NAMES[0] + "x": 1.0}, f"controller flat_offer: leaf_part: unknown name '{NAMES[0]}x'; did you mean"),
+        ({NAMES[0]: -0.1}, f"leaf_part.{NAMES[0]}: .*greater than or equal to 0.*given: -0.1"),
+        ({NAMES[0]: float("nan")}, f"leaf_part.{NAMES[0]}: .*finite number.*nan"),
+    ],
+)
+def test_a_part_of_no_leaf_or_below_nothing_is_refused(parts: dict[str, float], fault: str) -> None:
+    with pytest.raises(InputError, match=fault):
+        ready("flat_offer", leaf_part=parts)
+
+
 def test_the_gap_that_stays_raises_the_offer() -> None:
     rule, state, prices = ready("needs_offer"), None, []
     for k in range(90):
