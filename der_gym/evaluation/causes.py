@@ -111,6 +111,11 @@ class Block:
     lost_kw: F8
     obeys: NDArray[np.bool_] | None = None
 
+    @property
+    def commanded(self) -> NDArray[np.bool_]:
+        """Return which leaves obey commands, (n_leaf,)."""
+        return np.ones(self.given_kw.shape[1], dtype=bool) if self.obeys is None else self.obeys
+
     def errors(self) -> F8:
         """Return each window's distance from what is allowed, signed, (n_window,)."""
         means = self.response_kw.reshape(len(self.low_kw), -1).mean(axis=1)
@@ -174,7 +179,7 @@ def parts(block: Block) -> dict[str, float]:
     leaves = {"not sent": np.where(small, unsent, 0.0), "held command": np.where(small, 0.0, unsent)} | answer
     means = {name: float(kw.sum(axis=1).mean()) for name, kw in leaves.items()}
     known = {"plan error": off, "not available": short, "control": left - off - short} | means
-    if block.obeys is not None and not block.obeys.any():  # nobody could be asked: owners were to meet the target
+    if not block.commanded.any():  # nobody could be asked: owners were to meet the target
         known |= {"control": 0.0, "answers": known["answers"] + known["control"]}
     return known | {"meter": block.worst_kw() - sum(known.values())}
 
@@ -187,9 +192,8 @@ def _answer(block: Block, at: slice) -> dict[str, F8]:
     before = [block.power(fraction)[at] - sent for fraction in (block.sent_low, block.sent_high)]
     delay = np.clip(left - unreachable, *before)
     rest, still = left - unreachable - delay, np.abs(block.sent[at]) <= AT_REST
-    obeys = np.ones(rest.shape[1], dtype=bool) if block.obeys is None else block.obeys
-    own = {"devices": np.where(still, 0.0, rest), "rebound": np.where(still & obeys, rest, 0.0)}
-    return {"unreachable": unreachable, "delay": delay, **own, "answers": np.where(still & ~obeys, rest, 0.0)}
+    own = {"devices": np.where(still, 0.0, rest), "rebound": np.where(still & block.commanded, rest, 0.0)}
+    return {"unreachable": unreachable, "delay": delay, **own, "answers": np.where(still & ~block.commanded, rest, 0.0)}
 
 
 def _explained(kw: Kw, by: Kw) -> Kw:

@@ -83,8 +83,7 @@ def figures(block: Block) -> dict[str, float]:
     ``asked`` of it, ``unreachable`` (asked of devices whose link was down), ``rebound`` of leaves at rest.
     """
     at, ask = block.minutes(), np.maximum(block.action, 0.0)
-    obeys = True if block.obeys is None else block.obeys
-    rest = np.where((np.abs(block.sent) <= AT_REST) & obeys, np.maximum(-block.given_kw, 0.0), 0.0)
+    rest = np.where((np.abs(block.sent) <= AT_REST) & block.commanded, np.maximum(-block.given_kw, 0.0), 0.0)
     rows = {
         "target": block.target_kw,
         "response": block.response_kw,
