@@ -1,8 +1,9 @@
 """A linear correction of an offer rule with few parameters, and its plays.
 
-Every leaf's offer is moved by ``reach x clip(bias of the leaf + shared weights x inputs)``. Weights of what the market
-and the clock tell are shared by all leaves, so are those of each leaf's own entries. A leaf's own are the bias and the
-weight of the need: whom to pay less throughout, and whom only when much is asked for.
+Every leaf's offer is moved by ``reach x clip(bias + weights x inputs)``. Weights of what the market and the clock tell
+are shared by all leaves, so are those of each leaf's own entries. Four parameters are a leaf's own (`OWN`): its part of
+the rule's price, beyond 1, a constant, and the weights of the need and of the time that is left. So a leaf may be paid
+nothing, less throughout, or only late on days on which much is asked for.
 """
 
 from __future__ import annotations
@@ -21,15 +22,17 @@ SCALARS = (
     *("award_kw", "target_kw", "response_kw", "block_left", "episode_left", "hour_sin", "hour_cos", "temp_c"),
     *("sun_kw_m2", "block.award_kw", "budget_left"),
 )
-OWN = (".more_kw", ".more_next_kw", ".call_starts_in_s", ".call_left_s")  # endings of a service's fields
+ENDINGS = (".more_kw", ".more_next_kw", ".call_starts_in_s", ".call_left_s")  # endings of a service's fields
 NEED, OWN_NEED = "award_kw", ".more_kw"  # what is asked for now; of a service that wants more drawn, its own field
+TIME = "episode_left"
+OWN = ("part", "bias", "need", "time")  # a leaf's own parameters
 COMMON = 0.3  # first step of a weight that all leaves share, of that of a leaf's own: it moves all of them [A]
 LEAVES = ("leaf.up_kw", "leaf.down_kw", "leaf.seen_kw", "leaf.plan_kw", "leaf.answered_share")
 
 
 def chosen(names: Sequence[str]) -> list[str]:
     """Return the fields that the policy sees, of those that there are."""
-    return [name for name in names if name in SCALARS or name in LEAVES or name.endswith(OWN)]
+    return [name for name in names if name in SCALARS or name in LEAVES or name.endswith(ENDINGS)]
 
 
 class Linear:
@@ -38,41 +41,54 @@ class Linear:
     Parameters
     ----------
     policy : Policy
-        Bound; without hidden layers.
+        Bound; without hidden layers; its inputs are scaled.
+
+    Attributes
+    ----------
+    n : int
+        Parameters.
+    own : int64 (n_leaf, 4)
+        Places of each leaf's own parameters, in the order of `OWN`.
     """
 
     def __init__(self, policy: Policy) -> None:
         layout, inputs = policy.layout, policy.card.inputs
-        _, first, self.n_leaf = layout.action.places["offer"]
+        head, first, self.n_leaf = layout.action.places["offer"]
         self.n_x, self.n_entry, self.offers = len(policy.mean), policy.card.n_entry, first + np.arange(self.n_leaf)
-        at, self.need, self.shared, self.each = 0, list[int](), list[int](), list[Array]()
+        at, self.need, self.time, self.shared, self.each = 0, list[int](), list[int](), list[int](), list[Array]()
         for name in inputs:
-            n = len(layout.places(name))
+            rows = at + np.arange(len(layout.places(name)))
             if name == NEED or name.endswith(OWN_NEED):
-                self.need += range(at, at + n)
+                self.need += rows.tolist()
+            elif name == TIME:
+                self.time += rows.tolist()
             elif name in LEAVES:
-                self.each.append(at + np.arange(n))
+                self.each.append(rows)
             else:
-                self.shared += range(at, at + n)
-            at += n
-        self.each.append(at + self.offers)  # the rule's own offer
-        self.n = 2 * self.n_leaf + len(self.shared) + len(self.each)
+                self.shared += rows.tolist()
+            at += len(rows)
+        self.ruled = at + self.offers  # the rule's own offers
+        self.own = np.arange(self.n_leaf * len(OWN)).reshape(self.n_leaf, len(OWN))
+        self.n = self.own.size + len(self.shared) + len(self.each)
         self.scale = {"mean": policy.mean, "gain": policy.gain}
+        self.nothing = -1.0 - 2.0 * head.low / (head.high - head.low)  # of the Box: no offer
+        self.reach = max(policy.card.scale)
 
     def steps(self, sigma: float) -> Array:
         """Return the first step of each parameter, float64 (n,): a leaf's own are searched most widely."""
-        few = 2 * self.n_leaf
-        return np.concatenate([np.full(few, sigma), np.full(self.n - few, sigma * COMMON)])
+        return np.where(np.arange(self.n) < self.own.size, sigma, sigma * COMMON)
 
     def tensors(self, theta: Array) -> dict[str, Array]:
         """Return the policy's tensors for the parameters ``theta``, float64 (n,)."""
         weight, bias = np.zeros((self.n_x, self.n_entry), np.float32), np.zeros(self.n_entry, np.float32)
-        cuts = np.cumsum([self.n_leaf, self.n_leaf, len(self.shared)])
-        own, times, shared, each = np.split(theta, cuts)
-        bias[self.offers], weight[np.ix_(np.array(self.need, dtype=np.int64), self.offers)] = own, times
-        weight[np.ix_(np.array(self.shared, dtype=np.int64), self.offers)] = shared[:, None]
-        for rows, value in zip(self.each, each, strict=True):
-            weight[rows, self.offers] = value
+        part, constant, need, time = theta[self.own].T / np.array([self.reach, 1.0, 1.0, 1.0])[:, None]
+        shared, each = np.split(theta[self.own.size :], [len(self.shared)])
+        for rows, values in ((self.need, need), (self.time, time), (self.shared, shared[:, None])):
+            weight[np.ix_(np.array(rows, dtype=np.int64), self.offers)] = values
+        for places, value in zip(self.each, each, strict=True):
+            weight[places, self.offers] = value
+        weight[self.ruled, self.offers] = part / self.scale["gain"][self.ruled]
+        bias[self.offers] = constant + part * (self.scale["mean"][self.ruled] - self.nothing)
         return {**self.scale, "weight.0": weight, "bias.0": bias}
 
 

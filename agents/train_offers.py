@@ -1,4 +1,4 @@
-"""Train a policy that corrects a rule of offers by comparing whole episodes (`agents.evolution`, `agents.coordinates`).
+"""Train a policy that corrects a rule of offers by comparing whole episodes (`agents.wide`, `agents.evolution`).
 
     TUNED=needs_offer@configs/controllers/needs_offer/incentive-evening.yaml
     python agents/train_offers.py --scenario incentive-evening --rule $TUNED --seed 0 --out results/offers-0
@@ -6,9 +6,8 @@
 
 The defaults are those of the zoo: 76,800 episodes, a quarter of an hour on one core, 1.5 GB.
 An episode holds some twenty offers, and what an offer brings shows hours later in the answers of people. So whole
-episodes are compared: a generation of candidates plays the same training seeds. ``evolution`` moves all parameters by
-ranks; ``coordinates`` tries single parameters and takes the steps that are better than the centre on the same days;
-``staged`` takes wide single steps of the leaves' own parameters first, then evolves.
+episodes are compared: a generation of candidates plays the same training seeds. The first generations change one leaf
+widely (`agents.wide`), the others move all parameters by the ranks of their scores (`agents.evolution`).
 With ``--variations`` the days of a generation are divided among owners of several kinds, so that what is learned does
 not lean on how the owners of one kind answer. After every few generations the centre is played on the validation split;
 the best so far is what the folder holds.
@@ -27,24 +26,21 @@ if __name__ == "__main__":
     end_at_once("train_offers")  # the imports below take seconds, in which somebody may press Ctrl-C
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 
-from agents.coordinates import Coordinates
-from agents.evolution import Search
 from agents.fresh import fresh_policy, scale_to_rule
 from agents.offer_policy import Linear, chosen, scores
 from agents.progress import SHIPPED, Validation, to_csv, with_owners_of
 from agents.script import script
-from agents.staged import Staged
+from agents.wide import Wide
 from der_gym.cli import common
 from der_gym.controllers import policy_file, public_info
 from der_gym.controllers.policy import Policy
-from der_gym.core.errors import InputError, unknown
+from der_gym.core.errors import InputError
 from der_gym.core.files import new_folder, write_text
 from der_gym.core.folders import locked
 from der_gym.env.sb3 import DERGroupSB3VecEnv
@@ -53,16 +49,7 @@ from der_gym.scenario.variations import VARIATIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 FIRST_SEED, SCALING_WORLDS = 10_000, 16
-METHODS: dict[str, Callable[..., Coordinates | Search | Staged]] = {
-    "coordinates": Coordinates,
-    "evolution": Search,
-    "staged": Staged,
-}
-ALGORITHMS = {
-    "coordinates": "search along parameters, paired by day",
-    "evolution": "separable natural evolution strategy",
-    "staged": "wide single steps, then a separable natural evolution strategy",
-}
+ALGORITHM = "wide changes of one leaf, then a separable natural evolution strategy"
 
 
 @dataclass(frozen=True)
@@ -71,9 +58,9 @@ class Settings:
 
     scenario: str
     rule: str
-    method: str
     seed: int
     generations: int
+    wide: int
     pairs: int
     episodes: int
     variations: tuple[str, ...]
@@ -109,7 +96,8 @@ class Run:
         self.validation = Validation(s.scenario, self.policy.rule, s.eval_seeds, s.variations)
         scale_to_rule(self.policy, venv, gamma=1.0)
         self.linear = Linear(self.policy)
-        self.search = METHODS[s.method](np.zeros(self.linear.n), self.linear.steps(s.sigma), s.pairs, s.seed)
+        steps, own = self.linear.steps(s.sigma), self.linear.own
+        self.search = Wide(np.zeros(self.linear.n), steps, s.pairs, s.seed, own, s.wide)
         self.n_day = s.episodes // len(s.variations)  # of each candidate with each kind of owners
         n_world = self.search.n_candidate * self.n_day
         owners = [with_owners_of(s.scenario, name, "train") for name in s.variations]
@@ -147,7 +135,7 @@ class Run:
             self.best = row["validation"]
             told = [name for name in row if name in ("validation", "pass_rate") or name.startswith("against_rule")]
             names = [name for name in told if name != "against_rule_se" and np.isfinite(row[name])]
-            update: dict[str, Any] = {"algorithm": ALGORITHMS[self.settings.method]}
+            update: dict[str, Any] = {"algorithm": ALGORITHM}
             update |= {"metrics": {name: round(row[name], 4) for name in names}}
             update |= {"training": asdict(self.settings) | row | {"pass_rate": float(np.nan_to_num(row["pass_rate"]))}}
             policy_file.save(self.out, self.policy.card.model_copy(update=update), tensors)
@@ -175,9 +163,9 @@ def main(
     scenario: Annotated[str, typer.Option(help="A shipped scenario or a YAML file.")] = "incentive-evening",
     out: Annotated[Path | None, typer.Option(help="Folder. Default: results/offers-SCENARIO-SEED.")] = None,
     rule: Annotated[str, typer.Option(help="Rule to correct: NAME or NAME@FILE.")] = "needs_offer",
-    method: Annotated[str, typer.Option(help=f"{' or '.join(ALGORITHMS)}.")] = "evolution",
     seed: Annotated[int, typer.Option(min=0, max=99, help="Of the search and the worlds.")] = 0,
     generations: Annotated[int, typer.Option(min=1, help="Generations of candidates.")] = 40,
+    wide: Annotated[int, typer.Option(min=0, help="The first of them, which draw one leaf's parameters anew.")] = 10,
     pairs: Annotated[int, typer.Option(min=1, help="Mirrored pairs of candidates in a generation.")] = 16,
     episodes: Annotated[int, typer.Option(min=1, help="Training seeds that each candidate plays.")] = 60,
     variations: Annotated[str, typer.Option(help="Owners whom the days are divided among.")] = ",".join(
@@ -192,8 +180,6 @@ def main(
 ) -> None:
     """Train a policy that corrects a rule of offers."""
     given = locals()
-    if method not in METHODS:
-        raise unknown("--method", method, METHODS)
     given["variations"] = owners = tuple(dict.fromkeys(variations.split(",")))
     if episodes % len(owners):
         raise InputError(f"--episodes {episodes}, {len(owners)} --variations; allowed: a multiple of their number")

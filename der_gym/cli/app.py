@@ -272,7 +272,9 @@ def tune(
         str | None, typer.Argument(metavar="SCENARIO", help="A shipped scenario or a YAML file.")
     ] = None,
     controller: Controller = "closed_loop",
-    trials: Annotated[int, typer.Option(min=1, help="Settings to try; the first are the shipped ones.")] = 24,
+    trials: Annotated[
+        int, typer.Option(min=1, help="Settings to try; the first are the shipped ones, or FILE's.")
+    ] = 24,
     seeds: Annotated[int, typer.Option(min=1, help="Training seeds of each trial.")] = 24,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the best settings (YAML).")] = None,
     ship: Annotated[bool, typer.Option("--ship", help="Write them where der_gym takes its own from.")] = False,

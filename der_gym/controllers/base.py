@@ -33,6 +33,8 @@ class ControllerConfig(BaseModel):
 
     search: ClassVar[Mapping[str, tuple[float, float]]] = {}
     """Field -> range that tuning searches."""
+    search_leaves: ClassVar[Mapping[str, tuple[float, float]]] = {}
+    """Field with parts by control leaf, 1 where a leaf is not named -> range of a part that tuning searches."""
 
 
 @dataclass(frozen=True)

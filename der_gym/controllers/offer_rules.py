@@ -29,6 +29,8 @@ class OfferConfig(ControllerConfig):
     leaf_part: dict[str, Annotated[float, Field(ge=0, le=10)]] = Field(default_factory=dict)
     """Part of the price that a control leaf is offered, by its name; default 1. With 0 nobody of it is called."""
 
+    search_leaves = {"leaf_part": (0.0, 2.0)}  # noqa: RUF012
+
 
 class OfferRule(Rule):
     """The common part: when to offer, which way, and where it stands in the action."""

@@ -1,7 +1,10 @@
 """Tuning of the rules: a small search with the same budget for every controller, on training dates and seeds.
 
-Trial 0 has the settings that the controller ships with, trial 1 the defaults of its class. The rest of the first half
-is uniform over the search space. Each trial of the second half moves some settings of the best trial so far.
+Trial 0 has the settings that the controller ships with, or those of a file that is named; trial 1 the defaults of its
+class. The rest of the first half is uniform over the search space; what is not searched stays as in trial 0. Each trial
+of the second half moves some settings of the best trial so far. Parts by control leaf are searched in the second half
+alone, for few sets of drawn parts are any good; some of them become 0, which is a choice of its own: who is offered
+nothing is not called.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from der_gym.core.interrupt import exit_code
 from der_gym.scenario.config_files import configs
 from der_gym.signals import splits
 
+NONE_SHARE = 1 / 3  # chance that the part of a leaf becomes 0 where it is moved [A]
 Progress = Callable[[int, float, float], None]  # told the trials done, the best trial's pass rate and reward
 
 
@@ -125,6 +129,7 @@ def search(
     rng_seed: int = 0,
     progress: Progress | None = None,
     unfinished: Kept | None = None,
+    first: ControllerConfig | None = None,
 ) -> TuneResult:
     """Search a controller's settings.
 
@@ -145,6 +150,8 @@ def search(
     progress : callable, optional
     unfinished : Kept, optional
         Trials that were finished before are taken from it, others are played and kept in it.
+    first : ControllerConfig, optional
+        Settings of trial 0; default: those that the controller ships with.
 
     Returns
     -------
@@ -167,9 +174,11 @@ def search(
         overrides={"split": split},
     )
     trials, stopped = list[Trial](), 0
+    leaves = env.unwrapped.worlds.layout.leaf_names  # type: ignore[attr-defined]
     try:
         for k in range(budget_trials):
-            trials.append(_next(env, name, _draw(name, k, rng_seed, budget_trials, trials), list(seeds), unfinished, k))
+            config = _draw(name, k, rng_seed, budget_trials, trials, leaves, first)
+            trials.append(_next(env, name, config, list(seeds), unfinished, k))
             if progress is not None:
                 best = max(trials, key=lambda trial: trial.reward)
                 progress(k + 1, best.pass_rate, best.reward)
@@ -215,16 +224,27 @@ def _tunable() -> list[str]:
     return [name for name in CONTROLLERS if CONTROLLERS[name].config_class.search]
 
 
-def _draw(name: str, k: int, rng_seed: int, budget: int, trials: Sequence[Trial]) -> ControllerConfig:
+def _draw(
+    name: str,
+    k: int,
+    rng_seed: int,
+    budget: int,
+    trials: Sequence[Trial],
+    leaves: Sequence[str],
+    first: ControllerConfig | None,
+) -> ControllerConfig:
     """Return the settings of trial ``k`` of ``budget``, drawn ones to three digits."""
     if k < 2:
-        return load_settings(name) if k == 0 else settings(name, {})
+        return settings(name, {}) if k else first or load_settings(name)
     draws = np.random.default_rng((rng_seed, zlib.crc32(name.encode()), k))
     space = CONTROLLERS[name].config_class.search
     if 2 * k < budget:
-        return settings(name, {key: _short(draws.uniform(*space[key])) for key in space})
+        kept = trials[0].config.model_dump()
+        return settings(name, kept | {key: _short(draws.uniform(*space[key])) for key in space})
     best = max(trials, key=lambda trial: trial.reward).config.model_dump()
-    return settings(name, best | _moved(best, space, draws))
+    best |= _moved(best, space, draws)
+    parts = CONTROLLERS[name].config_class.search_leaves
+    return settings(name, best | {key: _moved_parts(best[key], parts[key], leaves, draws) for key in parts})
 
 
 def _moved(values: Mapping[str, Any], space: Mapping[str, tuple[float, float]], draws: Any) -> dict[str, float]:
@@ -233,6 +253,18 @@ def _moved(values: Mapping[str, Any], space: Mapping[str, tuple[float, float]], 
     for key in draws.permutation(keys)[: max(int(draws.binomial(len(keys), 1 / 3)), 1)]:
         low, high = space[key]
         found[str(key)] = _short(np.clip(values[key] + draws.normal() * (high - low) / 6, low, high))
+    return found
+
+
+def _moved_parts(
+    parts: Mapping[str, float], span: tuple[float, float], leaves: Sequence[str], draws: Any
+) -> dict[str, float]:
+    """Return the parts by leaf, about a third of them set to 0 or moved by about a sixth of their range."""
+    found, (low, high) = dict(parts), span
+    for leaf in leaves:
+        move, none, by = draws.random() < 1 / 3, draws.random() < NONE_SHARE, draws.normal() * (high - low) / 6
+        if move:
+            found[leaf] = 0.0 if none else _short(np.clip(found.get(leaf, 1.0) + by, low, high))
     return found
 
 

@@ -14,7 +14,7 @@ from worlds import nested, small
 
 from agents.evolution import Search, utilities
 from agents.fresh import fresh_policy
-from agents.offer_policy import Linear, chosen, scores
+from agents.offer_policy import OWN, Linear, chosen, scores
 from agents.train_offers import Run, Settings
 from der_gym.controllers import public_info
 from der_gym.controllers.policy import Policy
@@ -58,17 +58,38 @@ def test_a_parameter_fills_what_it_stands_for(policy: Policy) -> None:
     theta = np.arange(1.0, linear.n + 1)
     tensors = linear.tensors(theta)
     Policy(policy.card, tensors)
-    n, shared = linear.n_leaf, len(linear.shared)
-    np.testing.assert_array_equal(tensors["bias.0"], theta[:n])
-    weight = tensors["weight.0"]
-    assert len(linear.need) == 1, "what is asked for now"
-    np.testing.assert_array_equal(weight[linear.need[0]], theta[n : 2 * n])
-    np.testing.assert_array_equal(weight[linear.shared], np.repeat(theta[2 * n : 2 * n + shared, None], n, axis=1))
-    for rows, value in zip(linear.each, theta[2 * n + shared :], strict=True):
+    n, n_own, n_shared, weight = linear.n_leaf, linear.own.size, len(linear.shared), tensors["weight.0"]
+    assert len(linear.need) == len(linear.time) == 1, "what is asked for now, and what is left of the episode"
+    np.testing.assert_array_equal(weight[linear.need[0]], theta[linear.own[:, OWN.index("need")]])
+    np.testing.assert_array_equal(weight[linear.time[0]], theta[linear.own[:, OWN.index("time")]])
+    np.testing.assert_array_equal(weight[linear.shared], np.repeat(theta[n_own : n_own + n_shared, None], n, axis=1))
+    for rows, value in zip(linear.each, theta[n_own + n_shared :], strict=True):
         np.testing.assert_array_equal(weight[rows], value * np.eye(n))
-    assert (weight != 0).sum() == n * (1 + shared + len(linear.each))
+    assert (weight != 0).sum() == n * (3 + n_shared + len(linear.each))
     steps = linear.steps(0.1)
-    assert (steps[: 2 * n] == 0.1).all() and (steps[2 * n :] < 0.1).all() and len(steps) == linear.n
+    assert (steps[:n_own] == 0.1).all() and (steps[n_own:] < 0.1).all() and len(steps) == linear.n
+
+
+def test_a_part_changes_the_rules_price_and_a_constant_adds_to_it(policy: Policy) -> None:
+    linear, theta = Linear(policy), np.zeros(Linear(policy).n)
+    theta[linear.own[0]] = (-1.0, 0.0, 0.0, 0.0)
+    theta[linear.own[1]] = (0.5, 0.0, 0.0, 0.0)
+    theta[linear.own[2]] = (-1.0, 0.1, 0.0, 0.0)
+    changed = Policy(policy.card, linear.tensors(theta))
+    worlds = Worlds(load("incentive-evening", small("incentive-evening")), None, 1)
+    changed.bind(worlds.layout, public_info(worlds))
+    every, state, seen = np.ones(1, dtype=bool), None, 0
+    worlds.reset(every, {0: np.random.default_rng(0)}, {})
+    for k in range(worlds.scenario.n_step):
+        obs = worlds.observe()
+        action, state = changed.predict(obs, state, ~every if k else every)
+        base = changed.rule.predict(obs, None, every)[0]
+        if k % 15 == 0 and base[0, 0] > linear.nothing and changed.reach(obs).any():
+            price = (base[0, :3] - linear.nothing) * np.array([0.0, 1.5, 0.0]) + [0.0, 0.0, 0.5 * 0.1]
+            np.testing.assert_allclose(action[0, :3], linear.nothing + price, atol=1e-5)
+            seen += 1
+        worlds.step(action, every)
+    assert seen > 3
 
 
 def test_a_play_of_the_trainer_is_that_of_the_policy(policy: Policy) -> None:
@@ -101,7 +122,7 @@ def test_a_run_leaves_a_policy_and_its_curve(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     rows = list(csv.DictReader((out / "progress.csv").read_text(encoding="utf-8").splitlines()))
     assert [row["generation"] for row in rows] == ["2", "3"] and "best on validation" in done.stdout
-    assert [row["episodes_played"] for row in rows] == ["16", "24"]
+    assert [row["episodes_played"] for row in rows] == ["20", "30"]
     for row in rows:
         each = [float(row[f"against_rule_{name}"]) for name in ("shipped", "owners-low")]
         assert each[0] != each[1] and np.mean(each) == pytest.approx(float(row["against_rule"]))
@@ -113,10 +134,10 @@ def test_a_run_leaves_a_policy_and_its_curve(tmp_path: Path) -> None:
 
 def test_the_days_of_a_generation_are_divided_among_owners(tmp_path: Path) -> None:
     own = {"generations": 1, "pairs": 1, "episodes": 4, "hold": 15, "reach": 0.5, "sigma": 0.1}
-    told = {"seed": 0, "method": "evolution", "rule": "flat_offer", "eval_every": 1, "eval_seeds": 1}
+    told = {"seed": 0, "wide": 1, "rule": "flat_offer", "eval_every": 1, "eval_seeds": 1}
     settings = Settings(scenario=str(small_one(tmp_path)), variations=("shipped", "owners-high"), **own, **told)
     run = Run(settings, tmp_path, 1)
-    assert [worlds.n_world for worlds in run.worlds] == [4, 4]
+    assert [worlds.n_world for worlds in run.worlds] == [6, 6]
     terms = [worlds.scenario.offers.classes.get("ev", {}).get("hassle_yen_kwh") for worlds in run.worlds]
     assert terms == [None, 1.0] and {worlds.scenario.split for worlds in run.worlds} == {"train"}
     before = run.next_seed

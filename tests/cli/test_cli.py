@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 import der_gym
 from der_gym import cli
@@ -248,6 +249,12 @@ def test_tune_writes_settings_that_run_takes(command: Command, tmp_path: Path) -
     assert "best:" in succeed(command(*words, "--out", file))
     out = succeed(command("run", "tertiary-1-tiny", "--controller", f"open_loop@{file}", *SHORT))
     assert "open_loop@mine, seed 0" in out
+    again = ["tune", "tertiary-1-tiny", "--controller", f"open_loop@{file}", "--trials", 1, "--seeds", 1, *SHORT]
+    out = succeed(command(*again, "--out", tmp_path / "again.yaml"))
+    assert "  first: " in out and "shipped" not in out
+    values = [yaml.safe_load(path.read_text(encoding="utf-8"))["values"] for path in (file, tmp_path / "again.yaml")]
+    assert values[0] == values[1]
+    assert "allowed: 'closed_loop'" in refuse(command(*again[:3], f"closed_loop@{file}", *again[4:]))
 
 
 def test_validate_tells_what_a_file_is(command: Command, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from worlds import nested, small
 
 import der_gym
 from der_gym.controllers import CONTROLLERS, base, make, public_info
-from der_gym.controllers.tune import tune
+from der_gym.controllers.tune import search, tune
 from der_gym.core.errors import InputError
 
 Array = np.ndarray
@@ -95,6 +95,25 @@ def test_tuning_writes_the_best_trial_and_where_it_comes_from(tmp_path: Path) ->
     data = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert data["values"] == kept[0].best.config.model_dump()
     assert data["provenance"]["n_trial"] == 6 and data["provenance"]["n_seed"] == 2
+
+
+def test_tuning_searches_the_parts_of_leaves_in_its_second_half() -> None:
+    scenario = {"base": "incentive-evening", **nested(small("incentive-evening"))}
+    found = search("flat_offer", scenario, 12, range(1))
+    tried = [trial.config.model_dump()["leaf_part"] for trial in found.trials]
+    assert not any(tried[:6]) and len({str(parts) for parts in tried[6:]}) > 3
+    parts = [part for each in tried for part in each.values()]
+    assert 0.0 in parts and any(0.0 < part <= 2.0 for part in parts)
+
+
+def test_tuning_begins_with_the_settings_that_are_given() -> None:
+    scenario = {"base": "incentive-evening", **nested(small("incentive-evening"))}
+    first = base.settings("flat_offer", {"leaf_part": {"battery-P3-A": 0.5}, "store_yen_kwh": 33.0})
+    found = search("flat_offer", scenario, 8, range(1), first=first)
+    assert found.trials[0].config == first and found.trials[1].config == base.settings("flat_offer", {})
+    drawn = [trial.config.model_dump() for trial in found.trials[2:4]]
+    assert [each["leaf_part"] for each in drawn] == [{"battery-P3-A": 0.5}] * 2  # what is not drawn stays
+    assert 33.0 not in [each["store_yen_kwh"] for each in drawn]
 
 
 @pytest.mark.parametrize(

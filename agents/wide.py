@@ -1,0 +1,78 @@
+"""Wide changes of one leaf first, then an evolution strategy from where they led.
+
+A price can be good only where it is 0: who is offered nothing is not called either. The way there leads through prices
+at which owners are called and give less, so small steps never find it. Nor do they find a leaf that is worth its calls
+only late on days of great need. So the first generations draw all own parameters of one leaf anew. They take the best
+change that is better than the centre on the same days by more than its error. `evolution` then moves all parameters by
+small steps.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from agents.evolution import Search
+
+Array = np.ndarray
+SURE = 1.0  # standard errors of the paired difference from which on a change is taken [A]
+SPREAD = 0.4  # of a parameter that is drawn, in parts of a correction's reach [A]
+KINDS = 4  # of changes, drawn alike: no offer at all, another part, all but the part, all with a part of 0
+
+
+class Wide:
+    """A search for the parameters with the greatest score.
+
+    Parameters
+    ----------
+    centre : float64 (n,)
+        Where it begins.
+    sigma : float64 (n,)
+        First step of each parameter in the evolution.
+    pairs : int
+        Mirrored pairs of a generation.
+    seed : int
+    own : int64 (n_leaf, k)
+        Places of each leaf's own parameters, its part of the rule's price first.
+    generations : int
+        Of wide changes, before the evolution.
+
+    Attributes
+    ----------
+    centre, sigma : float64 (n,)
+    n_candidate : int
+        Of a generation: the centre and its pairs.
+    """
+
+    def __init__(self, centre: Array, sigma: Array, pairs: int, seed: int, own: Array, generations: int) -> None:
+        self.centre, self.sigma = centre.astype(np.float64), sigma.astype(np.float64)
+        self.pairs, self.n_candidate, self._seed, self._own = pairs, 2 * pairs + 1, seed, own
+        self._left, self._draw, self._tried = generations, np.random.default_rng(seed), np.zeros((0, len(centre)))
+        self._moves = Search(self.centre, self.sigma, pairs, seed)
+
+    def ask(self) -> Array:
+        """Return a generation of candidates, float64 (n_candidate, n), the centre first."""
+        if self._left <= 0:
+            return np.concatenate([self.centre[None], self._moves.ask()])
+        self._tried = np.repeat(self.centre[None], self.n_candidate, axis=0)
+        leaves = self._draw.permutation(np.arange(self.n_candidate - 1) % len(self._own))
+        for row, leaf in zip(self._tried[1:], leaves, strict=True):
+            row[self._own[leaf]] = self._changed(row[self._own[leaf]])
+        return self._tried
+
+    def tell(self, score: Array) -> None:
+        """Move by the scores of each seed, float64 (n_candidate, n_seed)."""
+        if self._left <= 0:
+            self._moves.tell(score[1:])
+            self.centre, self.sigma = self._moves.centre, self._moves.sigma
+            return
+        gain = score - score[0]
+        surely = gain.mean(axis=1) - SURE * gain.std(axis=1) / np.sqrt(gain.shape[1])
+        self.centre, self._left = self._tried[int(np.argmax(surely))], self._left - 1  # the centre's own is 0
+        self._moves = Search(self.centre, self.sigma, self.pairs, self._seed)
+
+    def _changed(self, own: Array) -> Array:
+        """Return the own parameters of a leaf, drawn anew, float64 (k,)."""
+        kind, drawn = self._draw.integers(KINDS), self._draw.normal(0.0, SPREAD, len(own))
+        none = np.concatenate([[-1.0], np.zeros(len(own) - 1)])
+        changes = (none, np.r_[drawn[0], own[1:]], np.r_[own[0], drawn[1:]], np.r_[-1.0, drawn[1:]])
+        return changes[kind]

@@ -1,0 +1,53 @@
+"""Wide changes of one leaf find what small steps do not, take nothing that is not sure, and hand over to evolution."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from agents.wide import Wide
+
+OWN = np.arange(8).reshape(2, 4)
+SIGMA = np.full(10, 0.05)
+
+
+def after(score: object, generations: int, wide: int) -> Wide:
+    search = Wide(np.zeros(10), SIGMA, 8, 0, OWN, wide)
+    for _ in range(generations):
+        search.tell(score(search.ask()))  # type: ignore[operator]
+    return search
+
+
+def none_is_best(candidates: np.ndarray) -> np.ndarray:
+    """Less of the first leaf's price costs until it is 0, as where people are called all the same."""
+    part = candidates[:, 0]
+    gain = np.where(part <= -1.0, 1.0, np.minimum(part, 0.5)) - np.abs(candidates[:, 4:]).sum(axis=1)
+    return np.repeat(gain[:, None], 6, axis=1)
+
+
+def test_a_leaf_that_must_be_paid_nothing_is_found_by_wide_changes_alone() -> None:
+    assert after(none_is_best, 8, 8).centre[0] == -1.0
+    assert after(none_is_best, 8, 0).centre[0] > 0.0
+
+
+def test_a_change_draws_the_parameters_of_one_leaf() -> None:
+    search = Wide(np.zeros(10), SIGMA, 8, 1, OWN, 1)
+    moved = search.ask() != 0.0
+    assert search.n_candidate == len(moved) == 17 and not moved[0].any() and not moved[:, 8:].any()
+    first, second = moved[:, :4].any(axis=1), moved[:, 4:8].any(axis=1)
+    assert not (first & second).any() and first.sum() >= 6 and second.sum() >= 6
+
+
+def test_what_is_not_surely_better_is_not_taken() -> None:
+    luck = np.random.default_rng(0)
+    search = after(lambda candidates: luck.normal(size=(len(candidates), 60)), 1, 3)
+    np.testing.assert_array_equal(search.centre, np.zeros(10))
+
+
+def test_evolution_goes_on_from_where_the_changes_led() -> None:
+    search = after(none_is_best, 3, 3)
+    led = search.centre.copy()
+    candidates = search.ask()
+    np.testing.assert_array_equal(candidates[0], led)
+    np.testing.assert_allclose(candidates[1:9] + candidates[9:], 2.0 * np.tile(led, (8, 1)))
+    search.tell(-((candidates[:, 8:] - 3.0) ** 2).sum(axis=1, keepdims=True))
+    assert (search.centre[8:] > led[8:]).all()
