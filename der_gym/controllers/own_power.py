@@ -17,7 +17,7 @@ FIXED = Table(
     "fixed",
     "float64 (n_leaf, N): what is known of each leaf beforehand; rules add columns of their own",
     """
-    is_store  | - | aggregator | 1 where the leaf holds stores alone
+    is_store  | - | aggregator | 1 where the leaf holds stores alone and obeys: they stand by
     is_heater | - |            | 1 where it holds heaters
     speed     | - |            | of the smoothing per decision
     report_s  | s |            | mean age of the last report of a device that reports
@@ -51,7 +51,8 @@ def columns(public: PublicInfo, config: Any) -> list[Array]:
     """Return the columns of ``fixed`` that all loops have, (n_leaf,) each."""
     heaters = public.holding("heat")
     level, slow = (1.0 - np.exp(-public.decision_s / s) for s in (config.level_s, config.integral_s))
-    return [public.stores, heaters, np.where(public.stores, slow, level), public.report_s]
+    stand_by = public.stores & public.obeys  # stores that hear offers alone go on with their own schedule
+    return [stand_by, heaters, np.where(stand_by, slow, level), public.report_s]
 
 
 @scalar

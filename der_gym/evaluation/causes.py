@@ -1,7 +1,8 @@
 """Why a block failed: the error of its worst window as a sum of parts, from the traces of the play and of its twin.
 
 The error is the mean response of the window less the nearest mean that the allowed lags permit. With ``asked`` and
-``sent`` for the power that the fractions asked for and in force take of what each leaf has to give:
+``sent`` for the power that the fractions asked for and in force take of what each leaf has to give. Where some leaves
+obey commands and others are offered pay, the target is what the answers of these leave to the commands:
 
 | part | kW, mean over the window |
 |---|---|
@@ -14,7 +15,7 @@ The error is the mean response of the window less the nearest mean that the allo
 | delay | given - sent, as far as the commands of the last 15 minutes gave it |
 | devices | given - sent of the leaves under command: what is left of it then |
 | rebound | given - sent of the leaves at rest: they draw back what they gave |
-| answers | given by leaves that obey no command: their owners are offered pay; where none obeys any, less the target |
+| answers | where no leaf obeys commands: given by owners who are offered pay - target |
 | meter | response - what all this gives: the meter, and leaves within the minute |
 
 They add up to the error. The largest of those with its sign is the cause; where that is less than a fifth of the error
@@ -135,8 +136,8 @@ class Block:
         return slice(k * n, (k + 1) * n)
 
     def power(self, fraction: F8) -> F8:
-        """Return what fractions take of what the leaves have to give, (n_minute, n_leaf)."""
-        return np.where(fraction > 0.0, fraction * self.up_kw, fraction * self.down_kw)
+        """Return what fractions take of what the leaves have to give, (n_minute, n_leaf); 0 where they obey none."""
+        return np.where(fraction > 0.0, fraction * self.up_kw, fraction * self.down_kw) * self.commanded
 
 
 @dataclass(frozen=True)
@@ -167,19 +168,21 @@ def parts(block: Block) -> dict[str, float]:
     """Return the parts of the error of the worst window, kW, signed; they add up to it."""
     at = block.minutes()
     response, plan, twin = (float(row[at].mean()) for row in (block.response_kw, block.plan_kw, block.twin_kw))
-    target = response - block.worst_kw()
     asked, sent = block.power(block.action)[at], block.power(block.sent)[at]
-    least, most = (float(kw[at].sum(axis=1).mean()) for kw in (-block.down_kw, block.up_kw))
-    left = plan - twin + float(asked.sum(axis=1).mean()) - target
-    off = _explained(left, plan - twin)
-    short = _explained(left - off, float(np.clip(target, least, most)) - target)
-    small = np.abs(block.action - block.sent)[at] <= AT_REST
-    unsent = sent - asked
+    unsent, small = sent - asked, np.abs(block.action - block.sent)[at] <= AT_REST
     answer = _answer(block, at)
     leaves = {"not sent": np.where(small, unsent, 0.0), "held command": np.where(small, 0.0, unsent)} | answer
     means = {name: float(kw.sum(axis=1).mean()) for name, kw in leaves.items()}
+    target, mixed = response - block.worst_kw(), block.commanded.any()
+    if mixed:
+        target, means["answers"] = target - means["answers"], 0.0
+    counted = block.commanded if mixed else ~block.commanded
+    least, most = (float((kw * counted)[at].sum(axis=1).mean()) for kw in (-block.down_kw, block.up_kw))
+    left = plan - twin + float(asked.sum(axis=1).mean()) - target
+    off = _explained(left, plan - twin)
+    short = _explained(left - off, float(np.clip(target, least, most)) - target)
     known = {"plan error": off, "not available": short, "control": left - off - short} | means
-    if not block.commanded.any():  # nobody could be asked: owners were to meet the target
+    if not mixed:  # nobody could be asked: owners were to meet the target
         known |= {"control": 0.0, "answers": known["answers"] + known["control"]}
     return known | {"meter": block.worst_kw() - sum(known.values())}
 
@@ -188,12 +191,12 @@ def _answer(block: Block, at: slice) -> dict[str, F8]:
     """Return what the leaves gave less what the messages in force asked, by its reasons, (n_minute, n_leaf)."""
     sent = block.power(block.sent)[at]
     left = block.given_kw[at] - sent
-    unreachable = _explained(left, -(np.maximum(block.sent, 0.0) * block.lost_kw)[at])
+    unreachable = _explained(left, -(np.maximum(block.sent, 0.0) * block.commanded * block.lost_kw)[at])
     before = [block.power(fraction)[at] - sent for fraction in (block.sent_low, block.sent_high)]
     delay = np.clip(left - unreachable, *before)
-    rest, still = left - unreachable - delay, np.abs(block.sent[at]) <= AT_REST
-    own = {"devices": np.where(still, 0.0, rest), "rebound": np.where(still & block.commanded, rest, 0.0)}
-    return {"unreachable": unreachable, "delay": delay, **own, "answers": np.where(still & ~block.commanded, rest, 0.0)}
+    rest, obeys, still = left - unreachable - delay, block.commanded, np.abs(block.sent[at]) <= AT_REST
+    own = {"devices": np.where(obeys & ~still, rest, 0.0), "rebound": np.where(obeys & still, rest, 0.0)}
+    return {"unreachable": unreachable, "delay": delay, **own, "answers": np.where(obeys, 0.0, rest)}
 
 
 def _explained(kw: Kw, by: Kw) -> Kw:

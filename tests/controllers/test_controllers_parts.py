@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from test_controllers import CALM, FACTS, LAYOUT, encode
+from test_controllers import CALM, FACTS, LAYOUT, bound, encode
 
 from der_gym.controllers import CONTROLLERS, base, loop, make, merit_order, own_power, reading
 
@@ -67,6 +67,18 @@ def test_the_plan_says_how_loads_grow_since_they_reported() -> None:
         now, each = table(encode(LAYOUT, CALM | seen | {"response_kw": 40.0}))
         bias_kw = own_power.bias_kw(now, each, fixed, c, group, leaf)
         assert bias_kw == pytest.approx(40.0 - grown_kw, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["closed_loop", "merit_order"])
+def test_stores_that_obey_nobody_are_not_taken_to_stand_by_at_first(name: str) -> None:
+    """The slow batteries discharge as planned. Those that obey are taken to stop, so their power is asked for."""
+    seen = {"leaf.seen_kw": [-90.0, 0.0, 0.0], "target_kw": 0.0, "target_bin_end_kw": 0.0, "response_kw": 0.0}
+    asked = []
+    for obeys in (True, False):
+        public = dataclasses.replace(FACTS, obeys=np.array([obeys, True, True]))
+        rule = bound(name, public, lag_s=0.0)
+        asked.append(rule.predict(encode(LAYOUT, CALM | seen)[None], None, np.array([True]))[0][0, 1])
+    assert asked[0] > 0.05 and asked[1] == 0.0
 
 
 def test_a_constant_on_loads_is_a_setting_that_tuning_finds() -> None:

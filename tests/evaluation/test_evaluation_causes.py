@@ -123,9 +123,13 @@ def test_delay_is_what_the_commands_before_gave() -> None:
 
 
 def test_leaves_that_obey_no_command_answer_offers() -> None:
-    """Beside commanded leaves their answer is told apart; where nobody obeys, it is to meet the target."""
+    """Beside commanded leaves their answer is a part of the target; where nobody obeys, it is to meet it."""
     made = block(given=(25.0, 10.0), action=leaves(0.5, 0.0), obeys=np.array([True, False]))
-    assert shown(made) == {"control": -25.0, "answers": 10.0}
+    assert shown(made) == {"control": -15.0}  # 50 less 10 are left, 25 are asked
+    silent = block(given=(25.0, 10.0), action=leaves(0.5, 1.0), obeys=np.array([True, False]))
+    assert shown(silent) == {"control": -15.0}, "a rule may say something to leaves that it sends nothing"
+    empty = block(given=(25.0, 10.0), action=leaves(1.0, 1.0), up_kw=leaves(25.0, 500.0), obeys=np.array([True, False]))
+    assert shown(empty) == {"not available": -15.0}, "only what obeys is within reach"
     short = block(given=(20.0, 10.0), action=leaves(0.0, 0.0), obeys=np.zeros(2, dtype=bool))
     assert shown(short) == {"answers": -20.0}
     assert cause(short) == ("answers", "answers: owners who are offered pay gave too little (answers -20 kW)")
