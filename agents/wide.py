@@ -12,11 +12,13 @@ from __future__ import annotations
 import numpy as np
 
 from agents.evolution import Search
+from agents.offer_policy import OWN
 
 Array = np.ndarray
 SURE = 1.0  # standard errors of the paired difference from which on a change is taken [A]
 SPREAD = 0.4  # of a parameter that is drawn, in parts of a correction's reach [A]
-KINDS = 4  # of changes, drawn alike: no offer at all, another part, all but the part, all with a part of 0
+KINDS = 4  # of changes, drawn alike: no offer at all, another part, all but the part, an offer from some need on alone
+STEEPEST, LAST_FROM = 1.0, 1.5  # of such an offer: rise and beginning, in standard deviations of the need [A]
 
 
 class Wide:
@@ -31,8 +33,8 @@ class Wide:
     pairs : int
         Mirrored pairs of a generation.
     seed : int
-    own : int64 (n_leaf, k)
-        Places of each leaf's own parameters, its part of the rule's price first.
+    own : int64 (n_leaf, 4)
+        Places of each leaf's own parameters, in the order of `offer_policy.OWN`.
     generations : int
         Of wide changes, before the evolution.
 
@@ -71,8 +73,15 @@ class Wide:
         self._moves = Search(self.centre, self.sigma, self.pairs, self._seed)
 
     def _changed(self, own: Array) -> Array:
-        """Return the own parameters of a leaf, drawn anew, float64 (k,)."""
+        """Return the own parameters of a leaf, drawn anew, float64 (4,)."""
         kind, drawn = self._draw.integers(KINDS), self._draw.normal(0.0, SPREAD, len(own))
-        none = np.concatenate([[-1.0], np.zeros(len(own) - 1)])
-        changes = (none, np.r_[drawn[0], own[1:]], np.r_[own[0], drawn[1:]], np.r_[-1.0, drawn[1:]])
-        return changes[kind]
+        steep, begins = self._draw.uniform(0.0, STEEPEST), self._draw.uniform(0.0, LAST_FROM)
+        part, time = drawn[OWN.index("part")], drawn[OWN.index("time")]
+        bare = dict.fromkeys(OWN, 0.0) | {"part": -1.0}
+        changes = (
+            bare,
+            dict(zip(OWN, own, strict=True)) | {"part": part},
+            dict(zip(OWN, drawn, strict=True)) | {"part": own[OWN.index("part")]},
+            bare | {"bias": -steep * begins, "need": steep, "time": time},
+        )
+        return np.array([changes[kind][name] for name in OWN])

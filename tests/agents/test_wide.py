@@ -6,12 +6,12 @@ import numpy as np
 
 from agents.wide import Wide
 
-OWN = np.arange(8).reshape(2, 4)
+PLACES = np.arange(8).reshape(2, 4)
 SIGMA = np.full(10, 0.05)
 
 
 def after(score: object, generations: int, wide: int) -> Wide:
-    search = Wide(np.zeros(10), SIGMA, 8, 0, OWN, wide)
+    search = Wide(np.zeros(10), SIGMA, 8, 0, PLACES, wide)
     for _ in range(generations):
         search.tell(score(search.ask()))  # type: ignore[operator]
     return search
@@ -30,7 +30,7 @@ def test_a_leaf_that_must_be_paid_nothing_is_found_by_wide_changes_alone() -> No
 
 
 def test_a_change_draws_the_parameters_of_one_leaf() -> None:
-    search = Wide(np.zeros(10), SIGMA, 8, 1, OWN, 1)
+    search = Wide(np.zeros(10), SIGMA, 8, 1, PLACES, 1)
     moved = search.ask() != 0.0
     assert search.n_candidate == len(moved) == 17 and not moved[0].any() and not moved[:, 8:].any()
     first, second = moved[:, :4].any(axis=1), moved[:, 4:8].any(axis=1)

@@ -4,7 +4,7 @@ const NAMES = DATA.order;
 const NEAR = NAMES.filter((name) => !DATA.hidden.includes(name));
 const CAUSE_TONES = {
   "no command": "black", "plan error": "orange", "not available": "red", control: "green", "not sent": "yellow", "held command": "brown",
-  unreachable: "sky", delay: "blue", devices: "pink", rebound: "purple", answers: "ink", meter: "line", "no single cause": "soft",
+  unreachable: "sky", delay: "blue", devices: "pink", rebound: "purple", answers: "teal", meter: "line", "no single cause": "soft",
 };
 const JUDGED = DATA.rows.some((row) => row.pass_rate !== null); // the first service judges periods
 const AGAINST = DATA.rows.some((row) => row.against_base !== null); // the base was played

@@ -190,7 +190,7 @@ function messages() {
 /** Return the table of every kind of message; nothing where dispatch is the only one. */
 function streams(every) {
   if (!every.length) return null;
-  const keys = ["commands", "sent", "arrived", "lost", "under_way"];
+  const keys = ["decided", "sent", "arrived", "lost", "under_way"];
   const rows = every.map((row) => [t(`stream_${row.stream}`), ...keys.map((key) => num(row[key]))]);
   return h("div", {}, h("h4", {}, t("streams")), table([t("stream"), ...keys.map((key) => t(key))], rows));
 }

@@ -98,6 +98,7 @@ Object.assign(WORDS, {
   leaf: ["leaf", "制御単位"],
   devices: ["devices", "機器"],
   commands: ["commands", "指令数"],
+  decided: ["commands or offers", "指令・報酬提示の数"],
   way_p50: ["half arrive within", "半数の到達"],
   way_p90: ["90 % within", "9 割の到達"],
   stored: ["Stored energy by class", "機種ごとの蓄積エネルギー"],

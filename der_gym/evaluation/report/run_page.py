@@ -234,7 +234,7 @@ def _streams(detail: Detail, n_minute: int) -> list[dict[str, Any]]:
     """Return the messages of each stream by the end; nothing where dispatch is the only one."""
     every = {"dispatch": detail.messages, **detail.other_messages} if detail.other_messages else {}
     return [
-        {"stream": kind, "commands": sum(not m.replaced for m in own)}
+        {"stream": kind, "decided": sum(not m.replaced for m in own)}
         | {name: int(values[-1]) for name, values in counts(own, n_minute).items()}
         for kind, own in every.items()
     ]
