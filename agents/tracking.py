@@ -23,6 +23,7 @@ import torch
 from gymnasium.utils import seeding
 
 from agents import networks
+from der_gym.controllers import public_info
 from der_gym.controllers.policy import Policy
 from der_gym.core.errors import InputError
 from der_gym.core.units import BLOCK_S
@@ -66,6 +67,34 @@ class ErrorLog:
         self.error_kw[worlds, at] = response_kw - target_kw[worlds, at]
 
 
+def carried(worlds: Worlds, reach: float) -> tuple[Array, tuple[float, ...]]:
+    """Return which entries of the action carry the correction, bool (n_entry,), and each leaf's part of ``reach``.
+
+    Of the leaves that obey commands those with stores carry it, all of them where there are none.
+
+    Parameters
+    ----------
+    worlds : Worlds
+    reach : float
+        Largest correction, share of the award.
+
+    Raises
+    ------
+    InputError
+        Where nobody is commanded.
+    """
+    public, layout = public_info(worlds), worlds.layout
+    if "dispatch" not in layout.action.places:
+        raise InputError(f"scenario {worlds.scenario.name}: nobody is commanded; allowed: control dispatch, both")
+    stores = public.stores & public.obeys
+    leaves = stores if stores.any() else public.obeys
+    _, first, n_leaf = layout.action.places["dispatch"]
+    entries = np.zeros(layout.action.size, dtype=bool)
+    entries[first : first + n_leaf] = leaves
+    share = layout.nominal_kw / layout.nominal_kw[leaves].sum()
+    return entries, tuple(float(min(max(s * reach, 1e-6), 2.0)) for s in share)
+
+
 @dataclass(frozen=True)
 class Round:
     """What a batch of episodes shows.
@@ -88,7 +117,7 @@ class Round:
     error_rms: float
 
 
-def play(worlds: Worlds, policy: Policy, leaf: int, first_seed: int, lag: int, reach: float) -> Round:
+def play(worlds: Worlds, policy: Policy, entry: int, first_seed: int, lag: int, reach: float) -> Round:
     """Play one episode in every world and say what each decision should have been.
 
     Parameters
@@ -96,8 +125,8 @@ def play(worlds: Worlds, policy: Policy, leaf: int, first_seed: int, lag: int, r
     worlds : Worlds
     policy : Policy
         Bound to the worlds' layout.
-    leaf : int
-        A leaf that carries the correction.
+    entry : int
+        Of the action, one that carries the correction.
     first_seed : int
         Of world 0; the others follow.
     lag : int
@@ -115,7 +144,7 @@ def play(worlds: Worlds, policy: Policy, leaf: int, first_seed: int, lag: int, r
             inputs = policy.inputs(obs, state, start)
             action, state = policy.decide(inputs, obs, state, start)
             seen.append(inputs[0][:, :n_x])
-            held.append(state["held"][:, leaf].copy())
+            held.append(state["held"][:, entry].copy())
             worlds.step(action, every)
             start = ~every
     award_kw = np.repeat(log.session.service.award_kw, BLOCK_S // SAMPLE_S, axis=1)
@@ -207,8 +236,8 @@ def tensors(net: Any, policy: Policy, carries: Array) -> dict[str, Array]:
         As `network` makes it.
     policy : Policy
         Gives the scale of the inputs.
-    carries : bool (n_leaf,)
-        The leaves that get the output; the others get 0.
+    carries : bool (n_entry,)
+        The entries of the action that get the output; the others get 0.
     """
     out, last = networks.tensors((each for each in net if hasattr(each, "weight")), policy), len(policy.card.hidden)
     out[f"weight.{last}"] = out[f"weight.{last}"] * carries.astype(np.float32)

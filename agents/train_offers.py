@@ -4,13 +4,13 @@
     python agents/train_offers.py --scenario incentive-evening --rule $TUNED --seed 0 --out results/offers-0
     der-gym evaluate --scenario incentive-evening --controller $TUNED,policy:results/offers-0
 
-The defaults are those of the zoo: 76,800 episodes, a quarter of an hour on one core, 1.5 GB.
+The defaults are those of the zoo's `incentive-evening`: 79,200 episodes, a quarter of an hour on one core, 1.5 GB.
 An episode holds some twenty offers, and what an offer brings shows hours later in the answers of people. So whole
 episodes are compared: a generation of candidates plays the same training seeds. The first generations change one leaf
 widely (`agents.wide`), the others move all parameters by the ranks of their scores (`agents.evolution`).
 With ``--variations`` the days of a generation are divided among owners of several kinds, so that what is learned does
-not lean on how the owners of one kind answer. After every few generations the centre is played on the validation split;
-the best so far is what the folder holds.
+not lean on how the owners of one kind answer. After every few generations the mean of the last centres is played on the
+validation split; the best so far is what the folder holds.
 """
 
 from __future__ import annotations
@@ -119,8 +119,8 @@ class Run:
         return scores(worlds, self.policy, networks, seeds)
 
     def validate(self, generation: int, train: float) -> dict[str, float]:
-        """Play the centre on the validation split, and keep it where it is the best so far."""
-        tensors = self.linear.tensors(self.search.centre)
+        """Play what is found on the validation split, and keep it where it is the best so far."""
+        tensors = self.linear.tensors(self.search.found)
         row = {
             "generation": generation,
             "episodes_played": sum(worlds.n_world for worlds in self.worlds) * generation,
@@ -165,7 +165,7 @@ def main(
     rule: Annotated[str, typer.Option(help="Rule to correct: NAME or NAME@FILE.")] = "needs_offer",
     seed: Annotated[int, typer.Option(min=0, max=99, help="Of the search and the worlds.")] = 0,
     generations: Annotated[int, typer.Option(min=1, help="Generations of candidates.")] = 40,
-    wide: Annotated[int, typer.Option(min=0, help="The first of them, which draw one leaf's parameters anew.")] = 10,
+    wide: Annotated[int, typer.Option(min=0, help="The first of them, which draw one leaf's parameters anew.")] = 6,
     pairs: Annotated[int, typer.Option(min=1, help="Mirrored pairs of candidates in a generation.")] = 16,
     episodes: Annotated[int, typer.Option(min=1, help="Training seeds that each candidate plays.")] = 60,
     variations: Annotated[str, typer.Option(help="Owners whom the days are divided among.")] = ",".join(
@@ -173,7 +173,7 @@ def main(
     ),
     hold: Annotated[int, typer.Option(min=1, max=240, help="Decisions for which a correction is held.")] = 15,
     reach: Annotated[float, typer.Option(min=1e-3, max=2, help="Largest correction, of half the offer's range.")] = 1.0,
-    sigma: Annotated[float, typer.Option(min=1e-4, help="First step of each parameter.")] = 0.08,
+    sigma: Annotated[float, typer.Option(min=1e-4, help="First step of each parameter.")] = 0.06,
     eval_every: Annotated[int, typer.Option(min=1, help="Generations between two evaluations.")] = 5,
     eval_seeds: Annotated[int, typer.Option(min=1, help="Validation seeds of each kind of owners.")] = 64,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads of the worlds; the result is the same.")] = None,

@@ -86,7 +86,7 @@ class Run:
         venv.seed(s.seed * FIRST_SEED)
         self.worlds = venv.native.worlds
         self.variations = [self._varied(change, workers) for change in s.also]
-        self.carries, scale = self._carried()
+        self.carries, scale = tracking.carried(self.worlds, s.reach)
         self.policy = fresh_policy(venv, s.rule, scale, (s.hidden, s.hidden), s.frames, hold=1)
         self.validation = Validation(s.scenario, self.policy.rule, s.eval_seeds)
         scale_to_rule(self.policy, venv, gamma=1.0)
@@ -109,20 +109,13 @@ class Run:
             at = (len(self.rows) * (n // 2) + k // 2) % max(len(self.variations), 1)
             yield self.variations[at] if k % 2 and self.variations else self.worlds
 
-    def _carried(self) -> tuple[Array, tuple[float, ...]]:
-        """Return which leaves carry the correction, and how far each may be moved: its part of ``reach``."""
-        stores, nominal_kw = public_info(self.worlds).stores, self.worlds.layout.nominal_kw
-        carries = stores if stores.any() else np.ones_like(stores)
-        share = nominal_kw / nominal_kw[carries].sum()
-        return carries, tuple(float(min(max(s * self.settings.reach, 1e-6), 2.0)) for s in share)
-
     def round(self) -> dict[str, float]:
         """Play, fit, play on the validation split; publish what is best so far."""
-        s, leaf = self.settings, int(np.flatnonzero(self.carries)[0])
+        s, entry = self.settings, int(np.flatnonzero(self.carries)[0])
         played, on_scenario = [], []
         for worlds in self._batches():
             self.policy.bind(worlds.layout, public_info(worlds))
-            played.append(tracking.play(worlds, self.policy, leaf, self.next_seed, s.lag, s.reach))
+            played.append(tracking.play(worlds, self.policy, entry, self.next_seed, s.lag, s.reach))
             on_scenario += [played[-1].error_rms] if worlds is self.worlds else []
             self.next_seed += s.worlds
         self.rounds += played

@@ -4,7 +4,12 @@ A price can be good only where it is 0: who is offered nothing is not called eit
 at which owners are called and give less, so small steps never find it. Nor do they find a leaf that is worth its calls
 only late on days of great need. So the first generations draw all own parameters of one leaf anew. They take the best
 change that is better than the centre on the same days by more than its error. `evolution` then moves all parameters by
-small steps.
+small steps. Its centre wanders with the luck of the days, so the mean of its last centres is what is found [1]_.
+
+References
+----------
+.. [1] Polyak, Juditsky, "Acceleration of stochastic approximation by averaging", SIAM Journal on Control and
+   Optimization 30 (1992) 838-855, doi:10.1137/0330046; here with weights that fade.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ from agents.offer_policy import OWN
 Array = np.ndarray
 SURE = 1.0  # standard errors of the paired difference from which on a change is taken [A]
 SPREAD = 0.4  # of a parameter that is drawn, in parts of a correction's reach [A]
+FOLLOWS = 0.15  # part of the way to a generation's centre that the mean of the centres goes [A]
 KINDS = 4  # of changes, drawn alike: no offer at all, another part, all but the part, an offer from some need on alone
 STEEPEST, LAST_FROM = 1.0, 1.5  # of such an offer: rise and beginning, in standard deviations of the need [A]
 
@@ -41,12 +47,15 @@ class Wide:
     Attributes
     ----------
     centre, sigma : float64 (n,)
+    found : float64 (n,)
+        Mean of the centres of the evolution so far, the last ones most; before it, the centre.
     n_candidate : int
         Of a generation: the centre and its pairs.
     """
 
     def __init__(self, centre: Array, sigma: Array, pairs: int, seed: int, own: Array, generations: int) -> None:
         self.centre, self.sigma = centre.astype(np.float64), sigma.astype(np.float64)
+        self.found = self.centre.copy()
         self.pairs, self.n_candidate, self._seed, self._own = pairs, 2 * pairs + 1, seed, own
         self._left, self._draw, self._tried = generations, np.random.default_rng(seed), np.zeros((0, len(centre)))
         self._moves = Search(self.centre, self.sigma, pairs, seed)
@@ -66,10 +75,12 @@ class Wide:
         if self._left <= 0:
             self._moves.tell(score[1:])
             self.centre, self.sigma = self._moves.centre, self._moves.sigma
+            self.found = self.found + FOLLOWS * (self.centre - self.found)
             return
         gain = score - score[0]
         surely = gain.mean(axis=1) - SURE * gain.std(axis=1) / np.sqrt(gain.shape[1])
         self.centre, self._left = self._tried[int(np.argmax(surely))], self._left - 1  # the centre's own is 0
+        self.found = self.centre.copy()
         self._moves = Search(self.centre, self.sigma, self.pairs, self._seed)
 
     def _changed(self, own: Array) -> Array:

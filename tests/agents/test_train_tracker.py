@@ -116,6 +116,21 @@ def test_it_moves_stores_alone(trained: Path, scenario: Path) -> None:
     assert (last[:, ~stores] == 0).all() and (last[:, stores] != 0).any()
 
 
+def test_of_commands_and_offers_it_moves_commands_of_stores_that_obey() -> None:
+    worlds = Worlds("tertiary-1-both", small("tertiary-1-both", {"fleet.n_device": 60}), 1)
+    entries, reach = tracking.carried(worlds, 0.5)
+    layout, obeys = worlds.layout, public_info(worlds).obeys
+    named = [name for name, moved in zip(layout.leaf_names, entries, strict=False) if moved]
+    assert named == ["battery-P2-router", "battery-P1-direct"] and not entries[layout.n_leaf :].any()
+    assert not obeys.all() and sum(np.array(reach)[entries[: layout.n_leaf]]) == pytest.approx(0.5)
+
+
+def test_a_scenario_of_offers_alone_is_refused() -> None:
+    worlds = Worlds("incentive-evening", small("incentive-evening", {"fleet.n_device": 40}), 1)
+    with pytest.raises(InputError, match="incentive-evening: nobody is commanded; allowed: control dispatch, both"):
+        tracking.carried(worlds, 0.5)
+
+
 def test_a_service_without_a_trajectory_is_refused() -> None:
     quick = {**small(), "tick_s": 5, "decision_s": 60}
     worlds = Worlds("tertiary-1", quick, 1)

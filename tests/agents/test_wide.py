@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from agents.wide import Wide
+from agents.wide import FOLLOWS, Wide
 
 PLACES = np.arange(8).reshape(2, 4)
 SIGMA = np.full(10, 0.05)
@@ -51,3 +51,15 @@ def test_evolution_goes_on_from_where_the_changes_led() -> None:
     np.testing.assert_allclose(candidates[1:9] + candidates[9:], 2.0 * np.tile(led, (8, 1)))
     search.tell(-((candidates[:, 8:] - 3.0) ** 2).sum(axis=1, keepdims=True))
     assert (search.centre[8:] > led[8:]).all()
+
+
+def test_the_mean_of_the_centres_follows_the_evolution() -> None:
+    search = after(none_is_best, 3, 3)
+    np.testing.assert_array_equal(search.found, search.centre)
+    mean = search.centre.copy()
+    for _ in range(4):
+        candidates = search.ask()
+        search.tell(-((candidates[:, 8:] - 3.0) ** 2).sum(axis=1, keepdims=True))
+        mean += FOLLOWS * (search.centre - mean)
+        np.testing.assert_allclose(search.found, mean)
+    assert (search.found[8:] < search.centre[8:]).all()
