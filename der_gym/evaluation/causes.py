@@ -173,16 +173,16 @@ def parts(block: Block) -> dict[str, float]:
     answer = _answer(block, at)
     leaves = {"not sent": np.where(small, unsent, 0.0), "held command": np.where(small, 0.0, unsent)} | answer
     means = {name: float(kw.sum(axis=1).mean()) for name, kw in leaves.items()}
-    target, mixed = response - block.worst_kw(), block.commanded.any()
-    if mixed:
+    target, some_obey = response - block.worst_kw(), block.commanded.any()
+    if some_obey:
         target, means["answers"] = target - means["answers"], 0.0
-    counted = block.commanded if mixed else ~block.commanded
+    counted = block.commanded if some_obey else ~block.commanded
     least, most = (float((kw * counted)[at].sum(axis=1).mean()) for kw in (-block.down_kw, block.up_kw))
     left = plan - twin + float(asked.sum(axis=1).mean()) - target
     off = _explained(left, plan - twin)
     short = _explained(left - off, float(np.clip(target, least, most)) - target)
     known = {"plan error": off, "not available": short, "control": left - off - short} | means
-    if not mixed:  # nobody could be asked: owners were to meet the target
+    if not some_obey:  # nobody could be asked: owners were to meet the target
         known |= {"control": 0.0, "answers": known["answers"] + known["control"]}
     return known | {"meter": block.worst_kw() - sum(known.values())}
 
@@ -223,7 +223,7 @@ def cause(block: Block) -> tuple[str, str]:
 
 def _commanded(block: Block) -> bool:
     at = block.minutes()
-    return bool(block.action[at].any() or block.sent[at].any())
+    return bool((block.commanded & ((block.action != 0.0) | (block.sent != 0.0))[at]).any())
 
 
 def failures(played: Played, twin: Played, band_share: float | None = None) -> list[Failure]:

@@ -128,6 +128,8 @@ def test_leaves_that_obey_no_command_answer_offers() -> None:
     assert shown(made) == {"control": -15.0}  # 50 less 10 are left, 25 are asked
     silent = block(given=(25.0, 10.0), action=leaves(0.5, 1.0), obeys=np.array([True, False]))
     assert shown(silent) == {"control": -15.0}, "a rule may say something to leaves that it sends nothing"
+    nobody = block(0.0, action=leaves(0.0, 1.0), sent=leaves(0.0, 0.0), obeys=np.array([True, False]))
+    assert cause(nobody)[0] == "no command"
     empty = block(given=(25.0, 10.0), action=leaves(1.0, 1.0), up_kw=leaves(25.0, 500.0), obeys=np.array([True, False]))
     assert shown(empty) == {"not available": -15.0}, "only what obeys is within reach"
     short = block(given=(20.0, 10.0), action=leaves(0.0, 0.0), obeys=np.zeros(2, dtype=bool))
