@@ -174,10 +174,11 @@ def search(
         overrides={"split": split},
     )
     trials, stopped = list[Trial](), 0
-    leaves = env.unwrapped.worlds.layout.leaf_names  # type: ignore[attr-defined]
+    worlds = env.unwrapped.worlds  # type: ignore[attr-defined]
     try:
         for k in range(budget_trials):
-            config = _draw(name, k, rng_seed, budget_trials, trials, leaves, first)
+            begun = first if k == 0 else None
+            config = begun or _draw(name, k, rng_seed, budget_trials, trials, worlds.layout.leaf_names)
             trials.append(_next(env, name, config, list(seeds), unfinished, k))
             if progress is not None:
                 best = max(trials, key=lambda trial: trial.reward)
@@ -186,7 +187,7 @@ def search(
         if not trials:
             raise
         stopped = exit_code(error)
-    world = env.unwrapped.worlds.scenario  # type: ignore[attr-defined]
+    world = worlds.scenario
     return TuneResult(name, world.name, world.hash(), split, tuple(seeds), rng_seed, tuple(trials), stopped)
 
 
@@ -225,17 +226,11 @@ def _tunable() -> list[str]:
 
 
 def _draw(
-    name: str,
-    k: int,
-    rng_seed: int,
-    budget: int,
-    trials: Sequence[Trial],
-    leaves: Sequence[str],
-    first: ControllerConfig | None,
+    name: str, k: int, rng_seed: int, budget: int, trials: Sequence[Trial], leaves: Sequence[str]
 ) -> ControllerConfig:
     """Return the settings of trial ``k`` of ``budget``, drawn ones to three digits."""
     if k < 2:
-        return settings(name, {}) if k else first or load_settings(name)
+        return settings(name, {}) if k else load_settings(name)
     draws = np.random.default_rng((rng_seed, zlib.crc32(name.encode()), k))
     space = CONTROLLERS[name].config_class.search
     if 2 * k < budget:

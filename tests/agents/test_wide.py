@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from agents.wide import FOLLOWS, Wide
@@ -10,10 +12,10 @@ PLACES = np.arange(8).reshape(2, 4)
 SIGMA = np.full(10, 0.05)
 
 
-def after(score: object, generations: int, wide: int) -> Wide:
+def after(score: Callable[[np.ndarray], np.ndarray], generations: int, wide: int) -> Wide:
     search = Wide(np.zeros(10), SIGMA, 8, 0, PLACES, wide)
     for _ in range(generations):
-        search.tell(score(search.ask()))  # type: ignore[operator]
+        search.tell(score(search.ask()))
     return search
 
 
