@@ -19,11 +19,11 @@ from der_gym.env.worlds import Worlds
 
 Array = np.ndarray
 SCALARS = (
-    *("award_kw", "target_kw", "response_kw", "block_left", "episode_left", "hour_sin", "hour_cos", "temp_c"),
+    *("request_kw", "target_kw", "response_kw", "block_left", "episode_left", "hour_sin", "hour_cos", "temp_c"),
     *("sun_kw_m2", "block.award_kw", "budget_left"),
 )
 ENDINGS = (".more_kw", ".more_next_kw", ".call_starts_in_s", ".call_left_s")  # endings of a service's fields
-NEED, OWN_NEED = "award_kw", ".more_kw"  # what is asked for now; of a service that wants more drawn, its own field
+NEED, OWN_NEED = "request_kw", ".more_kw"  # what was asked for last; of a service that wants more drawn, its own field
 TIME = "episode_left"
 OWN = ("part", "bias", "need", "time")  # a leaf's own parameters
 COMMON = 0.3  # first step of a weight that all leaves share, of that of a leaf's own: it moves all of them [A]
@@ -56,9 +56,10 @@ class Linear:
         head, first, self.n_leaf = layout.action.places["offer"]
         self.n_x, self.n_entry, self.offers = len(policy.mean), policy.card.n_entry, first + np.arange(self.n_leaf)
         at, self.need, self.time, self.shared, self.each = 0, list[int](), list[int](), list[int](), list[Array]()
+        needs = [name for name in inputs if name.endswith(OWN_NEED)] or [NEED]
         for name in inputs:
             rows = at + np.arange(len(layout.places(name)))
-            if name == NEED or name.endswith(OWN_NEED):
+            if name in needs:
                 self.need += rows.tolist()
             elif name == TIME:
                 self.time += rows.tolist()
@@ -72,6 +73,7 @@ class Linear:
         self.n = self.own.size + len(self.shared) + len(self.each)
         self.scale = {"mean": policy.mean, "gain": policy.gain}
         self.nothing = -1.0 - 2.0 * head.low / (head.high - head.low)  # of the Box: no offer
+        self.more = -1.0 if self.nothing > 0.0 else 1.0  # which way on the Box an offer grows
         self.reach = max(policy.card.scale)
 
     def steps(self, sigma: float) -> Array:
@@ -84,11 +86,11 @@ class Linear:
         part, constant, need, time = theta[self.own].T / np.array([self.reach, 1.0, 1.0, 1.0])[:, None]
         shared, each = np.split(theta[self.own.size :], [len(self.shared)])
         for rows, values in ((self.need, need), (self.time, time), (self.shared, shared[:, None])):
-            weight[np.ix_(np.array(rows, dtype=np.int64), self.offers)] = values
+            weight[np.ix_(np.array(rows, dtype=np.int64), self.offers)] = self.more * values
         for places, value in zip(self.each, each, strict=True):
-            weight[places, self.offers] = value
+            weight[places, self.offers] = self.more * value
         weight[self.ruled, self.offers] = part / self.scale["gain"][self.ruled]
-        bias[self.offers] = constant + part * (self.scale["mean"][self.ruled] - self.nothing)
+        bias[self.offers] = self.more * constant + part * (self.scale["mean"][self.ruled] - self.nothing)
         return {**self.scale, "weight.0": weight, "bias.0": bias}
 
 

@@ -25,7 +25,7 @@ class OfferConfig(ControllerConfig):
     """Settings that the rules of offers share."""
 
     lead_s: float = Field(1800.0, ge=0, le=3600)
-    """Time before a commitment at which the offer goes out: the notice that owners are owed, and their delay, s."""
+    """Time before a commitment, or a new request, at which the offer goes out: owners are owed notice, and are slow, s."""
     leaf_part: dict[str, Annotated[float, Field(ge=0, le=10)]] = Field(default_factory=dict)
     """Part of the price that a control leaf is offered, by its name; default 1. With 0 nobody of it is called."""
 
@@ -67,11 +67,13 @@ class OfferRule(Rule):
 
     def aim(self, obs: Array) -> tuple[Array, Array, Array]:
         """Return whether to offer, bool (n,); the direction, 1 up or -1 down; the target or coming award, kW (n,)."""
-        award, target, ahead, left = self.read(obs, "award_kw", "target_kw", "block.award_kw", "block_left")
+        award, target, asked = self.read(obs, "award_kw", "target_kw", "request_kw")
+        ahead, left = self.read(obs, "block.award_kw", "block_left")
         soon = (left * BLOCK_S <= self.config.lead_s) & (ahead[:, 1] > 0)
         far = ((1.0 + left) * BLOCK_S <= self.config.lead_s) & (ahead[:, 2] > 0)
         coming = np.maximum(np.where(soon, ahead[:, 1], 0.0), np.where(far, ahead[:, 2], 0.0))
-        wanted = np.where(award > 0, target, coming)
+        now = np.where(left * BLOCK_S <= self.config.lead_s, asked, target)  # what is announced may come later
+        wanted = np.where(award > 0, now, coming)
         due = (award > 0) | soon | far
         for name in self.downward:  # what the service wants drawn more
             more, after = self.read(obs, f"{name}.more_kw", f"{name}.more_next_kw")

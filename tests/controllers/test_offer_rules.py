@@ -37,6 +37,7 @@ def ready(name: str, control: str = "incentive", **values: Any) -> Any:
 def seen(control: str = "incentive", n: int = 1, **values: Any) -> Array:
     """Return observations of a calm group under a commitment, with some values changed."""
     given = {**CALM, "target_kw": 300.0, **{key.replace("__", "."): value for key, value in values.items()}}
+    given = {"request_kw": given["target_kw"], **given}
     return np.repeat(encode(LAYOUTS[control], given)[None], n, axis=0)
 
 

@@ -13,7 +13,7 @@ from der_gym.engine.schema import Table
 from der_gym.services.base import F8, BoundTerms, Opening, Sample, Scope, Service
 from der_gym.services.tertiary_1 import settlement as s
 from der_gym.services.tertiary_1.config import BIN_PER_BLOCK, Tertiary1Config
-from der_gym.services.tertiary_1.target import bounds, trajectory
+from der_gym.services.tertiary_1.target import announced, bounds, trajectory
 from der_gym.signals.calendar import SEASONS
 from der_gym.signals.request import edc_request, simple_request
 from der_gym.signals.table import SIGNALS
@@ -104,7 +104,7 @@ class Tertiary1(Service):
         award_kw : (W, n_block) f8
             0, or at least ``min_bid_kw``; 0 in the unawarded blocks.
         request_kw : (W, n_bin) f8
-            0..award of the bin's block.
+            0..award of the bin's block; the attribute of that name holds what has been announced last.
         imbalance_yen_kwh : (W, n_block) f8
             One price for short and long; read in unawarded blocks. May be negative, must be finite.
 
@@ -120,7 +120,7 @@ class Tertiary1(Service):
         self._check(award, imbalance_yen_kwh[mask], self.failed_before[mask])
         target, end = trajectory(request, award, self.config)
         self.award_kw[mask], self.unit_kw[mask] = award, np.maximum(award.max(axis=1), 1e-9)
-        self.request_kw[mask], self.target_kw[mask] = request, target
+        self.request_kw[mask], self.target_kw[mask] = announced(request, self.config), target
         self.window_kw[mask] = np.stack(bounds(end, self.config), axis=1)
         self._terms[mask] = np.stack([award, imbalance_yen_kwh[mask]], axis=2)
         self._clear(mask)

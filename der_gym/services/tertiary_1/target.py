@@ -29,6 +29,7 @@ from der_gym.services.tertiary_1.config import BIN_MIN, BIN_PER_BLOCK, BLOCK_MIN
 
 F8 = NDArray[np.float64]
 BIN_S = BIN_MIN * 60.0
+SIMPLE_AHEAD = 3  # bins from the announcement of a simple command to its block [P]
 _MINUTE_MID = (np.arange(BIN_MIN) + 0.5) / BIN_MIN
 
 
@@ -65,6 +66,13 @@ def trajectory(request_kw: F8, award_kw: F8, config: Tertiary1Config) -> tuple[F
     step = np.diff(end, axis=1)
     minutes = end[:, :-1, None] + step[:, :, None] * _MINUTE_MID
     return minutes.reshape(len(end), request_kw.shape[1] * BIN_MIN), end
+
+
+def announced(request_kw: F8, config: Tertiary1Config) -> F8:
+    """Return the request announced last at each bin, (W, n_bin) f8: under ``simple`` that of the bin 15 minutes on."""
+    if config.signal != "simple":
+        return request_kw
+    return np.pad(request_kw[:, SIMPLE_AHEAD:], ((0, 0), (0, SIMPLE_AHEAD)))
 
 
 def bounds(end_kw: F8, config: Tertiary1Config) -> tuple[F8, F8]:
