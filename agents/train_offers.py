@@ -61,6 +61,7 @@ class Settings:
     seed: int
     generations: int
     wide: int
+    steepest: float
     pairs: int
     episodes: int
     variations: tuple[str, ...]
@@ -97,7 +98,7 @@ class Run:
         scale_to_rule(self.policy, venv, gamma=1.0)
         self.linear = Linear(self.policy)
         steps, own = self.linear.steps(s.sigma), self.linear.own
-        self.search = Wide(np.zeros(self.linear.n), steps, s.pairs, s.seed, own, s.wide)
+        self.search = Wide(np.zeros(self.linear.n), steps, s.pairs, s.seed, own, s.wide, s.steepest)
         self.n_day = s.episodes // len(s.variations)  # of each candidate with each kind of owners
         n_world = self.search.n_candidate * self.n_day
         owners = [with_owners_of(s.scenario, name, "train") for name in s.variations]
@@ -166,6 +167,7 @@ def main(
     seed: Annotated[int, typer.Option(min=0, max=99, help="Of the search and the worlds.")] = 0,
     generations: Annotated[int, typer.Option(min=1, help="Generations of candidates.")] = 40,
     wide: Annotated[int, typer.Option(min=0, help="The first of them, which draw one leaf's parameters anew.")] = 6,
+    steepest: Annotated[float, typer.Option(min=0, help="Greatest rise of an offer by need that they draw.")] = 1.0,
     pairs: Annotated[int, typer.Option(min=1, help="Mirrored pairs of candidates in a generation.")] = 16,
     episodes: Annotated[int, typer.Option(min=1, help="Training seeds that each candidate plays.")] = 60,
     variations: Annotated[str, typer.Option(help="Owners whom the days are divided among.")] = ",".join(

@@ -24,7 +24,7 @@ SURE = 1.0  # standard errors of the paired difference from which on a change is
 SPREAD = 0.4  # of a parameter that is drawn, in parts of a correction's reach [A]
 FOLLOWS = 0.15  # part of the way to a generation's centre that the mean of the centres goes [A]
 KINDS = 4  # of changes, drawn alike: no offer at all, another part, all but the part, an offer from some need on alone
-STEEPEST, LAST_FROM = 1.0, 1.5  # of such an offer: rise and beginning, in standard deviations of the need [A]
+LAST_FROM = 1.5  # the last beginning of such an offer, in standard deviations of the need [A]
 
 
 class Wide:
@@ -43,6 +43,8 @@ class Wide:
         Places of each leaf's own parameters, in the order of `offer_policy.OWN`.
     generations : int
         Of wide changes, before the evolution.
+    steepest : float
+        Of an offer from some need on: the greatest rise, in parts of a correction's reach over a standard deviation.
 
     Attributes
     ----------
@@ -53,10 +55,12 @@ class Wide:
         Of a generation: the centre and its pairs.
     """
 
-    def __init__(self, centre: Array, sigma: Array, pairs: int, seed: int, own: Array, generations: int) -> None:
+    def __init__(
+        self, centre: Array, sigma: Array, pairs: int, seed: int, own: Array, generations: int, steepest: float = 1.0
+    ) -> None:
         self.centre, self.sigma = centre.astype(np.float64), sigma.astype(np.float64)
         self.found = self.centre.copy()
-        self.pairs, self.n_candidate, self._seed, self._own = pairs, 2 * pairs + 1, seed, own
+        self.pairs, self.n_candidate, self._seed, self._own, self._steepest = pairs, 2 * pairs + 1, seed, own, steepest
         self._left, self._draw, self._tried = generations, np.random.default_rng(seed), np.zeros((0, len(centre)))
         self._moves = Search(self.centre, self.sigma, pairs, seed)
 
@@ -86,7 +90,7 @@ class Wide:
     def _changed(self, own: Array) -> Array:
         """Return the own parameters of a leaf, drawn anew, float64 (4,)."""
         kind, drawn = self._draw.integers(KINDS), self._draw.normal(0.0, SPREAD, len(own))
-        steep, begins = self._draw.uniform(0.0, STEEPEST), self._draw.uniform(0.0, LAST_FROM)
+        steep, begins = self._draw.uniform(0.0, self._steepest), self._draw.uniform(0.0, LAST_FROM)
         part, time = drawn[OWN.index("part")], drawn[OWN.index("time")]
         bare = dict.fromkeys(OWN, 0.0) | {"part": -1.0}
         changes = (

@@ -42,6 +42,7 @@ class SolarPurchase(Imbalance):
         **Imbalance.scales,
         "more_kw": ("award", 0.0, 5.0),
         "more_next_kw": ("award", 0.0, 5.0),
+        "bought_kwh": ("award", 0.0, 24.0),
     }
 
     config: SolarPurchaseConfig

@@ -13,6 +13,7 @@ FIELDS = imbalance.FIELDS.extended(
     """
     more_kw      | kW | aggregator | bought beyond the plan in this half hour: to be drawn more
     more_next_kw | kW |            | in the next one
+    bought_kwh   | kWh |           | bought beyond the plan in the whole episode: known since the day before
     """,
 )
 _BLOCK_H = BLOCK_S / HOUR_S
@@ -54,10 +55,11 @@ def book_used(w0, w1, active, ends, number, per, purchase_kw, used_yen_kwh, outc
 
 @kernel
 def reveal(w0, w1, active, t_s, purchase_kw, shown):  # type: ignore[no-untyped-def]
-    """Show the purchase of this half hour and the next, float64 (n_world, n_block), at ``t_s``."""
+    """Show the purchase of this half hour, the next and all, float64 (n_world, n_block), at ``t_s``."""
     for w in range(w0, w1):
         if active[w]:
             n = purchase_kw.shape[1]
             b = min(int(t_s[w]) // BLOCK_S, n - 1)
             shown[w, FIELDS.MORE_KW] = purchase_kw[w, b]
             shown[w, FIELDS.MORE_NEXT_KW] = purchase_kw[w, b + 1] if b + 1 < n else 0.0
+            shown[w, FIELDS.BOUGHT_KWH] = purchase_kw[w].sum() * _BLOCK_H
