@@ -22,8 +22,8 @@ SCALARS = (
     *("request_kw", "target_kw", "response_kw", "block_left", "episode_left", "hour_sin", "hour_cos", "temp_c"),
     *("sun_kw_m2", "block.award_kw", "budget_left"),
 )
-ENDINGS = (".more_kw", ".more_next_kw", ".bought_kwh", ".call_starts_in_s", ".call_left_s")  # endings of a service's fields
-NEED, OWN_NEED = "request_kw", ".bought_kwh"  # what was asked for last; of a service that buys ahead, all that it bought
+ENDINGS = (".more_kw", ".more_next_kw", ".bought_kwh", ".call_starts_in_s", ".call_left_s")  # of a service's fields
+NEED, OWN_NEED = "request_kw", ".bought_kwh"  # what was asked for last; where it is bought ahead, all that was bought
 TIME = "episode_left"
 OWN = ("part", "bias", "need", "time")  # a leaf's own parameters
 COMMON = 0.3  # first step of a weight that all leaves share, of that of a leaf's own: it moves all of them [A]

@@ -41,7 +41,7 @@ SERVICE = Table(
     """
     award_kw   | kW | aggregator | reserved power of this block
     plan_kw    | kW | aggregator | plan of the node for this block
-    request_kw | kW | aggregator | request announced last: for this 5-minute bin, under a simple command 15 minutes ahead
+    request_kw | kW | aggregator | request announced last: for this 5-minute bin; a simple command 15 minutes ahead
     """
     + _PAST
     + """

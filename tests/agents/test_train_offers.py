@@ -92,6 +92,19 @@ def test_a_part_changes_the_rules_price_and_a_constant_adds_to_it(policy: Policy
     assert seen > 3
 
 
+def test_a_parameter_means_more_pay_where_offers_are_below_0_too() -> None:
+    venv = DERGroupSB3VecEnv(2, "incentive-solar", small("incentive-solar"))
+    fields = list(venv.native.worlds.layout.fields)
+    without = tuple(set(fields) - set(chosen(fields)))
+    made = fresh_policy(venv, "flat_offer", (1.0,) * venv.native.worlds.layout.n_leaf, (), 1, 15, without)
+    linear = Linear(made)
+    assert made.card.inputs[-3:].count("solar-purchase.bought_kwh") == 1 and len(linear.need) == 1
+    theta = np.zeros(linear.n)
+    theta[linear.own[0]] = (0.0, 0.2, 0.1, 0.0)
+    tensors = linear.tensors(theta)
+    assert tensors["bias.0"][0] == pytest.approx(-0.2) and tensors["weight.0"][linear.need[0], 0] == pytest.approx(-0.1)
+
+
 def test_a_play_of_the_trainer_is_that_of_the_policy(policy: Policy) -> None:
     """Two networks on two seeds at once score what each scores as a controller."""
     scenario, linear = load("incentive-evening", small("incentive-evening")), Linear(policy)
@@ -134,7 +147,7 @@ def test_a_run_leaves_a_policy_and_its_curve(tmp_path: Path) -> None:
 
 def test_the_days_of_a_generation_are_divided_among_owners(tmp_path: Path) -> None:
     own = {"generations": 1, "pairs": 1, "episodes": 4, "hold": 15, "reach": 0.5, "sigma": 0.1}
-    told = {"seed": 0, "wide": 1, "rule": "flat_offer", "eval_every": 1, "eval_seeds": 1}
+    told = {"seed": 0, "wide": 1, "steepest": 1.0, "rule": "flat_offer", "eval_every": 1, "eval_seeds": 1}
     settings = Settings(scenario=str(small_one(tmp_path)), variations=("shipped", "owners-high"), **own, **told)
     run = Run(settings, tmp_path, 1)
     assert [worlds.n_world for worlds in run.worlds] == [6, 6]

@@ -78,6 +78,13 @@ def test_the_offer_goes_out_its_lead_before_the_commitment(name: str, control: s
         assert (offers(ready(name, control, lead_s=900), obs, control) > 0).any() == goes
 
 
+def test_an_offer_looks_at_a_new_request_its_lead_before_it() -> None:
+    """A simple command is announced 15 minutes ahead: the present target is met, 300 kW more are asked for then."""
+    coming = {"target_kw": 100.0, "response_kw": 100.0, "request_kw": 400.0, "block_left": 0.3}
+    late, early = (offers(ready("needs_offer", lead_s=lead_s), seen(**coming))[0, 0] for lead_s in (0.0, 900.0))
+    assert early > late + 5.0
+
+
 def test_each_rule_does_what_it_is_for() -> None:
     flat = offers(ready("flat_offer", store_yen_kwh=21.0, heater_yen_kwh=9.0), seen())
     assert flat[0] == pytest.approx([21.0, 21.0, 9.0], abs=1e-4)

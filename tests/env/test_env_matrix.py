@@ -37,7 +37,11 @@ FIXED_IN = {key: {"leaf.silent_share"} for key in IDEAL} | {
     "stacked-capacity": CONTRACT,
     "imbalance": ASKED | {"failed_before", "leaf.plan_kw", "leaf.up_kw"},
     "incentive-evening": CONTRACT | OFFERS | COMMANDS,
-    "incentive-solar": ASKED | CONTRACT | OFFERS | COMMANDS | {"leaf.down_kw", "leaf.up_kw", "leaf.plan_kw"},
+    "incentive-solar": ASKED
+    | CONTRACT
+    | OFFERS
+    | COMMANDS
+    | {"leaf.down_kw", "leaf.up_kw", "leaf.plan_kw", "solar-purchase.bought_kwh"},  # bought the day before
     # a decision per half hour, on an ideal network
     "incentive-0": CONTRACT | OFFERS | COMMANDS | {"bin_left", "block_left", "leaf.silent_share", "leaf.offer_yen_kwh"},
     "tertiary-1-both": OFFERS | COMMANDS,  # leaves that obey no command are sent none

@@ -38,13 +38,15 @@ def test_a_world_is_asked_to_draw_more_from_10_to_14_h() -> None:
     worlds = Worlds("incentive-solar", {**SOLAR, **flat, "episode.n_block": 10}, 1)
     worlds.reset(np.ones(1, dtype=bool), generators([1]), {})
     service = worlds.simulator.market.primary.service
-    bought = 100.0 * 60 / 1000
+    bought = 120.0 * 60 / 1000
     hours = 9.0 + np.arange(service.scope.n_block) / 2.0
     inside = (hours >= 10) & (hours < 14)
     np.testing.assert_allclose(
         service.target_kw[0].reshape(-1, 30), np.where(inside, -bought, 0.0)[:, None] + np.zeros(30)
     )
     assert worlds.layout.decode(worlds.observe(), "solar-purchase.more_next_kw")[0] == 0.0
+    whole = worlds.layout.decode(worlds.observe(), "solar-purchase.bought_kwh")[0]
+    assert whole == pytest.approx(bought * inside.sum() / 2.0, rel=1e-5), "known from the first decision on"
     idle = worlds.layout.encode({})[None]
     for _ in range(31):
         worlds.step(idle, np.ones(1, dtype=bool))
@@ -60,8 +62,8 @@ def test_a_purchase_may_follow_the_forecast_sun() -> None:
     sun = window[:, SIGNALS.SUN_FORECAST_KW_M2, : 6 * n].reshape(8, n, 6).mean(axis=2)
     hours = 9.0 + np.arange(n) / 2.0
     inside = (hours >= 10) & (hours < 14)
-    np.testing.assert_allclose(bought, np.where(inside, 6.0 * np.minimum(sun / 0.6, 1.0), 0.0), rtol=1e-5)
-    assert (bought[:, inside] > 0.0).all() and (bought[:, inside] < 6.0).all(), "a day of less sun than that"
+    np.testing.assert_allclose(bought, np.where(inside, 7.2 * np.minimum(sun / 0.6, 1.0), 0.0), rtol=1e-5)
+    assert (bought[:, inside] > 0.0).all() and (bought[:, inside] < 7.2).all(), "a day of less sun than that"
 
 
 def test_hours_that_cannot_be_are_refused() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from der_gym.core.errors import InputError
 from der_gym.services.tertiary_1.config import Tertiary1Config
-from der_gym.services.tertiary_1.target import bounds, trajectory
+from der_gym.services.tertiary_1.target import announced, bounds, trajectory
 
 EDC = Tertiary1Config()
 SIMPLE = Tertiary1Config(signal="simple")
@@ -81,6 +81,12 @@ def test_simple_signal_is_a_step_per_block_and_lag_mixes_in_the_block_before() -
     # 300 of 1800 s belong to the block before: 60 * 5/6 = 50; 30 * 5/6 + 60/6 = 35; 30/6 = 5
     np.testing.assert_allclose(low, [[50, 30, 0]])
     np.testing.assert_allclose(high, [[60, 35, 5]])
+
+
+def test_a_simple_command_is_announced_15_minutes_before_its_block() -> None:
+    asked = request(*[60] * 6, *[30] * 6, n_bin=18)
+    assert announced(asked, SIMPLE)[0].tolist() == [60] * 3 + [30] * 6 + [0] * 9
+    assert announced(asked, EDC) is asked
 
 
 @pytest.mark.parametrize(
