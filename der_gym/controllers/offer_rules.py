@@ -25,7 +25,7 @@ class OfferConfig(ControllerConfig):
     """Settings that the rules of offers share."""
 
     lead_s: float = Field(1800.0, ge=0, le=3600)
-    """Time before a commitment or a new request at which the offer goes out: owners are owed notice, and are slow, s."""
+    """Time before a commitment or a new request at which the offer goes out: owners are owed notice and are slow, s."""
     leaf_part: dict[str, Annotated[float, Field(ge=0, le=10)]] = Field(default_factory=dict)
     """Part of the price that a control leaf is offered, by its name; default 1. With 0 nobody of it is called."""
 
