@@ -8,6 +8,7 @@ The defaults are those of the zoo's `incentive-evening`: 79,200 episodes, a quar
 An episode holds some twenty offers, and what an offer brings shows hours later in the answers of people. So whole
 episodes are compared: a generation of candidates plays the same training seeds. The first generations change one leaf
 widely (`agents.wide`), the others move all parameters by the ranks of their scores (`agents.evolution`).
+With ``--gates`` each leaf has a need below which it is offered nothing: some people are worth their calls on some days.
 With ``--variations`` the days of a generation are divided among owners of several kinds, so that what is learned does
 not lean on how the owners of one kind answer. After every few generations the mean of the last centres is played on the
 validation split; the best so far is what the folder holds.
@@ -62,6 +63,7 @@ class Settings:
     generations: int
     wide: int
     steepest: float
+    gates: bool
     pairs: int
     episodes: int
     variations: tuple[str, ...]
@@ -93,7 +95,11 @@ class Run:
             raise InputError(f"--scenario {s.scenario}: nobody is offered pay; allowed: control incentive, both")
         without = tuple(set(layout.fields) - set(chosen(list(layout.fields))))
         scale = (s.reach,) * layout.n_leaf
-        self.policy = fresh_policy(venv, s.rule, scale, (), frames=1, hold=s.hold, without=without)
+        width = (
+            sum(len(layout.places(name)) for name in chosen(list(layout.fields))) + layout.action.size + layout.n_leaf
+        )
+        hidden = (width,) if s.gates else ()
+        self.policy = fresh_policy(venv, s.rule, scale, hidden, frames=1, hold=s.hold, without=without)
         self.validation = Validation(s.scenario, self.policy.rule, s.eval_seeds, s.variations)
         scale_to_rule(self.policy, venv, gamma=1.0)
         self.linear = Linear(self.policy)
@@ -168,6 +174,7 @@ def main(
     generations: Annotated[int, typer.Option(min=1, help="Generations of candidates.")] = 40,
     wide: Annotated[int, typer.Option(min=0, help="The first of them, which draw one leaf's parameters anew.")] = 6,
     steepest: Annotated[float, typer.Option(min=0, help="Greatest rise of an offer by need that they draw.")] = 1.0,
+    gates: Annotated[bool, typer.Option(help="Give each leaf a need below which it is offered nothing.")] = False,
     pairs: Annotated[int, typer.Option(min=1, help="Mirrored pairs of candidates in a generation.")] = 16,
     episodes: Annotated[int, typer.Option(min=1, help="Training seeds that each candidate plays.")] = 60,
     variations: Annotated[str, typer.Option(help="Owners whom the days are divided among.")] = ",".join(

@@ -17,13 +17,14 @@ from __future__ import annotations
 import numpy as np
 
 from agents.evolution import Search
-from agents.offer_policy import OWN
+from agents.offer_policy import OPEN_SD, OWN
 
 Array = np.ndarray
 SURE = 1.0  # standard errors of the paired difference from which on a change is taken [A]
 SPREAD = 0.4  # of a parameter that is drawn, in parts of a correction's reach [A]
 FOLLOWS = 0.15  # part of the way to a generation's centre that the mean of the centres goes [A]
 KINDS = 4  # of changes, drawn alike: no offer at all, another part, all but the part, an offer from some need on alone
+GATE_SD = 1.5  # and, where leaves have gates, another gate, within so many standard deviations of the mean need [A]
 LAST_FROM = 1.5  # the last beginning of such an offer, in standard deviations of the need [A]
 
 
@@ -39,8 +40,8 @@ class Wide:
     pairs : int
         Mirrored pairs of a generation.
     seed : int
-    own : int64 (n_leaf, 4)
-        Places of each leaf's own parameters, in the order of `offer_policy.OWN`.
+    own : int64 (n_leaf, 4) or (n_leaf, 5)
+        Places of each leaf's own parameters, in the order of `offer_policy.OWN`; a fifth is its gate.
     generations : int
         Of wide changes, before the evolution.
     steepest : float
@@ -88,15 +89,18 @@ class Wide:
         self._moves = Search(self.centre, self.sigma, self.pairs, self._seed)
 
     def _changed(self, own: Array) -> Array:
-        """Return the own parameters of a leaf, drawn anew, float64 (4,)."""
-        kind, drawn = self._draw.integers(KINDS), self._draw.normal(0.0, SPREAD, len(own))
+        """Return the own parameters of a leaf, drawn anew, float64 like ``own``."""
+        gate = own[len(OWN) :]
+        kind, drawn = self._draw.integers(KINDS + len(gate)), self._draw.normal(0.0, SPREAD, len(OWN))
         steep, begins = self._draw.uniform(0.0, self._steepest), self._draw.uniform(0.0, LAST_FROM)
         part, time = drawn[OWN.index("part")], drawn[OWN.index("time")]
         bare = dict.fromkeys(OWN, 0.0) | {"part": -1.0}
+        if kind == KINDS:
+            return np.append(own[: len(OWN)], OPEN_SD + self._draw.uniform(-GATE_SD, GATE_SD))
         changes = (
             bare,
-            dict(zip(OWN, own, strict=True)) | {"part": part},
+            dict(zip(OWN, own, strict=False)) | {"part": part},
             dict(zip(OWN, drawn, strict=True)) | {"part": own[OWN.index("part")]},
             bare | {"bias": -steep * begins, "need": steep, "time": time},
         )
-        return np.array([changes[kind][name] for name in OWN])
+        return np.append([changes[kind][name] for name in OWN], gate)

@@ -14,9 +14,10 @@ from worlds import nested, small
 
 from agents.evolution import Search, utilities
 from agents.fresh import fresh_policy
-from agents.offer_policy import OWN, Linear, chosen, scores
+from agents.offer_policy import OPEN_SD, OWN, Linear, chosen, scores
 from agents.train_offers import Run, Settings
 from der_gym.controllers import public_info
+from der_gym.controllers.perceptron import answer, flatten
 from der_gym.controllers.policy import Policy
 from der_gym.env.sb3 import DERGroupSB3VecEnv
 from der_gym.env.worlds import Worlds
@@ -105,6 +106,28 @@ def test_a_parameter_means_more_pay_where_offers_are_below_0_too() -> None:
     assert tensors["bias.0"][0] == pytest.approx(-0.2) and tensors["weight.0"][linear.need[0], 0] == pytest.approx(-0.1)
 
 
+def test_a_gate_takes_the_offer_of_its_leaf_below_its_need_and_nothing_else() -> None:
+    venv = DERGroupSB3VecEnv(2, "incentive-solar", small("incentive-solar"))
+    layout = venv.native.worlds.layout
+    fields = chosen(list(layout.fields))
+    n_x = sum(len(layout.places(name)) for name in fields) + layout.action.size
+    without, wide = tuple(set(layout.fields) - set(fields)), (n_x + layout.n_leaf,)
+    made = fresh_policy(venv, "flat_offer", (1.0,) * layout.n_leaf, wide, 1, 15, without)
+    linear = Linear(made)
+    theta = np.zeros(linear.n)
+    theta[linear.own[0]] = (0.2, 0.1, 0.0, 0.0, OPEN_SD)
+    theta[linear.own[1, 1]] = 0.1
+    sizes, weights = flatten(linear.tensors(theta), 2)
+    x = np.zeros((2, n_x), np.float32)
+    x[:, linear.need[0]] = (-1.0, 1.0)
+    out = np.zeros((2, made.card.n_entry), np.float32)
+    answer(x, np.ones(2, dtype=bool), sizes, weights, np.float32(-1.0), np.float32(1.0), out)
+    shut, opened = out[:, linear.offers]
+    assert shut[0] == 1.0, "an offer below 0: nothing is the upper end of the Box"
+    np.testing.assert_allclose(shut[1:], opened[1:], atol=1e-5)
+    assert opened[0] < 0.0 and opened[1] == pytest.approx(-0.1, abs=0.01) and abs(opened[2:]).max() < 0.01
+
+
 def test_a_play_of_the_trainer_is_that_of_the_policy(policy: Policy) -> None:
     """Two networks on two seeds at once score what each scores as a controller."""
     scenario, linear = load("incentive-evening", small("incentive-evening")), Linear(policy)
@@ -147,7 +170,15 @@ def test_a_run_leaves_a_policy_and_its_curve(tmp_path: Path) -> None:
 
 def test_the_days_of_a_generation_are_divided_among_owners(tmp_path: Path) -> None:
     own = {"generations": 1, "pairs": 1, "episodes": 4, "hold": 15, "reach": 0.5, "sigma": 0.1}
-    told = {"seed": 0, "wide": 1, "steepest": 1.0, "rule": "flat_offer", "eval_every": 1, "eval_seeds": 1}
+    told = {
+        "seed": 0,
+        "wide": 1,
+        "steepest": 1.0,
+        "gates": False,
+        "rule": "flat_offer",
+        "eval_every": 1,
+        "eval_seeds": 1,
+    }
     settings = Settings(scenario=str(small_one(tmp_path)), variations=("shipped", "owners-high"), **own, **told)
     run = Run(settings, tmp_path, 1)
     assert [worlds.n_world for worlds in run.worlds] == [6, 6]

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from agents.wide import FOLLOWS, Wide
+from agents.offer_policy import OPEN_SD
+from agents.wide import FOLLOWS, GATE_SD, Wide
 
 PLACES = np.arange(8).reshape(2, 4)
 SIGMA = np.full(10, 0.05)
@@ -43,6 +44,14 @@ def test_an_offer_by_need_rises_as_steeply_as_is_said() -> None:
     draws = [Wide(np.zeros(10), SIGMA, 40, 1, PLACES, 1, steepest).ask() for steepest in (0.0, 3.0)]
     by_need = [each[(each[:, 0] == -1.0) & (each[:, 3] != 0.0)] for each in draws]
     assert len(by_need[1]) > 3 and not by_need[0][:, 2].any() and (by_need[1][:, 2] > 1.0).any()
+
+
+def test_leaves_with_gates_are_drawn_gates_too() -> None:
+    search = Wide(np.zeros(11), np.full(11, 0.05), 40, 1, np.arange(10).reshape(2, 5), 1)
+    tried = search.ask()
+    drawn = tried[:, [4, 9]].max(axis=1)
+    others = np.delete(tried, [4, 9], axis=1)[drawn > 0.0]
+    assert (drawn > 0.0).sum() > 5 and (abs(drawn[drawn > 0.0] - OPEN_SD) <= GATE_SD).all() and not others.any()
 
 
 def test_what_is_not_surely_better_is_not_taken() -> None:
