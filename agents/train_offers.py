@@ -64,6 +64,7 @@ class Settings:
     wide: int
     steepest: float
     gates: bool
+    sure: float
     pairs: int
     episodes: int
     variations: tuple[str, ...]
@@ -104,7 +105,7 @@ class Run:
         scale_to_rule(self.policy, venv, gamma=1.0)
         self.linear = Linear(self.policy)
         steps, own = self.linear.steps(s.sigma), self.linear.own
-        self.search = Wide(np.zeros(self.linear.n), steps, s.pairs, s.seed, own, s.wide, s.steepest)
+        self.search = Wide(np.zeros(self.linear.n), steps, s.pairs, s.seed, own, s.wide, s.steepest, s.sure)
         self.n_day = s.episodes // len(s.variations)  # of each candidate with each kind of owners
         n_world = self.search.n_candidate * self.n_day
         owners = [with_owners_of(s.scenario, name, "train") for name in s.variations]
@@ -175,6 +176,7 @@ def main(
     wide: Annotated[int, typer.Option(min=0, help="The first of them, which draw one leaf's parameters anew.")] = 6,
     steepest: Annotated[float, typer.Option(min=0, help="Greatest rise of an offer by need that they draw.")] = 1.0,
     gates: Annotated[bool, typer.Option(help="Give each leaf a need below which it is offered nothing.")] = False,
+    sure: Annotated[float, typer.Option(min=0, help="Standard errors that a wide change must gain.")] = 1.0,
     pairs: Annotated[int, typer.Option(min=1, help="Mirrored pairs of candidates in a generation.")] = 16,
     episodes: Annotated[int, typer.Option(min=1, help="Training seeds that each candidate plays.")] = 60,
     variations: Annotated[str, typer.Option(help="Owners whom the days are divided among.")] = ",".join(

@@ -20,7 +20,6 @@ from agents.evolution import Search
 from agents.offer_policy import OPEN_SD, OWN
 
 Array = np.ndarray
-SURE = 1.0  # standard errors of the paired difference from which on a change is taken [A]
 SPREAD = 0.4  # of a parameter that is drawn, in parts of a correction's reach [A]
 FOLLOWS = 0.15  # part of the way to a generation's centre that the mean of the centres goes [A]
 KINDS = 4  # of changes, drawn alike: no offer at all, another part, all but the part, an offer from some need on alone
@@ -46,6 +45,9 @@ class Wide:
         Of wide changes, before the evolution.
     steepest : float
         Of an offer from some need on: the greatest rise, in parts of a correction's reach over a standard deviation.
+    sure : float
+        Standard errors of its paired difference that a change must stand above the centre. The best of 32 changes that
+        change nothing stands 2 above it by luck.
 
     Attributes
     ----------
@@ -57,11 +59,20 @@ class Wide:
     """
 
     def __init__(
-        self, centre: Array, sigma: Array, pairs: int, seed: int, own: Array, generations: int, steepest: float = 1.0
+        self,
+        centre: Array,
+        sigma: Array,
+        pairs: int,
+        seed: int,
+        own: Array,
+        generations: int,
+        steepest: float = 1.0,
+        sure: float = 1.0,
     ) -> None:
         self.centre, self.sigma = centre.astype(np.float64), sigma.astype(np.float64)
         self.found = self.centre.copy()
-        self.pairs, self.n_candidate, self._seed, self._own, self._steepest = pairs, 2 * pairs + 1, seed, own, steepest
+        self.pairs, self.n_candidate, self._seed, self._own = pairs, 2 * pairs + 1, seed, own
+        self._steepest, self._sure = steepest, sure
         self._left, self._draw, self._tried = generations, np.random.default_rng(seed), np.zeros((0, len(centre)))
         self._moves = Search(self.centre, self.sigma, pairs, seed)
 
@@ -83,7 +94,7 @@ class Wide:
             self.found = self.found + FOLLOWS * (self.centre - self.found)
             return
         gain = score - score[0]
-        surely = gain.mean(axis=1) - SURE * gain.std(axis=1) / np.sqrt(gain.shape[1])
+        surely = gain.mean(axis=1) - self._sure * gain.std(axis=1) / np.sqrt(gain.shape[1])
         self.centre, self._left = self._tried[int(np.argmax(surely))], self._left - 1  # the centre's own is 0
         self.found = self.centre.copy()
         self._moves = Search(self.centre, self.sigma, self.pairs, self._seed)

@@ -175,6 +175,7 @@ def test_the_days_of_a_generation_are_divided_among_owners(tmp_path: Path) -> No
         "wide": 1,
         "steepest": 1.0,
         "gates": False,
+        "sure": 1.0,
         "rule": "flat_offer",
         "eval_every": 1,
         "eval_seeds": 1,
