@@ -62,7 +62,6 @@ class Settings:
     seed: int
     generations: int
     wide: int
-    steepest: float
     gates: bool
     sure: float
     pairs: int
@@ -94,18 +93,16 @@ class Run:
         layout = venv.native.worlds.layout
         if "offer" not in layout.action.places:
             raise InputError(f"--scenario {s.scenario}: nobody is offered pay; allowed: control incentive, both")
-        without = tuple(set(layout.fields) - set(chosen(list(layout.fields))))
-        scale = (s.reach,) * layout.n_leaf
-        width = (
-            sum(len(layout.places(name)) for name in chosen(list(layout.fields))) + layout.action.size + layout.n_leaf
-        )
+        seen = chosen(list(layout.fields))
+        without, scale = tuple(set(layout.fields) - set(seen)), (s.reach,) * layout.n_leaf
+        width = sum(len(layout.places(name)) for name in seen) + layout.action.size + layout.n_leaf
         hidden = (width,) if s.gates else ()
         self.policy = fresh_policy(venv, s.rule, scale, hidden, frames=1, hold=s.hold, without=without)
         self.validation = Validation(s.scenario, self.policy.rule, s.eval_seeds, s.variations)
         scale_to_rule(self.policy, venv, gamma=1.0)
         self.linear = Linear(self.policy)
         steps, own = self.linear.steps(s.sigma), self.linear.own
-        self.search = Wide(np.zeros(self.linear.n), steps, s.pairs, s.seed, own, s.wide, s.steepest, s.sure)
+        self.search = Wide(np.zeros(self.linear.n), steps, s.pairs, s.seed, own, s.wide, s.sure)
         self.n_day = s.episodes // len(s.variations)  # of each candidate with each kind of owners
         n_world = self.search.n_candidate * self.n_day
         owners = [with_owners_of(s.scenario, name, "train") for name in s.variations]
@@ -174,7 +171,6 @@ def main(
     seed: Annotated[int, typer.Option(min=0, max=99, help="Of the search and the worlds.")] = 0,
     generations: Annotated[int, typer.Option(min=1, help="Generations of candidates.")] = 40,
     wide: Annotated[int, typer.Option(min=0, help="The first of them, which draw one leaf's parameters anew.")] = 6,
-    steepest: Annotated[float, typer.Option(min=0, help="Greatest rise of an offer by need that they draw.")] = 1.0,
     gates: Annotated[bool, typer.Option(help="Give each leaf a need below which it is offered nothing.")] = False,
     sure: Annotated[float, typer.Option(min=0, help="Standard errors that a wide change must gain.")] = 1.0,
     pairs: Annotated[int, typer.Option(min=1, help="Mirrored pairs of candidates in a generation.")] = 16,

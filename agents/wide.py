@@ -24,7 +24,7 @@ SPREAD = 0.4  # of a parameter that is drawn, in parts of a correction's reach [
 FOLLOWS = 0.15  # part of the way to a generation's centre that the mean of the centres goes [A]
 KINDS = 4  # of changes, drawn alike: no offer at all, another part, all but the part, an offer from some need on alone
 GATE_SD = 1.5  # and, where leaves have gates, another gate, within so many standard deviations of the mean need [A]
-LAST_FROM = 1.5  # the last beginning of such an offer, in standard deviations of the need [A]
+STEEPEST, LAST_FROM = 1.0, 1.5  # of such an offer: rise and beginning, in standard deviations of the need [A]
 
 
 class Wide:
@@ -43,8 +43,6 @@ class Wide:
         Places of each leaf's own parameters, in the order of `offer_policy.OWN`; a fifth is its gate.
     generations : int
         Of wide changes, before the evolution.
-    steepest : float
-        Of an offer from some need on: the greatest rise, in parts of a correction's reach over a standard deviation.
     sure : float
         Standard errors of its paired difference that a change must stand above the centre. The best of 32 changes that
         change nothing stands 2 above it by luck.
@@ -59,20 +57,12 @@ class Wide:
     """
 
     def __init__(
-        self,
-        centre: Array,
-        sigma: Array,
-        pairs: int,
-        seed: int,
-        own: Array,
-        generations: int,
-        steepest: float = 1.0,
-        sure: float = 1.0,
+        self, centre: Array, sigma: Array, pairs: int, seed: int, own: Array, generations: int, sure: float = 1.0
     ) -> None:
         self.centre, self.sigma = centre.astype(np.float64), sigma.astype(np.float64)
         self.found = self.centre.copy()
         self.pairs, self.n_candidate, self._seed, self._own = pairs, 2 * pairs + 1, seed, own
-        self._steepest, self._sure = steepest, sure
+        self._sure = sure
         self._left, self._draw, self._tried = generations, np.random.default_rng(seed), np.zeros((0, len(centre)))
         self._moves = Search(self.centre, self.sigma, pairs, seed)
 
@@ -103,7 +93,7 @@ class Wide:
         """Return the own parameters of a leaf, drawn anew, float64 like ``own``."""
         gate = own[len(OWN) :]
         kind, drawn = self._draw.integers(KINDS + len(gate)), self._draw.normal(0.0, SPREAD, len(OWN))
-        steep, begins = self._draw.uniform(0.0, self._steepest), self._draw.uniform(0.0, LAST_FROM)
+        steep, begins = self._draw.uniform(0.0, STEEPEST), self._draw.uniform(0.0, LAST_FROM)
         part, time = drawn[OWN.index("part")], drawn[OWN.index("time")]
         bare = dict.fromkeys(OWN, 0.0) | {"part": -1.0}
         if kind == KINDS:

@@ -173,7 +173,6 @@ def test_the_days_of_a_generation_are_divided_among_owners(tmp_path: Path) -> No
     told = {
         "seed": 0,
         "wide": 1,
-        "steepest": 1.0,
         "gates": False,
         "sure": 1.0,
         "rule": "flat_offer",

@@ -40,12 +40,6 @@ def test_a_change_draws_the_parameters_of_one_leaf() -> None:
     assert not (first & second).any() and first.sum() >= 6 and second.sum() >= 6
 
 
-def test_an_offer_by_need_rises_as_steeply_as_is_said() -> None:
-    draws = [Wide(np.zeros(10), SIGMA, 40, 1, PLACES, 1, steepest).ask() for steepest in (0.0, 3.0)]
-    by_need = [each[(each[:, 0] == -1.0) & (each[:, 3] != 0.0)] for each in draws]
-    assert len(by_need[1]) > 3 and not by_need[0][:, 2].any() and (by_need[1][:, 2] > 1.0).any()
-
-
 def test_leaves_with_gates_are_drawn_gates_too() -> None:
     search = Wide(np.zeros(11), np.full(11, 0.05), 40, 1, np.arange(10).reshape(2, 5), 1)
     tried = search.ask()
