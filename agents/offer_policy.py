@@ -5,6 +5,9 @@ are shared by all leaves, so are those of each leaf's own entries. Four paramete
 the rule's price, beyond 1, a constant, and the weights of the need and of the time that is left. So a leaf may be paid
 nothing, less throughout, or only late on days on which much is asked for. It may have a gate besides, a need below
 which it is offered nothing: a weight of the need makes a price rise with it, and cannot switch one off.
+
+Where some leaves obey commands, their own parameters move their commands: a constant, and weights of the need and of
+the time left. So some give first, and others are kept for later; the rule's loop makes up for the difference.
 """
 
 from __future__ import annotations
@@ -75,6 +78,8 @@ class Linear:
         self.ruled = at + self.offers  # the rule's own offers
         n_own = len(OWN) + len(policy.card.hidden)
         self.own = np.arange(self.n_leaf * n_own).reshape(self.n_leaf, n_own)
+        self.obeys = policy.rule.public.obeys & ("dispatch" in layout.action.places)
+        self.commands = np.flatnonzero(self.obeys)  # commands come first in an action
         self.n = self.own.size + len(self.shared) + len(self.each)
         self.scale = {"mean": policy.mean, "gain": policy.gain}
         self.nothing = -1.0 - 2.0 * head.low / (head.high - head.low)  # of the Box: no offer
@@ -97,6 +102,10 @@ class Linear:
             weight[places, self.offers] = self.more * value
         weight[self.ruled, self.offers] = part / self.scale["gain"][self.ruled]
         bias[self.offers] = self.more * constant + part * (self.scale["mean"][self.ruled] - self.nothing)
+        weight[:, self.offers[self.commands]], bias[self.offers[self.commands]] = 0.0, 0.0
+        for rows, values in ((self.need, need), (self.time, time)):
+            weight[np.ix_(np.array(rows, dtype=np.int64), self.commands)] = values[self.obeys]
+        bias[self.commands] = constant[self.obeys]
         return self.scale | (self._gated(weight, bias, gates[0]) if gates else {"weight.0": weight, "bias.0": bias})
 
     def _gated(self, weight: Array, bias: Array, gate: Array) -> dict[str, Array]:

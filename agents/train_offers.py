@@ -64,6 +64,7 @@ class Settings:
     wide: int
     gates: bool
     sure: float
+    one: float
     pairs: int
     episodes: int
     variations: tuple[str, ...]
@@ -102,7 +103,7 @@ class Run:
         scale_to_rule(self.policy, venv, gamma=1.0)
         self.linear = Linear(self.policy)
         steps, own = self.linear.steps(s.sigma), self.linear.own
-        self.search = Wide(np.zeros(self.linear.n), steps, s.pairs, s.seed, own, s.wide, s.sure)
+        self.search = Wide(np.zeros(self.linear.n), steps, s.pairs, s.seed, own, s.wide, s.sure, s.one)
         self.n_day = s.episodes // len(s.variations)  # of each candidate with each kind of owners
         n_world = self.search.n_candidate * self.n_day
         owners = [with_owners_of(s.scenario, name, "train") for name in s.variations]
@@ -173,6 +174,7 @@ def main(
     wide: Annotated[int, typer.Option(min=0, help="The first of them, which draw one leaf's parameters anew.")] = 6,
     gates: Annotated[bool, typer.Option(help="Give each leaf a need below which it is offered nothing.")] = False,
     sure: Annotated[float, typer.Option(min=0, help="Standard errors that a wide change must gain.")] = 1.0,
+    one: Annotated[float, typer.Option(min=0, help="Above 0: a wide change moves one parameter by about it.")] = 0.0,
     pairs: Annotated[int, typer.Option(min=1, help="Mirrored pairs of candidates in a generation.")] = 16,
     episodes: Annotated[int, typer.Option(min=1, help="Training seeds that each candidate plays.")] = 60,
     variations: Annotated[str, typer.Option(help="Owners whom the days are divided among.")] = ",".join(

@@ -46,6 +46,8 @@ class Wide:
     sure : float
         Standard errors of its paired difference that a change must stand above the centre. The best of 32 changes that
         change nothing stands 2 above it by luck.
+    one : float
+        Above 0 a change moves one parameter of a leaf, with this standard deviation; 0: it draws all of a leaf's anew.
 
     Attributes
     ----------
@@ -57,12 +59,20 @@ class Wide:
     """
 
     def __init__(
-        self, centre: Array, sigma: Array, pairs: int, seed: int, own: Array, generations: int, sure: float = 1.0
+        self,
+        centre: Array,
+        sigma: Array,
+        pairs: int,
+        seed: int,
+        own: Array,
+        generations: int,
+        sure: float = 1.0,
+        one: float = 0.0,
     ) -> None:
         self.centre, self.sigma = centre.astype(np.float64), sigma.astype(np.float64)
         self.found = self.centre.copy()
         self.pairs, self.n_candidate, self._seed, self._own = pairs, 2 * pairs + 1, seed, own
-        self._sure = sure
+        self._sure, self._one = sure, one
         self._left, self._draw, self._tried = generations, np.random.default_rng(seed), np.zeros((0, len(centre)))
         self._moves = Search(self.centre, self.sigma, pairs, seed)
 
@@ -91,6 +101,10 @@ class Wide:
 
     def _changed(self, own: Array) -> Array:
         """Return the own parameters of a leaf, drawn anew, float64 like ``own``."""
+        if self._one > 0.0:
+            moved = own.copy()
+            moved[self._draw.integers(len(OWN))] += self._draw.normal(0.0, self._one)
+            return moved
         gate = own[len(OWN) :]
         kind, drawn = self._draw.integers(KINDS + len(gate)), self._draw.normal(0.0, SPREAD, len(OWN))
         steep, begins = self._draw.uniform(0.0, STEEPEST), self._draw.uniform(0.0, LAST_FROM)

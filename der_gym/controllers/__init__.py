@@ -6,7 +6,8 @@ from der_gym.controllers.base import CONTROLLERS, Controller, PublicInfo, public
 from der_gym.controllers.closed_loop import ClosedLoop
 from der_gym.controllers.idle import Idle
 from der_gym.controllers.merit_order import MeritOrder
-from der_gym.controllers.offer_rules import FlatOffer, NeedsOffer, OffersAndCommands, PeakOffer, ThresholdLearner
+from der_gym.controllers.offer_rules import FlatOffer, NeedsOffer, PeakOffer, ThresholdLearner
+from der_gym.controllers.offers_and_commands import OffersAndCommands
 from der_gym.controllers.open_loop import OpenLoop
 from der_gym.controllers.per_service import bound
 from der_gym.controllers.random_actions import Random

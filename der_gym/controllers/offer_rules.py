@@ -240,10 +240,17 @@ class NeedsOffer(OfferRule):
         price = np.maximum(c.base_yen_kwh + c.gain_yen_kwh * gap + c.integral_yen_kwh_h * total, 0.0)
         could = np.where(way[:, None] > 0, up, down) / np.maximum(self.layout.nominal_kw, _TINY_KW)
         weight = (could / np.maximum(could.max(axis=1, keepdims=True), _TINY_KW)) ** c.skew
-        return self.action(price[:, None] * weight * self.offered(), due, way), {"sum": total}
+        return self.action(price[:, None] * weight * self.offered(obs, way, wanted), due, way), {"sum": total}
 
-    def offered(self) -> Array:
-        """Return which leaves get offers, (n_leaf,)."""
+    def offered(self, obs: Array, way: Array, wanted: Array) -> Array:
+        """Return each leaf's part of the price, (n_leaf,) or (n, n_leaf).
+
+        Parameters
+        ----------
+        obs : float32 (n, size)
+        way, wanted : float64 (n,)
+            Direction and target, as `aim` returns them.
+        """
         return np.ones(self.layout.n_leaf)
 
 
@@ -309,81 +316,3 @@ class ThresholdLearner(OfferRule):
         held = np.where(m["step"] % self.gate == 0, price, m["price"]) * due
         memory = {"slope": slope, "price": held, "before": before, "could": could, "step": m["step"] + 1.0}
         return self.action(np.repeat(held[:, None], n_leaf, axis=1), due, way), memory
-
-
-class OffersAndCommandsConfig(NeedsOfferConfig):
-    """Offers for what commands do not reach."""
-
-    commands: dict[str, float] = Field(default_factory=dict)
-    """Settings of the merit order that commands, where they are not its shipped ones."""
-    reach_share: float = Field(0.0, ge=0, le=2)
-    """Part of the power within reach of commands that counts: offers go out for a target above it alone; 0: for all."""
-    store_part: float = Field(1.0, ge=0, le=2)
-    """What leaves with stores are offered, of the price."""
-    heater_part: float = Field(1.0, ge=0, le=2)
-    """Likewise leaves that store heat."""
-    car_part: float = Field(1.0, ge=0, le=2)
-    """Likewise leaves with cars."""
-
-    search = {  # noqa: RUF012
-        **NeedsOfferConfig.search,
-        "reach_share": (0.0, 1.5),
-        "store_part": (0.0, 1.5),
-        "heater_part": (0.0, 1.5),
-        "car_part": (0.0, 1.5),
-    }
-
-
-class OffersAndCommands(NeedsOffer):
-    """Offers by need for what commands do not reach; merit order commands what is missing to the target.
-
-    Where some leaves obey no command, only those get offers: an owner in an event would be lost to the commands.
-    """
-
-    name = "offers_and_commands"
-    title = "Offers by need for the base, merit order for the rest"
-    plays = ("both",)
-    config_class = OffersAndCommandsConfig
-
-    def __init__(self, config: Any = None) -> None:
-        super().__init__(config)
-        from der_gym.controllers.store import make
-
-        self.inner = make("merit_order", self.config.commands)
-
-    def bind(self, layout: Layout, public: PublicInfo) -> None:
-        """Keep layout and facts; InputError where the action has no commands.
-
-        Parameters
-        ----------
-        layout : Layout
-        public : PublicInfo
-        """
-        super().bind(layout, public)
-        if "dispatch" not in layout.action.places:
-            raise InputError(f"controller {self.name}: the action has no head 'dispatch'; allowed: control both")
-        self.inner.bind(layout, public)
-
-    def offered(self) -> Array:
-        """Return each leaf's part of the price, (n_leaf,); 0 where it obeys commands and others do not."""
-        c, on, obeys = self.config, self.public.holding, self.public.obeys
-        kinds = ((c.store_part, on("store")), (c.heater_part, on("heat")), (c.car_part, on("mobile")))
-        part: Array = np.max([part * mask for part, mask in kinds], axis=0)
-        return part if obeys.all() else part * ~obeys
-
-    def aim(self, obs: Array) -> tuple[Array, Array, Array]:
-        """Return whether to offer, the direction and the target, see `OfferRule.aim`; not where commands reach it."""
-        due, way, wanted = super().aim(obs)
-        up, down = self.read(obs, "leaf.up_kw", "leaf.down_kw")
-        reach = (np.where(way[:, None] > 0, up, down) * self.public.obeys).sum(axis=1)
-        return due & (np.abs(wanted) >= self.config.reach_share * reach), way, wanted
-
-    def predict(self, obs: Array, state: State | None, episode_start: Array) -> tuple[Array, State]:
-        """Return offers and fractions; see :class:`Controller`."""
-        own = None if state is None else {"sum": state["sum"]}
-        below = None if state is None else {name: state[name] for name in ("group", "leaf")}
-        offers, memory = super().predict(obs, own, episode_start)
-        fractions, inner = self.inner.predict(obs, below, episode_start)
-        _, at, n = self.layout.action.places["dispatch"]
-        offers[:, at : at + n] = fractions
-        return offers, {**memory, **inner}

@@ -71,6 +71,24 @@ def test_a_parameter_fills_what_it_stands_for(policy: Policy) -> None:
     assert (steps[:n_own] == 0.1).all() and (steps[n_own:] < 0.1).all() and len(steps) == linear.n
 
 
+def test_commands_of_the_leaves_that_obey_are_moved_and_no_others() -> None:
+    venv = DERGroupSB3VecEnv(2, "tertiary-1-both", small("tertiary-1-both"))
+    layout = venv.native.worlds.layout
+    without = tuple(set(layout.fields) - set(chosen(list(layout.fields))))
+    made = fresh_policy(venv, "offers_and_commands", (0.5,) * layout.n_leaf, (), 1, 15, without)
+    linear, obeys = Linear(made), public_info(venv.native.worlds).obeys
+    assert 0 < obeys.sum() < layout.n_leaf and layout.action.places["dispatch"][1] == 0
+    theta = np.zeros(linear.n)
+    theta[linear.own] = np.arange(1.0, linear.own.size + 1).reshape(linear.own.shape)
+    tensors, (_, first, n) = linear.tensors(theta), layout.action.places["offer"]
+    for entries, moved in ((np.arange(n), obeys), (first + np.arange(n), ~obeys)):
+        np.testing.assert_array_equal(tensors["bias.0"][entries] != 0, moved)
+        np.testing.assert_array_equal((tensors["weight.0"][:, entries] != 0).any(axis=0), moved)
+    place = np.flatnonzero(obeys)[0]
+    assert tensors["bias.0"][place] == theta[linear.own[place, OWN.index("bias")]]
+    assert tensors["weight.0"][linear.time[0], place] == theta[linear.own[place, OWN.index("time")]]
+
+
 def test_a_part_changes_the_rules_price_and_a_constant_adds_to_it(policy: Policy) -> None:
     linear, theta = Linear(policy), np.zeros(Linear(policy).n)
     theta[linear.own[0]] = (-1.0, 0.0, 0.0, 0.0)
@@ -175,6 +193,7 @@ def test_the_days_of_a_generation_are_divided_among_owners(tmp_path: Path) -> No
         "wide": 1,
         "gates": False,
         "sure": 1.0,
+        "one": 0.0,
         "rule": "flat_offer",
         "eval_every": 1,
         "eval_seeds": 1,

@@ -74,3 +74,10 @@ def test_the_mean_of_the_centres_follows_the_evolution() -> None:
         mean += FOLLOWS * (search.centre - mean)
         np.testing.assert_allclose(search.found, mean)
     assert (search.found[8:] < search.centre[8:]).all()
+
+
+def test_a_change_of_one_parameter_leaves_all_others() -> None:
+    search = Wide(np.zeros(10), SIGMA, 40, 1, PLACES, 1, one=0.1)
+    tried = search.ask()
+    assert not tried[0].any() and ((tried[1:] != 0).sum(axis=1) == 1).all()
+    assert len(set(np.nonzero(tried[1:])[1])) == PLACES.size and np.abs(tried).max() < 0.5

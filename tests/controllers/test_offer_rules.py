@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -186,6 +187,14 @@ def test_offers_and_commands_offers_to_those_alone_who_obey_no_command() -> None
         worlds.step(action, np.ones(1, dtype=bool))
         start = np.zeros(1, dtype=bool)
     assert offers[~public.obeys].max() > 0.0 and not offers[public.obeys].any()
+
+
+def test_cars_may_carry_a_target_that_commands_reach_and_stores_only_what_is_beyond() -> None:
+    rule = ready("offers_and_commands", "both", reach_share=1.0, car_reach_share=0.0)
+    rule.bind(LAYOUTS["both"], replace(FACTS, leaf_class=("battery", "battery", "ev")))
+    for target, who in ((100.0, [False, False, True]), (350.0, [True, True, True])):
+        offered = offers(rule, seen("both", target_kw=target, leaf__up_kw=[100.0] * 3), "both")[0]
+        np.testing.assert_array_equal(offered > 0, who)
 
 
 def test_the_merit_order_that_commands_has_settings_of_its_own() -> None:

@@ -247,3 +247,18 @@ def test_bad_scenarios_are_refused_in_one_line(changes: dict[str, Any], words: s
     with pytest.raises(InputError, match=words) as caught:
         load("capacity-call", changes)
     assert "\n" not in str(caught.value)
+
+
+def test_a_simple_command_is_seen_15_minutes_before_the_target_begins_to_move() -> None:
+    worlds = Worlds("tertiary-1-simple", None, 1)
+    worlds.reset(np.ones(1, bool), {0: np.random.default_rng(0)}, {})
+    seen = []
+    for _ in range(120):
+        obs = worlds.observe()
+        seen.append([float(worlds.layout.decode(obs, name)[0]) for name in ("request_kw", "target_kw")])
+        worlds.step(np.zeros((1, worlds.layout.action.size), np.float32), np.ones(1, bool))
+    request, target = np.array(seen).T
+    told = 1 + np.flatnonzero(np.abs(np.diff(request)) > 1.0)
+    assert len(told) >= 3 and (told % 30 == 15).all(), "only 15 minutes before a block"
+    for k in told[told < 100]:
+        assert abs(target[k + 14] - target[k]) < 1.0 < abs(target[k + 17] - target[k])
