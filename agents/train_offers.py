@@ -9,6 +9,7 @@ An episode holds some twenty offers, and what an offer brings shows hours later 
 episodes are compared: a generation of candidates plays the same training seeds. The first generations change one leaf
 widely (`agents.wide`), the others move all parameters by the ranks of their scores (`agents.evolution`).
 With ``--gates`` each leaf has a need below which it is offered nothing: some people are worth their calls on some days.
+With ``--one`` a wide change moves one parameter: near the best of a tuned rule, changes of a whole leaf only harm.
 With ``--variations`` the days of a generation are divided among owners of several kinds, so that what is learned does
 not lean on how the owners of one kind answer. After every few generations the mean of the last centres is played on the
 validation split; the best so far is what the folder holds.
