@@ -78,7 +78,8 @@ class Linear:
         self.ruled = at + self.offers  # the rule's own offers
         n_own = len(OWN) + len(policy.card.hidden)
         self.own = np.arange(self.n_leaf * n_own).reshape(self.n_leaf, n_own)
-        self.obeys = policy.rule.public.obeys & ("dispatch" in layout.action.places)
+        obeys = policy.rule.public.obeys
+        self.obeys = obeys & ("dispatch" in layout.action.places and not obeys.all())  # where all do, offers are moved
         self.commands = np.flatnonzero(self.obeys)  # commands come first in an action
         self.n = self.own.size + len(self.shared) + len(self.each)
         self.scale = {"mean": policy.mean, "gain": policy.gain}
